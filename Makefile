@@ -1,0 +1,56 @@
+# The doors to the project. `make run` and `make test` set everything up by themselves.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-slow test-all check format bench-train lock clean clean-data
+
+BIN  := .venv/bin
+DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+export PREFECT_HOME := $(CURDIR)/.prefect
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+setup: $(DONE) ## create .venv and install the locked dependencies
+
+$(DONE):
+	@sh ./setup.sh
+	@touch $@
+
+run: $(DONE) ## data to a gated, exported model; then a summary
+	@digits run
+
+test: $(DONE) ## the tests, under 10 minutes
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
+
+test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, other Pythons
+	pytest -m slow
+
+test-all: test test-slow ## both
+
+check: $(DONE) ## format, lint, types, contracts
+	ruff format --check .
+	ruff check .
+	mypy
+	pytest tests/contract
+
+format: $(DONE) ## let ruff rewrite
+	ruff format .
+	ruff check --fix .
+
+bench-train: $(DONE) ## reference models and our profiles side by side; rewrites docs/results.md (about an hour)
+	python -m bench.train
+
+lock: $(DONE) ## resolve again: requirements.lock, universal, hashes, no download addresses
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements.lock
+
+clean: ## remove what tools left; keeps .venv, data, models and DVC's cache
+	rm -rf .bench .pytest_cache .mypy_cache .ruff_cache .checkpoints dvc_plots
+	find src tests bench flows serving -name __pycache__ -prune -exec rm -rf {} +
+
+clean-data: clean ## remove data, models, reports that are not in Git, and DVC's cache as well
+	rm -rf .dvc/cache .dvc/tmp data/raw data/validated data/prepared models/candidate models/exported

@@ -1,0 +1,1 @@
+"""Side-by-side measurements; each command here prints the figures that the documents quote."""

@@ -1,0 +1,48 @@
+"""A process → what it took: wall and CPU seconds, peak memory, with all the processes that it waited for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
+
+
+@dataclass(frozen=True)
+class Used:
+    """Exit code, seconds, and the largest resident set of any one process, in MiB."""
+
+    code: int
+    wall: float
+    cpu: float
+    peak_mib: float
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: IO[bytes] | None = None,
+) -> Used:
+    """Run a command to its end; its output goes to `log`, or to this process's own."""
+    started = time.perf_counter()
+    streams = {"stdout": log, "stderr": subprocess.STDOUT} if log else {}
+    child = subprocess.Popen(command, cwd=cwd, env=env, **streams)  # type: ignore[call-overload]
+    try:
+        _, status, usage = os.wait4(child.pid, 0)
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+    wall = time.perf_counter() - started
+    child.returncode = code = os.waitstatus_to_exitcode(
+        status
+    )  # or Popen would look for it when it is deleted
+    return Used(code, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT / 2**20)

@@ -1,0 +1,56 @@
+"""Raw records of a bench run → the table on the README's first screen. Pure."""
+
+from __future__ import annotations
+
+from bench import figures
+from bench.figures import YARDSTICK, Record
+from bench.table import number, percent, table
+
+BEGIN, END = "<!-- results: written by make bench-train -->\n", "<!-- /results -->"
+SHOWN = {
+    YARDSTICK: f"{YARDSTICK}, a tutorial's convolutional net, 5 epochs",
+    "speedrun": "`speedrun`",
+    "fast": "`fast`, the default",
+}
+
+
+def page(readme: str, records: list[Record]) -> str:
+    """The README with its table made anew. Raises ValueError where it lacks the two marks."""
+    before, rest = readme.split(BEGIN)
+    _, after = rest.split(END)
+    return before + BEGIN + _front(records) + END + after
+
+
+def _front(records: list[Record]) -> str:
+    header = figures.header(records)
+    head = ["2 cores, no GPU" if header["machine"]["cores"] == 2 else "CPU", "test accuracy, n seeds"]
+    head += ["mean of 18 corruptions", "worst", f"fit, × {YARDSTICK}"]
+    rows = []
+    for model, title in SHOWN.items():
+        runs = figures.trainings(records, model)
+        if runs:
+            accuracies = [float(r["accuracy"]) for r in runs]
+            spread = figures.sd(accuracies)
+            rows.append(
+                [
+                    title,
+                    f"{percent(figures.mean(accuracies))} {'± ' + percent(spread) if spread else ''} %, "
+                    f"n = {len(runs)}",
+                    f"{percent(figures.mean(_by_seed(records, model, mean=True)), 1)} %",
+                    f"{percent(min(_by_seed(records, model, mean=False)), 1)} %",
+                    number(_middle(figures.ratios(records, model, "wall")), 2),
+                ]
+            )
+    note = (
+        f"{header['machine']['cpu']}, commit `{header['commit']}`. All figures beside their targets, and how "
+        "they are measured: [docs/results.md](docs/results.md)."
+    )
+    return f"{table(head, rows)}\n\n{note}\n"
+
+
+def _by_seed(records: list[Record], model: str, *, mean: bool) -> list[float]:
+    return figures.by_seed(records, model, (lambda v: sum(v) / len(v)) if mean else min)
+
+
+def _middle(values: list[float]) -> float | None:
+    return figures.median([{"value": value} for value in values], "value")

@@ -1,0 +1,63 @@
+"""What a run has to say of the machine and the code it ran on; no host names, no paths."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+MEASURED = ("src/digits/**/*.py", "bench/one.py", "bench/references.py", "params.yaml", "requirements.lock")
+
+
+def machine() -> dict[str, Any]:
+    """CPU, cores, memory, software, and the load before the run."""
+    text = _read("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    flags = set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
+    software = {name: version(name) for name in ("tensorflow", "keras", "numpy", "dvc")}
+    return {
+        "cpu": names[0] if names else platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "bf16": bool(flags & {"avx512_bf16", "amx_bf16"}),
+        "memory_gib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30,
+        "load": os.getloadavg()[0],
+        "software": ", ".join(
+            [
+                f"Python {platform.python_version()}",
+                *(f"{name} {number}" for name, number in software.items()),
+            ]
+        ),
+    }
+
+
+def _read(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """What a Git command prints; None where there is no Git or no repository."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def commit(root: Path) -> tuple[str, bool]:
+    """(short commit, whether files that Git follows have been changed since)."""
+    name = git(root, "rev-parse", "--short", "HEAD")
+    changed = git(root, "status", "--porcelain", "--untracked-files=no")
+    return (name or "unknown").strip(), bool(changed and changed.strip())
+
+
+def code_digest(root: Path) -> str:
+    """Digest of all that a training here depends on: a broken-off run goes on with the same code only."""
+    digest = hashlib.sha256()
+    for pattern in MEASURED:
+        for path in sorted(root.glob(pattern)):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,56 @@
+"""MNIST and its sample → data/reference.json: what `validate` compares them with.
+
+    python bench/reference.py --params params.yaml --reference data/reference.json
+
+Takes MNIST from where ingest takes it (DIGITS_MIRROR, then `ingest.sources`). Run it again when the columns
+of `digits.tables` or the grid of `digits.reference` change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digits import files, idx, params, reference, sample, sources, tables
+from digits.splits import Split
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--reference", type=Path, default=Path("data/reference.json"))
+    given = parser.parse_args()
+    ingest = params.load("ingest", given.params)
+    contents, passed_over = sources.fetch(ingest)
+    if contents is None:
+        raise SystemExit(f"no source gave {ingest.dataset}: {'; '.join(passed_over)}")
+    known = {
+        ingest.dataset: _splits(contents, ingest),
+        sample.DATASET: dict(
+            zip(("train", "test"), sample.load(ingest.sample_test, ingest.seed), strict=True)
+        ),
+    }
+    described = {name: reference.describe(tables.table(splits, name)) for name, splits in known.items()}
+    files.write_text(given.reference, _compact(described))
+
+
+def _splits(contents: dict[str, bytes], ingest: params.IngestParams) -> dict[str, Split]:
+    made = {}
+    for part in ("train", "test"):
+        keys = f"{part}-images", f"{part}-labels"
+        images, labels = idx.labelled_images(contents[keys[0]], contents[keys[1]], keys)
+        made[part] = Split(images, labels, np.full(len(labels), ingest.dataset))
+    return made
+
+
+def _compact(described: dict[str, Any]) -> str:
+    """JSON with each list on a line of its own."""
+    return re.sub(r"\[[^\[\]]*\]", lambda match: " ".join(match[0].split()), files.to_json(described))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The models that a newcomer finds in tutorials, trained as the tutorials do it: what ours is held against.
+
+All: pixels in [0, 1] as float32, adam at its default rate, cross-entropy, no augmentation, plain `fit`.
+
+S0  dense 128                               TensorFlow's quickstart for beginners
+S1  three convolutions, dense 64            TensorFlow's and Chollet's convolutional network
+S2  one convolution, dense 128              a short network of many a blog
+S3  dense 128, dense 32, a fifth held back  a fully connected network of many a blog
+S4  S1 at half the batch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An architecture, and how its tutorial trains it."""
+
+    layers: Callable[[], list[Any]]
+    epochs: int
+    batch: int
+    validation_split: float = 0.0
+
+
+def _dense() -> list[Any]:
+    from keras import layers
+
+    return [layers.Flatten(), layers.Dense(128, "relu"), layers.Dense(10, "softmax")]
+
+
+def _three_convolutions() -> list[Any]:
+    from keras import layers
+
+    return [
+        layers.Reshape((28, 28, 1)),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(64, "relu"),
+        layers.Dense(10, "softmax"),
+    ]
+
+
+def _one_convolution() -> list[Any]:
+    from keras import layers
+
+    return [
+        layers.Reshape((28, 28, 1)),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dense(128, "relu"),
+        layers.Dense(10, "softmax"),
+    ]
+
+
+def _two_dense() -> list[Any]:
+    from keras import layers
+
+    return [
+        layers.Flatten(),
+        layers.Dense(128, "relu"),
+        layers.Dense(32, "relu"),
+        layers.Dense(10, "softmax"),
+    ]
+
+
+REFERENCES = {
+    "S0": Reference(_dense, epochs=5, batch=32),
+    "S1": Reference(_three_convolutions, epochs=5, batch=64),
+    "S2": Reference(_one_convolution, epochs=10, batch=32),
+    "S3": Reference(_two_dense, epochs=25, batch=32, validation_split=0.2),
+    "S4": Reference(_three_convolutions, epochs=5, batch=32),
+}
+
+
+def scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 [n, 28, 28] → float32 in [0, 1]: what the tutorials feed."""
+    return images.astype(np.float32) / np.float32(255)
+
+
+def build(name: str) -> Any:
+    """The compiled Keras model of a reference: float32 [n, 28, 28] → probabilities [n, 10]."""
+    import keras
+
+    model = keras.Sequential([keras.Input((28, 28)), *REFERENCES[name].layers()])
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def steps(name: str, n: int, epochs: int | None = None) -> int:
+    """Optimizer steps of a reference on n images; `epochs` in place of its own to try things out."""
+    reference = REFERENCES[name]
+    kept = int(n * (1 - reference.validation_split))
+    return (epochs or reference.epochs) * -(-kept // reference.batch)
+
+
+def fit(
+    name: str,
+    model: Any,
+    images: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    epochs: int | None = None,
+) -> None:
+    """Train a model of `build` as its tutorial does; `epochs` in place of its own to try things out."""
+    reference = REFERENCES[name]
+    model.fit(
+        images,
+        labels,
+        epochs=epochs or reference.epochs,
+        batch_size=reference.batch,
+        validation_split=reference.validation_split,
+        verbose=0,
+    )

@@ -1,0 +1,34 @@
+#!/bin/sh
+# .venv with exactly what requirements.lock says. Called by make; safe to repeat, heals a broken-off run.
+set -eu
+cd "$(dirname "$0")"
+
+find_python() { # the first Python of 3.11 to 3.13 that can make virtual environments
+    for name in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        command -v "$name" >/dev/null 2>&1 || continue
+        "$name" -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+            >/dev/null 2>&1 && { echo "$name"; return; }
+    done
+    return 1
+}
+
+if ! .venv/bin/python -c 'import pip' >/dev/null 2>&1; then
+    python=$(find_python) || {
+        echo "setup: no Python 3.11 to 3.13 with the venv module was found: install one" \
+             "(Debian: apt install python3-venv), or name one: make run PYTHON=/path/to/python3.12" >&2
+        exit 1
+    }
+    echo "setup: creating .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+fi
+
+uv=$(sed -n 's/^uv==\([^ ;]*\).*/\1/p' requirements.lock)
+echo "setup: installing $(grep -c '^[a-z].*==' requirements.lock) locked packages (2.7 GB on disk, a minute on a good line)"
+export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_PYTHON_PREFERENCE=only-system
+if .venv/bin/python -m pip install --quiet "uv==$uv" && .venv/bin/uv pip sync --quiet --python .venv requirements.lock
+then :
+else
+    echo "setup: uv could not install them (its settings may differ from pip's): trying pip, which takes minutes" >&2
+    .venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+fi
+.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .

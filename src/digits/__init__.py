@@ -1,0 +1,1 @@
+"""Handwritten digits: from labelled images to a gated, exported model."""

@@ -1,0 +1,55 @@
+"""What a training tells: an epoch's figures, a point of its curve, and all it takes to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class State:
+    """A training after `step` steps: its arrays by name."""
+
+    step: int
+    arrays: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known when an epoch ends: a row of history.csv. Accuracies are shares.
+
+    `loss` and `accuracy` are those of training: augmented images, weights as they change. The rest is about
+    the averaged weights and clean images: `gap` = train_accuracy − val_accuracy tells what was learnt by
+    heart. Where `validation_every` skips an epoch, they are the last validated one's.
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
+    loss: float
+    accuracy: float
+    train_accuracy: float
+    val_accuracy: float
+    val_loss: float
+    gap: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A point of the curve of accuracy over time."""
+
+    step: int
+    seconds: float  # of the caller's clock since `fit` began, without probing
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A training between two epochs: all that `fit(resume=…)` needs to go on."""
+
+    state: State
+    history: tuple[Epoch, ...]
+    best: State | None = None  # with early stopping: the state of the lowest validation loss
+    waited: int = 0  # epochs since then

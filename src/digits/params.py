@@ -1,0 +1,211 @@
+"""params.yaml → one strict, frozen object a stage. No defaults here: the file is the only source."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from digits.errors import ParamsError
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: every key required, none unknown, no silent conversion, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class IdxFile(Section):
+    """One file of the data set: its name at a source, and the sha256 of its decompressed bytes."""
+
+    name: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class IdxFiles(Section):
+    """The four files of the data set."""
+
+    train_images: IdxFile = Field(alias="train-images")
+    train_labels: IdxFile = Field(alias="train-labels")
+    test_images: IdxFile = Field(alias="test-images")
+    test_labels: IdxFile = Field(alias="test-labels")
+
+    def by_key(self) -> dict[str, IdxFile]:
+        """The files by the keys that params.yaml gives them."""
+        return {str(field.alias): getattr(self, name) for name, field in type(self).model_fields.items()}
+
+
+class IngestParams(Section):
+    """Where the data come from."""
+
+    dataset: str
+    sources: list[str]
+    files: IdxFiles
+    connect_timeout: Positive
+    read_timeout: Positive
+    retries: Annotated[int, Field(ge=0)]
+    allow_sample: bool
+    sample_test: Annotated[int, Field(ge=10, le=4990)]
+    heldout_share: Share
+    heldout_from: Count
+    seed: Seed
+
+
+class ValidateParams(Section):
+    """What data must look like."""
+
+    min_contrast: Annotated[int, Field(ge=1, le=255)]
+    min_ink: Share
+    max_ink: Share
+    min_class_share: Share
+    class_share_tolerance: Share
+    reference_slack: Share
+    label_alarm_excess: Share
+    labels_checked: list[str]
+    seed: Seed
+
+
+class PreprocessParams(Section):
+    """How training rows are divided."""
+
+    validation_share: Share
+    seed: Seed
+
+
+class AugmentationParams(Section):
+    """How far training images are bent and damaged; null takes the profile's value."""
+
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)] | None
+    scale: Share | None
+    shear: Share | None
+    shift: Annotated[float, Field(ge=0.0, le=14.0)] | None
+    elastic: Annotated[float, Field(ge=0.0, le=14.0)] | None
+    damaged: Share | None
+    wide: Share | None
+    wide_by: Annotated[float, Field(ge=1.0, le=10.0)] | None
+
+
+class TrainParams(Section):
+    """A profile, and what overrides it; null takes the profile's value."""
+
+    profile: Literal["speedrun", "fast"]
+    seed: Seed
+    architecture: Literal["compact"] | None
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] | None
+    rate: Positive | None
+    schedule: Literal["constant", "linear", "cosine"] | None
+    warmup: Share | None
+    batch: Count | None
+    steps: Count | None
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    l1: Annotated[float, Field(ge=0.0)] | None
+    l2: Annotated[float, Field(ge=0.0)] | None
+    weight_decay: Annotated[float, Field(ge=0.0)] | None
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    early_stopping: Annotated[int, Field(ge=0)] | None
+    validation_every: Count | None
+    device: Literal["auto", "cpu", "gpu"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    xla: Literal["auto", "nothing", "augmentation", "everything"]
+    augmentation: AugmentationParams
+
+
+class EvaluateParams(Section):
+    """What a model must reach."""
+
+    accuracy: Share
+    large_test: Count
+    lower_bound: Share
+    lower_bound_small: Share
+    digit: Share
+    n_test: dict[str, Count]
+    corruption_mean: Share
+    corruption_worst: Share
+    calibration_error: Share
+    new_batch: Share
+    seed: Seed
+
+
+class ExportParams(Section):
+    """What the exported signatures refuse."""
+
+    max_pixels: Count
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "ingest": IngestParams,
+    "validate": ValidateParams,
+    "preprocess": PreprocessParams,
+    "train": TrainParams,
+    "evaluate": EvaluateParams,
+    "export": ExportParams,
+}
+
+
+def load(section: str, path: Path = Path("params.yaml")) -> Any:
+    """The typed section of a params file; the whole file is checked, so that a typo anywhere stops at once.
+
+    Raises ParamsError naming the key, what it holds, what was expected and the valid keys.
+    """
+    return load_all(path)[section]
+
+
+def load_all(path: Path = Path("params.yaml")) -> dict[str, Any]:
+    """Every section of a params file, typed."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing: run this in the project's folder") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ParamsError(f"{path.name} must hold the sections {', '.join(SECTIONS)}")
+    for key in tree:
+        if key not in SECTIONS:
+            raise ParamsError(f"{path.name}: unknown section '{key}'{_hint(key, list(SECTIONS))}")
+    for key in SECTIONS:
+        if key not in tree:
+            raise ParamsError(f"{path.name}: section '{key}' is missing; expected {', '.join(SECTIONS)}")
+    return {name: parse(name, tree[name], path) for name in SECTIONS}
+
+
+def parse(section: str, tree: Any, path: Path = Path("params.yaml")) -> Any:
+    """One section from plain values. Raises ParamsError."""
+    try:
+        return SECTIONS[section].model_validate(tree)
+    except ValidationError as error:
+        faults = "; ".join(_explain(section, fault) for fault in error.errors())
+        raise ParamsError(f"{path.name}: {faults}") from None
+
+
+def _explain(section: str, fault: Any) -> str:
+    key = ".".join([section, *map(str, fault["loc"])])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{_hint(str(fault['loc'][-1]), _keys(section, fault['loc'][:-1]))}"
+    if fault["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"'{key}' is {fault['input']!r}: {fault['msg']}"
+
+
+def _keys(section: str, inside: tuple[str | int, ...]) -> list[str]:
+    """The valid keys at a place inside a section."""
+    fields = SECTIONS[section].model_fields
+    for step in inside:
+        inner: Any = next(f.annotation for name, f in fields.items() if step in (name, f.alias))
+        fields = next(k for k in (inner, *typing.get_args(inner)) if hasattr(k, "model_fields")).model_fields
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _hint(key: str, valid: list[str]) -> str:
+    close = difflib.get_close_matches(str(key), valid, n=1)
+    return (f" (did you mean '{close[0]}'?)" if close else "") + f"; valid: {', '.join(valid)}"

@@ -1,0 +1,99 @@
+"""Shell helper: how far long work has got. Bars on a terminal, a plain line now and then elsewhere.
+
+    for row in track(rows, "reading letters"): ...
+
+    with bar("train-images", total=9_912_422, unit="bytes") as advance:
+        advance(65_536)
+        advance(65_536, note="from example.org")
+
+Output goes to stdout; a log of short work stays empty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+EVERY = 5.0  # seconds between two plain lines; work that ends sooner writes none
+
+
+class Advance(Protocol):
+    """What `bar` yields: call it with the amount done since the last call, and what to show beside it."""
+
+    def __call__(self, amount: int = 1, note: str = "") -> None:
+        """Move the bar."""
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yield the items, showing how many have been taken; `total` when the iterable can't tell its length."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with bar(description, total) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+def say(line: str) -> None:
+    """Write one line for a person, at once."""
+    print(line, flush=True)  # noqa: T201 - what a person reads
+
+
+@contextlib.contextmanager
+def bar(description: str, total: int | None = None, unit: str = "") -> Iterator[Advance]:
+    """A bar over `total` things (None: unknown) that the yielded function moves; `unit="bytes"` shows MB."""
+    with _rich(description, total, unit) if sys.stdout.isatty() else _plain(description, total, unit) as move:
+        yield move
+
+
+@contextlib.contextmanager
+def _rich(description: str, total: int | None, unit: str) -> Iterator[Advance]:
+    from rich import progress as rich  # only where it draws: 50 ms of import that a log never uses
+
+    amount = rich.DownloadColumn() if unit == "bytes" else rich.MofNCompleteColumn()
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        amount,
+        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[note]}"),
+    )
+    with rich.Progress(*columns) as shown:
+        task = shown.add_task(description, total=total, note="")
+
+        def advance(amount: int = 1, note: str = "") -> None:
+            shown.update(task, advance=amount, note=note)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def _plain(description: str, total: int | None, unit: str) -> Iterator[Advance]:
+    done, last_note, last_said = 0, "", time.monotonic()
+    spoke = False
+
+    def line() -> str:
+        share = f" {done / total:4.0%}" if total else ""
+        return f"{description}{share} {_amount(done, total, unit)} {last_note}".rstrip()
+
+    def advance(amount: int = 1, note: str = "") -> None:
+        nonlocal done, last_note, last_said, spoke
+        done, last_note = done + amount, note
+        if time.monotonic() - last_said >= EVERY:
+            say(line())
+            last_said, spoke = time.monotonic(), True
+
+    yield advance
+    if spoke:
+        say(line())
+
+
+def _amount(done: int, total: int | None, unit: str) -> str:
+    if unit == "bytes":
+        return f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB")
+    return f"{done}" + (f"/{total}" if total else "") + (f" {unit}" if unit else "")

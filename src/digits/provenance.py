@@ -1,0 +1,52 @@
+"""What a model was made from → the record that travels with it, so that any served answer can be traced.
+
+Core. Content only: publishing adds the commit and the time, which would make equal models differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import wire
+
+
+def provenance(
+    manifest: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    export: Mapping[str, Any],
+    weights: Sequence[NDArray[Any]],
+    libraries: Mapping[str, str],
+) -> dict[str, Any]:
+    """Plain values for provenance.json.
+
+    manifest: data set, rows and digests. recipe: how it was trained. export: that section of params.yaml.
+    weights: in the model's order. libraries: name → version.
+    """
+    return {
+        "model": wire.MODEL,
+        "dataset": manifest["dataset"],
+        "sample": manifest["sample"],
+        "data": dict(manifest),
+        "recipe": dict(recipe),
+        "metrics": dict(metrics),
+        "verdict": dict(verdict),
+        "export": dict(export),
+        "weights_sha256": weights_sha256(weights),
+        "libraries": dict(libraries),
+    }
+
+
+def weights_sha256(weights: Sequence[NDArray[Any]]) -> str:
+    """Digest of dtypes, shapes and values: equal for equal models, however they are stored and named."""
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(f"{weight.dtype.str} {weight.shape}\n".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""A candidate's answers on every set → the content of metrics.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import metrics
+from digits.calibration import fit_temperature
+from digits.metrics import Reliability
+
+MEASURED = ("gap", "train_accuracy", "validation_accuracy", "validation_loss")  # stand on their own
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits [n, 10] beside the truth [n]; `not_finite` rows had NaN or infinity and now are a guess."""
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    not_finite: int = 0
+
+    @classmethod
+    def of(cls, logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> Answers:
+        """Answers whose rows are all finite: a broken model gets a bad score rather than a crash."""
+        broken = np.asarray(~np.isfinite(logits).all(axis=1))
+        return cls(np.where(broken[:, None], np.float32(0), logits), labels, int(broken.sum()))
+
+    @property
+    def predicted(self) -> NDArray[np.intp]:
+        """The digit read in each image."""
+        digits: NDArray[np.intp] = self.logits.argmax(axis=1)
+        return digits
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return float(metrics.score(self.predicted, self.labels)["accuracy"])
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """What metrics.json holds, and what the pictures need besides."""
+
+    content: dict[str, Any]
+    matrix: NDArray[np.int64]
+    raw: Reliability
+    calibrated: Reliability
+
+
+def scorecard(
+    manifest: Mapping[str, Any],
+    training: Mapping[str, Any],
+    validation: Answers,
+    test: Answers,
+    heldout: Answers,
+    heldout_batches: NDArray[np.str_],
+    corrupted: Mapping[str, Answers],
+) -> Scorecard:
+    """Every figure of metrics.json.
+
+    manifest: names the data set, and says whether it is a sample. training: summary.json of the candidate.
+    corrupted: answers on the test images under each corruption. Raises DataError when validation is empty.
+    """
+    temperature = fit_temperature(validation.logits, validation.labels)
+    matrix = metrics.confusion(test.labels, test.predicted)
+    raw = metrics.reliability(test.logits, test.labels, 1.0)
+    calibrated = metrics.reliability(test.logits, test.labels, temperature)
+    score = metrics.score(test.predicted, test.labels)
+    table = {name: answers.accuracy for name, answers in corrupted.items()}
+    content = {
+        "dataset": manifest["dataset"],
+        "sample": manifest["sample"],
+        "n_test": score["n"],
+        "correct": score["correct"],
+        "accuracy": score["accuracy"],
+        "accuracy_interval": score["interval"],
+        "train_accuracy": training["train_accuracy"],
+        "validation_accuracy": validation.accuracy,
+        "gap": training["train_accuracy"] - validation.accuracy,
+        "loss": metrics.log_loss(test.logits / temperature, test.labels),
+        "loss_uncalibrated": metrics.log_loss(test.logits, test.labels),
+        "ece": calibrated.error,
+        "ece_uncalibrated": raw.error,
+        "temperature": temperature,
+        "digits": metrics.per_digit(matrix),
+        "confused": metrics.most_confused(matrix),
+        "corruptions": table,
+        "corruption_mean": sum(table.values()) / len(table),
+        "corruption_worst": min(table.values()),
+        "slices": metrics.slices(heldout.predicted, heldout.labels, heldout_batches),
+        "not_finite": sum(a.not_finite for a in (validation, test, heldout, *corrupted.values())),
+        "training": {key: value for key, value in training.items() if key not in MEASURED},
+    }
+    return Scorecard(metrics.rounded(content), matrix, raw, calibrated)

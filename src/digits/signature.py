@@ -1,0 +1,85 @@
+"""A model's logits → the three served functions of the wire contract (digits.wire, serving/README.md).
+
+Core. Each function begins with a guard on its input's shape: a wrong shape that reaches the first convolution
+by name, as servers feed it, aborts the whole server process instead of failing one request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from digits import wire
+from digits.decode import grey
+from digits.graph_normalize import normalize
+from digits.splits import CLASSES
+
+PARALLEL_PICTURES = 4  # decoded at a time; each of 16 million pixels takes some 300 MB while it is
+
+Endpoint = Callable[[Any], dict[str, Any]]
+
+
+def endpoints(logits: Callable[[Any], Any], temperature: float, max_pixels: int) -> dict[str, Endpoint]:
+    """Signature name → function of one tensor to a dictionary of named tensors.
+
+    logits: uint8 [n, 28, 28] → float [n, 10], deterministic. temperature: > 0, what the logits are divided by
+    before the softmax (Guo et al. 2017, arXiv:1706.04599). max_pixels: larger pictures are refused undecoded.
+    """
+
+    def answer(images: Any) -> dict[str, Any]:
+        images = tf.ensure_shape(images, [None, 28, 28])
+        n = tf.shape(images)[0]
+        # A blank image stands in for no image: TensorFlow's fused convolutions fail on empty batches.
+        some = tf.pad(images, [[0, tf.cast(n == 0, tf.int32)], [0, 0], [0, 0]])
+        probabilities = tf.nn.softmax(tf.cast(logits(some)[:n], tf.float32) / temperature)
+        return {
+            wire.PROBABILITIES: probabilities,
+            wire.DIGIT: tf.argmax(probabilities, axis=1, output_type=tf.int64),
+            wire.CONFIDENCE: tf.reduce_max(probabilities, axis=1),
+        }
+
+    def pixels(images: Any) -> dict[str, Any]:
+        return answer(images)
+
+    def encoded(image_bytes: Any) -> dict[str, Any]:
+        return answer(pictures(image_bytes, max_pixels))
+
+    def classify(inputs: Any) -> dict[str, Any]:
+        inputs = tf.ensure_shape(inputs, [None])
+        feature = tf.io.FixedLenFeature([], tf.string)
+        examples = tf.io.parse_example(inputs, {wire.EXAMPLE_KEY: feature})
+        scores = encoded(examples[wire.EXAMPLE_KEY])[wire.PROBABILITIES]
+        names = tf.constant([[str(digit) for digit in range(CLASSES)]])
+        return {wire.CLASSES: tf.tile(names, [tf.shape(scores)[0], 1]), wire.SCORES: scores}
+
+    return {wire.PIXELS: pixels, wire.ENCODED: encoded, wire.CLASSIFY: classify}
+
+
+def pictures(image_bytes: Any, max_pixels: int) -> Any:
+    """PNG or JPEG files, string [n] → uint8 [n, 28, 28] in MNIST's manner. Refusals: digits.decode."""
+    image_bytes = tf.ensure_shape(image_bytes, [None])
+
+    def one(numbered: tuple[Any, Any]) -> Any:
+        row, picture = numbered
+        return normalize(grey(picture, row, max_pixels), row)
+
+    return tf.map_fn(
+        one,
+        (tf.range(tf.size(image_bytes)), image_bytes),
+        parallel_iterations=PARALLEL_PICTURES,
+        fn_output_signature=tf.TensorSpec([28, 28], tf.uint8),
+    )
+
+
+def traced(functions: dict[str, Endpoint]) -> dict[str, Any]:
+    """The endpoints as concrete functions, with the inputs that `digits.wire` names."""
+    concrete = {}
+    for name, function in functions.items():
+        ((alias, (dtype, shape)),) = wire.INPUTS[name].items()
+        spec = tf.TensorSpec(shape, dtype, name=alias)
+        concrete[name] = tf.function(
+            function, input_signature=[spec], autograph=False
+        ).get_concrete_function()
+    return concrete

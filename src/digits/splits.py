@@ -1,0 +1,66 @@
+"""Labelled images → disjoint, stratified, seeded parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import DataError
+
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images of one part of a data set.
+
+    images: uint8 [n, 28, 28], 0–255, white ink on black as in MNIST.
+    labels: uint8 [n], 0–9.
+    batches: unicode [n], the data set or incoming batch that each row came from.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    batches: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Split:
+        """The rows that an index array or a mask names, in that order."""
+        return Split(self.images[rows], self.labels[rows], self.batches[rows])
+
+
+def concatenate(splits: list[Split]) -> Split:
+    """The rows of several splits, one after another."""
+    return Split(
+        np.concatenate([s.images for s in splits]),
+        np.concatenate([s.labels for s in splits]),
+        np.concatenate([s.batches for s in splits]),
+    )
+
+
+def stratified(
+    labels: NDArray[np.uint8], share: float, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row numbers (rest, part): `part` holds about `share` of every class, at least one row each.
+
+    Both come in ascending order, so that the rows keep the order of the data set. Raises DataError when a
+    class has fewer than two rows, since then one of the parts would lack it.
+    """
+    rng = np.random.default_rng(seed)
+    chosen: list[NDArray[np.intp]] = []
+    for digit in np.unique(labels):
+        rows = np.flatnonzero(labels == digit)
+        if len(rows) < 2:
+            raise DataError(
+                f"digit {digit} has {len(rows)} image, and splitting a class takes 2: add images of it"
+            )
+        count = min(len(rows) - 1, max(1, round(share * len(rows))))
+        chosen.append(rng.permutation(rows)[:count])
+    part = np.sort(np.concatenate(chosen)) if chosen else np.empty(0, dtype=np.intp)
+    mask = np.ones(len(labels), dtype=bool)
+    mask[part] = False
+    return np.flatnonzero(mask), part

@@ -1,0 +1,90 @@
+"""models/candidate + reports/{metrics,verdict}.json → models/exported, what TensorFlow Serving loads
+
+Refuses without a passing verdict, and proves what it wrote before that takes the place of the last one.
+
+    dvc repro --single-item export
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from digits import files, wire
+from digits.admission import admit, refuse_stranger
+from digits.errors import DataError
+from digits.params import ExportParams
+from digits.progress import say
+from digits.provenance import provenance
+from digits.quiet import load_tensorflow
+from digits.splits import Split
+from digits.stages._main import stage_main
+
+WARMED_WITH = 32  # validation images that the warm-up requests show
+LIBRARIES = ("tensorflow", "keras", "numpy")
+
+
+def run(
+    candidate: Path,
+    metrics: Path,
+    verdict: Path,
+    manifest: Path,
+    validation: Path,
+    exported: Path,
+    params: ExportParams,
+) -> None:
+    """Write the SavedModel with its warm-up requests and its provenance."""
+    scores, judgement, facts = (files.read_json(path) for path in (metrics, verdict, manifest))
+    temperature = admit(scores, judgement, facts)
+    known = files.load_split(validation)
+    if not len(known):
+        raise DataError(f"{validation} holds no image to prove the export on: run `dvc repro preprocess`")
+
+    # Here, not above: a refusal comes before the seconds that TensorFlow takes to load.
+    load_tensorflow()
+    import tensorflow as tf
+
+    from digits import bundle, model_files, scoring, signature, warmup
+
+    model = model_files.load_candidate(candidate)
+    logits = scoring.scorer(model)(known.images)
+    refuse_stranger(scores, logits, known.labels)
+    record = provenance(
+        facts,
+        model_files.load_recipe(candidate).to_dict(),
+        scores,
+        judgement,
+        params.model_dump(),
+        [weight.numpy() for weight in model.weights],
+        {name: version(name) for name in LIBRARIES},
+    )
+    functions = signature.endpoints(
+        lambda images: model(images, training=False), temperature, params.max_pixels
+    )
+    with files.replacing(exported) as new:
+        bundle.save(new, signature.traced(functions), [variable.value for variable in model.variables])
+        bundle.add_extra(new, warmup.records(known.images[:WARMED_WITH]), record)
+        _prove(new, known, tf.nn.softmax(logits / temperature).numpy())
+    say(
+        f"export: {facts['dataset']}: wrote {', '.join(wire.SIGNATURES)}; they answer as the model does on "
+        f"{len(known):,} validation images, as pixels and as pictures"
+    )
+
+
+def _prove(directory: Path, known: Split, expected: Any) -> None:
+    """Raises DataError when what was written does not answer as the model does."""
+    import tensorflow as tf
+
+    from digits import bundle
+    from digits.proof import disagreements
+
+    found = disagreements(tf.saved_model.load(str(directory)).signatures, known.images, expected)
+    if held := bundle.unservable(bundle.read_graph(directory)):
+        found.append(f"the graph holds operations that a server must not run: {', '.join(held)}")
+    if found:
+        raise DataError(f"the exported model is not the candidate, so it was thrown away: {'; '.join(found)}")
+
+
+if __name__ == "__main__":
+    stage_main("export", run)

@@ -1,0 +1,96 @@
+"""data/validated → data/prepared/{train,validation,test,heldout}, and a picture of what augmentation does
+
+dvc repro --single-item preprocess
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from digits import files
+from digits.duplicates import refuse_leaks, split_train
+from digits.errors import DataError
+from digits.params import PreprocessParams, TrainParams
+from digits.profiles import Hardware, resolve
+from digits.progress import say
+from digits.quiet import load_tensorflow
+from digits.splits import CLASSES, Split
+from digits.stages._main import stage_main
+
+TITLE = (
+    "Real digits (framed) and what one training batch makes of them with the profile '{}': "
+    "bent far, bent, bent and damaged"
+)
+
+
+def run(
+    validated: Path,
+    train: Path,
+    validation: Path,
+    test: Path,
+    heldout: Path,
+    manifest: Path,
+    preview: Path,
+    params: PreprocessParams,
+    train_params: TrainParams,
+) -> None:
+    """Divide the training rows; check that every split has every digit and no two share a picture."""
+    facts = files.read_json(validated / "manifest.json")
+    given = {name: files.load_split(validated / name) for name in ("train", "test", "heldout")}
+    for name in ("train", "test"):
+        _refuse_empty_class(name, given[name])
+    kept, held = split_train(given["train"], params.validation_share, params.seed)
+    splits = {"train": kept, "validation": held, "test": given["test"], "heldout": given["heldout"]}
+    refuse_leaks(splits)
+    for name in ("train", "validation"):  # copies follow each other, and could have emptied one
+        _refuse_empty_class(name, splits[name])
+
+    for name, path in {"train": train, "validation": validation, "test": test, "heldout": heldout}.items():
+        with files.replacing(path) as new:
+            files.save_split(new, splits[name])
+    files.write_json(manifest, facts | {"splits": {name: _facts(split) for name, split in splits.items()}})
+    files.write_bytes(preview, _preview(kept, params.seed, train_params))
+    say(
+        f"preprocess: {facts['dataset']}: "
+        + ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
+    )
+
+
+def _refuse_empty_class(name: str, split: Split) -> None:
+    counts = np.bincount(split.labels, minlength=CLASSES)
+    if missing := [str(digit) for digit in np.flatnonzero(counts == 0)]:
+        raise DataError(
+            f"{name} has no image of {', '.join(missing)} among its {len(split):,}; a model can "
+            "neither learn nor be tested without: add images of every digit"
+        )
+
+
+def _facts(split: Split) -> dict[str, Any]:
+    return {
+        "n": len(split),
+        "images_sha256": files.array_sha256(split.images),
+        "labels_sha256": files.array_sha256(split.labels),
+    }
+
+
+def _preview(train: Split, seed: int, params: TrainParams) -> bytes:
+    """PNG bytes: the first image of each digit, and its variants."""
+    load_tensorflow()  # here, not above: refused data need not wait for it
+    from digits.preview import sheet, variants
+
+    # Hardware has no say in how images are augmented.
+    recipe = resolve(params, len(train), Hardware("cpu", "float32", "nothing"))
+    shown = train.images[np.unique(train.labels, return_index=True)[1]]
+    picture = sheet(shown, variants(shown, recipe.augmentation, seed), TITLE.format(recipe.profile))
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    stage_main("preprocess", run)

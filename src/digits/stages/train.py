@@ -1,0 +1,130 @@
+"""prepared training and validation images → models/candidate (weights, recipe, history), reports/training.
+
+    python -m digits.stages.train --train data/prepared/train --validation data/prepared/validation \
+        --candidate models/candidate --live reports/training
+
+Killed at any epoch, the same command goes on from there and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digits import files
+from digits.params import TrainParams
+from digits.progress import bar, say
+from digits.quiet import load_tensorflow
+from digits.stages._main import stage_main
+
+if TYPE_CHECKING:
+    from digits.fit import FitResult
+    from digits.history import Epoch, Progress
+    from digits.recipe import Recipe
+
+
+def run(train: Path, validation: Path, candidate: Path, live: Path, params: TrainParams) -> None:
+    """Train by the profile and its overrides. Equal data, params, CPU and thread count give equal weights."""
+    load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
+    import tensorflow as tf
+
+    from digits import device, fit, model_files, profiles, unfinished
+
+    hardware = device.find(params)
+    tf.config.experimental.enable_op_determinism()
+    images, held = files.load_split(train, mmap=True), files.load_split(validation, mmap=True)
+    recipe = profiles.resolve(params, len(images), hardware)
+    say(_headline(recipe, len(held)))
+    checkpoint = unfinished.path_of(recipe, images, held)
+    resume = unfinished.load(checkpoint)
+    if resume:
+        say(f"going on after epoch {len(resume.history)}, step {resume.state.step} of {recipe.steps}")
+
+    with _live(live) as log, bar("training", recipe.steps, "steps") as advance:
+        done = 0
+
+        def show(epoch: Epoch) -> None:
+            nonlocal done
+            log(epoch)
+            advance(epoch.step - done, note=f"loss {epoch.loss:.3f}, validation {epoch.val_accuracy:.2%}")
+            done = epoch.step
+
+        def on_epoch(progress: Progress, epoch: Epoch) -> None:
+            unfinished.save(checkpoint, progress)
+            show(epoch)
+
+        for epoch in resume.history if resume else ():
+            show(epoch)
+        result = fit.fit(images, held, recipe, on_epoch=on_epoch, resume=resume)
+
+    with files.replacing(candidate) as new:
+        new.mkdir()
+        model_files.save_candidate(new, result.model, recipe)
+        files.write_text(new / "history.csv", _table(result.history))
+        files.write_json(new / "summary.json", _summary(result, recipe))
+    unfinished.prune(checkpoint)
+    gap = result.train_accuracy - result.validation_accuracy
+    say(
+        f"accuracy {result.validation_accuracy:.2%} on validation, {result.train_accuracy:.2%} on training "
+        f"images: a gap of {gap:+.2%}"
+    )
+
+
+def _headline(recipe: Recipe, n_validation: int) -> str:
+    few = ", settings for few images" if recipe.small_data else ""
+    return (
+        f"profile {recipe.profile}{few}: {recipe.n_train:,} images, {n_validation:,} for validation, "
+        f"{recipe.steps:,} steps of {recipe.batch}, {recipe.device} in {recipe.precision}"
+    )
+
+
+@contextlib.contextmanager
+def _live(directory: Path) -> Iterator[Callable[[Epoch], None]]:
+    """DVCLive's files, an epoch at a time; its report, experiment and dvc.yaml are the pipeline's own."""
+    from dvclive import Live
+
+    with Live(str(directory), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as log:
+
+        def one(epoch: Epoch) -> None:
+            log.step = epoch.epoch
+            for name, value in vars(epoch).items():
+                if name != "epoch":
+                    log.log_metric(name, value)
+            log.sync()
+
+        yield one
+
+
+def _table(history: tuple[Epoch, ...]) -> str:
+    text = io.StringIO()
+    rows = csv.DictWriter(text, list(vars(history[0])), lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(vars(epoch) for epoch in history)
+    return text.getvalue()
+
+
+def _summary(result: FitResult, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "architecture": recipe.architecture,
+        "device": recipe.device,
+        "epochs": len(result.history),
+        "gap": result.train_accuracy - result.validation_accuracy,
+        "n_train": recipe.n_train,
+        "parameters": result.model.count_params(),
+        "precision": recipe.precision,
+        "profile": recipe.profile,
+        "small_data": recipe.small_data,
+        "steps": result.history[-1].step,
+        "stopped_early": result.stopped_early,
+        "train_accuracy": result.train_accuracy,
+        "validation_accuracy": result.validation_accuracy,
+        "validation_loss": result.validation_loss,
+    }
+
+
+if __name__ == "__main__":
+    stage_main("train", run)

@@ -1,0 +1,70 @@
+"""A web server on loopback that answers as a test says, in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+Answer = tuple[int, bytes]  # status and body
+Answers = Callable[[str], Answer]  # from the path, without the leading slash
+
+PAGE = b"<!DOCTYPE html><html><body>Please log in to the network</body></html>"
+
+
+@dataclass
+class Server:
+    """Where it listens, and what it was asked."""
+
+    url: str
+    asked: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def serving(answer: Answers) -> Iterator[Server]:
+    """Serve until the block ends. Status 0 cuts the connection after half of the body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.asked.append(self.path[1:])
+            status, body = answer(self.path[1:])
+            self.send_response(status or 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):  # a probe leaves before the end
+                self.wfile.write(body if status else body[: len(body) // 2])
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(f"http://127.0.0.1:{listener.server_port}/")
+    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
+
+
+def folder(directory: Path) -> Answers:
+    """Answer with the files of a directory, 404 for what is not there."""
+
+    def answer(path: str) -> Answer:
+        file = directory / path
+        return (200, file.read_bytes()) if file.is_file() else (404, b"no such file")
+
+    return answer
+
+
+def refused_url() -> str:
+    """An address on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/"

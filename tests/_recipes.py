@@ -1,0 +1,42 @@
+"""Recipes for tiny trainings."""
+
+from dataclasses import replace
+
+from digits.recipe import Augmentation, Recipe
+
+STILL = Augmentation(
+    rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0, damaged=0.0, wide=0.0, wide_by=1.0
+)
+BENT = Augmentation(
+    rotation=10.0, scale=0.1, shear=0.1, shift=1.5, elastic=0.6, damaged=0.4, wide=0.2, wide_by=2.0
+)
+
+
+def tiny(**changes) -> Recipe:
+    """A few seconds of training on the CPU in float32; XLA, which takes seconds to compile, is off."""
+    recipe = Recipe(
+        profile="fast",
+        seed=1,
+        n_train=320,
+        small_data=True,
+        architecture="compact",
+        optimizer="adamw",
+        rate=0.005,
+        schedule="cosine",
+        warmup=0.2,
+        batch=64,
+        steps=15,
+        label_smoothing=0.1,
+        l1=0.0,
+        l2=0.0,
+        weight_decay=0.02,
+        dropout=0.2,
+        ema=0.9,
+        early_stopping=0,
+        validation_every=1,
+        device="cpu",
+        precision="float32",
+        xla="nothing",
+        augmentation=BENT,
+    )
+    return replace(recipe, **changes)

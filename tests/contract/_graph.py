@@ -1,0 +1,67 @@
+"""The project's graph and import structure, read from its files."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src" / "digits"
+
+
+def dvc_yaml() -> dict:
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text())
+
+
+def names(entries: list) -> list[str]:
+    """Paths of deps, outs or metrics, whether plain or with options."""
+    return [next(iter(e)) if isinstance(e, dict) else e for e in entries]
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name → file, of every module below src/digits."""
+    found = {}
+    for path in sorted(SRC.rglob("*.py")):
+        parts = path.relative_to(SRC.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Every module that a module's text imports, inside functions too; only type checks are left out."""
+    tree = ast.parse(modules()[module].read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def local_imports(module: str) -> set[str]:
+    return {name for name in imports(module) if name in modules()}
+
+
+def closure(module: str) -> set[str]:
+    """The module and everything inside src/digits that it imports, directly or not."""
+    seen: set[str] = set()
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue.extend(local_imports(name))
+    return seen

@@ -1,0 +1,107 @@
+"""Bad data at the source: one clear line, a non-zero exit, nothing half-written, and the rerun heals."""
+
+import gzip
+import shutil
+
+import numpy as np
+import pytest
+
+from .._digits import digits
+from .._idx import NAMES, write_idx_dataset
+from .._project import project
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    return project(tmp_path_factory.mktemp("clean"), git=False)
+
+
+@pytest.fixture
+def made(clean, tmp_path):
+    return clean.copy(tmp_path / "project")
+
+
+def said(done, stage):
+    """The stage's own line: just one, no traceback, and a non-zero exit."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith(f"{stage}: ")]
+    assert done.returncode != 0, done.stdout
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return lines[0]
+
+
+DAMAGE = {
+    "a wrong digest": (lambda plain: gzip.compress(plain[:-1] + bytes([plain[-1] ^ 1])), "sha256"),
+    "an error page": (
+        lambda _: b"<!DOCTYPE html><html><body>Sign in to the network</body></html>",
+        "web page",
+    ),
+    "a truncated gzip": (lambda plain: gzip.compress(plain)[:-100], "truncated"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_of_a_named_mirror_is_refused(made, tmp_path, damage):
+    spoil, word = DAMAGE[damage]
+    folder = tmp_path / "mirror"
+    shutil.copytree(made.environment["DIGITS_MIRROR"], folder)
+    file = folder / f"{NAMES['train-images']}.gz"
+    file.write_bytes(spoil(gzip.decompress(file.read_bytes())))
+    line = said(made.digits("run", "ingest", DIGITS_MIRROR=str(folder)), "ingest")
+    assert NAMES["train-images"] in line and word in line
+    assert not (made.root / "data/raw").exists()
+    assert made.digits("run", "ingest").returncode == 0
+
+
+def flipped(labels, share):
+    rng = np.random.default_rng(7)
+    rows = rng.choice(len(labels), round(share * len(labels)), replace=False)
+    changed = labels.copy()
+    changed[rows] = (labels[rows] + rng.integers(1, 10, len(rows))) % 10
+    return changed
+
+
+def without(split, digit):
+    images, labels = split
+    keep = labels != digit
+    return images[keep], labels[keep]
+
+
+BAD_SETS = {
+    "a class is missing": lambda train, test: (without(train, 7), test),
+    "the same images in two splits": lambda train, test: (
+        (np.concatenate([train[0], test[0][:5]]), np.concatenate([train[1], test[1][:5]])),
+        test,
+    ),
+    "blank images": lambda train, test: (
+        (np.where(np.arange(len(train[0]))[:, None, None] < 3, 0, train[0]).astype(np.uint8), train[1]),
+        test,
+    ),
+    "inverted images": lambda train, test: ((255 - train[0], train[1]), test),
+    "5 % wrong labels": lambda train, test: ((train[0], flipped(train[1], 0.05)), test),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETS)
+def test_a_bad_data_set_stops_at_validate_and_the_report_says_why(made, tmp_path, name):
+    train, test = BAD_SETS[name](digits(1200, seed=1), digits(400, seed=2))
+    files = write_idx_dataset(tmp_path / "bad", train=train, test=test)
+    good = (made.root / "params.yaml").read_text()
+    made.edit({"ingest": {"files": files}})
+    line = said(made.digits("run", "preprocess", DIGITS_MIRROR=str(tmp_path / "bad")), "validate")
+    assert "reports/validation" in line
+    assert not (made.root / "data/validated").exists()
+    assert not (made.root / "data/prepared/train").exists()
+    assert (made.root / "reports/validation.json").exists()
+
+    (made.root / "params.yaml").write_text(good)
+    assert made.digits("run", "validate").returncode == 0
+
+
+def test_a_label_outside_0_to_9_is_refused(made, tmp_path):
+    images, labels = digits(100, seed=1)
+    labels = labels.copy()
+    labels[3] = 10
+    files = write_idx_dataset(tmp_path / "bad", train=(images, labels), test=digits(50, seed=2))
+    made.edit({"ingest": {"files": files}})
+    assert "10" in said(made.digits("run", "ingest", DIGITS_MIRROR=str(tmp_path / "bad")), "ingest")

@@ -1,0 +1,101 @@
+"""The whole graph, by real `dvc repro` in a throw-away project."""
+
+import json
+
+import pytest
+
+from digits.stages import STAGES
+
+from .._project import project, tree_digest
+from ..contract._graph import dvc_yaml, names
+
+OUTS = {
+    stage: names(entry.get("outs", [])) + names(entry.get("metrics", []))
+    for stage, entry in dvc_yaml()["stages"].items()
+}
+ALL_OUTS = [out for outs in OUTS.values() for out in outs]
+
+
+def test_a_run_ends_with_a_passing_verdict_and_an_exported_model(built):
+    verdict = json.loads((built.root / "reports/verdict.json").read_text())
+    assert verdict["passed"] and verdict["dataset"] == "synthetic"
+    assert (built.root / "models/exported/saved_model.pb").exists()
+
+
+def test_a_second_run_runs_nothing(built):
+    output = built.repro()
+    assert "Running stage" not in output
+    assert "up to date" in output
+
+
+def test_the_run_leaves_no_scratch_behind(built):
+    left = [p for p in built.root.rglob(".*.new-*")] + [p for p in built.root.rglob(".*.old-*")]
+    assert not left
+    assert not list((built.root / ".checkpoints").glob("*"))
+
+
+def test_git_sees_only_the_small_reports_and_the_lock(built):
+    changed = built.ok("git", "status", "--porcelain").split()[1::2]
+    assert set(changed) <= {
+        "dvc.lock",
+        "reports/metrics.json",
+        "reports/validation.json",
+        "reports/verdict.json",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("out", ALL_OUTS)
+def test_a_deleted_out_comes_back_bit_for_bit(built, out):
+    before = tree_digest(built.root, out)
+    assert before
+    built.ok("rm", "-r", out)
+    built.repro()
+    assert tree_digest(built.root, out) == before
+
+
+@pytest.mark.slow
+def test_everything_is_made_again_bit_for_bit(copy):
+    """Not from the cache: each stage runs again, in other processes."""
+    before = tree_digest(copy.root, *ALL_OUTS)
+    copy.repro("--force", "--no-run-cache")
+    assert tree_digest(copy.root, *ALL_OUTS) == before
+
+
+@pytest.mark.slow
+def test_without_git_the_same_lock_comes_out(built, tmp_path):
+    bare = project(tmp_path, git=False)
+    done = bare.digits("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    assert (bare.root / "dvc.lock").read_text() == (built.root / "dvc.lock").read_text()
+
+
+def test_dag_metrics_params_and_plots_speak(built):
+    dag = built.ok("dvc", "dag", "--mermaid")
+    assert all(stage in dag for stage in STAGES)
+    shown = json.loads(built.ok("dvc", "metrics", "show", "--json"))
+    assert "accuracy" in json.dumps(shown)
+    built.ok("dvc", "metrics", "diff")
+    built.ok("dvc", "plots", "show", "--out", "plots_page")
+    assert (built.root / "plots_page" / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_an_experiment_with_another_seed_runs_and_is_listed(copy):
+    copy.ok("git", "add", "-A")
+    copy.ok("git", "commit", "-qm", "first run")
+    copy.ok("dvc", "exp", "run", "-S", "train.seed=2")
+    shown = copy.ok("dvc", "exp", "show", "--json")
+    assert '"seed": 2' in shown
+
+
+def test_a_remote_in_a_local_folder_pushes_and_pulls(copy, tmp_path):
+    copy.ok("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    copy.ok("dvc", "push", "-q")
+    outs = (*OUTS["preprocess"], *OUTS["export"])
+    before = tree_digest(copy.root, *outs)
+    copy.ok("rm", "-r", ".dvc/cache", *outs)
+    copy.ok("dvc", "pull", "-q")
+    assert tree_digest(copy.root, *outs) == before
+    assert "Running stage" not in copy.repro()

@@ -1,0 +1,175 @@
+"""The stage on synthetic digits; the candidate is a stand-in of known skill rather than a trained network."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digits import files, params
+from digits.corruptions import CORRUPTIONS
+from digits.errors import DataError
+from digits.plots import HISTORY
+from digits.splits import Split
+from digits.stages import evaluate
+from tests._digits import digits
+
+Model = Callable[..., Any]
+FLOORS = {  # within reach of a nearest mean
+    "n_test": {"tiny": 300}, "accuracy": 0.95, "lower_bound_small": 0.9, "digit": 0.8,
+    "corruption_mean": 0.3, "corruption_worst": 0.0,
+}  # fmt: skip
+PARAMS = params.load("evaluate", Path(__file__).parents[2] / "params.yaml").model_copy(update=FLOORS)
+
+
+def prototypes(images: np.ndarray, labels: np.ndarray) -> Model:
+    """A model that answers with the class of the nearest mean image: nearly always right on these digits."""
+    import tensorflow as tf
+
+    flat = images.reshape(len(images), -1).astype(np.float32) / 255
+    means = np.stack([flat[labels == digit].mean(axis=0) for digit in range(10)])
+
+    def model(pixels: Any, training: bool) -> Any:
+        assert training is False and pixels.dtype == tf.uint8
+        x = tf.reshape(tf.cast(pixels, tf.float32) / 255.0, [-1, 784])
+        return 2 * x @ tf.constant(means.T) - tf.constant((means**2).sum(axis=1))
+
+    return model
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """prepared/ and candidate/ as the stages before would leave them, without weights."""
+    root = tmp_path_factory.mktemp("data")
+    for name, n, seed in (("validation", 200, 1), ("test", 300, 2), ("heldout", 40, 3)):
+        images, labels = digits(n, seed)
+        files.save_split(root / name, Split(images, labels, np.array(["scans"] * n)))
+    files.write_json(
+        root / "manifest.json", {"dataset": "tiny", "sample": False, "splits": {}, "batches": {}}
+    )
+    summary = {"profile": "fast", "parameters": 7850, "steps": 10, "train_accuracy": 0.99}
+    files.write_json(root / "candidate" / "summary.json", summary)
+    history = f"{','.join(HISTORY)}\n1,1.0,0.7,,,\n2,0.5,0.9,0.99,0.4,0.95\n"
+    files.write_text(root / "candidate" / "history.csv", history)
+    return root
+
+
+@pytest.fixture(scope="module")
+def good() -> Model:
+    return prototypes(*digits(400, seed=1))
+
+
+@pytest.fixture
+def score(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Run the stage with a model in the candidate's place; metrics and verdict."""
+
+    def run(model: Model, where: str = "reports", **paths: Path) -> dict[str, Any]:
+        monkeypatch.setattr("digits.model_files.load_candidate", lambda _: model)
+        out = tmp_path / where
+        given = {n: data / n for n in ("candidate", "validation", "test", "heldout")}
+        given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
+        given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
+        evaluate.run(**(given | {"report": out / "report.html"} | paths), params=PARAMS)
+        return {name: json.loads((out / f"{name}.json").read_text()) for name in ("metrics", "verdict")}
+
+    return run
+
+
+def test_a_good_model_is_scored_passed_and_drawn(
+    score: Callable[..., Any], good: Model, tmp_path: Path
+) -> None:
+    found = score(good)
+    metrics, verdict = found["metrics"], found["verdict"]
+    assert verdict["passed"], verdict
+    assert metrics["dataset"] == verdict["dataset"] == "tiny"
+    assert metrics["n_test"] == 300 and metrics["accuracy"] == pytest.approx(
+        metrics["correct"] / 300, abs=1e-6
+    )
+    assert list(metrics["corruptions"]) == sorted(CORRUPTIONS)
+    assert metrics["corruption_worst"] == min(metrics["corruptions"].values())
+    assert metrics["slices"]["scans"]["n"] == 40
+    assert metrics["ece"] < metrics["ece_uncalibrated"]
+    assert metrics["gap"] == pytest.approx(0.99 - metrics["validation_accuracy"])
+    out = tmp_path / "reports"
+    assert {p.stem for p in (out / "figures").iterdir()} == {
+        "confusion", "corruptions", "learning_curves", "mistakes", "reliability"
+    }  # fmt: skip
+    assert {p.stem for p in (out / "plots").iterdir()} == {
+        "confusion",
+        "corruptions",
+        "history",
+        "reliability",
+    }
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 5
+
+
+def test_every_test_image_counts(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:
+    found = score(good)
+    assert sum(row["n"] for row in found["metrics"]["digits"].values()) == 300
+    assert len((tmp_path / "reports" / "plots" / "confusion.csv").read_text().splitlines()) == 301
+
+
+def test_a_weak_model_is_recorded_and_refused(score: Callable[..., Any], tmp_path: Path) -> None:
+    images, labels = digits(400, seed=1)
+    found = score(prototypes(images, (labels + 1) % 10))
+    assert found["metrics"]["accuracy"] < 0.5
+    assert not found["verdict"]["passed"]
+    assert "Refused" in (tmp_path / "reports" / "report.html").read_text()
+
+
+def test_a_model_that_answers_nan_is_refused_without_an_error(score: Callable[..., Any], good: Model) -> None:
+    found = score(lambda pixels, training: good(pixels, training) * np.float32("nan"))
+    failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
+    assert {"accuracy", "finite_answers"} <= failed
+    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40
+
+
+def test_the_same_model_gives_the_same_bytes(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:
+    score(good, "first")
+    score(good, "second")
+    first, second = tmp_path / "first", tmp_path / "second"
+    names = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
+    assert len(names) == 12
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_what_is_written_holds_no_path(
+    score: Callable[..., Any], good: Model, data: Path, tmp_path: Path
+) -> None:
+    score(good)
+    for path in (tmp_path / "reports").rglob("*.*"):
+        assert not re.search(rb"/tmp|" + str(data).encode(), path.read_bytes()), path
+
+
+def test_no_held_out_rows_are_no_reason_to_refuse(
+    score: Callable[..., Any], good: Model, tmp_path: Path
+) -> None:
+    none = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
+    files.save_split(tmp_path / "none", none)
+    found = score(good, heldout=tmp_path / "none")
+    assert found["metrics"]["slices"] == {} and found["verdict"]["passed"]
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_an_empty_split_can_not_be_scored(
+    part: str, score: Callable[..., Any], good: Model, tmp_path: Path
+) -> None:
+    none = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
+    files.save_split(tmp_path / "none", none)
+    with pytest.raises(DataError, match=r"no image|is empty"):
+        score(good, **{part: tmp_path / "none"})
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_damaged_summary_is_refused_before_tensorflow_loads(
+    score: Callable[..., Any], good: Model, data: Path, tmp_path: Path
+) -> None:
+    candidate = tmp_path / "candidate"
+    candidate.mkdir()
+    (candidate / "summary.json").write_text("{")
+    with pytest.raises(DataError, match="not valid JSON"):
+        score(good, candidate=candidate)

@@ -1,0 +1,113 @@
+"""How a stage meets the command line: options, one-line errors, exit codes, the run log."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from digits.errors import DataError, GateRefused, ParamsError
+from digits.stages import _main
+
+FILE = Path(__file__).resolve().parents[2] / "params.yaml"
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(_main, "die_with_parent", lambda: None)
+    monkeypatch.setenv(_main.RUN_LOG, str(tmp_path / "log"))
+    monkeypatch.delenv(_main.DEBUG, raising=False)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def call(run, *argv):
+    with pytest.raises(SystemExit) as done:
+        _main.stage_main("train", run, ["--params", str(FILE), *argv])
+    return done.value.code
+
+
+def failing(error):
+    def run(params):
+        raise error
+
+    return run
+
+
+def test_options_are_named_after_the_paths_of_run(tmp_path):
+    seen = {}
+
+    def run(one: Path, other_one: Path, params):
+        seen.update(one=one, other=other_one, seed=params.seed)
+
+    assert call(run, "--one", "a", "--other-one", "b") == 0
+    assert seen == {"one": Path("a"), "other": Path("b"), "seed": 1}
+    record = json.loads((tmp_path / "log").read_text())
+    assert record["stage"] == "train" and record["ok"] is True and record["seconds"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (DataError("bad\n data"), 3, "train: bad data"),
+        (GateRefused("no"), 5, "train: no"),
+        (OSError(errno.ENOSPC, "No space left on device", "x"), 1, "train: the disk is full (x)"),
+        (OSError("Unable to write (errno = 28)"), 1, "train: the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "y"), 1, "train: Permission denied (y)"),
+        (RuntimeError("a\nb; No space left on device"), 1, "train: the disk is full"),
+        (MemoryError(), 1, "train: out of memory"),
+        (ZeroDivisionError("division"), 1, "train: unexpected ZeroDivisionError: division"),
+        (KeyboardInterrupt(), 130, "train: interrupted"),
+    ],
+)
+def test_every_error_is_one_line_and_a_code(capsys, tmp_path, error, code, said):
+    assert call(failing(error)) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith(said)
+    record = json.loads((tmp_path / "log").read_text())
+    assert record["ok"] is False and f"train: {record['error']}" == lines[0]
+
+
+def test_an_unexpected_error_keeps_its_traceback_on_demand(monkeypatch):
+    monkeypatch.setenv(_main.DEBUG, "1")
+    with pytest.raises(ZeroDivisionError):
+        _main.stage_main("train", failing(ZeroDivisionError()), ["--params", str(FILE)])
+
+
+def test_params_are_checked_before_the_stage_starts(tmp_path, capsys):
+    (tmp_path / "p.yaml").write_text("trian: {}\n")
+    with pytest.raises(SystemExit) as done:
+        _main.stage_main("train", failing(AssertionError()), ["--params", str(tmp_path / "p.yaml")])
+    assert done.value.code == ParamsError.exit_code
+    assert "trian" in capsys.readouterr().err
+
+
+def test_a_stage_dies_with_the_process_that_started_it(tmp_path):
+    code = (
+        "from digits.processes import die_with_parent; import time; "
+        "die_with_parent(); print(1, flush=True); time.sleep(60)"
+    )
+    parent = (
+        "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', sys.argv[1]], "
+        "stdout=subprocess.PIPE); c.stdout.readline(); print(c.pid, flush=True); time.sleep(60)"
+    )
+    started = subprocess.Popen([sys.executable, "-c", parent, code], stdout=subprocess.PIPE, text=True)
+    child = int(started.stdout.readline())
+    started.kill()
+    started.wait()
+    started.stdout.close()
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        os.sched_yield()
+        signal.sigtimedwait([], 0.05)
+    pytest.fail("the orphan lives on")

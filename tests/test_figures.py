@@ -1,0 +1,58 @@
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits import figures, metrics
+from digits.corruptions import CORRUPTIONS, corrupt
+from tests._digits import digits
+
+IMAGES, LABELS = digits(24, seed=1)
+LOGITS = np.random.default_rng(0).normal(size=(24, 10))
+SCORES = metrics.reliability(LOGITS, LABELS, 1.0)
+HISTORY = {
+    "epoch": np.arange(1.0, 4),
+    "loss": np.array([2.0, 1, 0.5]),
+    "accuracy": np.array([0.3, 0.6, 0.9]),
+    "train_accuracy": np.array([np.nan, 0.7, 0.95]),
+    "val_loss": np.array([np.nan, 1.1, 0.6]),
+    "val_accuracy": np.array([np.nan, 0.5, 0.8]),
+}
+
+DRAWN: dict[str, Callable[[], bytes]] = {
+    "confusion": lambda: figures.confusion(metrics.confusion(LABELS, LOGITS.argmax(axis=1))),
+    "no confusion": lambda: figures.confusion(np.zeros((10, 10), np.int64)),
+    "curves": lambda: figures.learning_curves(HISTORY),
+    "one epoch": lambda: figures.learning_curves({k: v[-1:] for k, v in HISTORY.items()}),
+    "reliability": lambda: figures.reliability(SCORES, SCORES),
+    "mistakes": lambda: figures.mistakes(IMAGES[:9], LABELS[:9], LABELS[:9] + 1, np.full(9, 0.7), 30),
+    "no mistakes": lambda: figures.mistakes(IMAGES[:0], LABELS[:0], LABELS[:0], np.empty(0), 0),
+    "corruptions": lambda: figures.corruptions(
+        dict.fromkeys(CORRUPTIONS, 0.9) | {"blur": 0.02},
+        0.99,
+        {name: corrupt(name, IMAGES[:8], 1) for name in CORRUPTIONS},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_each_is_a_png_that_tells_neither_time_nor_software(name: str) -> None:
+    data = DRAWN[name]()
+    picture = Image.open(io.BytesIO(data))
+    assert picture.format == "PNG" and picture.width >= 600
+    assert not {"Software", "Creation Time"} & set(picture.info)
+    assert len(np.unique(np.asarray(picture.convert("L")))) > 10
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_equal_values_give_equal_bytes(name: str) -> None:
+    assert DRAWN[name]() == DRAWN[name]()
+
+
+def test_a_mistake_more_is_seen() -> None:
+    matrix = np.diag([50] * 10)
+    other = matrix.copy()
+    other[4, 9] = 1
+    assert figures.confusion(matrix) != figures.confusion(other)

@@ -1,0 +1,134 @@
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+from digits import files
+from digits.errors import DataError
+from digits.splits import Split
+
+
+def split(n=3):
+    images = np.arange(n * 784, dtype=np.uint8).reshape(n, 28, 28)
+    return Split(images, np.arange(n, dtype=np.uint8), np.array(["a"] * n))
+
+
+def dead_pid():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    return child.pid
+
+
+def test_a_file_appears_whole(tmp_path):
+    files.write_text(tmp_path / "deep" / "a.txt", "one")
+    files.write_text(tmp_path / "deep" / "a.txt", "two")
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.txt"]
+    assert (tmp_path / "deep" / "a.txt").read_text() == "two"
+
+
+def test_a_failing_writer_leaves_the_old_file_and_no_scratch(tmp_path):
+    target = tmp_path / "a"
+    files.write_text(target, "old")
+    with pytest.raises(RuntimeError), files.replacing(target) as new:
+        new.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_directory_is_replaced_whole(tmp_path):
+    target = tmp_path / "d"
+    for text in ("one", "two"):
+        with files.replacing(target) as new:
+            new.mkdir()
+            (new / text).write_text(text)
+    assert [p.name for p in target.iterdir()] == ["two"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failing_rename_puts_the_old_directory_back(tmp_path, monkeypatch):
+    target = tmp_path / "d"
+    with files.replacing(target) as new:
+        new.mkdir()
+        (new / "old").touch()
+    renames = []
+
+    def second_fails(source, to):
+        renames.append(to)
+        if len(renames) == 2:
+            raise OSError("disk")
+        original(source, to)
+
+    original = os.rename
+    monkeypatch.setattr(os, "rename", second_fails)
+    with pytest.raises(OSError, match="disk"), files.replacing(target) as new:
+        new.mkdir()
+    assert [p.name for p in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_killed_writers_left_is_tidied_and_what_they_set_aside_is_put_back(tmp_path):
+    pid = dead_pid()
+    (tmp_path / f".a.new-{pid}").mkdir()
+    (tmp_path / f".b.new-{pid}").write_text("of another target")
+    (tmp_path / f".a.old-{pid}").mkdir()
+    (tmp_path / f".a.old-{pid}" / "kept").touch()
+    (tmp_path / f".a.new-{os.getppid()}").write_text("of a live writer")
+    with pytest.raises(RuntimeError), files.replacing(tmp_path / "a"):
+        raise RuntimeError
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["a", f".b.new-{pid}", f".a.new-{os.getppid()}"]
+    )
+    assert (tmp_path / "a" / "kept").exists()
+
+
+def test_json_is_sorted_and_refuses_what_is_not_a_number(tmp_path):
+    files.write_json(tmp_path / "a", {"b": 1, "a": "é"})
+    assert (tmp_path / "a").read_text() == '{\n  "a": "é",\n  "b": 1\n}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a", {"a": float("nan")})
+    assert files.read_json(tmp_path / "a") == {"a": "é", "b": 1}
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"\xff\xfe"])
+def test_missing_or_damaged_json_is_named(tmp_path, content):
+    path = tmp_path / "metrics.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"metrics\.json .*dvc repro"):
+        files.read_json(path)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_split_comes_back_as_it_was_written(tmp_path, mmap):
+    files.save_split(tmp_path / "s", split())
+    back = files.load_split(tmp_path / "s", mmap=mmap)
+    assert np.array_equal(back.images, split().images) and back.images.dtype == np.uint8
+    assert np.array_equal(back.labels, split().labels)
+    assert list(back.batches) == ["a", "a", "a"]
+    assert isinstance(back.images, np.memmap) is mmap
+
+
+def test_an_empty_split_is_a_split(tmp_path):
+    files.save_split(tmp_path / "s", split(0))
+    assert len(files.load_split(tmp_path / "s")) == 0
+
+
+def test_a_damaged_split_is_named(tmp_path):
+    files.save_split(tmp_path / "s", split())
+    (tmp_path / "s" / "images.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(DataError, match="damaged"):
+        files.load_split(tmp_path / "s")
+    np.save(tmp_path / "s" / "images.npy", split().images.astype(np.float32))
+    with pytest.raises(DataError, match=r"float32\[3, 28, 28\].*expected uint8"):
+        files.load_split(tmp_path / "s")
+    (tmp_path / "s" / "images.npy").unlink()
+    with pytest.raises(DataError, match="is missing"):
+        files.load_split(tmp_path / "s")
+
+
+def test_a_digest_tells_shape_and_type_apart():
+    zeros = np.zeros(4, np.uint8)
+    digests = {files.array_sha256(a) for a in (zeros, zeros.reshape(2, 2), zeros.astype(np.int8), zeros + 1)}
+    assert len(digests) == 4

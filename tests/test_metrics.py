@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as reference
+
+from digits import metrics
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 10, 500).astype(np.uint8)
+LOGITS = (RNG.normal(size=(500, 10)) + 3 * np.eye(10)[LABELS]).astype(np.float32)
+PREDICTED = LOGITS.argmax(axis=1)
+PROBABILITIES = np.exp(metrics.log_softmax(LOGITS))
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 10), (10, 10), (980, 1000), (9955, 10000), (1, 2)])
+def test_wilson_is_scipys(correct: int, n: int) -> None:
+    interval = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    assert metrics.wilson(correct, n) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+def test_nothing_seen_says_nothing_about_the_rate() -> None:
+    assert metrics.wilson(0, 0) == (0.0, 1.0)
+
+
+def test_log_loss_and_confusion_are_scikit_learns() -> None:
+    expected = reference.log_loss(LABELS, PROBABILITIES, labels=range(10))
+    assert metrics.log_loss(LOGITS, LABELS) == pytest.approx(expected)
+    assert np.array_equal(metrics.confusion(LABELS, PREDICTED), reference.confusion_matrix(LABELS, PREDICTED))
+
+
+def test_log_loss_of_huge_logits_is_finite() -> None:
+    assert metrics.log_loss(np.array([[1e4] + [0] * 9]), np.array([1], np.uint8)) == pytest.approx(1e4)
+
+
+def test_per_digit_is_scikit_learns() -> None:
+    seen = metrics.per_digit(metrics.confusion(LABELS, PREDICTED))
+    precision, recall, f1, n = reference.precision_recall_fscore_support(LABELS, PREDICTED)
+    for digit in range(10):
+        row = seen[str(digit)]
+        assert [row["precision"], row["recall"], row["f1"], row["n"]] == pytest.approx(
+            [precision[digit], recall[digit], f1[digit], n[digit]]
+        )
+
+
+def test_a_digit_without_images_or_answers_is_nan() -> None:
+    row = metrics.per_digit(metrics.confusion(np.array([1, 1], np.uint8), np.array([1, 2])))["7"]
+    assert row["n"] == 0 and math.isnan(row["recall"]) and math.isnan(row["precision"])
+
+
+def test_most_confused_pairs_come_first_without_the_diagonal() -> None:
+    matrix = np.diag([100] * 10)
+    matrix[4, 9], matrix[9, 4], matrix[3, 5] = 2, 7, 2
+    assert metrics.most_confused(matrix) == [
+        {"truth": 9, "predicted": 4, "n": 7},
+        {"truth": 3, "predicted": 5, "n": 2},
+        {"truth": 4, "predicted": 9, "n": 2},
+    ]
+
+
+def sure(confidence: float) -> list[float]:
+    """Logits that give class 0 this probability."""
+    return [math.log(confidence * 9 / (1 - confidence))] + [0.0] * 9
+
+
+def test_calibration_error_by_hand() -> None:
+    # 4 images at 0.9 of which 3 are right, 1 image at 0.5 that is right: (4 × 0.15 + 1 × 0.5) / 5
+    logits = np.array([sure(0.9)] * 4 + [sure(0.5)])
+    scores = metrics.reliability(logits, np.array([0, 0, 0, 1, 0], np.uint8), temperature=1)
+    assert scores.error == pytest.approx(0.22)
+    assert scores.n.sum() == 5 and len(scores.n) == 15
+
+
+def test_temperature_changes_the_confidence_and_not_the_accuracy() -> None:
+    cold, hot = (metrics.reliability(LOGITS, LABELS, t) for t in (0.5, 2.0))
+    accuracy = (PREDICTED == LABELS).sum()
+    for scores in (cold, hot):
+        assert np.nansum(scores.accuracy * scores.n) == pytest.approx(accuracy)
+    assert np.nansum(cold.confidence * cold.n) > np.nansum(hot.confidence * hot.n)
+
+
+def test_slices_score_each_batch_on_its_own() -> None:
+    batches = np.array(["b"] * 3 + ["a"])
+    seen = metrics.slices(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 0], np.uint8), batches)
+    assert list(seen) == ["a", "b"]
+    assert (seen["b"]["n"], seen["b"]["correct"]) == (3, 2)
+    assert seen["a"]["accuracy"] == 0 and seen["a"]["interval"] == list(metrics.wilson(0, 1))
+    assert metrics.slices(np.empty(0, np.intp), np.empty(0, np.uint8), np.empty(0, "U1")) == {}
+
+
+def test_the_worst_mistakes_gave_the_truth_the_least_probability() -> None:
+    rows = metrics.worst_mistakes(LOGITS, LABELS, limit=5)
+    assert (PREDICTED[rows] != LABELS[rows]).all()
+    truth = PROBABILITIES[np.arange(500), LABELS]
+    assert truth[rows].tolist() == sorted(truth[PREDICTED != LABELS])[:5]
+
+
+def test_rounding_makes_plain_json_and_none_of_what_json_lacks() -> None:
+    tree = {"a": 1 / 3, "b": [math.nan, math.inf, 2], "c": {"d": np.float32(0.5), "e": True, "f": "x"}}
+    assert metrics.rounded(tree) == {
+        "a": 0.333333,
+        "b": [None, None, 2],
+        "c": {"d": 0.5, "e": True, "f": "x"},
+    }

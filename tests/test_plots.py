@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from digits import metrics, plots
+from digits.errors import DataError
+
+HEADING = ",".join(plots.HISTORY)
+
+
+def test_numbers_are_short_and_nan_is_blank() -> None:
+    assert plots.to_csv(["a", "b"], [[1, float("nan")], [2, 1 / 3]]) == "a,b\n1,\n2,0.333333\n"
+
+
+def test_the_history_comes_back_by_column_with_blanks_as_nan() -> None:
+    columns = plots.history(f"{HEADING},step\n1,2,0.5,,,0.6,100\n2,1,0.7,0.8,1.5,0.75,200\n")
+    assert columns["epoch"].tolist() == [1, 2] and columns["step"].tolist() == [100, 200]
+    assert np.isnan(columns["val_loss"][0]) and columns["val_loss"][1] == 1.5
+
+
+@pytest.mark.parametrize(
+    "text", ["", HEADING, f"{HEADING}\n1\n", f"{HEADING}\n1,low,1,1,1,1\n", "epoch,loss\n1,2\n", "\0"]
+)
+def test_a_damaged_history_is_refused_with_what_to_do(text: str) -> None:
+    with pytest.raises(DataError, match=r"training history.*dvc repro"):
+        plots.history(text)
+
+
+def test_confusion_has_a_row_an_image() -> None:
+    text = plots.confusion(np.array([3, 5], np.uint8), np.array([3, 6]))
+    assert text == "actual,predicted\n3,3\n5,6\n"
+
+
+def test_reliability_leaves_empty_bins_out() -> None:
+    scores = metrics.Reliability(np.array([np.nan, 0.75]), np.array([np.nan, 0.5]), np.array([0, 8]))
+    assert plots.reliability(scores) == "confidence,accuracy,images\n0.75,0.5,8\n"
+
+
+def test_corruptions_start_with_clean() -> None:
+    assert plots.corruptions({"blur": 0.9}, 0.99) == "corruption,accuracy\nclean,0.99\nblur,0.9\n"

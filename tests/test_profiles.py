@@ -1,0 +1,93 @@
+import pytest
+import yaml
+
+from digits import params
+from digits.errors import ParamsError
+from digits.profiles import PROFILES, SMALL, Hardware, resolve
+from digits.recipe import Recipe
+
+from .test_params import FILE
+
+CPU = Hardware("cpu", "bfloat16", "augmentation")
+
+
+@pytest.fixture
+def section():
+    """The train section with some keys changed."""
+
+    def make(**changes):
+        tree = yaml.safe_load(FILE.read_text())["train"]
+        tree = {
+            k: None if k not in ("device", "precision", "xla", "seed", "profile") else v
+            for k, v in tree.items()
+        }
+        tree["augmentation"] = dict.fromkeys(params.AugmentationParams.model_fields) | changes.pop(
+            "augmentation", {}
+        )
+        return params.parse("train", tree | changes)
+
+    return make
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+@pytest.mark.parametrize("n", [600, 4000, 55_000])
+def test_every_value_is_concrete(section, profile, n):
+    recipe = resolve(section(profile=profile), n, CPU)
+    values = recipe.to_dict()
+    assert None not in [*values.values(), *values["augmentation"].values()]
+    assert recipe.n_train == n
+    assert recipe.precision == "bfloat16"
+    assert Recipe.from_dict(values) == recipe
+
+
+def test_few_images_get_settings_of_their_own_and_say_so(section):
+    few, many = resolve(section(), SMALL, CPU), resolve(section(), SMALL + 1, CPU)
+    assert few.small_data
+    assert not many.small_data
+    assert few.dropout > many.dropout
+    assert few.rate < many.rate
+    assert few.augmentation.rotation > many.augmentation.rotation
+    assert few.steps * few.batch / few.n_train > 3 * many.steps * many.batch / many.n_train * SMALL / 55_000
+
+
+def test_a_key_overrides_the_profile_and_its_small_data_settings(section):
+    changed = section(steps=12, dropout=0.1, optimizer="sgd", augmentation={"shift": 0.5})
+    for n in (500, 55_000):
+        recipe = resolve(changed, n, CPU)
+        plain = resolve(section(), n, CPU)
+        assert (recipe.steps, recipe.dropout, recipe.optimizer, recipe.augmentation.shift) == (
+            12,
+            0.1,
+            "sgd",
+            0.5,
+        )
+        assert recipe.rate == plain.rate
+        assert recipe.augmentation.rotation == plain.augmentation.rotation
+        assert recipe.weight_decay == 0  # adamw's went with it
+
+
+def test_zero_overrides_too(section):
+    assert resolve(section(ema=0.0, label_smoothing=0.0), 55_000, CPU).ema == 0
+
+
+def test_the_robust_profile_bends_farther_and_takes_longer(section):
+    fast, speedrun = (resolve(section(profile=name), 55_000, CPU) for name in ("fast", "speedrun"))
+    assert fast.augmentation.damaged > 0
+    assert fast.augmentation.wide > speedrun.augmentation.wide
+    assert fast.steps > speedrun.steps
+
+
+def test_weight_decay_without_adamw_is_refused(section):
+    with pytest.raises(ParamsError, match="adamw"):
+        resolve(section(optimizer="sgd", weight_decay=0.1), 55_000, CPU)
+
+
+def test_a_batch_is_no_larger_than_the_data(section):
+    assert resolve(section(), 50, CPU).batch == 50
+
+
+def test_an_unknown_key_names_the_valid_ones(section):
+    with pytest.raises(ParamsError, match=r"train\.augmentation\.rotate.*rotation"):
+        section(augmentation={"rotate": 3.0})
+    with pytest.raises(ParamsError, match=r"train\.dropuot.*dropout"):
+        section(dropuot=0.1)

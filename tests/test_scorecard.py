@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from digits.scorecard import Answers, scorecard
+
+LABELS = (np.arange(100) % 10).astype(np.uint8)
+LOGITS = (4 * np.eye(10)[LABELS]).astype(np.float32)
+NONE = Answers.of(LOGITS[:0], LABELS[:0])
+MANIFEST = {"dataset": "mnist-sample-5k", "sample": True}
+TRAINING = {"train_accuracy": 0.9, "validation_accuracy": 0.5, "gap": 0.4, "parameters": 7, "profile": "fast"}
+
+
+def wrong(n: int) -> Answers:
+    """Answers whose first n are off by one digit."""
+    logits = LOGITS.copy()
+    logits[:n] = np.roll(logits[:n], 1, axis=1)
+    return Answers.of(logits, LABELS)
+
+
+def test_every_set_lands_under_its_own_name() -> None:
+    corrupted = {"blur": wrong(20), "line": wrong(60)}
+    card = scorecard(MANIFEST, TRAINING, wrong(30), wrong(10), wrong(5), np.array(["scans"] * 100), corrupted)
+    content = card.content
+    assert (content["dataset"], content["sample"]) == ("mnist-sample-5k", True)
+    assert (content["n_test"], content["correct"], content["accuracy"]) == (100, 90, 0.9)
+    assert content["validation_accuracy"] == 0.7 and content["gap"] == pytest.approx(0.2)
+    assert content["corruptions"] == {"blur": 0.8, "line": 0.4}
+    assert (content["corruption_mean"], content["corruption_worst"]) == (0.6, 0.4)
+    assert content["slices"]["scans"]["correct"] == 95
+    assert content["training"] == {"parameters": 7, "profile": "fast"}
+    assert card.matrix.trace() == 90
+
+
+def test_the_temperature_comes_from_validation_alone() -> None:
+    cards = [
+        scorecard(MANIFEST, TRAINING, wrong(v), wrong(t), NONE, np.empty(0, "U1"), {"blur": wrong(1)})
+        for v, t in ((30, 10), (30, 70), (60, 10))
+    ]
+    first, other_test, other_validation = (card.content["temperature"] for card in cards)
+    assert first == other_test < other_validation
+
+
+def test_rows_that_are_not_finite_are_counted_and_become_a_guess() -> None:
+    logits = LOGITS.copy()
+    logits[3, 7], logits[4] = np.inf, np.nan
+    answers = Answers.of(logits, LABELS)
+    assert answers.not_finite == 2
+    assert (answers.logits[3:5] == 0).all() and np.array_equal(answers.logits[5:], LOGITS[5:])
+    assert np.isinf(logits[3, 7]), "the input stays as it was"
