@@ -60,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--reference-seeds", type=int, default=1, help="of the other references; default: 1")
     parser.add_argument("--sample-seeds", type=int, default=5, help="of trainings on the sample; default: 5")
     parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=1,
+        help="to count from; default: 1. A recipe chosen by some seeds is confirmed by others only",
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="a few steps on few images: tries the bench itself"
     )
     parser.add_argument(
@@ -79,17 +85,22 @@ def _parts(text: str) -> tuple[str, ...]:
     return parts
 
 
-def plan(parts: Sequence[str], seeds: int, reference_seeds: int, sample_seeds: int) -> list[Job]:
+def plan(
+    parts: Sequence[str], seeds: int, reference_seeds: int, sample_seeds: int, first_seed: int = 1
+) -> list[Job]:
     """Every training, in order: one round a seed, so that a machine that slows down slows all of it."""
     jobs: list[Job] = []
     others = [name for name in REFERENCES if name != YARDSTICK]
-    for seed in range(1, max(seeds, reference_seeds) + 1):
+    for place in range(max(seeds, reference_seeds)):
+        seed = first_seed + place
         models = [YARDSTICK] if "references" in parts else []
-        models += PROFILES if "profiles" in parts and seed <= seeds else []
-        models += others if "references" in parts and seed <= reference_seeds else []
+        models += PROFILES if "profiles" in parts and place < seeds else []
+        models += others if "references" in parts and place < reference_seeds else []
         jobs += [{"part": "full", "model": model, "seed": seed} for model in models]
     if "sample" in parts:
-        jobs += [{"part": "sample", "model": "fast", "seed": seed} for seed in range(1, sample_seeds + 1)]
+        jobs += [
+            {"part": "sample", "model": "fast", "seed": first_seed + place} for place in range(sample_seeds)
+        ]
     if "profiles" in parts:
         jobs.append({"part": "canonicalisation", "model": "fast", "seed": 1})
     return jobs
@@ -117,7 +128,7 @@ class Bench:
         given = self.given
         self.scratch.mkdir(parents=True, exist_ok=True)
         self._open()
-        jobs = plan(given.only, given.seeds, given.reference_seeds, given.sample_seeds)
+        jobs = plan(given.only, given.seeds, given.reference_seeds, given.sample_seeds, given.first_seed)
         left = missing(jobs, self.records)
         for name in self._workspaces(left):
             if given.go_on and workspace.ready(self.scratch / name):
@@ -170,7 +181,7 @@ class Bench:
         """The options that change what is measured; no paths."""
         defaults = vars(_parser().parse_args([]))
         found = []
-        for name in ("only", "seeds", "reference_seeds", "sample_seeds", "quick"):
+        for name in ("only", "seeds", "reference_seeds", "sample_seeds", "first_seed", "quick"):
             value = getattr(self.given, name)
             if value != defaults[name]:
                 text = ",".join(value) if name == "only" else "" if value is True else str(value)

@@ -246,6 +246,13 @@ def test_a_round_holds_the_yardstick_and_ours_then_the_other_references():
     assert order == first + [(name, 2) for name in ("S1", "speedrun", "fast")]
 
 
+def test_seeds_can_be_ones_that_no_choice_was_made_by():
+    jobs = train.plan(
+        ("references", "profiles", "sample"), seeds=2, reference_seeds=1, sample_seeds=2, first_seed=11
+    )
+    assert {job["seed"] for job in jobs if job["part"] != "canonicalisation"} == {11, 12}
+
+
 def test_only_what_is_missing_is_done_again():
     jobs = train.plan(("references", "profiles", "sample"), seeds=3, reference_seeds=1, sample_seeds=5)
     left = train.missing(jobs, everything())

@@ -61,7 +61,9 @@ def test_nothing_in_the_graph_tells_where_it_was_made(made):
 
 def test_random_and_python_operations_are_found():
     module = tf.Module()
-    module.call = tf.function(lambda x: tf.random.normal([2]) + tf.py_function(lambda y: y, [x], tf.float32))
+    module.call = tf.function(
+        lambda x: tf.random.normal([2], seed=1) + tf.py_function(lambda y: y, [x], tf.float32)
+    )
     graph = module.call.get_concrete_function(tf.constant([1.0, 2.0])).graph.as_graph_def()
     whole = saved_model_pb2.SavedModel()
     whole.meta_graphs.add().graph_def.CopyFrom(graph)

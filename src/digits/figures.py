@@ -97,7 +97,7 @@ def reliability(before: Reliability, after: Reliability) -> bytes:
         upper.plot(scores.confidence[filled], scores.accuracy[filled], "o-", color=colour, label=label)
     upper.set_ylabel("accuracy")
     upper.set_title("Is the model right as often as it claims?")
-    upper.legend(frameon=False, loc="upper left")
+    upper.legend(frameon=False, loc="best")
     bins = len(after.n)
     lower.bar((np.arange(bins) + 0.5) / bins, after.n, width=0.9 / bins, color=BLUE)
     lower.set_yscale("log")

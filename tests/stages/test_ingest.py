@@ -165,6 +165,17 @@ def test_an_unreadable_batch_stops_it_and_what_was_there_stays(
     assert [p.name for p in raw.parent.iterdir()] == ["raw"]
 
 
+@pytest.mark.parametrize("name", ["synthetic", "mnist-sample-5k"])
+def test_a_batch_named_like_a_data_set_is_refused(
+    incoming: Path, chosen: IngestParams, raw: Path, name: str
+) -> None:
+    (incoming / name).mkdir()
+    np.savez(incoming / name / "digits.npz", images=TRAIN[0][:3], labels=TRAIN[1][:3])
+    with pytest.raises(DataError, match=f"{name} is named like the data set"):
+        ingest.run(incoming, raw, chosen)
+    assert not raw.exists()
+
+
 def test_equal_input_gives_equal_bytes_whatever_the_source(
     incoming: Path, chosen: IngestParams, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

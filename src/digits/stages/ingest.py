@@ -29,6 +29,9 @@ REJECTED = ["batch", "row", "file", "label", "reason"]
 def run(incoming: Path, raw: Path, params: IngestParams) -> None:
     """Bring the data set and the incoming batches together in `raw`."""
     batches = read_batches(incoming)  # first: a batch that can't be read should not cost a download
+    for batch in batches:
+        if batch.name in {params.dataset, sample.DATASET}:  # its rows would pass for the data set's own
+            raise DataError(f"{incoming / batch.name} is named like the data set: give it another name")
     dataset, train, test = _dataset(params)
     trained, held_out, counts = [train], [train.take(np.arange(0))], {}
     for batch in batches:
