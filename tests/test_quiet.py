@@ -22,3 +22,13 @@ def test_what_is_no_noise_gets_through():
         "    os.write(2, b'E0000 the sky falls\\n')\n"
     )
     assert run(code).stderr == "E0000 the sky falls\n"
+
+
+def test_packages_that_tensorflow_need_not_load_can_be_imported_afterwards():
+    code = (
+        "import sys; from digits.quiet import load_tensorflow, SPARED; load_tensorflow()\n"
+        "assert not [name for name in SPARED if name in sys.modules]\n"
+        "import keras, pandas, sklearn.metrics, matplotlib.pyplot\n"
+        "print(len(pandas.DataFrame({'a': [1]})))\n"
+    )
+    assert run(code).stdout == "1\n"

@@ -1,4 +1,6 @@
-"""Shell helper: loads TensorFlow without the dozen lines that it writes before anyone can ask it not to."""
+"""Shell helper: loads TensorFlow without the dozen lines that it writes before anyone can ask it not to, and
+without the packages that Keras would load on the chance that someone uses them.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,30 @@ NOISE = re.compile(
     rb"Unable to register cu"
 )
 
+# Keras imports these where it finds them, for wrappers and plots of its own: a quarter of the time of `import
+# tensorflow`. Whoever needs one imports it as ever.
+SPARED = ("matplotlib.pyplot", "pandas", "sklearn")
+
 
 def load_tensorflow() -> None:
     """Import TensorFlow and have it look for devices; what it says beyond the usual goes to stderr."""
-    with _filtered_stderr():
+    with _filtered_stderr(), _spared():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _spared() -> Iterator[None]:
+    """Let the packages of SPARED seem to be missing, those that are not loaded yet."""
+    held = [name for name in SPARED if name not in sys.modules]
+    for name in held:
+        sys.modules[name] = None  # type: ignore[assignment]  # what makes an import of it fail
+    try:
+        yield
+    finally:
+        for name in held:
+            del sys.modules[name]
 
 
 @contextlib.contextmanager
