@@ -1,0 +1,164 @@
+"""`digits-client IMAGE…`: pictures → a line each. `digits predict` is the same function under another name.
+
+On a terminal the lines are a table; elsewhere columns parted by tabs: file, digit, confidence. With --json
+one object a line. What fails is one line on stderr. The epilog below lists the exit codes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from digits_client.client import DigitClient
+from digits_client.contract import MODEL
+from digits_client.errors import BadRequest, ServingError, one_line
+from digits_client.options import CHUNK_IMAGES, TIMEOUT
+from digits_client.results import Answer, Prediction
+
+STDIN = "-"
+LARGEST_STDIN = 64 << 20  # bytes
+WIDEST = 60  # characters of a file's name in a table
+
+Result = Prediction | BadRequest
+Write = Callable[[str, Result, int | None], None]  # name, what it shows, by which version
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "digits-client") -> int:
+    """Run the command on these arguments, by default the process's, and give its exit code."""
+    given = _parser(prog).parse_args(argv)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own log lines would come between ours
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not fit the terminal's encoding
+    try:
+        return _run(given, prog)
+    except BadRequest as error:  # of an option; a picture's own never gets here
+        _complain(prog, error)
+        return 2
+    except ServingError as error:
+        _complain(prog, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # of standard output
+        with contextlib.suppress(OSError):  # the interpreter will try to write the rest when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has enough
+            return 141
+        _complain(prog, ServingError(f"can't write the answers ({error.strerror}): expected room for them"))
+        return 1
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Ask a server which digits pictures show: one PNG or JPEG file a digit.",
+        epilog="Exit codes: 0 all read, 1 some pictures refused or output not writable, 2 wrong usage, "
+        "7 the server did not answer.",
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG or JPEG file; - is standard input")
+    parser.add_argument(
+        "--server",
+        default="localhost",
+        metavar="HOST:PORT",
+        help="default: localhost, port 8500 or for rest 8501",
+    )
+    parser.add_argument("--transport", choices=("grpc", "rest"), default="grpc", help="default: grpc")
+    parser.add_argument("--model", default=MODEL, metavar="NAME", help=f"default: {MODEL}")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=TIMEOUT,
+        metavar="S",
+        help=f"seconds for each batch of {CHUNK_IMAGES} pictures; default: {TIMEOUT:g}",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
+
+
+def _run(given: argparse.Namespace, prog: str) -> int:
+    names: list[str] = given.images
+    if names.count(STDIN) > 1:
+        raise BadRequest(f"'{STDIN}' is given {names.count(STDIN)} times: standard input holds one picture")
+    write: Write = _json_line if given.json else _table(names) if sys.stdout.isatty() else _column_line
+    failed = 0
+    with DigitClient(given.server, given.transport, timeout=given.timeout, model=given.model) as client:
+        for batch, answer in _batches(client, names):
+            for name, result in zip(batch, answer, strict=True):
+                if isinstance(result, BadRequest):
+                    failed += 1
+                    _complain(prog, result)
+                write(name, result, answer.version)
+            sys.stdout.flush()
+    return 1 if failed else 0
+
+
+def _batches(client: DigitClient, names: list[str]) -> Iterator[tuple[list[str], Answer[Result]]]:
+    """The names in batches, and what each shows. Standard input is a batch of its own."""
+    batch: list[str] = []
+    for name in names:
+        if batch and (name == STDIN or len(batch) == CHUNK_IMAGES):
+            yield batch, client.predict_files(batch, on_error="return")
+            batch = []
+        if name == STDIN:
+            picture = sys.stdin.buffer.read(LARGEST_STDIN + 1) if sys.stdin else b""
+            yield [name], _called(STDIN, client.predict_bytes([picture], on_error="return"))
+        else:
+            batch.append(name)
+    if batch:
+        yield batch, client.predict_files(batch, on_error="return")
+
+
+def _called(name: str, answer: Answer[Result]) -> Answer[Result]:
+    """The answer about one picture in memory, which is 'picture 0' there, by the name that was given."""
+    (result,) = answer
+    if isinstance(result, BadRequest):
+        result = BadRequest(str(result).replace("picture 0", name, 1))
+    return Answer((result,), answer.version)
+
+
+def _json_line(name: str, result: Result, version: int | None) -> None:
+    shown: dict[str, object] = {"file": name}
+    if isinstance(result, BadRequest):
+        shown["error"] = one_line(str(result))
+    else:
+        shown |= {"digit": result.digit, "confidence": round(result.confidence, 6)}
+        shown |= {"probabilities": [round(p, 6) for p in result.probabilities], "version": version}
+    print(json.dumps(shown, ensure_ascii=True))  # noqa: T201
+
+
+def _column_line(name: str, result: Result, version: int | None) -> None:  # noqa: ARG001
+    if isinstance(result, Prediction):
+        print(one_line(name, 4096), result.digit, f"{result.confidence:.4f}", sep="\t")  # noqa: T201
+
+
+def _table(names: list[str]) -> Write:
+    """A writer of aligned lines, the first of which has a heading above it."""
+    width = max(4, *(len(_short(name)) for name in names))
+    heading = [f"{'file':<{width}}  digit  confidence"]
+
+    def write(name: str, result: Result, version: int | None) -> None:  # noqa: ARG001
+        if isinstance(result, Prediction):
+            line = f"{_short(name):<{width}}  {result.digit:>5}  {result.confidence:>9.2%}"
+            print(*heading, line, sep="\n")  # noqa: T201
+            heading.clear()
+
+    return write
+
+
+def _short(name: str) -> str:
+    """A name for a table; of a long one the end, which tells files of a folder apart."""
+    name = one_line(name, 4096)
+    return name if len(name) <= WIDEST else f"…{name[1 - WIDEST :]}"
+
+
+def _complain(prog: str, error: ServingError) -> None:
+    print(f"{prog}: {one_line(str(error))}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""A model server on loopback whose model is arithmetic, with faults on request: real sockets, no TensorFlow.
+
+An MNIST-like image shows the digit of its first pixel. A picture is MAGIC and its digit in ASCII; one that
+goes on with "bad" is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from digits_client import messages
+from digits_client.codec_grpc import PREDICT, STATES, STATUS
+
+MAGIC = b"\x89PNG\r\n\x1a\n"
+SURE = 0.9375  # exact in float32
+HTTP = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 429}
+HTTP |= {"INTERNAL": 500, "UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}
+
+
+def picture(digit: int, tail: bytes = b"") -> bytes:
+    """A picture of that digit, to the fake."""
+    return MAGIC + str(digit).encode() + tail
+
+
+class Refusal(Exception):
+    """A status code and its text."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+@dataclass
+class Fake:
+    """What the server has been asked, and what it shall do."""
+
+    versions: dict[int, str] = field(default_factory=lambda: {3: "AVAILABLE"})
+    faults: list[Refusal] = field(default_factory=list)  # one for each of the next requests
+    asked: list[tuple[str, int, int | None]] = field(default_factory=list)  # signature, images, version
+    tells_index: bool = True  # which picture of a request is bad
+    index_offset: int = 0  # as when a server counts through the requests that it has joined
+    garbage: bytes | None = None  # answered in place of an answer
+    form: str = "list"  # of tensors over gRPC: list, content, repeat
+    stuck: threading.Event = field(default_factory=threading.Event)  # set: answer; clear: hold every request
+    arrived: threading.Event = field(default_factory=threading.Event)  # a request is being held
+    on_predict: Any = None  # called after each Predict that succeeds
+    grpc: str = ""
+    rest: str = ""
+
+    def __post_init__(self) -> None:
+        self.stuck.set()
+
+    def address(self, transport: str) -> str:
+        return self.grpc if transport == "grpc" else self.rest
+
+    def enter(self) -> None:
+        self.arrived.set()
+        self.stuck.wait(30)
+        if self.faults:
+            raise self.faults.pop(0)
+
+    def pick(self, model: str, version: int | None) -> int:
+        ready = [v for v, state in self.versions.items() if state == "AVAILABLE"]
+        if model != "digits" or not ready or (version is not None and version not in ready):
+            told = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+            raise Refusal("NOT_FOUND", f"Servable not found for request: {told}")
+        return max(ready) if version is None else version
+
+    def predict(
+        self, model: str, version: int | None, signature: str, images: list[Any]
+    ) -> tuple[int, list[int]]:
+        self.asked.append((signature, len(images), version))
+        self.enter()
+        used = self.pick(model, version)
+        digits = [self.digit(i, image) for i, image in enumerate(images)]
+        if self.on_predict:
+            self.on_predict()
+        return used, digits
+
+    def digit(self, index: int, image: Any) -> int:
+        if not isinstance(image, bytes):
+            return int(image[0][0]) % 10
+        if image[9:12] == b"bad":
+            told = f"assertion failed: [image_bytes[{index + self.index_offset}] is blank: expected ink]"
+            told = told if self.tells_index else "Invalid PNG data, size 60"
+            where = "\n\t [[{{node map/while/cond_1/DecodePng}}]]"  # as TensorFlow adds it
+            raise Refusal("INVALID_ARGUMENT", f"Graph execution error:\n\n{told}{where}")
+        return int(image[8:9])
+
+    def statuses(self, model: str, version: int | None) -> list[tuple[int, str, str]]:
+        self.enter()
+        known = {v: s for v, s in self.versions.items() if version in (None, v)}
+        if model != "digits" or not known:
+            raise Refusal("NOT_FOUND", f"Could not find any versions of model {model}")
+        return [(v, s.split(":")[0], s.partition(":")[2]) for v, s in sorted(known.items(), reverse=True)]
+
+
+def shares(digit: int) -> list[float]:
+    """The fake's probabilities: exact in float32, summing to 1."""
+    return [SURE if i == digit else (0.0625 if i == (digit + 1) % 10 else 0.0) for i in range(10)]
+
+
+# --- gRPC ---
+
+
+def _tensor(tensor: Any, dtype: int, shape: list[int], values: list[Any], form: str) -> None:
+    import array
+
+    name, code = {1: ("float_val", "f"), 9: ("int64_val", "q")}[dtype]
+    tensor.dtype = dtype
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=size)
+    if form == "content":
+        tensor.tensor_content = array.array(code, values).tobytes()
+        return
+    if form == "repeat":
+        while len(values) > 1 and values[-1] == values[-2]:
+            values = values[:-1]
+        if values == [0]:
+            values = []
+    getattr(tensor, name).extend(values)
+
+
+def _grpc_predict(fake: Fake, body: bytes) -> bytes:
+    request = messages.PredictRequest.FromString(body)
+    spec = request.model_spec
+    ((_, tensor),) = request.inputs.items()
+    if spec.signature_name == "encoded":
+        images: list[Any] = list(tensor.string_val)
+    else:
+        n, h, w = (dim.size for dim in tensor.tensor_shape.dim)
+        assert len(tensor.tensor_content) == n * h * w
+        images = memoryview(tensor.tensor_content).cast("B", (n, h, w)).tolist()
+    version = spec.version.value if spec.HasField("version") else None
+    used, digits = fake.predict(spec.name, version, spec.signature_name, images)
+    response = messages.PredictResponse()
+    response.model_spec.name, response.model_spec.version.value = spec.name, used
+    n = len(digits)
+    _tensor(response.outputs["digit"], 9, [n], digits, fake.form)
+    _tensor(response.outputs["confidence"], 1, [n], [SURE] * n, fake.form)
+    _tensor(response.outputs["probabilities"], 1, [n, 10], [p for d in digits for p in shares(d)], fake.form)
+    return response.SerializeToString()
+
+
+def _grpc_status(fake: Fake, body: bytes) -> bytes:
+    spec = messages.GetModelStatusRequest.FromString(body).model_spec
+    version = spec.version.value if spec.HasField("version") else None
+    response = messages.GetModelStatusResponse()
+    for number, state, text in fake.statuses(spec.name, version):
+        each = response.model_version_status.add(version=number)
+        each.state = next(code for code, name in STATES.items() if name == state)
+        each.status.error_message = text
+    return response.SerializeToString()
+
+
+def grpc_server(fake: Fake, handlers: Any = None, tls: Any = None, limit: int = -1) -> tuple[Any, int]:
+    """A started server, which takes messages of at most `limit` bytes, and its port."""
+    options = [("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)]
+    server = grpc.server(futures.ThreadPoolExecutor(4), options=options)
+
+    def door(answer: Any) -> Any:
+        def handle(body: bytes, context: Any) -> bytes:
+            try:
+                made = answer(fake, body)
+                return made if fake.garbage is None else fake.garbage
+            except Refusal as refusal:
+                return context.abort(grpc.StatusCode[refusal.code], refusal.text)
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    class Doors(grpc.GenericRpcHandler):
+        def service(self, details: Any) -> Any:
+            answers = {PREDICT: _grpc_predict, STATUS: _grpc_status}
+            return door(answers[details.method]) if details.method in answers else None
+
+    if handlers:
+        handlers(server)
+    else:
+        server.add_generic_rpc_handlers((Doors(),))
+    port = server.add_secure_port("localhost:0", tls) if tls else server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return server, port
+
+
+# --- REST ---
+
+ROUTE = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?$")
+
+
+def _rest(fake: Fake, path: str, body: bytes) -> dict[str, Any]:
+    matched = ROUTE.match(path)
+    if not matched:
+        raise Refusal("INVALID_ARGUMENT", f"Malformed request: {path}")
+    model, version = matched[1], int(matched[2]) if matched[2] else None
+    if not matched[3]:
+        return {
+            "model_version_status": [
+                {"version": str(v), "state": s, "status": {"error_code": "OK", "error_message": text}}
+                for v, s, text in fake.statuses(model, version)
+            ]
+        }
+    asked = json.loads(body)
+    images = asked["instances"]
+    if asked["signature_name"] == "encoded":
+        images = [base64.b64decode(each["b64"], validate=True) for each in images]
+    _, digits = fake.predict(model, version, asked["signature_name"], images)
+    return {"predictions": [{"probabilities": shares(d), "digit": d, "confidence": SURE} for d in digits]}
+
+
+def rest_server(fake: Fake) -> ThreadingHTTPServer:
+    """A server, not yet serving."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+
+        def do_GET(self) -> None:
+            try:
+                status, body = 200, json.dumps(_rest(fake, self.path, self._body())).encode()
+                if fake.garbage is not None:
+                    body = fake.garbage
+            except Refusal as refusal:
+                status, body = HTTP[refusal.code], json.dumps({"error": refusal.text}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(body)
+                self.wfile.flush()
+
+        do_POST = do_GET
+
+        def _body(self) -> bytes:
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.connections: list[socket.socket] = []
+
+        def process_request(self, request: Any, address: Any) -> None:
+            self.connections.append(request)
+            super().process_request(request, address)
+
+        def server_close(self) -> None:
+            super().server_close()
+            for each in self.connections:  # ends those that a client keeps for its next request
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+        def handle_error(self, *_: object) -> None:
+            return
+
+    return Server(("127.0.0.1", 0), Handler)
+
+
+@contextlib.contextmanager
+def serving(tls: tuple[Path, Path] | None = None) -> Iterator[Fake]:
+    """Both doors open until the block ends; encrypted if given the files of a key and its certificate."""
+    fake = Fake()
+    web = rest_server(fake)
+    credentials = None
+    if tls:
+        key, certificate = tls
+        credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        web.socket = context.wrap_socket(web.socket, server_side=True)
+    server, port = grpc_server(fake, tls=credentials)
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.005})
+    thread.start()
+    fake.grpc, fake.rest = f"127.0.0.1:{port}", f"127.0.0.1:{web.server_port}"
+    try:
+        yield fake
+    finally:
+        fake.stuck.set()
+        server.stop(None).wait()
+        web.shutdown()
+        thread.join()
+        web.server_close()

@@ -1,0 +1,86 @@
+"""Connections that break: relays and listeners on loopback that misbehave as a test says."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def listening(serve: Callable[[socket.socket, int], None]) -> Iterator[str]:
+    """An address; each connection goes to `serve`, with its number from 0, in a thread; then it is closed."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    open_ones: list[socket.socket] = []
+
+    def one(connection: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError), connection:
+            serve(connection, number)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                open_ones.append(connection)
+                threading.Thread(target=one, args=(connection, len(open_ones) - 1), daemon=True).start()
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield "{}:{}".format(*listener.getsockname())
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for each in open_ones:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def relay(address: str, cut: int) -> Callable[[socket.socket, int], None]:
+    """Serve by passing on to `address`; the first `cut` connections end when their first bytes have come."""
+    host, _, port = address.rpartition(":")
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve(connection: socket.socket, number: int) -> None:
+        if number < cut:
+            connection.recv(65536)
+            return
+        with socket.create_connection((host, int(port))) as upstream:
+            back = threading.Thread(target=pump, args=(upstream, connection), daemon=True)
+            back.start()
+            pump(connection, upstream)
+            back.join()
+
+    return serve
+
+
+def saying(answer: bytes, pause: float | None = None) -> Callable[[socket.socket, int], None]:
+    """Serve by these bytes whatever is asked; with a pause one at a time and again and again."""
+
+    def serve(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        if pause is None:
+            connection.sendall(answer)
+            return
+        clock = threading.Event()
+        while True:
+            for byte in answer:
+                connection.sendall(bytes([byte]))
+                clock.wait(pause)
+
+    return serve
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

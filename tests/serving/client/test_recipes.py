@@ -1,0 +1,68 @@
+"""The recipes of serving/client/README.md, run as they stand but for the addresses.
+
+grpcurl's is in test_messages, which has TensorFlow; Go's is not run.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from digits_client import DigitClient
+
+from ._fake import picture
+from ._page import SECTIONS, recipes
+
+
+@pytest.fixture
+def run(fake, tmp_path):
+    (tmp_path / "seven.png").write_bytes(picture(7))
+
+    def of(recipe, *command):
+        text = recipe.replace("localhost:8500", fake.grpc).replace("localhost:8501", fake.rest)
+        done = subprocess.run(
+            command, input=text, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    return of
+
+
+def needs(tool):
+    return pytest.mark.skipif(not shutil.which(tool), reason=f"{tool} is not installed")
+
+
+def test_python(run):
+    synchronous, asynchronous = recipes("`digits_client`", "python")
+    assert run(synchronous, sys.executable, "-") == "7 0.9375 by version 3\n"
+    assert run(asynchronous, sys.executable, "-") == "7\n"
+
+
+@needs("curl")
+def test_curl(run):
+    ask, status = recipes("curl", "sh")
+    assert json.loads(run(ask, "sh"))["predictions"][0]["digit"] == 7
+    for line in run(status.replace("\n", "; echo\n"), "sh").splitlines():
+        (version,) = json.loads(line)["model_version_status"]
+        assert (version["version"], version["state"]) == ("3", "AVAILABLE")
+
+
+@needs("node")
+def test_javascript(run):
+    (recipe,) = recipes("JavaScript", "js")
+    assert run(recipe, "node", "--input-type=module", "-") == "7 0.9375\n"
+
+
+def test_the_page_tells_the_options_as_they_are():
+    import inspect
+
+    told = re.search(r"`DigitClient\((.*?)\)`", SECTIONS["`digits_client`"], re.S)[1]
+    named = re.findall(r"(\w+)=([^,\s]+)", told)
+    real = inspect.signature(DigitClient).parameters
+    assert [name for name, _ in named] == list(real)
+    for name, value in named:
+        if name != "chunk_bytes":
+            assert eval(value) == real[name].default
