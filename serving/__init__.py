@@ -1,0 +1,1 @@
+"""From an exported model to answers: the store of published versions, the checks before them, the servers."""

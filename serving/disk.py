@@ -1,0 +1,89 @@
+"""Directories that appear whole, stay as they are, and survive a power cut. Shell."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from digits.errors import StoreError
+
+PATIENCE = 60.0  # seconds to wait for another command; each holds the store for well under one
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a directory's entries to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def seal(directory: Path) -> None:
+    """Flush everything below a directory and make it read-only."""
+    for path in sorted(directory.rglob("*"), reverse=True):
+        if path.is_file():
+            path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+        sync(path)
+        if path.is_dir():
+            path.chmod(0o555)
+    sync(directory)
+    directory.chmod(0o555)
+
+
+def delete(directory: Path) -> None:
+    """Remove a directory, sealed or not; one that is gone is fine."""
+    for path in (directory, *directory.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(root: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the store alone; the kernel lets go however this process ends.
+
+    Raises StoreError when another command holds it for longer than `patience` seconds.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("a+") as stream:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    stream.seek(0)
+                    holder = stream.read().strip() or "unknown"
+                    raise StoreError(
+                        f"another command (process {holder}) holds {root} for {patience:g} s: wait for it, or stop it"
+                    ) from None
+                time.sleep(0.02)
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+@contextlib.contextmanager
+def plain_errors(root: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            said = f"the disk is full{where}: free some and run the same command again; nothing was half-written"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            said = f"{root} can't be written{where}: run this as its owner, or where it is mounted writable"
+        else:
+            said = f"{error.strerror or error}{where}: mend it and run the same command again"
+        raise StoreError(said) from error

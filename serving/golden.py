@@ -1,0 +1,194 @@
+"""A version's own warm-up requests ↔ arrays: what its signatures take, and what both APIs answer.
+
+They show every signature at several batch sizes, and travel with the version. tensorflow_serving's messages
+bring TensorFlow's package with them; nothing is computed with it here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import wire
+from digits.errors import StoreError
+
+Arrays = dict[str, NDArray[Any]]
+
+TOLERANCE = 1e-5  # between two ways to the same probabilities: REST writes six digits
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One request: a PredictRequest or ClassificationRequest, its signature, and the arrays that it carries."""
+
+    request: Any
+    signature: str
+    inputs: Arrays
+    classify: bool
+
+    @property
+    def name(self) -> str:
+        """For messages: the signature and the batch size."""
+        return f"{self.signature} × {len(next(iter(self.inputs.values())))}"
+
+
+def read(path: Path) -> list[Golden]:
+    """The requests of a warm-up file (TFRecord of PredictionLog). Raises StoreError when it is damaged."""
+    from google.protobuf.message import DecodeError
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    requests = []
+    for record in _records(path):
+        log = prediction_log_pb2.PredictionLog()
+        try:
+            log.ParseFromString(record)
+        except DecodeError as error:
+            raise StoreError(f"{path} holds a record that is no PredictionLog ({error}): export again") from None
+        kind = log.WhichOneof("log_type")
+        if kind == "predict_log":
+            requests.append(_predict(log.predict_log.request))
+        elif kind == "classify_log":
+            requests.append(_classify(log.classify_log.request))
+        else:
+            raise StoreError(f"{path} holds a {kind or 'record without a request'}: export again")
+    shown = {golden.signature for golden in requests}
+    if missing := sorted(set(wire.SIGNATURES) - shown):
+        raise StoreError(f"{path} shows no request of {', '.join(missing)}: export again")
+    return requests
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    """The payloads of a TFRecord file; the server checks the checksums, this only that the lengths add up."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} can't be read ({error.strerror}): export again") from None
+    at = 0
+    while at < len(data):
+        length = struct.unpack_from("<Q", data, at)[0] if at + 12 <= len(data) else len(data)
+        if at + 16 + length > len(data):
+            raise StoreError(f"{path} is cut short: export again")
+        yield data[at + 12 : at + 12 + length]
+        at += 16 + length
+
+
+def _predict(request: Any) -> Golden:
+    import tensorflow as tf
+
+    signature = request.model_spec.signature_name or wire.PIXELS
+    inputs = {alias: tf.make_ndarray(proto) for alias, proto in request.inputs.items()}
+    return Golden(request, signature, inputs, classify=False)
+
+
+def _classify(request: Any) -> Golden:
+    examples = [example.SerializeToString() for example in request.input.example_list.examples]
+    inputs = {wire.EXAMPLES: np.asarray(examples, dtype=object)}
+    return Golden(request, request.model_spec.signature_name, inputs, classify=True)
+
+
+def as_predict(golden: Golden, model: str) -> Any:
+    """The request as a PredictRequest to a model: also the way to `classify` without the Classify API."""
+    return predict_request(model, golden.signature, golden.inputs)
+
+
+def predict_request(model: str, signature: str, inputs: Mapping[str, NDArray[Any]]) -> Any:
+    """A PredictRequest of arrays."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    for alias, value in inputs.items():
+        dtype = tf.string if value.dtype == object else None
+        request.inputs[alias].CopyFrom(tf.make_tensor_proto(value, dtype=dtype, shape=value.shape))
+    return request
+
+
+def of_predict(response: Any) -> Arrays:
+    """The arrays of a PredictResponse."""
+    import tensorflow as tf
+
+    return {alias: tf.make_ndarray(proto) for alias, proto in response.outputs.items()}
+
+
+def of_classify(response: Any) -> Arrays:
+    """The arrays of a ClassificationResponse, named as the signature names them."""
+    rows = [[(c.label, c.score) for c in row.classes] for row in response.result.classifications]
+    return _classes(rows)
+
+
+def rest_body(golden: Golden, *, classify: bool) -> bytes:
+    """The JSON of a request: for `:classify`, or for `:predict` in rows."""
+    if classify:
+        examples = [
+            {key: _value(value) for key, value in example.features.feature.items()}
+            for example in golden.request.input.example_list.examples
+        ]
+        return json.dumps({"signature_name": golden.signature, "examples": examples}).encode()
+    (values,) = golden.inputs.values()
+    instances = [_b64(value) for value in values] if values.dtype == object else values.tolist()
+    return json.dumps({"signature_name": golden.signature, "instances": instances}).encode()
+
+
+def of_rest(body: bytes, *, classify: bool) -> Arrays:
+    """The arrays of a REST answer in rows. Raises StoreError when it is not one."""
+    try:
+        tree = json.loads(body)
+        if classify:
+            return _classes(tree["results"])
+        rows = tree["predictions"]
+        return {key: np.asarray([row[key] for row in rows]) for key in rows[0]}
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise StoreError(f"its REST answer can't be read ({error!r}): {body[:200]!r}") from None
+
+
+def difference(expected: Mapping[str, NDArray[Any]], got: Mapping[str, NDArray[Any]]) -> str | None:
+    """How two answers differ: names, shapes, digits and labels exactly, probabilities by `TOLERANCE`."""
+    if set(expected) != set(got):
+        return f"answered {', '.join(sorted(got)) or 'nothing'}, expected {', '.join(sorted(expected))}"
+    for alias, right in expected.items():
+        value = np.asarray(got[alias])
+        if value.shape != right.shape:
+            return f"{alias} has the shape {list(value.shape)}, expected {list(right.shape)}"
+        if right.dtype.kind == "f":
+            worst = float(np.max(np.abs(value.astype(np.float64) - right), initial=0.0))
+            if not worst <= TOLERANCE:
+                return f"{alias} is off by {worst:.2g}, at most {TOLERANCE:g} allowed"
+        elif not np.array_equal(_text(value), _text(right)):
+            return f"{alias} differs"
+    return None
+
+
+def _classes(rows: Any) -> Arrays:
+    labels = [[label for label, _ in row] for row in rows]
+    scores = [[score for _, score in row] for row in rows]
+    return {wire.CLASSES: np.asarray(labels), wire.SCORES: np.asarray(scores, dtype=np.float32)}
+
+
+def _text(value: NDArray[Any]) -> NDArray[Any]:
+    """Strings as text, whether they came as bytes or not; numbers as they are."""
+    if value.dtype.kind not in "OSU":
+        return value
+    flat = [each.decode() if isinstance(each, bytes) else str(each) for each in value.ravel()]
+    return np.asarray(flat).reshape(value.shape)
+
+
+def _b64(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
+
+
+def _value(feature: Any) -> Any:
+    """A feature of an Example as the REST API takes it."""
+    kind = feature.WhichOneof("kind")
+    if kind != "bytes_list":
+        raise StoreError(f"a warm-up Example holds a {kind or 'feature without a value'}, expected bytes: export again")
+    values = [_b64(value) for value in feature.bytes_list.value]
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,179 @@
+"""An exported model → does a real server take it up and answer as the model does without a server?
+
+A model can be right in Python and still not be served: a missing file, an operation that the server lacks, a
+signature that it reads otherwise. Found here, before the version has a number.
+"""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digits import wire
+from digits.errors import StoreError
+from serving import golden, offline, sandbox
+from serving.golden import Arrays, Golden
+from serving.pointer import Pointer
+
+FIRST_REQUEST = 250.0  # ms for the first request after warm-up; warm-up is there to make it an ordinary one
+DEADLINE = 30.0  # seconds for any one request
+NO_CLASSIFY = "this server has no Classify API; `classify` was asked through Predict"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was tried. first_request: ms. requests: golden ones, each over both APIs."""
+
+    server: str
+    requests: int
+    first_request: float
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for provenance.json."""
+        return asdict(self)
+
+
+class _Failed(Exception):
+    """A check failed; the text says which and how."""
+
+
+def validate(
+    version: Path,
+    program: Sequence[str] | None = None,
+    *,
+    first_request: float = FIRST_REQUEST,
+    patience: float = sandbox.PATIENCE,
+) -> Report:
+    """Try a version's directory on a real server; it is copied first, so nothing else may change it meanwhile.
+
+    program: the server's command, default serving.sandbox.command. first_request: budget in ms. patience:
+    seconds until it must be ready. Raises StoreError with the reason and the server's last words.
+    """
+    with sandbox.scratch() as scratch:
+        copy = scratch / wire.MODEL / "1"
+        try:
+            shutil.copytree(version, copy)
+        except (OSError, shutil.Error) as error:
+            raise StoreError(f"{version} can't be copied to try it: {error}") from None
+        requests = golden.read(copy / wire.WARMUP)
+        pointer = Pointer(str(copy.parent), 1)
+        with (
+            offline.answering(copy, scratch) as answers,
+            sandbox.running(pointer, scratch, program, patience) as server,
+        ):
+            expected = answers()
+            try:
+                first, notes = _check(server, requests, expected)
+                if first > first_request:
+                    raise _Failed(f"the first request took {first:.0f} ms, at most {first_request:.0f} ms allowed")
+            except (_Failed, StoreError) as error:
+                raise StoreError(f"a server does not answer as the model does: {error}; {server.last_words()}") from None
+            return Report(server.program, len(requests), round(first, 1), notes)
+
+
+def _check(server: sandbox.Server, requests: list[Golden], expected: list[Arrays]) -> tuple[float, tuple[str, ...]]:
+    """Ask everything over both APIs; ms of the first request, and what should be known of the server."""
+    import grpc
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    notes: list[str] = []
+    try:
+        with grpc.insecure_channel(f"{sandbox.LOOPBACK}:{server.grpc_port}", options=OPTIONS) as channel:
+            grpc.channel_ready_future(channel).result(DEADLINE)
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            started = time.perf_counter()
+            stub.Predict(golden.as_predict(requests[0], wire.MODEL), timeout=DEADLINE)
+            first = (time.perf_counter() - started) * 1000
+            for request, right in zip(requests, expected, strict=True):
+                _same("gRPC", request, right, _over_grpc(stub, request, notes))
+                _same("REST", request, right, _over_rest(server, request, notes))
+            _edges(stub, requests, expected)
+    except grpc.RpcError as error:
+        raise _Failed(f"gRPC answered {error.code().name}: {error.details()}") from None
+    except grpc.FutureTimeoutError:
+        raise _Failed(f"its gRPC port took no call within {DEADLINE:g} s") from None
+    except OSError as error:
+        raise _Failed(f"its REST port broke off ({error})") from None
+    return first, tuple(dict.fromkeys(notes))
+
+
+OPTIONS = (  # any size, and never by way of a proxy
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+def _same(api: str, request: Golden, right: Arrays, got: Arrays) -> None:
+    if differs := golden.difference(right, got):
+        raise _Failed(f"{request.name} over {api}: {differs}")
+
+
+def _over_grpc(stub: Any, request: Golden, notes: list[str]) -> Arrays:
+    import grpc
+
+    if request.classify:
+        try:
+            return golden.of_classify(stub.Classify(request.request, timeout=DEADLINE))
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise
+            notes.append(NO_CLASSIFY)
+    return golden.of_predict(stub.Predict(golden.as_predict(request, wire.MODEL), timeout=DEADLINE))
+
+
+def _over_rest(server: sandbox.Server, request: Golden, notes: list[str]) -> Arrays:
+    if request.classify:
+        status, body = _post(server, "classify", golden.rest_body(request, classify=True))
+        if status == 200:
+            return golden.of_rest(body, classify=True)
+        if status != 501 and b"Malformed request" not in body:
+            raise _Failed(f"{request.name} over REST: {status} {body[:300].decode(errors='replace')}")
+        notes.append(NO_CLASSIFY)
+    status, body = _post(server, "predict", golden.rest_body(request, classify=False))
+    if status != 200:
+        raise _Failed(f"{request.name} over REST: {status} {body[:300].decode(errors='replace')}")
+    return golden.of_rest(body, classify=False)
+
+
+def _post(server: sandbox.Server, verb: str, body: bytes) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(sandbox.LOOPBACK, server.rest_port, timeout=DEADLINE)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", f"/v1/models/{wire.MODEL}:{verb}", body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except http.client.HTTPException as error:
+        raise _Failed(f"its REST port answered no HTTP ({error!r})") from None
+    finally:
+        connection.close()
+
+
+def _edges(stub: Any, requests: list[Golden], expected: list[Arrays]) -> None:
+    """An empty batch has an empty answer; a wrong shape is refused, and the server lives on."""
+    import grpc
+
+    empty = golden.predict_request(wire.MODEL, wire.PIXELS, {wire.IMAGES: np.zeros((0, 28, 28), np.uint8)})
+    for alias, value in golden.of_predict(stub.Predict(empty, timeout=DEADLINE)).items():
+        if len(value) != 0:
+            raise _Failed(f"an empty batch was answered with {len(value)} rows of {alias}")
+    wrong = golden.predict_request(wire.MODEL, wire.PIXELS, {wire.IMAGES: np.zeros((2, 27, 27), np.uint8)})
+    try:
+        stub.Predict(wrong, timeout=DEADLINE)
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+            raise _Failed(
+                f"images of 27×27 got {error.code().name} ({error.details()}), expected INVALID_ARGUMENT"
+            ) from None
+    else:
+        raise _Failed("images of 27×27 were answered, expected INVALID_ARGUMENT")
+    again = golden.of_predict(stub.Predict(golden.as_predict(requests[0], wire.MODEL), timeout=DEADLINE))
+    _same("gRPC, after a wrong shape", requests[0], expected[0], again)

@@ -1,0 +1,145 @@
+"""models/serving: the published versions, the pointer to what serves, and the record of what served before.
+
+    digits/<n>/         a published version: appears whole by one rename, read-only, never changed
+    digits/.incoming-*  a publish at work, or what a killed one left; whoever next holds the lock removes it
+    models.config       the pointer (serving.pointer): the truth about what serves
+    history.json        what was promoted and refused, and the highest number ever given
+
+This module reads them, holds the lock and replaces the two files whole. serving.publishing and
+serving.promotion say what to write; nothing else writes there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from digits import files, wire
+from digits.errors import StoreError
+from serving import disk, history, version
+from serving.history import Event, History
+from serving.pointer import Pointer, parse, render
+from serving.version import Version
+
+
+class Store:
+    """The store below `root` (models/serving).
+
+    Methods raise StoreError when the folder can't be read or written, or holds what this project did not write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.folder = self.root / wire.MODEL
+        self.pointer = self.root / "models.config"
+        self.record = self.root / "history.json"
+
+    def versions(self) -> list[Version]:
+        """Every published version, the oldest first, damaged ones included."""
+        if not self.folder.is_dir():
+            return []
+        numbers = (int(p.name) for p in self.folder.iterdir() if _is_number(p.name) and p.is_dir())
+        return [version.read(number, self.folder / str(number)) for number in sorted(numbers)]
+
+    def version(self, number: int) -> Version:
+        """One published version, damaged or not. Raises StoreError when it is not there."""
+        if not (self.folder / str(number)).is_dir():
+            raise StoreError(f"version {number} is not in {self.folder}: {self.published()}")
+        return version.read(number, self.folder / str(number))
+
+    def intact(self, number: int) -> Version:
+        """One published version whose files are those that were exported. Raises StoreError otherwise."""
+        found = self.version(number)
+        if problems := version.problems(found):
+            raise StoreError(
+                f"version {number} is damaged: {'; '.join(problems[:3])}; {self.published()}: take another one, "
+                "or publish it again"
+            )
+        return found
+
+    def published(self) -> str:
+        """What there is, for messages."""
+        numbers = ", ".join(str(found.number) for found in self.versions())
+        return f"published are {numbers}" if numbers else "nothing is published (`digits publish`)"
+
+    def current(self) -> Pointer | None:
+        """Which versions serve; None before the first promotion."""
+        try:
+            return parse(self.pointer.read_text(encoding="utf-8"), str(self.pointer))
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            raise StoreError(f"{self.pointer} is not text ({error}): delete it and promote a version") from None
+
+    def history(self) -> History:
+        """What was promoted and refused so far; what the pointer knows and the record does not is added."""
+        known, pointer = self._recorded(), self.current()
+        if pointer is None:
+            return known
+        serving = version.read(pointer.stable, self.folder / str(pointer.stable))
+        event = Event(pointer.stable, history.UNRECORDED, None, serving.accuracy, serving.test_images)
+        return history.reconciled(known, pointer.stable, event)
+
+    def base_path(self, known: History) -> str:
+        """The folder of the versions as servers see it."""
+        return known.base_path or str(self.folder)
+
+    def moved(self) -> str | None:
+        """What is wrong when the pointer names a folder that is not this store's; None when nothing is."""
+        pointer, expected = self.current(), self.base_path(self.history())
+        if pointer is None or pointer.base_path == expected:
+            return None
+        return (
+            f"{self.pointer} sends servers to {pointer.base_path}, but the versions are in {expected}: the "
+            f"project was moved or copied; `digits promote {pointer.stable}` writes it anew"
+        )
+
+    def highest(self, known: History) -> int:
+        """The highest number that was ever given, as far as anything here tells; 0 for none."""
+        pointer = self.current()
+        on_disk = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
+        named = [*(event.version for event in known.events), *(pointer.named if pointer else ())]
+        return max([0, known.highest, *on_disk, *named])
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the store, tidied of what dead writers left: whoever wrote that no longer holds the lock."""
+        with disk.plain_errors(self.root), disk.locked(self.root):
+            self.folder.mkdir(exist_ok=True)
+            for kind in (".incoming-*", ".pruned-*"):
+                for left in self.folder.glob(kind):
+                    disk.delete(left)
+            yield
+
+    def write_history(self, known: History) -> None:
+        """Replace the record; only while alone."""
+        files.write_json(self.record, history.to_plain(known))
+        disk.sync(self.root)
+
+    def write_pointer(self, pointer: Pointer, known: History) -> None:
+        """Replace the pointer, then the record; only while alone.
+
+        In this order: after a crash between the two the record heals from the pointer, not the other way round.
+        Where servers see the store goes first, since the pointer does not tell whether that was asked for.
+        """
+        recorded = self._recorded()
+        if recorded.base_path != known.base_path:
+            self.write_history(recorded.based_at(known.base_path))
+        files.write_text(self.pointer, render(pointer))
+        disk.sync(self.root)
+        self.write_history(known)
+
+    def _recorded(self) -> History:
+        try:
+            tree = json.loads(self.record.read_bytes())
+        except FileNotFoundError:
+            return History()
+        except ValueError as error:
+            tree = f"{error}"
+        return history.from_plain(tree, str(self.record))
+
+
+def _is_number(name: str) -> bool:
+    return name.isdecimal() and not name.startswith("0")

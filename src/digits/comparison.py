@@ -1,0 +1,192 @@
+"""A candidate, the version in service → may the one take the other's place? Non-inferiority, with reasons.
+
+Not part of the graph: what is in service is no property of data and code. gate.decide says whether a model may
+be exported at all; this says whether it may replace one that works. Core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much worse a candidate may be. Accuracies are shares in [0, 1]."""
+
+    loss: float = 0.0005  # below the champion: 5 of MNIST's 10,000 images, about the spread between seeds
+    loss_sample: float = 0.005  # both made on the sample: one of its 1,000 test images weighs 0.001
+    drift: float = 0.001  # below the best ever promoted: allowed losses must not add up
+    drift_sample: float = 0.01  # ten times, as `loss_sample` is
+    p_worse: float = 0.05  # of the exact paired test: below it the candidate counts as worse
+    size_ratio: float = 1.5  # × the champion's bytes …
+    size_extra: int = MIB  # … and so much more: small models must be free to grow a layer
+    latency_ratio: float = 1.5  # × the champion's median for one image …
+    latency_extra: float = 1.0  # … and so many milliseconds more: the noise of a machine at work
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A published version. accuracy: as recorded on its test images, None when unknown. size: bytes."""
+
+    number: int
+    sample: bool
+    size: int
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Both on the candidate's test images, through one server. right: bool [n]. latency: median ms for one image."""
+
+    candidate_right: NDArray[np.bool_]
+    champion_right: NDArray[np.bool_]
+    candidate_latency: float
+    champion_latency: float
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best version ever promoted that was tested on the same images."""
+
+    number: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule's outcome, as the gate's: value and threshold are None where they could not be had."""
+
+    rule: str
+    value: float | None
+    threshold: float | None
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Passed when every rule passed. champion: None when nothing served."""
+
+    candidate: int
+    champion: int | None
+    passed: bool
+    rules: tuple[Rule, ...]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The reasons of the rules that failed."""
+        return tuple(rule.reason for rule in self.rules if not rule.passed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "rules": [asdict(rule) for rule in self.rules]}
+
+
+def compare(
+    candidate: Contender, champion: Contender, duel: Duel, best: Best | None, limits: Limits | None = None
+) -> Comparison:
+    """Judge a candidate by every rule against the version in service."""
+    bounds = limits or Limits()
+    rules = (
+        _sample(candidate, champion),
+        _accuracy(candidate, champion, duel, bounds),
+        _paired(duel, bounds),
+        _drift(candidate, duel, best, bounds),
+        _size(candidate, champion, bounds),
+        _latency(duel, bounds),
+    )
+    return Comparison(candidate.number, champion.number, all(rule.passed for rule in rules), rules)
+
+
+def unopposed(candidate: Contender, best: Best | None, limits: Limits | None = None) -> Comparison:
+    """Judge a candidate when nothing serves: it passes, unless a better one was promoted before."""
+    first = Rule("champion", None, None, True, "nothing serves yet, so there is nothing to be worse than")
+    rules = (first, _drift(candidate, None, best, limits or Limits()))
+    return Comparison(candidate.number, None, all(rule.passed for rule in rules), rules)
+
+
+def worse_probability(only_champion: int, only_candidate: int) -> float:
+    """One-sided p of the exact paired test (McNemar 1947): how likely so many images that only the champion
+    reads, or more, if both were equally good. Images that both or neither read tell nothing."""
+    n = only_champion + only_candidate
+    term = comb(n, only_champion)
+    tail = 0
+    for k in range(only_champion, n + 1):
+        tail += term
+        term = term * (n - k) // (k + 1)
+    return tail / 2**n
+
+
+def _sample(candidate: Contender, champion: Contender) -> Rule:
+    passed = champion.sample or not candidate.sample
+    reason = (
+        "made on no less data"
+        if passed
+        else f"made on the sample, while version {champion.number} was made on the full data set"
+    )
+    return Rule("sample", float(candidate.sample), float(champion.sample), passed, reason)
+
+
+def _accuracy(candidate: Contender, champion: Contender, duel: Duel, limits: Limits) -> Rule:
+    n = len(duel.candidate_right)
+    if n == 0 or len(duel.champion_right) != n:
+        return Rule("accuracy", None, None, False, "there are no test images to compare on")
+    lost = int(duel.champion_right.sum()) - int(duel.candidate_right.sum())
+    most = limits.loss_sample if candidate.sample and champion.sample else limits.loss
+    value, floor = float(duel.candidate_right.mean()), float(duel.champion_right.mean()) - most
+    reason = (
+        f"{value:.2%} right where version {champion.number} has {duel.champion_right.mean():.2%} "
+        f"on the same {n:,} images, at most {most:.2%} less allowed"
+    )
+    return Rule("accuracy", value, floor, lost <= most * n + 1e-9, reason)
+
+
+def _paired(duel: Duel, limits: Limits) -> Rule:
+    if len(duel.candidate_right) == 0 or len(duel.champion_right) != len(duel.candidate_right):
+        return Rule("paired_test", None, limits.p_worse, False, "there are no test images to compare on")
+    only_champion = int((duel.champion_right & ~duel.candidate_right).sum())
+    only_candidate = int((duel.candidate_right & ~duel.champion_right).sum())
+    p = worse_probability(only_champion, only_candidate)
+    reason = (
+        f"{only_champion:,} images that only the champion reads against {only_candidate:,} that only the candidate "
+        f"reads: p = {p:.3f} for no worse, below {limits.p_worse:g} counts as worse"
+    )
+    return Rule("paired_test", p, limits.p_worse, p >= limits.p_worse, reason)
+
+
+def _drift(candidate: Contender, duel: Duel | None, best: Best | None, limits: Limits) -> Rule:
+    if best is None:
+        return Rule("best_ever", None, None, True, "no version promoted so far was tested on these images")
+    measured = duel is not None and len(duel.candidate_right) > 0
+    value = float(duel.candidate_right.mean()) if duel is not None and measured else candidate.accuracy
+    most = limits.drift_sample if candidate.sample else limits.drift
+    floor = best.accuracy - most
+    if value is None:
+        return Rule("best_ever", None, floor, False, "its accuracy is not on record, so it can't be judged")
+    reason = (
+        f"{value:.2%} right where the best ever promoted, version {best.number}, had {best.accuracy:.2%}, "
+        f"at most {most:.2%} less allowed"
+    )
+    return Rule("best_ever", value, floor, value >= floor - 1e-9, reason)
+
+
+def _size(candidate: Contender, champion: Contender, limits: Limits) -> Rule:
+    most = limits.size_ratio * champion.size + limits.size_extra
+    reason = f"{candidate.size / MIB:.2f} MiB, at most {most / MIB:.2f} MiB beside version {champion.number}"
+    return Rule("size", candidate.size, most, candidate.size <= most, reason)
+
+
+def _latency(duel: Duel, limits: Limits) -> Rule:
+    most = limits.latency_ratio * duel.champion_latency + limits.latency_extra
+    reason = (
+        f"{duel.candidate_latency:.2f} ms for one image where the champion takes {duel.champion_latency:.2f} ms, "
+        f"at most {most:.2f} ms allowed"
+    )
+    return Rule("latency", duel.candidate_latency, most, duel.candidate_latency <= most, reason)
