@@ -64,7 +64,7 @@ def locked(root: Path, patience: float = PATIENCE) -> Iterator[None]:
                     stream.seek(0)
                     holder = stream.read().strip() or "unknown"
                     raise StoreError(
-                        f"another command (process {holder}) holds {root} for {patience:g} s: wait for it, or stop it"
+                        f"process {holder} holds {root} for over {patience:g} s: wait for it, or stop it"
                     ) from None
                 time.sleep(0.02)
         stream.truncate(0)
@@ -81,7 +81,9 @@ def plain_errors(root: Path) -> Iterator[None]:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            said = f"the disk is full{where}: free some and run the same command again; nothing was half-written"
+            said = (
+                f"the disk is full{where}: free some and run the same command again; nothing was half-written"
+            )
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             said = f"{root} can't be written{where}: run this as its owner, or where it is mounted writable"
         else:

@@ -27,7 +27,7 @@ TOLERANCE = 1e-5  # between two ways to the same probabilities: REST writes six 
 
 @dataclass(frozen=True)
 class Golden:
-    """One request: a PredictRequest or ClassificationRequest, its signature, and the arrays that it carries."""
+    """One request: a PredictRequest or ClassificationRequest, its signature, its arrays."""
 
     request: Any
     signature: str
@@ -51,7 +51,9 @@ def read(path: Path) -> list[Golden]:
         try:
             log.ParseFromString(record)
         except DecodeError as error:
-            raise StoreError(f"{path} holds a record that is no PredictionLog ({error}): export again") from None
+            raise StoreError(
+                f"{path} holds a record that is no PredictionLog ({error}): export again"
+            ) from None
         kind = log.WhichOneof("log_type")
         if kind == "predict_log":
             requests.append(_predict(log.predict_log.request))
@@ -189,6 +191,8 @@ def _value(feature: Any) -> Any:
     """A feature of an Example as the REST API takes it."""
     kind = feature.WhichOneof("kind")
     if kind != "bytes_list":
-        raise StoreError(f"a warm-up Example holds a {kind or 'feature without a value'}, expected bytes: export again")
+        raise StoreError(
+            f"a warm-up Example holds a {kind or 'feature without a value'}, expected bytes: export again"
+        )
     values = [_b64(value) for value in feature.bytes_list.value]
     return values[0] if len(values) == 1 else values

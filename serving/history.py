@@ -18,7 +18,7 @@ UNRECORDED = "unrecorded"  # found in the pointer: the writer died before it cou
 
 @dataclass(frozen=True)
 class Event:
-    """One change of the pointer. accuracy: share in [0, 1] on the test images with the digest `test_images`."""
+    """One change of the pointer. accuracy: share in [0, 1] on the images with digest `test_images`."""
 
     version: int
     action: str
@@ -118,7 +118,7 @@ def to_plain(history: History) -> dict[str, Any]:
 
 
 def from_plain(tree: Any, where: str) -> History:
-    """Read what `to_plain` gave. Raises StoreError on anything else; `where` names the file in the message."""
+    """Read what `to_plain` gave. Raises StoreError on anything else, naming `where`."""
     try:
         if not isinstance(tree, Mapping) or not isinstance(tree["highest"], int):
             raise TypeError("no 'highest'")

@@ -52,7 +52,7 @@ def validate(
     first_request: float = FIRST_REQUEST,
     patience: float = sandbox.PATIENCE,
 ) -> Report:
-    """Try a version's directory on a real server; it is copied first, so nothing else may change it meanwhile.
+    """Try a version's directory on a real server, as a copy, so that nothing changes it meanwhile.
 
     program: the server's command, default serving.sandbox.command. first_request: budget in ms. patience:
     seconds until it must be ready. Raises StoreError with the reason and the server's last words.
@@ -73,13 +73,19 @@ def validate(
             try:
                 first, notes = _check(server, requests, expected)
                 if first > first_request:
-                    raise _Failed(f"the first request took {first:.0f} ms, at most {first_request:.0f} ms allowed")
+                    raise _Failed(
+                        f"the first request took {first:.0f} ms, at most {first_request:.0f} ms allowed"
+                    )
             except (_Failed, StoreError) as error:
-                raise StoreError(f"a server does not answer as the model does: {error}; {server.last_words()}") from None
+                raise StoreError(
+                    f"a server does not answer as the model does: {error}; {server.last_words()}"
+                ) from None
             return Report(server.program, len(requests), round(first, 1), notes)
 
 
-def _check(server: sandbox.Server, requests: list[Golden], expected: list[Arrays]) -> tuple[float, tuple[str, ...]]:
+def _check(
+    server: sandbox.Server, requests: list[Golden], expected: list[Arrays]
+) -> tuple[float, tuple[str, ...]]:
     """Ask everything over both APIs; ms of the first request, and what should be known of the server."""
     import grpc
     from tensorflow_serving.apis import prediction_service_pb2_grpc

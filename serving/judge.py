@@ -59,9 +59,7 @@ def duel(
     return Duel(right[wire.CANARY], right[wire.MODEL], latency[wire.CANARY], latency[wire.MODEL])
 
 
-def _right(
-    stub: Any, model: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> NDArray[np.bool_]:
+def _right(stub: Any, model: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Whether each image is read right. [n]"""
     digits = np.empty(len(images), np.int64)
     for start in range(0, len(images), BATCH):

@@ -42,7 +42,9 @@ def answering(version: Path, directory: Path) -> Iterator[Callable[[], list[Arra
     def wait() -> list[Arrays]:
         if child.wait(sandbox.PATIENCE) != 0:
             lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            raise StoreError(f"the model can't be run without a server: {lines[-1] if lines else 'no reason given'}")
+            raise StoreError(
+                f"the model can't be run without a server: {lines[-1] if lines else 'no reason given'}"
+            )
         return _load(target)
 
     try:

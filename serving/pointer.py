@@ -1,7 +1,7 @@
 """Which versions serve ↔ models.config, the text-format ModelServerConfig that every server polls. Pure.
 
 Model `digits` is the stable version, `digits_canary` the candidate while one is on trial. Each names one
-version explicitly: under the `latest` policy a server would hand a version to clients as soon as it is published.
+version explicitly: under the `latest` policy a version would serve as soon as it is published.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from google.protobuf import text_format
-from tensorflow_serving.config import model_server_config_pb2  # of its modules the one that loads no TensorFlow
+from tensorflow_serving.config import (
+    model_server_config_pb2,
+)  # of its modules the one that loads no TensorFlow
 
 from digits import wire
 from digits.errors import StoreError
@@ -38,7 +40,9 @@ class Pointer:
 def render(pointer: Pointer) -> str:
     """The text of models.config. Raises StoreError when the base path is relative: servers refuse that."""
     if not PurePosixPath(pointer.base_path).is_absolute():
-        raise StoreError(f"the base path '{pointer.base_path}' is relative: give it from the root, as /models/digits")
+        raise StoreError(
+            f"the base path '{pointer.base_path}' is relative: give it from the root, as /models/digits"
+        )
     config = model_server_config_pb2.ModelServerConfig()
     for name, version in ((wire.MODEL, pointer.stable), (wire.CANARY, pointer.canary)):
         if version is not None:
@@ -59,7 +63,9 @@ def parse(text: str, where: str) -> Pointer:
     strangers = sorted(set(entries) - {wire.MODEL, wire.CANARY})
     if strangers or wire.MODEL not in entries or len(entries) != len(config.model_config_list.config):
         found = ", ".join(entry.name for entry in config.model_config_list.config) or "no model"
-        raise StoreError(f"{where} names {found}; expected {wire.MODEL} once, {wire.CANARY} at most once: {MEND}")
+        raise StoreError(
+            f"{where} names {found}; expected {wire.MODEL} once, {wire.CANARY} at most once: {MEND}"
+        )
     if len({entry.base_path for entry in entries.values()}) != 1:
         raise StoreError(f"{where} gives its two models different folders; expected the same: {MEND}")
     stable = entries[wire.MODEL]

@@ -69,7 +69,7 @@ def rollback(
         number = known.previous() if to is None else to
         if number is None:
             raise StoreError(
-                f"no version served before version {pointer.stable}; {store.published()}: name the one to go to"
+                f"no version served before version {pointer.stable}; {store.published()}: name one of them"
             )
         if number == pointer.stable and pointer.base_path == store.base_path(known):
             raise StoreError(f"version {number} serves already; {store.published()}")
@@ -94,9 +94,11 @@ def refuse(store: Store, refusal: Refusal) -> None:
 
 
 def _point(store: Store, known: History, stable: int, canary: int | None, event: Event | None) -> Pointer:
-    """Write the pointer; nothing when it says so already."""
+    """Write the pointer; when it says so already, only what the record lacks."""
     pointer = Pointer(store.base_path(known), stable, canary)
-    if pointer != store.current():
+    if pointer == store.current():
+        store.write_history(known)
+    else:
         store.write_pointer(pointer, known.with_event(event) if event else known)
     return pointer
 

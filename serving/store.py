@@ -27,7 +27,7 @@ from serving.version import Version
 class Store:
     """The store below `root` (models/serving).
 
-    Methods raise StoreError when the folder can't be read or written, or holds what this project did not write.
+    Methods raise StoreError when the folder can't be read or written, or holds what others wrote.
     """
 
     def __init__(self, root: Path) -> None:
@@ -54,8 +54,8 @@ class Store:
         found = self.version(number)
         if problems := version.problems(found):
             raise StoreError(
-                f"version {number} is damaged: {'; '.join(problems[:3])}; {self.published()}: take another one, "
-                "or publish it again"
+                f"version {number} is damaged: {'; '.join(problems[:3])}; {self.published()}: take "
+                "another one, or publish it again"
             )
         return found
 
@@ -71,7 +71,9 @@ class Store:
         except FileNotFoundError:
             return None
         except UnicodeDecodeError as error:
-            raise StoreError(f"{self.pointer} is not text ({error}): delete it and promote a version") from None
+            raise StoreError(
+                f"{self.pointer} is not text ({error}): delete it and promote a version"
+            ) from None
 
     def history(self) -> History:
         """What was promoted and refused so far; what the pointer knows and the record does not is added."""
@@ -108,20 +110,23 @@ class Store:
         """Hold the store, tidied of what dead writers left: whoever wrote that no longer holds the lock."""
         with disk.plain_errors(self.root), disk.locked(self.root):
             self.folder.mkdir(exist_ok=True)
-            for kind in (".incoming-*", ".pruned-*"):
-                for left in self.folder.glob(kind):
-                    disk.delete(left)
+            for left in (*self.folder.glob(".incoming-*"), *self.folder.glob(".pruned-*")):
+                disk.delete(left)
+            for left in self.root.glob(".*.new-*"):
+                left.unlink()
             yield
 
     def write_history(self, known: History) -> None:
-        """Replace the record; only while alone."""
+        """Replace the record when it says something else; only while alone."""
+        if self.record.exists() and known == self._recorded():
+            return
         files.write_json(self.record, history.to_plain(known))
         disk.sync(self.root)
 
     def write_pointer(self, pointer: Pointer, known: History) -> None:
         """Replace the pointer, then the record; only while alone.
 
-        In this order: after a crash between the two the record heals from the pointer, not the other way round.
+        In this order: after a crash between the two the record heals from the pointer.
         Where servers see the store goes first, since the pointer does not tell whether that was asked for.
         """
         recorded = self._recorded()

@@ -1,7 +1,7 @@
 """A candidate, the version in service → may the one take the other's place? Non-inferiority, with reasons.
 
-Not part of the graph: what is in service is no property of data and code. gate.decide says whether a model may
-be exported at all; this says whether it may replace one that works. Core.
+Core. Not part of the graph: what is in service is no property of data and code. gate.decide says whether a
+model may be exported at all; this, whether it may replace one that works.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Duel:
-    """Both on the candidate's test images, through one server. right: bool [n]. latency: median ms for one image."""
+    """Both on the candidate's test images. right: bool [n]. latency: median ms for one image."""
 
     candidate_right: NDArray[np.bool_]
     champion_right: NDArray[np.bool_]
@@ -155,8 +155,8 @@ def _paired(duel: Duel, limits: Limits) -> Rule:
     only_candidate = int((duel.candidate_right & ~duel.champion_right).sum())
     p = worse_probability(only_champion, only_candidate)
     reason = (
-        f"{only_champion:,} images that only the champion reads against {only_candidate:,} that only the candidate "
-        f"reads: p = {p:.3f} for no worse, below {limits.p_worse:g} counts as worse"
+        f"{only_champion:,} images are read by the champion alone and {only_candidate:,} by the candidate: "
+        f"p = {p:.3f}, below {limits.p_worse:g} counts as worse"
     )
     return Rule("paired_test", p, limits.p_worse, p >= limits.p_worse, reason)
 
@@ -186,7 +186,7 @@ def _size(candidate: Contender, champion: Contender, limits: Limits) -> Rule:
 def _latency(duel: Duel, limits: Limits) -> Rule:
     most = limits.latency_ratio * duel.champion_latency + limits.latency_extra
     reason = (
-        f"{duel.candidate_latency:.2f} ms for one image where the champion takes {duel.champion_latency:.2f} ms, "
+        f"{duel.candidate_latency:.2f} ms for one image, the champion takes {duel.champion_latency:.2f} ms, "
         f"at most {most:.2f} ms allowed"
     )
     return Rule("latency", duel.candidate_latency, most, duel.candidate_latency <= most, reason)

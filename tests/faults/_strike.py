@@ -1,0 +1,114 @@
+"""Acts on a store, each struck at every change on disk; a line of JSON for what each strike left.
+
+    python -m tests.faults._strike kill|full ACT SCRATCH
+
+For every change that the unbroken act makes: the store as it was before is put in place, a process that acts
+on it is killed at that change (or finds the disk full from there on), and what is left is told; then the same
+act is done again, unbroken.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from digits.errors import StoreError
+from serving import promotion, publishing, version
+from serving.store import Store
+from tests.serving._exports import export
+
+_spec = importlib.util.spec_from_file_location(
+    "inject", Path(__file__).parent / "inject" / "sitecustomize.py"
+)
+inject = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(inject)
+
+
+def champion(store):
+    return store.current().stable if store.current() else None
+
+
+ACTS = {
+    "publish": lambda store, new: publishing.publish(store, new, {"commit": "abc"}),
+    "promote": lambda store, _: promotion.promote(store, 3, champion(store)),
+    "canary": lambda store, _: promotion.promote(store, 3, champion(store), canary=True),
+    "rollback": lambda store, _: promotion.rollback(store, 1),
+    "prune": lambda store, _: publishing.prune(store, keep=1),
+    "container": lambda store, _: promotion.promote(store, 3, champion(store), base_path="/models/digits"),
+}
+
+
+def prepare(root, scratch):
+    """Versions 1 to 4; version 2 serves, 1 served before."""
+    store = Store(root)
+    for weights in "abcd":
+        publishing.publish(store, export(scratch / weights, weights), {})
+    promotion.promote(store, 1, None)
+    promotion.promote(store, 2, 1)
+
+
+def state(root):
+    store, found = Store(root), {}
+    try:
+        pointer, known = store.current(), store.history()
+        found["stable"], found["canary"] = pointer.stable, pointer.canary
+        found["base_path"] = pointer.base_path.replace(str(store.folder), "HERE")
+        found["previous"], found["highest"] = known.previous(), known.highest
+    except StoreError as error:
+        found["error"] = str(error)
+    found["versions"] = {v.number: version.problems(v) for v in store.versions()}
+    found["weights"] = sorted(str(v.provenance.get("weights_sha256")) for v in store.versions())
+    found["scratch"] = [str(p.relative_to(root)) for p in root.rglob(".*") if p.name != ".lock"]
+    return found
+
+
+def act_in_child(act, root, new, action, at, record):
+    """Act in a forked process; (exit status, what it said)."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        inject._install(action, at, record)
+        said, code = "", 0
+        try:
+            ACTS[act](Store(root), new)
+        except StoreError as error:
+            said, code = str(error), 6
+        except BaseException as error:
+            said, code = repr(error), 1
+        os.write(writer, said.encode())
+        os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        said = stream.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+
+
+def main(action, act, scratch):
+    root, before, record = scratch / "serving", scratch / "before", scratch / "changes"
+    new = export(scratch / "new", "new")
+    prepare(root, scratch)
+    shutil.copytree(root, before)
+
+    def put_back():
+        shutil.rmtree(root)
+        shutil.copytree(before, root)
+
+    assert act_in_child(act, root, new, "count", 0, str(record)) == (0, "")
+    total = len(record.read_text().splitlines())
+    unbroken = state(root)
+    for at in range(1, total + 1):
+        put_back()
+        code, said = act_in_child(act, root, new, action, at, "-")
+        left = state(root)
+        told = {"at": at, "code": code, "said": said, "left": left, "unbroken": unbroken}
+        try:
+            ACTS[act](Store(root), new)
+        except StoreError as error:
+            told["again"] = str(error)
+        print(json.dumps({**told, "healed": state(root)}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve())

@@ -1,0 +1,134 @@
+"""kill -9 and a full disk at every change that the store makes, and two commands at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from serving import promotion, publishing
+from serving.store import Store
+
+from .._project import ROOT
+from ..serving._exports import export
+
+ACTS = ["publish", "promote", "canary", "rollback", "prune", "container"]
+BEFORE = {"stable": 2, "canary": None, "base_path": "HERE", "versions": {"1": [], "2": [], "3": [], "4": []}}
+
+
+def struck(action, act, tmp_path):
+    command = [sys.executable, "-m", "tests.faults._strike", action, act, str(tmp_path)]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    strikes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(strikes) >= 6
+    return strikes
+
+
+def serves(state):
+    return {key: state[key] for key in ("stable", "canary", "base_path")}
+
+
+def one_of_two_states(strike):
+    """What serves is what served before or what the act leaves; every version is whole."""
+    left, unbroken = strike["left"], strike["unbroken"]
+    assert "error" not in left, strike
+    assert serves(left) in (serves(BEFORE), serves(unbroken)), strike
+    assert not any(left["versions"].values()), strike
+    assert left["stable"] != left["previous"], strike
+
+
+def healed(strike, act):
+    """The same act again leads to the same end; a number that was given is not given again."""
+    after, unbroken = strike["healed"], strike["unbroken"]
+    assert serves(after) == serves(unbroken), strike
+    assert after["weights"] == unbroken["weights"], strike
+    assert not any(after["versions"].values()), strike
+    assert not after["scratch"], strike
+    assert after["highest"] >= max(int(number) for number in after["versions"]), strike
+    if act in ("publish", "prune", "canary"):
+        assert after["previous"] == unbroken["previous"], strike
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_kill_at_any_change_leaves_the_old_state_or_the_new_and_the_rerun_heals(act, tmp_path):
+    for strike in struck("kill", act, tmp_path):
+        assert strike["code"] == -signal.SIGKILL, strike
+        one_of_two_states(strike)
+        said = strike.get("again", "")
+        assert not said or (act == "rollback" and "serves already" in said), strike
+        healed(strike, act)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_full_disk_is_one_clear_line_and_the_rerun_heals(act, tmp_path):
+    refused = 0
+    for strike in struck("full", act, tmp_path):
+        assert strike["code"] in (0, 6), strike
+        if strike["code"] == 6:
+            refused += 1
+            assert "disk is full" in strike["said"] and "\n" not in strike["said"], strike
+        one_of_two_states(strike)
+        healed(strike, act)
+    assert refused
+
+
+PUBLISH = """
+import sys
+from pathlib import Path
+from serving import publishing
+from serving.store import Store
+sys.stdin.readline()
+print(publishing.publish(Store(Path(sys.argv[1])), Path(sys.argv[2]), {}))
+"""
+
+
+def publish_at_once(root, *sources):
+    """The numbers that processes got which published at the same moment."""
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", PUBLISH, str(root), str(source)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for source in sources
+    ]
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    return [int(racer.communicate()[0]) for racer in racers]
+
+
+def test_of_two_publishes_at_once_each_gets_its_own_number(tmp_path):
+    root = tmp_path / "serving"
+    numbers = publish_at_once(root, export(tmp_path / "a", "a"), export(tmp_path / "b", "b"))
+    assert sorted(numbers) == [1, 2]
+    assert [publishing.version.problems(v) for v in Store(root).versions()] == [[], []]
+
+
+def test_two_publishes_of_the_same_content_at_once_are_one_version(tmp_path):
+    root, source = tmp_path / "serving", export(tmp_path / "a", "a")
+    assert publish_at_once(root, source, source) == [1, 1]
+
+
+def test_a_publish_while_another_version_is_promoted_waits_and_both_stand(tmp_path):
+    store = Store(tmp_path / "serving")
+    publishing.publish(store, export(tmp_path / "a", "a"), {})
+    with store.alone():
+        racer = subprocess.Popen(
+            [sys.executable, "-c", PUBLISH, str(store.root), str(export(tmp_path / "b", "b"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    promotion.promote(store, 1, None)
+    assert int(racer.communicate()[0]) == 2
+    assert store.current().stable == 1

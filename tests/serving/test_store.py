@@ -1,0 +1,431 @@
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from digits.errors import StoreError
+from serving import disk, promotion, publishing
+from serving.history import Refusal
+from serving.pointer import Pointer
+from serving.store import Store
+
+from ._exports import DATA_FILE, export, tree
+
+FACTS = {"commit": "abc", "dirty": False, "at": "2030-01-01T00:00:00Z"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "models" / "serving")
+
+
+def published(store, tmp_path, *weights, **facts):
+    """Publish a model for each of `weights`; the last number."""
+    for each in weights:
+        number = publishing.publish(store, export(tmp_path / "exports" / each, each, **facts), FACTS)
+    return number
+
+
+def scratch(store):
+    return [p.name for p in store.folder.iterdir() if p.name.startswith(".")]
+
+
+# --- publishing
+
+
+def test_a_published_version_holds_what_was_exported_and_where_it_comes_from(store, tmp_path):
+    source = export(tmp_path / "exported")
+    assert publishing.publish(store, source, FACTS) == 1
+    copy = tree(store.folder / "1")
+    provenance = json.loads(copy.pop("assets.extra/provenance.json"))
+    assert provenance.pop("published") == {"version": 1, **FACTS}
+    original = tree(source)
+    assert provenance == json.loads(original.pop("assets.extra/provenance.json"))
+    assert copy == original
+    assert not scratch(store)
+    assert store.current() is None
+
+
+def test_a_published_version_is_read_only(store, tmp_path):
+    published(store, tmp_path, "a")
+    paths = [store.folder / "1", *(store.folder / "1").rglob("*")]
+    assert not [p for p in paths if stat.S_IMODE(p.stat().st_mode) & 0o222]
+
+
+def test_the_same_content_is_one_version_unless_forced(store, tmp_path):
+    assert published(store, tmp_path, "a", "b", "a") == 1
+    assert publishing.publish(store, tmp_path / "exports" / "a", FACTS, force=True) == 3
+    assert [v.number for v in store.versions()] == [1, 2, 3]
+
+
+def test_a_damaged_version_does_not_stand_for_the_same_content(store, tmp_path):
+    published(store, tmp_path, "a")
+    spoil(store, 1)
+    assert published(store, tmp_path, "a") == 2
+
+
+def test_numbers_are_never_reused_even_after_pruning_the_highest(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    promotion.promote(store, 1, None)
+    disk.delete(store.folder / "3")
+    assert publishing.prune(store, keep=1) == []
+    assert published(store, tmp_path, "d") == 4
+    store.record.unlink()
+    assert published(store, tmp_path, "e") == 5
+
+
+def test_what_dead_writers_left_is_swept(store, tmp_path):
+    published(store, tmp_path, "a")
+    for name in (".incoming-2-dead", ".pruned-1-dead"):
+        shutil.copytree(store.folder / "1", store.folder / name)
+    assert published(store, tmp_path, "b") == 2
+    assert not scratch(store)
+
+
+def spoil(store, number, name=DATA_FILE):
+    file = store.folder / str(number) / name
+    file.parent.chmod(0o755)
+    file.chmod(0o644)
+    file.write_text("other")
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        (lambda d: (d / DATA_FILE).write_text("half"), "its digest differs"),
+        (lambda d: (d / DATA_FILE).unlink(), "is missing"),
+        (lambda d: (d / "notes.txt").write_text("x"), "notes.txt was not exported"),
+        (lambda d: (d / "assets.extra/provenance.json").write_text("{"), "not valid JSON"),
+        (lambda d: (d / "assets.extra/provenance.json").write_text("[]"), "lists no files"),
+        (lambda d: (d / "assets.extra/provenance.json").unlink(), "can't be read"),
+        (
+            lambda d: (d / "saved_model.pb").unlink() or (d / "saved_model.pb").symlink_to("/etc/hostname"),
+            "missing",
+        ),
+        (lambda d: shutil.rmtree(d), "is missing"),
+        (lambda d: shutil.rmtree(d / "variables"), "is missing"),
+    ],
+)
+def test_a_half_copied_or_changed_export_is_refused_and_nothing_is_left(store, tmp_path, spoiled, said):
+    source = export(tmp_path / "exported")
+    spoiled(source)
+    with pytest.raises(StoreError, match=said) as refused:
+        publishing.publish(store, source, FACTS)
+    assert "make run" in str(refused.value)
+    assert not list(store.folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "a/../../b"])
+def test_a_provenance_that_lists_files_of_others_is_refused(store, tmp_path, name):
+    source = export(tmp_path / "exported")
+    path = source / "assets.extra/provenance.json"
+    content = json.loads(path.read_text())
+    content["files"][name] = "0"
+    path.write_text(json.dumps(content))
+    with pytest.raises(StoreError, match="no file of this directory"):
+        publishing.publish(store, source, FACTS)
+
+
+def test_a_model_without_a_passing_verdict_is_refused(store, tmp_path):
+    with pytest.raises(StoreError, match="no passing verdict"):
+        published(store, tmp_path, "a", passed=False)
+
+
+def test_what_was_not_tried_on_a_server_is_refused(store, tmp_path):
+    source = export(tmp_path / "exported", "new")
+    tried = publishing.exported(export(tmp_path / "before", "old")).provenance["files"]
+    with pytest.raises(StoreError, match="written anew"):
+        publishing.publish(store, source, FACTS, validated=tried)
+    now = publishing.exported(source).provenance["files"]
+    assert publishing.publish(store, source, FACTS, validated=now) == 1
+
+
+def test_a_file_that_changes_under_the_copy_is_noticed(store, tmp_path, monkeypatch):
+    source = export(tmp_path / "exported")
+    seal = publishing._copy
+
+    def changed_first(*arguments):
+        (source / DATA_FILE).write_text("changed")
+        seal(*arguments)
+
+    monkeypatch.setattr(publishing, "_copy", changed_first)
+    with pytest.raises(StoreError, match="changed while it was copied"):
+        publishing.publish(store, source, FACTS)
+    assert not list(store.folder.iterdir())
+
+
+def test_the_versions_are_listed_with_the_damaged_ones_and_without_strangers(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    (store.folder / "007").mkdir()
+    (store.folder / "notes").mkdir()
+    spoil(store, 2, "assets.extra/provenance.json")
+    found = store.versions()
+    assert [(v.number, bool(v.unreadable)) for v in found] == [(1, False), (2, True)]
+    assert published(store, tmp_path, "c") == 8, "a server reads 007 as 7"
+
+
+# --- promoting
+
+
+def test_the_first_promotion_needs_no_champion(store, tmp_path):
+    published(store, tmp_path, "a")
+    assert promotion.promote(store, 1, None) == Pointer(str(store.folder), 1)
+    assert store.current() == Pointer(str(store.folder), 1)
+
+
+def test_a_stale_candidate_is_told_what_serves_and_what_to_do(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    promotion.promote(store, 1, None)
+    promotion.promote(store, 2, 1)
+    with pytest.raises(
+        StoreError, match=r"judged against version 1, .* version 2 serves: run `digits promote 3`"
+    ):
+        promotion.promote(store, 3, 1)
+    assert store.current().stable == 2
+
+
+def test_a_canary_is_tried_beside_the_stable_version_and_then_takes_its_place(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    promotion.promote(store, 1, None)
+    assert promotion.promote(store, 2, 1, canary=True) == Pointer(str(store.folder), 1, 2)
+    assert store.history().previous() is None
+    assert promotion.promote(store, 2, 1) == Pointer(str(store.folder), 2)
+    assert store.history().previous() == 1
+
+
+def test_a_trial_can_be_ended_without_touching_the_stable_version(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    promotion.promote(store, 1, None)
+    with pytest.raises(StoreError, match="no version is on trial"):
+        promotion.withdraw(store)
+    promotion.promote(store, 2, 1, canary=True)
+    assert promotion.withdraw(store) == Pointer(str(store.folder), 1)
+
+
+def test_a_trial_needs_a_stable_version_beside_it(store, tmp_path):
+    published(store, tmp_path, "a")
+    with pytest.raises(StoreError, match="nothing serves beside it yet"):
+        promotion.promote(store, 1, None, canary=True)
+    promotion.promote(store, 1, None)
+    with pytest.raises(StoreError, match="the stable version already"):
+        promotion.promote(store, 1, 1, canary=True)
+
+
+def test_a_missing_or_damaged_version_is_never_pointed_at(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    with pytest.raises(StoreError, match=r"version 9 is not in .*: published are 1, 2"):
+        promotion.promote(store, 9, None)
+    spoil(store, 2)
+    with pytest.raises(StoreError, match="version 2 is damaged"):
+        promotion.promote(store, 2, None)
+    assert store.current() is None
+
+
+def test_promoting_what_serves_already_changes_nothing(store, tmp_path):
+    published(store, tmp_path, "a")
+    promotion.promote(store, 1, None)
+    before = tree(store.root)
+    promotion.promote(store, 1, 1)
+    assert {k: v for k, v in tree(store.root).items() if k != ".lock"} == {
+        k: v for k, v in before.items() if k != ".lock"
+    }
+
+
+# --- rolling back
+
+
+def test_rolling_back_twice_goes_back_two_versions(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    for number, champion in ((1, None), (2, 1), (3, 2)):
+        promotion.promote(store, number, champion)
+    assert promotion.rollback(store).stable == 2
+    assert promotion.rollback(store).stable == 1
+    with pytest.raises(StoreError, match="no version served before version 1; published are 1, 2, 3"):
+        promotion.rollback(store)
+    assert promotion.rollback(store, 3).stable == 3
+
+
+def test_rolling_back_ends_a_trial(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    promotion.promote(store, 1, None)
+    promotion.promote(store, 2, 1)
+    promotion.promote(store, 3, 2, canary=True)
+    assert promotion.rollback(store) == Pointer(str(store.folder), 1)
+
+
+def test_rolling_back_to_what_was_pruned_or_damaged_lists_what_is_there(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    promotion.promote(store, 1, None)
+    promotion.promote(store, 2, 1)
+    spoil(store, 1)
+    with pytest.raises(StoreError, match=r"version 1 is damaged: .* published are 1, 2, 3"):
+        promotion.rollback(store)
+    disk.delete(store.folder / "1")
+    with pytest.raises(StoreError, match=r"version 1 is not in .*: published are 2, 3"):
+        promotion.rollback(store)
+    assert store.current().stable == 2
+
+
+def test_of_two_rollbacks_only_one_goes_back(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    for number, champion in ((1, None), (2, 1), (3, 2)):
+        promotion.promote(store, number, champion)
+    promotion.rollback(store, expected_champion=3)
+    with pytest.raises(StoreError, match="version 2 serves by now, not 3"):
+        promotion.rollback(store, expected_champion=3)
+    assert store.current().stable == 2
+
+
+def test_there_is_nothing_to_roll_back_before_the_first_promotion(store):
+    with pytest.raises(StoreError, match="nothing serves"):
+        promotion.rollback(store)
+
+
+# --- what a crash or a person leaves
+
+
+def test_a_promotion_that_was_not_recorded_is_known_from_the_pointer(store, tmp_path):
+    published(store, tmp_path, "a", "b", accuracy=0.991)
+    promotion.promote(store, 1, None)
+    before = store.record.read_bytes()
+    promotion.promote(store, 2, 1)
+    store.record.write_bytes(before)
+    known = store.history()
+    assert known.previous() == 1
+    assert known.promoted(2)
+    assert promotion.rollback(store).stable == 1
+
+
+def test_a_damaged_pointer_or_record_names_the_file(store, tmp_path):
+    published(store, tmp_path, "a")
+    store.record.write_text("{")
+    with pytest.raises(StoreError, match=r"history.json is damaged"):
+        promotion.promote(store, 1, None)
+    store.record.unlink()
+    store.pointer.write_bytes(b"\xff\xfe")
+    with pytest.raises(StoreError, match=r"models.config is not text"):
+        promotion.promote(store, 1, None)
+
+
+def test_a_moved_project_says_so_and_promoting_writes_the_pointer_anew(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    promotion.promote(store, 1, None)
+    assert store.moved() is None
+    (tmp_path / "models").rename(tmp_path / "elsewhere")
+    moved = Store(tmp_path / "elsewhere" / "serving")
+    assert str(moved.folder) in moved.moved() and "digits promote 1" in moved.moved()
+    assert promotion.promote(moved, 1, 1).base_path == str(moved.folder)
+    assert moved.moved() is None
+    assert moved.history().served() == [1, 1]
+    assert moved.history().previous() is None
+
+
+def test_where_containers_see_the_store_is_remembered(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    promotion.promote(store, 1, None, base_path="/models/digits")
+    assert promotion.promote(store, 2, 1) == Pointer("/models/digits", 2)
+    assert store.moved() is None
+    assert promotion.rollback(store) == Pointer("/models/digits", 1)
+    assert promotion.promote(store, 2, 1, base_path=str(store.folder)).base_path == str(store.folder)
+    with pytest.raises(StoreError, match="relative"):
+        promotion.promote(store, 1, 2, base_path="models/digits")
+
+
+def test_a_refusal_is_remembered(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    promotion.promote(store, 1, None)
+    promotion.refuse(store, Refusal(2, 1, ("worse",)))
+    assert store.history().refused(2, 1).reasons == ("worse",)
+    promotion.promote(store, 2, 1)
+    assert store.history().refused(2, 1).reasons == ("worse",)
+
+
+# --- pruning
+
+
+def test_pruning_keeps_the_last_and_what_serves_is_on_trial_or_served_before(store, tmp_path):
+    published(store, tmp_path, *"abcdefg")
+    promotion.promote(store, 1, None)
+    promotion.promote(store, 3, 1)
+    promotion.promote(store, 4, 3, canary=True)
+    assert publishing.prune(store, keep=2) == [2, 5]
+    assert [v.number for v in store.versions()] == [1, 3, 4, 6, 7]
+    assert not scratch(store)
+    with pytest.raises(StoreError, match="at least 1"):
+        publishing.prune(store, keep=0)
+
+
+def test_pruning_an_empty_store_does_nothing(store):
+    assert publishing.prune(store) == []
+
+
+# --- two at once, read-only
+
+
+def test_a_store_that_is_held_too_long_names_the_holder(store):
+    said = f"process {os.getpid()} holds"
+    with store.alone(), pytest.raises(StoreError, match=said), disk.locked(store.root, patience=0.05):
+        pass
+
+
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    promotion.promote(store, 1, None)
+    outcomes, start = [], threading.Barrier(2)
+
+    def attempt(number):
+        start.wait()
+        try:
+            outcomes.append(promotion.promote(Store(store.root), number, 1).stable)
+        except StoreError as error:
+            outcomes.append(str(error))
+
+    racers = [threading.Thread(target=attempt, args=(number,)) for number in (2, 3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    won = [o for o in outcomes if isinstance(o, int)]
+    lost = [o for o in outcomes if isinstance(o, str)]
+    assert won == [store.current().stable] and "judged against version 1" in lost[0]
+
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from digits.errors import StoreError
+from serving import promotion, publishing
+from serving.store import Store
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+store = Store(Path(sys.argv[1]))
+acts = lambda: publishing.publish(store, Path(sys.argv[2]), {}), lambda: promotion.promote(store, 1, None)
+for act in acts:
+    try:
+        act()
+    except StoreError as error:
+        print(error)
+print([v.number for v in store.versions()])
+"""
+
+
+def test_a_store_that_may_not_be_written_says_so_and_can_still_be_read(store, tmp_path):
+    published(store, tmp_path, "a")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    for path in list(tmp_path.parents)[:2]:  # pytest's own folders are for their owner only
+        if path.stat().st_uid == os.geteuid() and "pytest" in path.name:
+            path.chmod(0o755)
+    source = export(tmp_path.parent / f"{tmp_path.name}-export", "b") if os.geteuid() == 0 else None
+    command = [sys.executable, "-c", READ_ONLY, str(store.root), str(source or tmp_path / "exports" / "a")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if "can't be written" in line] == lines[:2], done.stdout + done.stderr
+    assert lines[2] == "[1]"
