@@ -56,9 +56,9 @@ def read(path: Path) -> list[Golden]:
             ) from None
         kind = log.WhichOneof("log_type")
         if kind == "predict_log":
-            requests.append(_predict(log.predict_log.request))
+            requests.append(of_predict_request(log.predict_log.request))
         elif kind == "classify_log":
-            requests.append(_classify(log.classify_log.request))
+            requests.append(of_classify_request(log.classify_log.request))
         else:
             raise StoreError(f"{path} holds a {kind or 'record without a request'}: export again")
     shown = {golden.signature for golden in requests}
@@ -82,7 +82,8 @@ def _records(path: Path) -> Iterator[bytes]:
         at += 16 + length
 
 
-def _predict(request: Any) -> Golden:
+def of_predict_request(request: Any) -> Golden:
+    """A PredictRequest with its arrays."""
     import tensorflow as tf
 
     signature = request.model_spec.signature_name or wire.PIXELS
@@ -90,7 +91,8 @@ def _predict(request: Any) -> Golden:
     return Golden(request, signature, inputs, classify=False)
 
 
-def _classify(request: Any) -> Golden:
+def of_classify_request(request: Any) -> Golden:
+    """A ClassificationRequest with the Examples as the signature takes them: serialized."""
     examples = [example.SerializeToString() for example in request.input.example_list.examples]
     inputs = {wire.EXAMPLES: np.asarray(examples, dtype=object)}
     return Golden(request, request.model_spec.signature_name, inputs, classify=True)

@@ -41,10 +41,6 @@ class Report:
         return asdict(self)
 
 
-class _Failed(Exception):
-    """A check failed; the text says which and how."""
-
-
 def validate(
     version: Path,
     program: Sequence[str] | None = None,
@@ -71,28 +67,32 @@ def validate(
         ):
             expected = answers()
             try:
-                first, notes = _check(server, requests, expected)
+                first, notes = check(server.grpc_port, server.rest_port, requests, expected)
                 if first > first_request:
-                    raise _Failed(
+                    raise StoreError(
                         f"the first request took {first:.0f} ms, at most {first_request:.0f} ms allowed"
                     )
-            except (_Failed, StoreError) as error:
+            except StoreError as error:
                 raise StoreError(
                     f"a server does not answer as the model does: {error}; {server.last_words()}"
                 ) from None
             return Report(server.program, len(requests), round(first, 1), notes)
 
 
-def _check(
-    server: sandbox.Server, requests: list[Golden], expected: list[Arrays]
+def check(
+    grpc_port: int, rest_port: int, requests: Sequence[Golden], expected: Sequence[Arrays]
 ) -> tuple[float, tuple[str, ...]]:
-    """Ask everything over both APIs; ms of the first request, and what should be known of the server."""
+    """Ask a server on loopback everything over both APIs.
+
+    expected: the right answer to each request. Returns the ms that the first request took, and what should be
+    known of the server. Raises StoreError with the first thing that is wrong.
+    """
     import grpc
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
     notes: list[str] = []
     try:
-        with grpc.insecure_channel(f"{sandbox.LOOPBACK}:{server.grpc_port}", options=OPTIONS) as channel:
+        with grpc.insecure_channel(f"{sandbox.LOOPBACK}:{grpc_port}", options=OPTIONS) as channel:
             grpc.channel_ready_future(channel).result(DEADLINE)
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             started = time.perf_counter()
@@ -100,14 +100,14 @@ def _check(
             first = (time.perf_counter() - started) * 1000
             for request, right in zip(requests, expected, strict=True):
                 _same("gRPC", request, right, _over_grpc(stub, request, notes))
-                _same("REST", request, right, _over_rest(server, request, notes))
-            _edges(stub, requests, expected)
+                _same("REST", request, right, _over_rest(rest_port, request, notes))
+            _edges(stub, requests[0], expected[0])
     except grpc.RpcError as error:
-        raise _Failed(f"gRPC answered {error.code().name}: {error.details()}") from None
+        raise StoreError(f"gRPC answered {error.code().name}: {error.details()}") from None
     except grpc.FutureTimeoutError:
-        raise _Failed(f"its gRPC port took no call within {DEADLINE:g} s") from None
+        raise StoreError(f"its gRPC port took no call within {DEADLINE:g} s") from None
     except OSError as error:
-        raise _Failed(f"its REST port broke off ({error})") from None
+        raise StoreError(f"its REST port broke off ({error})") from None
     return first, tuple(dict.fromkeys(notes))
 
 
@@ -120,7 +120,7 @@ OPTIONS = (  # any size, and never by way of a proxy
 
 def _same(api: str, request: Golden, right: Arrays, got: Arrays) -> None:
     if differs := golden.difference(right, got):
-        raise _Failed(f"{request.name} over {api}: {differs}")
+        raise StoreError(f"{request.name} over {api}: {differs}")
 
 
 def _over_grpc(stub: Any, request: Golden, notes: list[str]) -> Arrays:
@@ -136,50 +136,50 @@ def _over_grpc(stub: Any, request: Golden, notes: list[str]) -> Arrays:
     return golden.of_predict(stub.Predict(golden.as_predict(request, wire.MODEL), timeout=DEADLINE))
 
 
-def _over_rest(server: sandbox.Server, request: Golden, notes: list[str]) -> Arrays:
+def _over_rest(port: int, request: Golden, notes: list[str]) -> Arrays:
     if request.classify:
-        status, body = _post(server, "classify", golden.rest_body(request, classify=True))
+        status, body = _post(port, "classify", golden.rest_body(request, classify=True))
         if status == 200:
             return golden.of_rest(body, classify=True)
         if status != 501 and b"Malformed request" not in body:
-            raise _Failed(f"{request.name} over REST: {status} {body[:300].decode(errors='replace')}")
+            raise StoreError(f"{request.name} over REST: {status} {body[:300].decode(errors='replace')}")
         notes.append(NO_CLASSIFY)
-    status, body = _post(server, "predict", golden.rest_body(request, classify=False))
+    status, body = _post(port, "predict", golden.rest_body(request, classify=False))
     if status != 200:
-        raise _Failed(f"{request.name} over REST: {status} {body[:300].decode(errors='replace')}")
+        raise StoreError(f"{request.name} over REST: {status} {body[:300].decode(errors='replace')}")
     return golden.of_rest(body, classify=False)
 
 
-def _post(server: sandbox.Server, verb: str, body: bytes) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(sandbox.LOOPBACK, server.rest_port, timeout=DEADLINE)
+def _post(port: int, verb: str, body: bytes) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(sandbox.LOOPBACK, port, timeout=DEADLINE)
     try:
         headers = {"Content-Type": "application/json"}
         connection.request("POST", f"/v1/models/{wire.MODEL}:{verb}", body, headers)
         response = connection.getresponse()
         return response.status, response.read()
     except http.client.HTTPException as error:
-        raise _Failed(f"its REST port answered no HTTP ({error!r})") from None
+        raise StoreError(f"its REST port answered no HTTP ({error!r})") from None
     finally:
         connection.close()
 
 
-def _edges(stub: Any, requests: list[Golden], expected: list[Arrays]) -> None:
+def _edges(stub: Any, request: Golden, right: Arrays) -> None:
     """An empty batch has an empty answer; a wrong shape is refused, and the server lives on."""
     import grpc
 
     empty = golden.predict_request(wire.MODEL, wire.PIXELS, {wire.IMAGES: np.zeros((0, 28, 28), np.uint8)})
     for alias, value in golden.of_predict(stub.Predict(empty, timeout=DEADLINE)).items():
         if len(value) != 0:
-            raise _Failed(f"an empty batch was answered with {len(value)} rows of {alias}")
+            raise StoreError(f"an empty batch was answered with {len(value)} rows of {alias}")
     wrong = golden.predict_request(wire.MODEL, wire.PIXELS, {wire.IMAGES: np.zeros((2, 27, 27), np.uint8)})
     try:
         stub.Predict(wrong, timeout=DEADLINE)
     except grpc.RpcError as error:
         if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
-            raise _Failed(
+            raise StoreError(
                 f"images of 27×27 got {error.code().name} ({error.details()}), expected INVALID_ARGUMENT"
             ) from None
     else:
-        raise _Failed("images of 27×27 were answered, expected INVALID_ARGUMENT")
-    again = golden.of_predict(stub.Predict(golden.as_predict(requests[0], wire.MODEL), timeout=DEADLINE))
-    _same("gRPC, after a wrong shape", requests[0], expected[0], again)
+        raise StoreError("images of 27×27 were answered, expected INVALID_ARGUMENT")
+    again = golden.of_predict(stub.Predict(golden.as_predict(request, wire.MODEL), timeout=DEADLINE))
+    _same("gRPC, after a wrong shape", request, right, again)

@@ -21,9 +21,19 @@ def names(entries: list) -> list[str]:
 
 def modules() -> dict[str, Path]:
     """Dotted name → file, of every module below src/digits."""
+    return _named(SRC)
+
+
+def serving_modules() -> dict[str, Path]:
+    """Dotted name → file, of the package that publishes and serves; the client is a package of its own."""
+    client = ROOT / "serving" / "client"
+    return {name: path for name, path in _named(ROOT / "serving").items() if client not in path.parents}
+
+
+def _named(package: Path) -> dict[str, Path]:
     found = {}
-    for path in sorted(SRC.rglob("*.py")):
-        parts = path.relative_to(SRC.parent).with_suffix("").parts
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package.parent).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
@@ -31,7 +41,7 @@ def modules() -> dict[str, Path]:
 @cache
 def imports(module: str) -> frozenset[str]:
     """Every module that a module's text imports, inside functions too; only type checks are left out."""
-    tree = ast.parse(modules()[module].read_text())
+    tree = ast.parse((modules() | serving_modules())[module].read_text())
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -53,6 +63,10 @@ def imports(module: str) -> frozenset[str]:
 
 def local_imports(module: str) -> set[str]:
     return {name for name in imports(module) if name in modules()}
+
+
+def serving_imports(module: str) -> set[str]:
+    return {name for name in imports(module) if name.split(".")[0] == "serving"}
 
 
 def closure(module: str) -> set[str]:

@@ -1,6 +1,7 @@
 """Layers, import closures, and imports without effects."""
 
 import ast
+import os
 import subprocess
 import sys
 
@@ -8,14 +9,27 @@ import pytest
 
 from digits.stages import STAGES
 
-from ._graph import ROOT, closure, dvc_yaml, imports, local_imports, modules, names
+from ._graph import (
+    ROOT,
+    closure,
+    dvc_yaml,
+    imports,
+    local_imports,
+    modules,
+    names,
+    serving_imports,
+    serving_modules,
+)
 
 SHELL = {
     *("files", "model_files", "params", "processes", "progress", "quiet"),
     *("sources", "download", "incoming", "checkpoint", "quarantine_files", "unfinished", "device"),
-    *("bundle", "repro", "summary", "cli"),
+    *("bundle", "repro", "summary", "cli", "commands"),
 }
-TOP = {"repro", "summary", "cli"}  # drive the stages; no stage imports them
+TOP = {"repro", "summary", "cli", "commands"}  # drive the stages; no stage imports them
+# What the serving package may take from the pipeline: names and errors, its way with files and processes, and
+# the pure comparison whose figures it measures. Nothing that trains or that a stage computes with.
+SERVING_MAY = {f"digits.{name}" for name in ("errors", "wire", "files", "processes", "comparison")}
 ROOTS_EXEMPT = {"digits", "digits.stages"}  # hold a docstring and the order of the stages
 
 
@@ -47,8 +61,35 @@ def test_params_reach_core_as_types_or_not_at_all():
 
 def test_no_stage_imports_another_stage_or_the_command_line():
     for stage in STAGES:
-        others = {f"digits.stages.{s}" for s in STAGES if s != stage} | {f"digits.{m}" for m in TOP}
+        others = {f"digits.stages.{s}" for s in STAGES if s != stage}
+        others |= {m for m in modules() if layer(m) == "top"}
         assert not closure(f"digits.stages.{stage}") & others
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if m.startswith("digits.stages.")])
+def test_no_stage_knows_of_serving(module):
+    assert not {name for m in closure(module) for name in serving_imports(m)}
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if layer(m) != "top"])
+def test_the_command_line_is_the_top_and_nothing_imports_it(module):
+    assert not {name for name in local_imports(module) if name.split(".")[1:2] in (["cli"], ["commands"])}
+    assert not serving_imports(module)
+
+
+@pytest.mark.parametrize("module", serving_modules())
+def test_serving_takes_little_from_the_pipeline_and_knows_no_command(module):
+    assert local_imports(module) - {"digits"} <= SERVING_MAY
+
+
+@pytest.mark.parametrize("module", ["serving.store", "serving.publishing", "serving.promotion"])
+def test_the_store_needs_no_tensorflow(module, imported):
+    assert imported(module) == {"quiet": True, "tensorflow": False}
+
+
+@pytest.mark.parametrize("module", ["serving.infra", "serving.judge"])
+def test_the_checks_load_tensorflow_when_they_run_and_not_before(module, imported):
+    assert imported(module) == {"quiet": True, "tensorflow": False}
 
 
 DISK = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "mkdir", "unlink", "urlopen"}
@@ -84,6 +125,7 @@ def imported(tmp_path_factory):
         done = subprocess.run(
             [sys.executable, "-c", EFFECTS, module],
             cwd=tmp_path_factory.mktemp("empty"),
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
             capture_output=True,
             text=True,
             check=True,
@@ -113,5 +155,6 @@ def test_nothing_in_the_closure_names_tensorflow(module):
 
 
 def test_sizes_stay_small():
-    long = {m: n for m, p in modules().items() if (n := len(p.read_text().splitlines())) > 220}
+    every = modules() | serving_modules()
+    long = {m: n for m, p in every.items() if (n := len(p.read_text().splitlines())) > 220}
     assert not long

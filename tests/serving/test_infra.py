@@ -1,0 +1,159 @@
+import importlib.util
+import shutil
+import sys
+
+import pytest
+
+from digits import wire
+from digits.errors import StoreError
+from serving import golden, infra, sandbox
+
+EMBEDDED = importlib.util.find_spec("serving.model_server")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    from ._tiny import export
+
+    return export(tmp_path_factory.mktemp("tiny") / "exported")
+
+
+@pytest.fixture(scope="module")
+def asked(exported):
+    """The golden requests of the tiny model, the right answers, and the model as a function."""
+    from ._stand_in import loaded
+
+    requests, model = golden.read(exported / wire.WARMUP), loaded(str(exported))
+    return requests, [model(request.signature, request.inputs) for request in requests], model
+
+
+def check(asked, *faults):
+    from ._stand_in import Service, listening
+
+    requests, expected, model = asked
+    with listening(Service({wire.MODEL: model}, faults)) as ports:
+        return infra.check(*ports, requests, expected)
+
+
+def test_every_signature_and_batch_size_is_asked_for(asked):
+    names = [request.name for request in asked[0]]
+    assert names == [f"{s} × {n}" for n in (1, 8, 32) for s in wire.SIGNATURES]
+
+
+def test_a_server_that_answers_as_the_model_does_passes(asked):
+    first, notes = check(asked)
+    assert first > 0 and notes == ()
+
+
+def test_without_the_classify_api_the_signature_is_asked_through_predict_and_that_is_noted(asked):
+    assert check(asked, "no Classify")[1] == (infra.NO_CLASSIFY,)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("wrong digits", "serving_default × 1 over gRPC: digit differs"),
+        ("off by 1e-4", r"serving_default × 1 over gRPC: \w+ is off by 0.0001"),
+        ("no confidence", "answered digit, probabilities, expected confidence, digit, probabilities"),
+        ("empty batch fails", "gRPC answered INTERNAL: no rows"),
+        ("takes any shape", "images of 27×27 were answered, expected INVALID_ARGUMENT"),
+        ("dies of a wrong shape", "images of 27×27 got UNAVAILABLE"),
+        ("REST fails", "serving_default × 1 over REST: 500 .*out of order"),
+        ("REST answers nonsense", "REST answer can't be read"),
+    ],
+)
+def test_a_server_that_answers_otherwise_is_refused_with_what_differs(asked, fault, said):
+    with pytest.raises(StoreError, match=said):
+        check(asked, fault)
+
+
+def test_a_whole_validation_with_a_server_of_its_own_process(exported):
+    program = [sys.executable, "-m", "tests.serving._stand_in"]
+    report = infra.validate(exported, program, first_request=10_000)
+    assert report.requests == 9 and report.notes == ()
+    assert report.as_dict()["server"].endswith("tests.serving._stand_in")
+
+
+def test_a_first_request_over_the_budget_is_refused(exported, asked, monkeypatch):
+    from ._stand_in import Service, listening
+
+    with listening(Service({wire.MODEL: asked[2]})) as ports:
+        monkeypatch.setattr(infra.sandbox, "running", already(*ports))
+        monkeypatch.setattr(infra.offline, "answering", lambda *_: Answered(asked[1]))
+        assert infra.validate(exported, first_request=10_000).server == "stand-in"
+        with pytest.raises(StoreError, match=r"first request took \d+ ms, at most 0 ms allowed; the server"):
+            infra.validate(exported, first_request=0.001)
+
+
+class Answered:
+    def __init__(self, answers):
+        self.answers = answers
+
+    def __enter__(self):
+        return lambda: self.answers
+
+    def __exit__(self, *_):
+        return None
+
+
+def already(grpc_port, rest_port):
+    """A stand-in for sandbox.running with a server that runs in this process."""
+    import contextlib
+    import subprocess
+
+    @contextlib.contextmanager
+    def running(_pointer, directory, *_):
+        with subprocess.Popen(["sleep", "60"]) as process:
+            yield sandbox.Server(grpc_port, rest_port, "stand-in", directory / "log", process)
+            process.kill()
+
+    return running
+
+
+def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path):
+    from ._tiny import export
+
+    broken = export(tmp_path / "exported", broken=True)
+    program = [sys.executable, "-c", LISTENS]
+    with pytest.raises(StoreError, match=r"can't be run without a server: .*28"):
+        infra.validate(broken, program)
+
+
+LISTENS = """
+import signal, socket, sys
+flags = dict(f[2:].split("=", 1) for f in sys.argv[1:])
+kept = [socket.create_server(("127.0.0.1", int(flags[f]))) for f in ("port", "rest_api_port")]
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        (lambda f: f.unlink(), "can't be read"),
+        (lambda f: f.write_bytes(f.read_bytes()[:-5]), "is cut short"),
+        (lambda f: f.write_bytes(b"\x01\x02"), "is cut short"),
+        (lambda f: f.write_bytes(b""), "shows no request of classify, encoded, serving_default"),
+        (lambda f: f.write_bytes((3).to_bytes(8, "little") + b"crc.\xff\xff\xffcrc."), "no PredictionLog"),
+        (lambda f: f.write_bytes(bytes(16)), "a record without a request"),
+    ],
+)
+def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_path, spoiled, said):
+    copy = shutil.copytree(exported, tmp_path / "copy")
+    spoiled(copy / wire.WARMUP)
+    with pytest.raises(StoreError, match=said) as refused:
+        infra.validate(copy, ["/nowhere"])
+    assert "export again" in str(refused.value)
+
+
+def test_an_export_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="can't be copied"):
+        infra.validate(tmp_path / "exported")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EMBEDDED is None, reason="the embedded server is not in this tree")
+def test_the_embedded_server_passes(exported):
+    report = infra.validate(exported, [sys.executable, "-m", "serving.model_server"])
+    assert report.requests == 9
+    assert report.first_request < infra.FIRST_REQUEST

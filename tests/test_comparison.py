@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from digits.comparison import Best, Contender, Duel, Limits, compare, unopposed, worse_probability
+
+CANDIDATE = Contender(5, sample=False, size=1_000_000, accuracy=0.9968)
+CHAMPION = Contender(3, sample=False, size=1_000_000, accuracy=0.9968)
+
+
+def duel(n=10_000, both=0, only_champion=0, only_candidate=0, latency=(2.0, 2.0)):
+    """Images that both misread, that only the one and only the other reads; the rest both read."""
+    candidate, champion = np.ones(n, bool), np.ones(n, bool)
+    candidate[: both + only_champion] = False
+    champion[:both] = False
+    champion[both + only_champion : both + only_champion + only_candidate] = False
+    return Duel(candidate, champion, *latency)
+
+
+def failing(outcome):
+    failed = [rule.rule for rule in outcome.rules if not rule.passed]
+    assert outcome.passed == (not failed)
+    assert outcome.failed == tuple(rule.reason for rule in outcome.rules if not rule.passed)
+    assert all(rule.reason for rule in outcome.rules)
+    return failed
+
+
+def test_an_equal_candidate_passes():
+    assert failing(compare(CANDIDATE, CHAMPION, duel(both=32), Best(3, 0.9968))) == []
+
+
+def test_a_loss_of_five_hundredths_of_a_point_is_allowed_and_one_image_more_is_not():
+    assert failing(compare(CANDIDATE, CHAMPION, duel(only_champion=25, only_candidate=20), None)) == []
+    lost = compare(CANDIDATE, CHAMPION, duel(only_champion=26, only_candidate=20), None)
+    assert failing(lost) == ["accuracy"]
+    assert "99.74% right where version 3 has 99.80%" in lost.failed[0]
+
+
+def test_few_but_one_sided_losses_count_as_worse():
+    assert failing(compare(CANDIDATE, CHAMPION, duel(only_champion=5), None)) == ["paired_test"]
+    assert failing(compare(CANDIDATE, CHAMPION, duel(only_champion=4), None)) == []
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (5, 0), (0, 5), (30, 20), (20, 30), (700, 640), (3000, 3000)])
+def test_the_paired_test_is_the_exact_binomial_one(a, b):
+    expected = binomtest(a, a + b, 0.5, alternative="greater").pvalue if a + b else 1.0
+    assert worse_probability(a, b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_allowed_losses_must_not_add_up():
+    outcome = compare(CANDIDATE, CHAMPION, duel(both=50, only_candidate=9), Best(1, 0.9961))
+    assert failing(outcome) == ["best_ever"]
+    assert "version 1, had 99.61%" in outcome.failed[0]
+    assert failing(compare(CANDIDATE, CHAMPION, duel(both=50, only_candidate=9), Best(1, 0.9960))) == []
+
+
+def test_what_was_made_on_the_sample_never_replaces_what_was_made_on_everything():
+    sample = replace(CANDIDATE, sample=True)
+    assert failing(compare(sample, CHAMPION, duel(only_candidate=50), None)) == ["sample"]
+    assert failing(compare(CANDIDATE, replace(CHAMPION, sample=True), duel(), None)) == []
+
+
+def test_between_two_made_on_the_sample_one_image_weighs_more():
+    sample, champion = replace(CANDIDATE, sample=True), replace(CHAMPION, sample=True)
+    small = duel(n=1000, only_champion=15, only_candidate=10)
+    assert failing(compare(sample, champion, small, Best(1, 0.994))) == []
+    assert failing(compare(sample, champion, duel(n=1000, only_champion=16, only_candidate=10), None)) == [
+        "accuracy"
+    ]
+    assert failing(compare(sample, champion, small, Best(1, 0.996))) == ["best_ever"]
+
+
+def test_a_much_larger_or_slower_candidate_is_refused():
+    limit = int(1.5 * CHAMPION.size) + 1024 * 1024
+    assert failing(compare(replace(CANDIDATE, size=limit), CHAMPION, duel(), None)) == []
+    assert failing(compare(replace(CANDIDATE, size=limit + 1), CHAMPION, duel(), None)) == ["size"]
+    assert failing(compare(CANDIDATE, CHAMPION, duel(latency=(4.0, 2.0)), None)) == []
+    assert failing(compare(CANDIDATE, CHAMPION, duel(latency=(4.1, 2.0)), None)) == ["latency"]
+    assert failing(compare(CANDIDATE, CHAMPION, duel(latency=(float("nan"), 2.0)), None)) == ["latency"]
+
+
+def test_without_test_images_nothing_is_passed():
+    assert failing(compare(CANDIDATE, CHAMPION, duel(n=0), None)) == ["accuracy", "paired_test"]
+
+
+def test_every_reason_that_failed_is_given():
+    outcome = compare(
+        replace(CANDIDATE, sample=True, size=10**9),
+        CHAMPION,
+        duel(only_champion=200, latency=(9, 1)),
+        Best(1, 1),
+    )
+    assert failing(outcome) == ["sample", "accuracy", "paired_test", "best_ever", "size", "latency"]
+
+
+def test_the_first_version_ever_passes_and_says_so():
+    outcome = unopposed(CANDIDATE, None)
+    assert failing(outcome) == []
+    assert outcome.champion is None
+    assert "nothing serves yet" in outcome.rules[0].reason
+
+
+def test_without_a_champion_the_best_ever_still_counts():
+    assert failing(unopposed(CANDIDATE, Best(1, 0.9979))) == ["best_ever"]
+    assert failing(unopposed(replace(CANDIDATE, accuracy=None), Best(1, 0.99))) == ["best_ever"]
+
+
+def test_limits_can_be_given_and_the_outcome_is_plain():
+    strict = Limits(loss=0.0, p_worse=0.0)
+    outcome = compare(CANDIDATE, CHAMPION, duel(only_champion=1), None, strict)
+    assert failing(outcome) == ["accuracy"]
+    assert outcome.as_dict()["rules"][1]["passed"] is False
