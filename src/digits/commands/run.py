@@ -47,12 +47,12 @@ def run(given: argparse.Namespace) -> int:
     for name, text in told:
         console.print(f"[dim]{name:<9}[/] {text}")
     if done.ok and not given.stages and not given.no_publish:
-        console.print(f"[dim]{'serving':<9}[/] {_in_service(root, _project.store_of(root))}")
+        console.print(f"[dim]{'serving':<9}[/] {into_service(root, _project.store_of(root))}")
     console.print(f"[dim]{last[0]:<9}[/] {last[1]}")
     return 0 if done.ok else 1
 
 
-def _in_service(root: Path, store: Store) -> str:
+def into_service(root: Path, store: Store) -> str:
     """Publish the export if it is new, promote it if it never served and is no worse; what came of it.
 
     One that served before is left alone: somebody rolled it back, and a run must not undo that.

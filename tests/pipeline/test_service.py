@@ -1,0 +1,38 @@
+"""`digits run` to the end: what it exports is tried on a server, published and promoted."""
+
+import importlib.util
+import json
+import shutil
+
+import pytest
+
+from serving.store import Store
+
+SERVER = importlib.util.find_spec("serving.model_server") or shutil.which("tensorflow_model_server")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(
+    not SERVER, reason="there is no model server: neither the embedded one nor TensorFlow Serving"
+)
+def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
+    first = copy.digits("run")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "published version 1, and it serves" in first.stdout
+    store = Store(copy.root / "models/serving")
+    assert store.current().stable == 1
+    published = store.intact(1).provenance["published"]
+    assert published["commit"] and published["infra"]["requests"] == 9
+
+    again = copy.digits("run")
+    assert "version 1 serves" in again.stdout and again.stdout.count("cached") == 6
+
+    copy.edit({"train": {"seed": 2}})
+    changed = copy.digits("run")
+    assert changed.returncode == 0, changed.stdout + changed.stderr
+    listed = json.loads(copy.digits("versions", "--json").stdout)
+    assert [row["version"] for row in listed] == [2, 1]
+    better = store.current().stable == 2
+    assert better or "not better than the champion" in changed.stdout
+    assert "serves again" in copy.digits("rollback", "2" if not better else "1").stdout
