@@ -85,7 +85,7 @@ def plain_errors(root: Path) -> Iterator[None]:
                 f"the disk is full{where}: free some and run the same command again; nothing was half-written"
             )
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            said = f"{root} can't be written{where}: run this as its owner, or where it is mounted writable"
+            said = f"{root} can't be read or written{where}: run this as its owner, or mount it writable"
         else:
             said = f"{error.strerror or error}{where}: mend it and run the same command again"
         raise StoreError(said) from error

@@ -121,7 +121,7 @@ def from_plain(tree: Any, where: str) -> History:
     """Read what `to_plain` gave. Raises StoreError on anything else, naming `where`."""
     try:
         if not isinstance(tree, Mapping) or not isinstance(tree["highest"], int):
-            raise TypeError("no 'highest'")
+            raise TypeError("it holds no history")
         return History(
             tree["highest"],
             tree["base_path"],

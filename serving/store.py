@@ -38,10 +38,11 @@ class Store:
 
     def versions(self) -> list[Version]:
         """Every published version, the oldest first, damaged ones included."""
-        if not self.folder.is_dir():
-            return []
-        numbers = (int(p.name) for p in self.folder.iterdir() if _is_number(p.name) and p.is_dir())
-        return [version.read(number, self.folder / str(number)) for number in sorted(numbers)]
+        with disk.plain_errors(self.root):
+            if not self.folder.is_dir():
+                return []
+            numbers = sorted(int(p.name) for p in self.folder.iterdir() if _is_number(p.name) and p.is_dir())
+        return [version.read(number, self.folder / str(number)) for number in numbers]
 
     def version(self, number: int) -> Version:
         """One published version, damaged or not. Raises StoreError when it is not there."""
@@ -66,14 +67,16 @@ class Store:
 
     def current(self) -> Pointer | None:
         """Which versions serve; None before the first promotion."""
-        try:
-            return parse(self.pointer.read_text(encoding="utf-8"), str(self.pointer))
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError as error:
-            raise StoreError(
-                f"{self.pointer} is not text ({error}): delete it and promote a version"
-            ) from None
+        with disk.plain_errors(self.root):
+            try:
+                text = self.pointer.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return None
+            except UnicodeDecodeError as error:
+                raise StoreError(
+                    f"{self.pointer} is not text ({error}): delete it and promote a version"
+                ) from None
+        return parse(text, str(self.pointer))
 
     def history(self) -> History:
         """What was promoted and refused so far; what the pointer knows and the record does not is added."""
@@ -137,12 +140,13 @@ class Store:
         self.write_history(known)
 
     def _recorded(self) -> History:
-        try:
-            tree = json.loads(self.record.read_bytes())
-        except FileNotFoundError:
-            return History()
-        except ValueError as error:
-            tree = f"{error}"
+        with disk.plain_errors(self.root):
+            try:
+                tree = json.loads(self.record.read_bytes())
+            except FileNotFoundError:
+                return History()
+            except ValueError:
+                tree = None
         return history.from_plain(tree, str(self.record))
 
 

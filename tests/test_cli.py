@@ -1,4 +1,4 @@
-"""`digits …` from the command line to its exit code, on a store of tiny versions; no model server is started."""
+"""`digits …` from the command line to its exit code, on a store of tiny versions, without a model server."""
 
 import json
 import subprocess

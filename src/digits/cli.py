@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         module.arguments(command)
         command.set_defaults(function=module.run)
     given = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and scratch folders are ended
     try:
         code = given.function(given)
     except DigitsError as error:

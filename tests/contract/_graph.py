@@ -19,11 +19,13 @@ def names(entries: list) -> list[str]:
     return [next(iter(e)) if isinstance(e, dict) else e for e in entries]
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Dotted name → file, of every module below src/digits."""
     return _named(SRC)
 
 
+@cache
 def serving_modules() -> dict[str, Path]:
     """Dotted name → file, of the package that publishes and serves; the client is a package of its own."""
     client = ROOT / "serving" / "client"

@@ -1,5 +1,7 @@
+import contextlib
 import importlib.util
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -98,18 +100,17 @@ class Answered:
 
 def already(grpc_port, rest_port):
     """A stand-in for sandbox.running with a server that runs in this process."""
-    import contextlib
-    import subprocess
+    process = subprocess.Popen(["true"])
+    process.wait()
 
     @contextlib.contextmanager
     def running(_pointer, directory, *_):
-        with subprocess.Popen(["sleep", "60"]) as process:
-            yield sandbox.Server(grpc_port, rest_port, "stand-in", directory / "log", process)
-            process.kill()
+        yield sandbox.Server(grpc_port, rest_port, "stand-in", directory / "log", process)
 
     return running
 
 
+@pytest.mark.slow
 def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path):
     from ._tiny import export
 

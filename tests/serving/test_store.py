@@ -427,5 +427,7 @@ def test_a_store_that_may_not_be_written_says_so_and_can_still_be_read(store, tm
     for path in (tmp_path, *tmp_path.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     lines = done.stdout.splitlines()
-    assert [line for line in lines if "can't be written" in line] == lines[:2], done.stdout + done.stderr
+    assert [line for line in lines if "can't be read or written" in line] == lines[:2], (
+        done.stdout + done.stderr
+    )
     assert lines[2] == "[1]"

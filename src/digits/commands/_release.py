@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from digits import comparison
 from digits.comparison import Comparison, Contender
 from digits.errors import GateRefused, StoreError
+from digits.progress import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ def publish(root: Path, store: Store, *, force: bool = False) -> tuple[int, bool
     found = publishing.exported(source)
     if not force and (same := publishing.same_as(store, found)) is not None:
         return same, False
+    say("publish: trying the export on a model server")
     _load_tensorflow()
     report = infra.validate(source)
     facts = {**_origin.origin(root), "at": _project.now(), "infra": report.as_dict()}
@@ -82,6 +84,7 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
             f"`digits rollback {number}` goes to version {number} without a comparison"
         )
     images, labels = _test_images(root, chosen)
+    say(f"promote: versions {champion} and {number} read {len(labels):,} test images on a model server")
     _load_tensorflow()
     duel = judge.duel(store, number, champion, images, labels)
     return comparison.compare(_contender(chosen), _contender(opponent), duel, best)
