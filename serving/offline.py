@@ -80,4 +80,8 @@ def _main(version: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), Path(sys.argv[2]))
+    try:
+        _main(Path(sys.argv[1]), Path(sys.argv[2]))
+    except Exception as error:  # whatever TensorFlow meets is the reason that `answering` gives
+        print(" ".join(f"{type(error).__name__}: {error}".split())[:500], file=sys.stderr)  # noqa: T201
+        sys.exit(1)

@@ -106,7 +106,8 @@ class Store:
         pointer = self.current()
         on_disk = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
         named = [*(event.version for event in known.events), *(pointer.named if pointer else ())]
-        return max([0, known.highest, *on_disk, *named])
+        numbers: list[int] = [0, known.highest, *on_disk, *named]
+        return max(numbers)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

@@ -121,7 +121,8 @@ def worse_probability(only_champion: int, only_candidate: int) -> float:
     for k in range(only_champion, n + 1):
         tail += term
         term = term * (n - k) // (k + 1)
-    return tail / 2**n
+    share: float = tail / 2**n
+    return share
 
 
 def _sample(candidate: Contender, champion: Contender) -> Rule:

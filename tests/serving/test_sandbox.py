@@ -1,5 +1,7 @@
 import os
+import select
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -56,6 +58,27 @@ def test_a_server_that_will_not_end_is_killed(tmp_path, monkeypatch):
     with sandbox.running(Pointer("/m", 1), tmp_path, program(DEAF)) as server:
         pass
     assert server.process.returncode == -9
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from serving import sandbox
+from serving.pointer import Pointer
+with sandbox.running(Pointer("/m", 1), Path(sys.argv[1]), [sys.executable, "-c", sys.argv[2]]) as server:
+    print(server.process.pid, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_the_server_of_a_killed_command_dies_with_it(tmp_path):
+    command = [sys.executable, "-c", OWNER, str(tmp_path), LISTENS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        server = os.pidfd_open(int(owner.stdout.readline()))
+        owner.kill()
+        assert select.select([server], [], [], 30)[0], "the server outlived its owner"
+        os.close(server)
 
 
 def test_a_program_that_is_not_there_is_an_error(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serving.store import Store
+
+
+WIDTH = 160  # columns of a table where there is no terminal to ask
 
 
 def project_root() -> Path:
@@ -33,10 +37,10 @@ def store_of(root: Path) -> Store:
 
 
 def console() -> Console:
-    """Standard output: lines are never broken, so that they can be read by programs and copied."""
+    """Standard output: lines are never broken, and off a terminal tables are wide enough for what they hold."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def table(*columns: str) -> Table:
@@ -45,7 +49,7 @@ def table(*columns: str) -> Table:
 
     made = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
-        made.add_column(column)
+        made.add_column(column, overflow="fold")
     return made
 
 
