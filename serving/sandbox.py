@@ -26,6 +26,7 @@ REAL = "tensorflow_model_server"
 PATIENCE = 120.0  # seconds until it must be ready; a cold disk and a busy machine take half of that
 GRACE = 5.0  # seconds to end by itself
 TAIL = 6  # lines of its log that an error shows
+NO_RETRY = "--max_num_load_retries=0"  # a server would try a bad version for five minutes before it gives up
 LOOPBACK = "127.0.0.1"
 
 
@@ -83,7 +84,7 @@ def running(
     config, log = directory / "models.config", directory / "server.log"
     config.write_text(render(pointer), encoding="utf-8")
     grpc_port, rest_port = _free_ports()
-    flags = (f"--port={grpc_port}", f"--rest_api_port={rest_port}", f"--model_config_file={config}")
+    flags = (f"--port={grpc_port}", f"--rest_api_port={rest_port}", f"--model_config_file={config}", NO_RETRY)
     with log.open("wb") as stream:
         try:
             process = subprocess.Popen(

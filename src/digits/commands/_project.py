@@ -37,7 +37,7 @@ def store_of(root: Path) -> Store:
 
 
 def console() -> Console:
-    """Standard output: lines are never broken, and off a terminal tables are wide enough for what they hold."""
+    """Standard output: lines are never broken, and off a terminal tables have room for what they hold."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
