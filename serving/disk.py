@@ -50,6 +50,8 @@ def delete(directory: Path) -> None:
 def locked(root: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the store alone; the kernel lets go however this process ends.
 
+    Between machines it holds only where the shared disk passes flock on (NFS 4 does, some others do not).
+
     Raises StoreError when another command holds it for longer than `patience` seconds.
     """
     root.mkdir(parents=True, exist_ok=True)

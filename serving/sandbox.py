@@ -66,7 +66,7 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A directory that is gone after the block."""
+    """A directory that is gone after the block; a kill -9 leaves it in the system's temporary folder."""
     with tempfile.TemporaryDirectory(prefix="digits-sandbox-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 

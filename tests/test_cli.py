@@ -184,6 +184,15 @@ def test_a_canary_is_tried_and_taken_off_again(project, duels):
     assert "takes no version" in project.refused("rollback", "2", "--canary", code=2)
 
 
+def test_promoting_another_version_ends_a_trial_and_says_so(project, duels):
+    duels(misread=0)
+    project.publish("a", "b", "c")
+    project.digits("promote", "1")
+    project.digits("promote", "2", "--canary")
+    assert "the trial of version 2 has ended" in project.digits("promote", "3").out
+    assert project.store.current().named == {3}
+
+
 def test_a_version_that_was_tested_on_other_images_can_not_be_compared(project):
     project.publish("a")
     project.publish("b", test_images="others")
@@ -332,12 +341,12 @@ def test_a_file_system_error_is_one_line(project):
 def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(project, duels):
     met = duels(misread=0)
     project.export("a")
-    assert (
-        run.into_service(project.root, project.store) == "published version 1, and it serves: `digits status`"
+    assert run.into_service(project.root, project.store).startswith(
+        "published version 1, promoted: `digits serve`"
     )
     assert run.into_service(project.root, project.store) == "version 1 serves"
     project.export("b")
-    assert "published version 2, and it serves" in run.into_service(project.root, project.store)
+    assert "published version 2, promoted" in run.into_service(project.root, project.store)
     assert met == [(2, 1)]
 
 

@@ -19,7 +19,7 @@ SERVER = importlib.util.find_spec("serving.model_server") or shutil.which("tenso
 def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     first = copy.digits("run")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "published version 1, and it serves" in first.stdout
+    assert "published version 1, promoted" in first.stdout
     store = Store(copy.root / "models/serving")
     assert store.current().stable == 1
     published = store.intact(1).provenance["published"]

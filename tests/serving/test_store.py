@@ -51,6 +51,15 @@ def test_a_published_version_holds_what_was_exported_and_where_it_comes_from(sto
     assert store.current() is None
 
 
+def test_links_to_dvcs_cache_are_published_as_files(store, tmp_path):
+    source = export(tmp_path / "exported")
+    (source / DATA_FILE).rename(tmp_path / "cached")
+    (source / DATA_FILE).symlink_to(tmp_path / "cached")
+    publishing.publish(store, source, FACTS)
+    assert not (store.folder / "1" / DATA_FILE).is_symlink()
+    assert (store.folder / "1" / DATA_FILE).read_text() == "one"
+
+
 def test_a_published_version_is_read_only(store, tmp_path):
     published(store, tmp_path, "a")
     paths = [store.folder / "1", *(store.folder / "1").rglob("*")]
@@ -104,8 +113,8 @@ def spoil(store, number, name=DATA_FILE):
         (lambda d: (d / "assets.extra/provenance.json").write_text("[]"), "lists no files"),
         (lambda d: (d / "assets.extra/provenance.json").unlink(), "can't be read"),
         (
-            lambda d: (d / "saved_model.pb").unlink() or (d / "saved_model.pb").symlink_to("/etc/hostname"),
-            "missing",
+            lambda d: (d / "saved_model.pb").unlink() or (d / "saved_model.pb").symlink_to("/etc/passwd"),
+            "its digest differs",
         ),
         (lambda d: shutil.rmtree(d), "is missing"),
         (lambda d: shutil.rmtree(d / "variables"), "is missing"),

@@ -36,12 +36,15 @@ def run(given: argparse.Namespace) -> int:
     number = given.version or max((version.number for version in store.versions()), default=None)
     if number is None:
         raise StoreError("nothing is published, so there is nothing to promote: run `digits publish`")
+    before = store.current()
     outcome = _release.promote(root, store, number, canary=given.canary, base_path=given.base_path)
     if outcome is None:
         console.print(f"version {number} serves already")
         return 0
     for rule in outcome.rules:
         console.print(f"[dim]{rule.rule:<12}[/] {escape(rule.reason)}")
+    if before and before.canary not in (None, number):
+        console.print(f"the trial of version {before.canary} has ended")
     where = "is on trial as digits_canary" if given.canary else "serves"
     console.print(f"version {number} {where}: servers that follow {store.pointer} take it up")
     return 0

@@ -83,7 +83,7 @@ def into_service(root: Path, store: Store) -> str:
         _release.promote(root, store, number)
     except GateRefused as error:
         return f"published version {number}, [bold]not better than the champion[/]: {escape(str(error))}"
-    return f"{published}, and it serves: `digits status`"
+    return f"{published}, promoted: `digits serve` serves it, running servers take it up"
 
 
 def _up_to_date(root: Path, stages: list[str], ingest: IngestParams, console: Console) -> Run:
