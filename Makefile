@@ -1,6 +1,6 @@
 # The doors to the project. `make run` and `make test` set everything up by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-all check format bench-train lock clean clean-data
+.PHONY: help setup run test test-slow test-all check format bench-train bench-serving lock clean clean-data
 
 BIN  := .venv/bin
 DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
@@ -20,7 +20,7 @@ $(DONE):
 	@sh ./setup.sh
 	@touch $@
 
-run: $(DONE) ## data to a gated, exported model; then a summary
+run: $(DONE) ## data to a gated model, published and promoted; then a summary
 	@digits run
 
 test: $(DONE) ## the tests, under 10 minutes
@@ -43,6 +43,9 @@ format: $(DONE) ## let ruff rewrite
 
 bench-train: $(DONE) ## reference models and our profiles side by side; rewrites docs/results.md (about an hour)
 	python -m bench.train
+
+bench-serving: $(DONE) ## model servers side by side; rewrites docs/results-serving.md (about a quarter of an hour)
+	python -m bench.serving
 
 lock: $(DONE) ## resolve again: requirements.lock, universal, hashes, no download addresses
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

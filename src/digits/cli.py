@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from digits.commands import COMMANDS
 from digits.errors import DigitsError
@@ -18,7 +19,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = import_module(f"digits.commands.{name}")
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        # What belongs to another command line, --help too, is not looked at: no argument has this prefix.
+        others: dict[str, Any] = (
+            {"prefix_chars": "\0", "add_help": False} if hasattr(module, "PASSES_ON") else {}
+        )
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP, **others)
         module.arguments(command)
         command.set_defaults(function=module.run)
     given = parser.parse_args(argv)

@@ -4,4 +4,15 @@ Top layer: they read the command line, let others do the work, and print. What a
 when it runs, so that `digits --help` is there at once.
 """
 
-COMMANDS = ("run", "publish", "promote", "rollback", "versions", "prune", "status", "explain")
+COMMANDS = (
+    "run",
+    "publish",
+    "promote",
+    "rollback",
+    "versions",
+    "prune",
+    "status",
+    "explain",
+    "serve",
+    "predict",
+)

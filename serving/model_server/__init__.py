@@ -1,0 +1,9 @@
+"""A model server for machines without `tensorflow_model_server`: its flags, gRPC and REST, any SavedModel.
+
+process    main · flags · config · limits · memory
+models     manager · keeper · watched · version · versions · warmup (tfrecord)
+computing  savedmodel · runtime · clibrary (TensorFlow's) · tensors · dtypes · protos
+answers    predict · classify · about (metadata, status, reload) · statuses
+gRPC       grpc_api
+REST       http_server · rest_api · json_text · json_values · json_tensors · json_answers · json_examples
+"""

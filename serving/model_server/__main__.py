@@ -1,0 +1,5 @@
+"""`python -m serving.model_server`."""
+
+from serving.model_server.main import run
+
+run()

@@ -1,0 +1,117 @@
+"""Text-format ModelServerConfig → the settings of each model, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serving.model_server.statuses import invalid
+
+PLATFORM = "tensorflow"
+LATEST, ALL, SPECIFIC = "latest", "all", "specific"
+_URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+class ConfigError(Exception):
+    """A config file that can't be read or parsed; the text is for a person."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which of the versions on disk should serve."""
+
+    kind: str = LATEST
+    count: int = 1  # of the latest
+    versions: frozenset[int] = frozenset()  # the specific ones
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """One model of the config."""
+
+    name: str
+    base_path: str
+    policy: Policy = Policy()
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+def single(name: str, base_path: str) -> list[ModelSettings]:
+    """What --model_name and --model_base_path mean. Raises Status."""
+    return _checked([ModelSettings(name, base_path)])
+
+
+def read(path: Path) -> list[ModelSettings]:
+    """The models of a config file. Raises ConfigError, for a file, or Status, for what it asks."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no text file: {error}") from None
+    return from_proto(parse(text))
+
+
+def parse(text: str) -> Any:
+    """The ModelServerConfig message. Raises ConfigError with upstream's words, which its users look for."""
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    try:
+        return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    except (text_format.ParseError, UnicodeError) as error:
+        raise ConfigError(
+            f"Error parsing text-format tensorflow.serving.ModelServerConfig: {error}"
+        ) from None
+
+
+def from_proto(config: Any) -> list[ModelSettings]:
+    """The models of a message, no model for an empty one. Raises Status."""
+    if config.WhichOneof("config") == "custom_model_config":
+        raise invalid("custom_model_config is not supported: list the models in model_config_list")
+    return _checked(_settings(each) for each in config.model_config_list.config)
+
+
+def _settings(model: Any) -> ModelSettings:
+    if not model.model_platform and not model.model_type:
+        raise invalid(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            f"ModelServerConfig::model_platform for model {model.name}"
+        )
+    if model.model_platform and model.model_type:
+        raise invalid(
+            "Illegal setting both ModelServerConfig::model_type (deprecated) and "
+            f"ModelServerConfig::model_platform for model {model.name}"
+        )
+    if model.model_platform not in ("", PLATFORM) or (model.model_type not in (0, 1)):
+        platform = model.model_platform or f"type {model.model_type}"
+        raise invalid(f"Model {model.name} requests unsupported platform {platform}")
+    choice = model.model_version_policy
+    kind = choice.WhichOneof("policy_choice")
+    if kind == ALL:
+        policy = Policy(ALL)
+    elif kind == SPECIFIC:
+        policy = Policy(SPECIFIC, versions=frozenset(choice.specific.versions))
+    else:
+        policy = Policy(LATEST, count=max(1, choice.latest.num_versions))
+    return ModelSettings(model.name, model.base_path, policy, dict(model.version_labels))
+
+
+def _checked(models: Iterable[ModelSettings]) -> list[ModelSettings]:
+    found: dict[str, ModelSettings] = {}
+    for model in models:
+        if model.name in found:
+            raise invalid(f"Illegal to list model {model.name} multiple times in config list")
+        if not model.base_path.startswith("/") and not _URI.match(model.base_path):
+            raise invalid(
+                f"Expected model {model.name} to have an absolute path or URI; "
+                f"got base_path()={model.base_path}"
+            )
+        if _URI.match(model.base_path):
+            raise invalid(
+                f"model {model.name} lies at {model.base_path}: this server reads local folders; mount it"
+            )
+        found[model.name] = model
+    return list(found.values())

@@ -1,0 +1,100 @@
+"""PredictRequest → PredictResponse, and the same for named arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from serving.model_server import savedmodel, tensors
+from serving.model_server.limits import Limits
+from serving.model_server.savedmodel import Arrays, SavedModel, Signature
+from serving.model_server.statuses import invalid, precondition
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every request. as_content: answers carry raw bytes rather than typed lists."""
+
+    limits: Limits
+    as_content: bool = False
+
+
+def predict(
+    model: SavedModel, request: Any, response: Any, settings: Settings, seconds: float | None = None
+) -> None:
+    """Answer a PredictRequest into an empty PredictResponse, all but its version. Raises Status."""
+    name = request.model_spec.signature_name or savedmodel.DEFAULT
+    signature = model.signatures.get(name)
+    if signature is None:
+        raise precondition(f'Serving signature key "{name}" not found.')
+    sent = request.inputs
+    check_names(signature, sent)
+    wanted = chosen_outputs(signature, request.output_filter)
+    most = settings.limits.request_bytes
+    arrays = {alias: tensors.parsed(alias, sent[alias], most) for alias in signature.inputs if alias in sent}
+    answers = answer(model, signature, arrays, wanted, settings.limits, seconds)
+    response.model_spec.name = request.model_spec.name
+    response.model_spec.signature_name = name
+    outputs = response.outputs
+    for alias, array in zip(wanted, answers, strict=True):
+        tensors.fill(outputs[alias], array, settings.as_content)
+
+
+def answer(
+    model: SavedModel,
+    signature: Signature,
+    arrays: Arrays,
+    wanted: Sequence[str],
+    limits: Limits,
+    seconds: float | None = None,
+) -> list[NDArray[Any]]:
+    """The wanted outputs for arrays by alias, names checked; defaults fill in. Raises Status."""
+    given = signature.defaults | arrays if signature.defaults else arrays
+    for place, (alias, array) in enumerate(given.items()):
+        savedmodel.check(alias, place, signature.inputs[alias], array, limits)
+    return model.run(signature, given, wanted, savedmodel.run_options(seconds))
+
+
+def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
+    """Whether the inputs are the signature's. Raises Status in upstream's words."""
+    expected = signature.inputs
+    if len(sent) > len(expected) or (len(sent) < len(expected) and not signature.defaults):
+        extra, missing = set(sent) - set(expected), set(expected) - set(sent)
+        raise invalid(
+            f"input size does not match signature: {len(sent)}!={len(expected)} "
+            f"len({_set(sent)}) != len({_set(expected)}). Sent extra: {_set(extra)}. "
+            f"Missing but required: {_set(missing)}."
+        )
+    for alias, tensor in expected.items():
+        if alias not in sent and alias not in signature.defaults:
+            raise invalid(
+                f"Signature input alias: {alias}(feed name: {tensor.name}) not found in request and no "
+                f"default value provided. Inputs expected to be in the set {_set(expected)}."
+            )
+    if unknown := set(sent) - set(expected):
+        raise invalid(
+            f"Inputs contains invalid name. Sent extra: {_set(unknown)}. Inputs expected to be in the set "
+            f"{_set(expected)}."
+        )
+
+
+def chosen_outputs(signature: Signature, chosen: Sequence[str]) -> list[str]:
+    """The outputs that a request filters, all without a filter. Raises Status."""
+    seen: set[str] = set()
+    for alias in chosen:
+        if alias not in signature.outputs:
+            raise invalid(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
+                f"{_set(signature.outputs)}."
+            )
+        if alias in seen:
+            raise invalid(f"duplicate output tensor alias: {alias}")
+        seen.add(alias)
+    return list(chosen) or list(signature.outputs)
+
+
+def _set(names: Any) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

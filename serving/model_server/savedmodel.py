@@ -1,0 +1,159 @@
+"""A version directory → its signatures, and answers to named arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.model_server import dtypes
+from serving.model_server.limits import Limits
+from serving.model_server.runtime import Call, Session
+from serving.model_server.statuses import NOT_FOUND, Status, invalid
+
+Arrays = dict[str, NDArray[Any]]
+DEFAULT = "serving_default"
+VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}  # operations of a graph whose values lie in a file
+INDEX = "variables/variables.index"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a signature. shape: None for an unknown rank, -1 for an open dimension."""
+
+    name: str
+    dtype: int
+    shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model can be asked. defaults: of inputs that may be left out."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    defaults: Arrays
+    method: str
+
+
+class SavedModel:
+    """A loaded version. raw: its SignatureDefs as they stand in the file."""
+
+    def __init__(self, directory: Path, tags: Sequence[str], config: bytes) -> None:
+        """Load it. Raises Status."""
+        from tensorflow.core.protobuf import meta_graph_pb2
+
+        if not any((directory / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+            raise Status(
+                NOT_FOUND,
+                f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}",
+            )
+        self._session = Session(directory, tags, config)
+        meta = meta_graph_pb2.MetaGraphDef.FromString(self._session.meta_graph)
+        self._session.meta_graph = b""  # the graph is large, and the session has its own
+        if VARIABLES & {node.op for node in meta.graph_def.node} and not (directory / INDEX).is_file():
+            self._session.close()  # TensorFlow loads it without a word, and every request fails
+            raise Status(NOT_FOUND, f"{directory} lacks {INDEX}: its model has variables; copy it again")
+        self.raw: dict[str, Any] = {}
+        for key, definition in meta.signature_def.items():
+            self.raw[key] = type(definition).FromString(definition.SerializeToString())
+        self.signatures = {key: _signature(definition) for key, definition in self.raw.items()}
+        self._calls = lru_cache(maxsize=256)(self._session.call)
+
+    def run(
+        self,
+        signature: Signature,
+        inputs: Mapping[str, NDArray[Any]],
+        wanted: Sequence[str],
+        options: bytes = b"",
+    ) -> list[NDArray[Any]]:
+        """The wanted outputs, by alias, for inputs that `check` has passed. Raises Status."""
+        feeds = tuple(signature.inputs[alias].name for alias in inputs)
+        fetches = tuple(signature.outputs[alias].name for alias in wanted)
+        call: Call = self._calls(feeds, fetches)
+        return call(list(inputs.values()), options)
+
+    def close(self) -> None:
+        """Give the memory back. No call may be running."""
+        self._calls.cache_clear()
+        self._session.close()
+
+
+def _signature(definition: Any) -> Signature:
+    from serving.model_server.tensors import to_array
+
+    return Signature(
+        {alias: _tensor(info) for alias, info in sorted(definition.inputs.items())},
+        {alias: _tensor(info) for alias, info in sorted(definition.outputs.items())},
+        {alias: to_array(proto) for alias, proto in definition.defaults.items()},
+        definition.method_name,
+    )
+
+
+def _tensor(info: Any) -> Tensor:
+    shape = info.tensor_shape
+    known = None if shape.unknown_rank else tuple(dimension.size for dimension in shape.dim)
+    return Tensor(info.name, info.dtype, known)
+
+
+def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: Limits) -> None:
+    """Refuse what could end the whole process inside TensorFlow, or fill its memory. Raises Status.
+
+    Upstream leaves shapes to the graph, where some operations abort on a rank they don't expect. A vector for
+    [n, 1] goes through: clients of old models send it.
+    """
+    given = dtypes.tensor_dtype(array.dtype)
+    if given != tensor.dtype:
+        raise invalid(
+            f"input {alias}: Expects arg[{place}] to be {dtypes.name(tensor.dtype)} but {dtypes.name(given)} "
+            "is provided"
+        )
+    shape = tensor.shape
+    if shape is None:
+        return
+    if array.ndim != len(shape) and not (array.ndim == 1 and len(shape) == 2 and shape[1] in (1, -1)):
+        said = ",".join("?" if size < 0 else str(size) for size in shape)
+        raise invalid(
+            f"input {alias}: shape {list(array.shape)} is not compatible with expected shape [{said}]"
+        )
+    if shape and shape[0] < 0 and limits.batch_rows and array.ndim and array.shape[0] > limits.batch_rows:
+        raise invalid(
+            f"input {alias} has {array.shape[0]} rows, more than {limits.batch_rows}: send smaller batches, "
+            "or raise --max_batch_rows"
+        )
+
+
+def session_config(session: int, intra: int, inter: int) -> bytes:
+    """A ConfigProto. 0: TensorFlow chooses."""
+    from tensorflow.core.protobuf import config_pb2
+
+    config = config_pb2.ConfigProto(
+        intra_op_parallelism_threads=intra or session, inter_op_parallelism_threads=inter or session
+    )
+    config.experimental.optimize_for_static_graph = (
+        True  # signatures never change: one copy of the graph less
+    )
+    serialized: bytes = config.SerializeToString()
+    return serialized
+
+
+def run_options(seconds: float | None) -> bytes:
+    """RunOptions that end a run after so many seconds; none for None."""
+    if seconds is None:
+        return b""
+    from tensorflow.core.protobuf import config_pb2
+
+    options: bytes = config_pb2.RunOptions(timeout_in_ms=max(1, int(seconds * 1000))).SerializeToString()
+    return options
+
+
+def strings(values: Sequence[bytes]) -> NDArray[np.object_]:
+    """A vector of strings."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

@@ -1,0 +1,65 @@
+"""One model: its settings, what lies on disk of it, what of that should serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving.model_server import versions
+from serving.model_server.config import ModelSettings
+from serving.model_server.version import Version
+from serving.model_server.versions import AVAILABLE, END, LOADING, START
+
+
+class Watched:
+    """A model that the settings name. versions: every one ever seen. wanted: those that should serve."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self.settings = settings
+        self.versions: dict[int, Version] = {}
+        self.wanted: set[int] = set()
+        self.complaint = ""  # what was last logged, so that it is logged once
+
+    def settled(self) -> bool:
+        """Whether each wanted version serves or has failed for good, and there is one at least."""
+        states = [self.versions[number].state for number in self.wanted if number in self.versions]
+        done = all(state in (AVAILABLE, END) for state in states)
+        return bool(self.wanted) and len(states) == len(self.wanted) and done
+
+    def failed(self) -> list[Version]:
+        """The wanted versions that can't be loaded."""
+        found = (self.versions.get(number) for number in sorted(self.wanted))
+        return [version for version in found if version is not None and version.error is not None]
+
+    def change(self, settings: ModelSettings) -> None:
+        """Take over other settings: a reason to try again what failed under the old ones."""
+        old, self.settings = self.settings, settings
+        if (old.base_path, old.policy) != (settings.base_path, settings.policy):
+            for version in [v for v in self.versions.values() if v.state == END and v.error]:
+                del self.versions[version.number]
+
+    def look(self) -> tuple[dict[int, Path] | None, str]:
+        """(versions on disk, what is wrong with them); None where the base path can't be read."""
+        base, policy = self.settings.base_path, self.settings.policy
+        try:
+            present = versions.on_disk(base)
+        except OSError as error:
+            return None, f"{base} can't be read: {error.strerror}"
+        if not present:
+            return present, f"no version in {base}: expected folders named 1, 2, …"
+        if not versions.aspired(policy, present):
+            return present, f"{base} holds versions {sorted(present)}, none of {sorted(policy.versions)}"
+        return present, ""
+
+    def take_stock(self, present: dict[int, Path]) -> None:
+        """Begin what is wanted and new, end what was still to be loaded and is wanted no more."""
+        wanted = versions.aspired(self.settings.policy, present)
+        for number, version in self.versions.items():
+            if version.state == END and number not in present:
+                version.error = None  # gone: when it comes back it is another one
+            if version.state in (START, LOADING) and number not in wanted:
+                version.state = END
+        for number in wanted:
+            known = self.versions.get(number)
+            if known is None or (known.state == END and known.error is None):
+                self.versions[number] = Version(self.settings.name, number, present[number])
+        self.wanted = wanted

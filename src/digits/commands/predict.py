@@ -1,0 +1,20 @@
+"""`digits predict`: pictures → digits, asked of a running server. The same as `digits-client`."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "ask a running server which digits pictures show; arguments as of digits-client"
+PASSES_ON = True  # every argument is the client's
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("given", nargs="*", metavar="ARGUMENT", help="images and options, see --help")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Ask, and print the answers."""
+    from digits_client import command
+
+    return command.main(given.given, prog="digits predict")

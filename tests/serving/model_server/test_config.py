@@ -1,0 +1,65 @@
+import pytest
+
+from serving.model_server import config
+from serving.model_server.config import ConfigError, Policy
+from serving.model_server.statuses import Status
+
+
+def model(name="m", path="/models/m", rest='model_platform: "tensorflow"'):
+    return f'config {{ name: "{name}" base_path: "{path}" {rest} }}'
+
+
+def read(*models):
+    return config.from_proto(config.parse(f"model_config_list {{ {' '.join(models)} }}"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("", Policy()),
+        ("model_version_policy { latest { num_versions: 3 } }", Policy("latest", 3)),
+        ("model_version_policy { latest { num_versions: 0 } }", Policy("latest", 1)),
+        ("model_version_policy { all {} }", Policy("all")),
+        (
+            "model_version_policy { specific { versions: 4 versions: 2 } }",
+            Policy("specific", versions=frozenset({2, 4})),
+        ),
+    ],
+)
+def test_policies(policy, expected):
+    (found,) = read(model(rest=f'model_platform: "tensorflow" {policy}'))
+    assert (found.name, found.base_path, found.policy) == ("m", "/models/m", expected)
+
+
+def test_labels():
+    rest = 'model_platform: "tensorflow" version_labels { key: "stable" value: 3 }'
+    assert read(model(rest=rest))[0].labels == {"stable": 3}
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ([model(), model()], "Illegal to list model m multiple times in config list"),
+        (
+            [model(path="models/m")],
+            r"Expected model m to have an absolute path or URI; got base_path\(\)=models/m",
+        ),
+        ([model(rest="")], "Illegal setting neither ModelServerConfig::model_type"),
+        ([model(rest='model_platform: "caffe"')], "Model m requests unsupported platform caffe"),
+        ([model(path="gs://bucket/m")], "reads local folders"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(models, said):
+    with pytest.raises(Status, match=said):
+        read(*models)
+
+
+def test_a_file_that_is_no_config_is_refused_in_the_words_that_people_look_for(tmp_path):
+    path = tmp_path / "models.config"
+    path.write_text("model_config_list { config { nmae: 1 } }")
+    with pytest.raises(
+        ConfigError, match=r"Error parsing text-format tensorflow.serving.ModelServerConfig.*nmae"
+    ):
+        config.read(path)
+    with pytest.raises(ConfigError, match=r"gone.config: No such file"):
+        config.read(tmp_path / "gone.config")

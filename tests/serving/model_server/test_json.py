@@ -1,0 +1,163 @@
+"""REST bodies: text, tensors, answers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from serving.model_server import json_answers, json_tensors, json_text
+from serving.model_server.savedmodel import Signature, Tensor
+from serving.model_server.statuses import Status
+
+FLOAT, UINT8, STRING, INT32, BOOL = 1, 4, 7, 3, 10
+
+
+def signature(**inputs):
+    return Signature({name: Tensor(f"{name}:0", dtype, None) for name, dtype in inputs.items()}, {}, {}, "")
+
+
+def read(body, **inputs):
+    return json_tensors.predict_inputs(json_text.parse(body.encode(), 100), signature(**inputs), 100)
+
+
+def test_numbers_that_json_does_not_know_and_text_after_the_value():
+    assert json_text.parse(b'{"a": [NaN, Infinity, -Infinity]} and more', 100)["a"][1:] == [
+        math.inf,
+        -math.inf,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "JSON Parse error: The document is empty"),
+        (b"  \n", "The document is empty"),
+        (b"hello", "JSON Parse error: Invalid value. at offset: 0"),
+        (b'{"a": }', "Invalid value. at offset: 6"),
+        (b"\xff\xfe", "Invalid encoding in string. at offset: 0"),
+        (b"[" * 50_000, "nested deeper than 100"),
+    ],
+)
+def test_text_that_is_no_json(body, said):
+    with pytest.raises(Status, match=said):
+        json_text.parse(body, 100)
+
+
+@pytest.mark.parametrize("depth", [80, 500, 1000])
+def test_lists_in_lists_are_bounded(depth):
+    with pytest.raises(Status, match="nested deeper than"):
+        read('{"inputs": ' + "[" * depth + "1" + "]" * depth + "}", x=FLOAT)
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "expected", "row"),
+    [
+        ('{"instances": [[1, 2], [3, 4]]}', {"x": UINT8}, {"x": np.array([[1, 2], [3, 4]], np.uint8)}, True),
+        ('{"instances": [1.5, 2]}', {"x": FLOAT}, {"x": np.array([1.5, 2], np.float32)}, True),
+        (
+            '{"instances": [1e40, -1e-50, NaN]}',
+            {"x": FLOAT},
+            {"x": np.array([np.inf, -0.0, np.nan], np.float32)},
+            True,
+        ),
+        ('{"instances": [{"x": [1], "y": true}]}', {"x": FLOAT, "y": BOOL}, {"x": [[1]], "y": [True]}, True),
+        ('{"inputs": {"x": [1], "y": 5, "z": 0}}', {"x": FLOAT, "y": INT32}, {"x": [1], "y": 5}, False),
+        ('{"inputs": [[1, 2]]}', {"x": INT32}, {"x": [[1, 2]]}, False),
+        ('{"inputs": 7}', {"x": INT32}, {"x": 7}, False),
+        ('{"instances": ["a", {"b64": "AAE="}]}', {"s": STRING}, {"s": [b"a", b"\0\1"]}, True),
+        ('{"inputs": {"b64": "_-8"}}', {"s": STRING}, {"s": b"\xff\xef"}, False),
+    ],
+)
+def test_both_formats(body, inputs, expected, row):
+    arrays, found_row = read(body, **inputs)
+    assert found_row is row and arrays.keys() == expected.keys()
+    for name, value in expected.items():
+        want = np.asarray(value, dtype=arrays[name].dtype)
+        np.testing.assert_array_equal(arrays[name], want)
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "said"),
+    [
+        ("[1]", {"x": FLOAT}, "Is not object"),
+        ("{}", {"x": FLOAT}, "Missing 'inputs' or 'instances' key"),
+        ('{"inputs": 1, "instances": [1]}', {"x": FLOAT}, "only one of 'inputs' or 'instances'"),
+        ('{"instances": 1}', {"x": FLOAT}, "Expecting 'instances' to be an list/array"),
+        ('{"instances": []}', {"x": FLOAT}, "No values in 'instances' array"),
+        ('{"instances": [[1, 2], [3]]}', {"x": FLOAT}, "element: 1 .*Expecting tensor size: 2 but got: 1"),
+        ('{"instances": [[[1, 2]], [[1], [2]]]}', {"x": FLOAT}, r"Expecting shape \[1,2\] but got: \[2,1\]"),
+        ('{"instances": [[1, [2]]]}', {"x": FLOAT}, "Array is not of expected type: float"),
+        ('{"instances": [[[1], 2]]}', {"x": FLOAT}, "is not list/array"),
+        ('{"instances": [1, {"x": 1}]}', {"x": FLOAT}, "Expecting value/list but got object at item 1"),
+        ('{"instances": [{"x": 1}, [1]]}', {"x": FLOAT}, "Expecting object but got list at item 1"),
+        ('{"instances": [{"y": 1}]}', {"x": FLOAT}, "keys must be equal to: {x}"),
+        ('{"instances": [0.5]}', {"x": UINT8}, "JSON Value: 0.5 Type: Number is not of expected type: uint8"),
+        ('{"instances": [256]}', {"x": UINT8}, "JSON Value: 256 .* uint8"),
+        ('{"instances": [-1]}', {"x": UINT8}, "JSON Value: -1 .* uint8"),
+        (
+            '{"instances": [1, true]}',
+            {"x": FLOAT},
+            "JSON Value: true Type: True is not of expected type: float",
+        ),
+        ('{"instances": [[1, 2], [3, false]]}', {"x": UINT8}, "Type: False is not of expected type: uint8"),
+        ('{"instances": ["1"]}', {"x": FLOAT}, 'JSON Value: "1" Type: String'),
+        ('{"instances": [5]}', {"s": STRING}, "is not of expected type: string"),
+        ('{"instances": [{"b64": "*"}]}', {"s": STRING}, "Unable to base64 decode"),
+        ('{"inputs": {"y": 1}}', {"x": FLOAT, "z": FLOAT}, "Missing named input: x in 'inputs' object."),
+        ('{"inputs": [[1], [2, 3]]}', {"x": FLOAT}, "Encountered list at unexpected size: 2"),
+        ('{"instances": [1]}', {"x": 8}, "JSON has no form for complex64"),
+        ('{"instances": [NaN]}', {"x": UINT8}, "not of expected type: uint8"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_place(body, inputs, said):
+    with pytest.raises(Status, match=said):
+        read(body, **inputs)
+
+
+@pytest.mark.parametrize(
+    ("value", "single", "expected"),
+    [
+        (0.1, False, "0.1"),
+        (float(np.float32(0.1)), True, "0.1"),
+        (1.0, True, "1.0"),
+        (float(np.float32(1 / 3)), True, "0.333333343"),
+        (1 / 3, False, "0.33333333333333331"),
+        (1e20, False, "1e+20"),
+        (float("nan"), True, "NaN"),
+        (float("-inf"), True, "-Infinity"),
+    ],
+)
+def test_floats_are_as_short_as_they_may_be(value, single, expected):
+    assert json_text.number(value, single) == expected
+
+
+def test_answers_in_both_formats():
+    arrays = {"a": np.array([[1.5, 2.0]], np.float32), "n": np.array([3], np.int64)}
+    assert json_text.parse(json_answers.body(arrays, True).encode(), 9) == {
+        "predictions": [{"a": [1.5, 2], "n": 3}]
+    }
+    assert json_text.parse(json_answers.body(arrays, False).encode(), 9) == {
+        "outputs": {"a": [[1.5, 2]], "n": [3]}
+    }
+    assert json_text.parse(json_answers.body({"a": arrays["a"]}, True).encode(), 9) == {
+        "predictions": [[1.5, 2]]
+    }
+
+
+def test_bytes_are_base64_where_the_name_says_so():
+    arrays = {"x_bytes": np.array([b"\xff"], object), "s": np.array(["é".encode()], object)}
+    assert json_answers.body(arrays, True).count('{"b64": "/w=="}') == 1
+    assert '"s": "é"' in json_answers.body(arrays, True)
+
+
+def test_an_answer_that_has_no_rows_is_refused_in_the_row_format():
+    with pytest.raises(Status, match="Tensor name: a has no shape information"):
+        json_answers.body({"a": np.float32(1).reshape(())}, True)
+    with pytest.raises(Status, match="inconsistent batch size: 2 expecting: 1"):
+        json_answers.body({"a": np.zeros(1, np.float32), "b": np.zeros(2, np.float32)}, True)
+    assert json_answers.body({"a": np.zeros((0, 3), np.float32)}, True).split() == [
+        "{",
+        '"predictions":',
+        "[]",
+        "}",
+    ]

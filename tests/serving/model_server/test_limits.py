@@ -1,0 +1,26 @@
+import gzip
+
+import pytest
+
+from serving.model_server.limits import Limits, gunzip
+from serving.model_server.statuses import Status
+
+
+def test_a_gzip_body_is_unpacked():
+    assert gunzip(gzip.compress(b"digits" * 1000), Limits()) == b"digits" * 1000
+
+
+def test_a_bomb_is_stopped_by_its_ratio_and_by_its_size():
+    bomb = gzip.compress(bytes(10_000_000))
+    with pytest.raises(Status, match="more than 200 times its size"):
+        gunzip(bomb, Limits())
+    with pytest.raises(Status, match="larger than 100000 bytes") as caught:
+        gunzip(bomb, Limits(request_bytes=100_000, gzip_ratio=0))
+    assert caught.value.code == 8
+    assert len(gunzip(bomb, Limits(request_bytes=0, gzip_ratio=0))) == 10_000_000
+
+
+@pytest.mark.parametrize("body", [b"{}", gzip.compress(b"x" * 1000)[:-9], b""])
+def test_what_is_not_gzip_or_cut_short_is_refused(body):
+    with pytest.raises(Status, match="gzip"):
+        gunzip(body, Limits())

@@ -1,0 +1,302 @@
+"""Versions come and go while requests are inside. The models are stand-ins."""
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from serving.model_server.config import ModelSettings, Policy
+from serving.model_server.manager import Manager, Pace
+from serving.model_server.statuses import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
+from serving.model_server.versions import AVAILABLE, END
+
+
+class Model:
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    """A base path, a manager of it, and a gate that holds up loading."""
+
+    def __init__(self, base: Path, **pace: float) -> None:
+        self.base = base
+        self.loads: list[str] = []
+        self.models: dict[str, Model] = {}
+        self.gate = threading.Event()
+        self.gate.set()
+        self.manager = Manager(self.load, Pace(**{"poll": 0.02, "retries": 0, "retry_after": 0.0, **pace}))
+
+    def load(self, path: Path) -> Model:
+        self.loads.append(path.name)
+        assert self.gate.wait(20)
+        if (path / "broken").exists():
+            raise Status(13, f"{path.name} is broken")
+        self.models[path.name] = Model(path)
+        return self.models[path.name]
+
+    def add(self, number: int, *, broken: bool = False) -> None:
+        hidden = self.base / f".incoming-{number}"
+        hidden.mkdir(parents=True)
+        if broken:
+            (hidden / "broken").touch()
+        hidden.rename(self.base / str(number))
+
+    def settings(self, *versions: int, **more) -> list[ModelSettings]:
+        policy = Policy("specific", versions=frozenset(versions)) if versions else Policy()
+        return [ModelSettings("m", str(self.base), policy, **more)]
+
+    def serving(self) -> int:
+        version = self.manager.enter("m")
+        version.leave()
+        return version.number
+
+    def state(self, number: int) -> int:
+        try:
+            return self.manager.states("m", number)[0][1]
+        except Status:
+            return 0  # not seen yet
+
+
+def until(true, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path / "m")
+    made.base.mkdir()
+    yield made
+    made.gate.set()
+    made.manager.stop()
+
+
+def test_the_newest_serves_and_a_newer_one_takes_over(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    assert world.serving() == 1
+    world.add(2)
+    until(lambda: world.serving() == 2)
+    until(lambda: world.state(1) == END)
+    assert world.models["1"].closed
+    assert world.manager.states("m") == [(2, AVAILABLE, None), (1, END, None)]
+
+
+def test_the_old_one_serves_until_the_new_one_is_ready(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    world.gate.clear()
+    world.add(2)
+    until(lambda: world.loads == ["1", "2"])
+    assert world.serving() == 1
+    world.gate.set()
+    until(lambda: world.serving() == 2)
+
+
+def test_a_version_that_can_t_be_loaded_changes_nothing_and_its_error_is_kept(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    world.add(2, broken=True)
+    until(lambda: world.state(2) == END)
+    assert world.serving() == 1 and world.manager.states("m", 2)[0][2].message == "2 is broken"
+    time.sleep(0.1)
+    assert world.loads == ["1", "2"], "it is not tried again at every look"
+
+
+def test_a_failed_version_that_goes_and_comes_back_is_tried_again(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    world.add(2, broken=True)
+    until(lambda: world.state(2) == END)
+    shutil.rmtree(world.base / "2")
+    until(lambda: world.manager.states("m", 2)[0][2] is None)
+    world.add(2)
+    until(lambda: world.serving() == 2)
+
+
+def test_loading_is_tried_again_as_often_as_asked(tmp_path):
+    world = World(tmp_path, retries=2)
+    world.add(1, broken=True)
+    with pytest.raises(
+        Status, match=r"1 servable\(s\) did not become available.*name: m version: 1.*1 is broken"
+    ) as error:
+        world.manager.start(world.settings())
+    assert world.loads == ["1"] * 3 and error.value.code == UNKNOWN
+    world.manager.stop()
+
+
+def test_going_back_is_loading_the_older_one_before_the_newer_one_goes(world):
+    world.add(1)
+    world.add(2)
+    world.manager.start(world.settings(2))
+    world.manager.apply(world.settings(1))
+    until(lambda: world.serving() == 1)
+    until(lambda: world.models["2"].closed)
+    world.manager.apply(world.settings(2))
+    until(lambda: world.serving() == 2)
+    assert world.loads == ["2", "1", "2"]
+
+
+def test_a_request_inside_keeps_its_version_open(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    inside = world.manager.enter("m")
+    world.add(2)
+    until(lambda: world.serving() == 2)
+    time.sleep(0.05)
+    assert not world.models["1"].closed
+    inside.leave()
+    until(lambda: world.models["1"].closed)
+
+
+def test_a_base_path_that_goes_away_stops_nothing_and_comes_back(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    world.base.rename(world.base.with_name("away"))
+    time.sleep(0.1)
+    assert world.serving() == 1
+    world.base.with_name("away").rename(world.base)
+    world.add(2)
+    until(lambda: world.serving() == 2)
+
+
+def test_a_deleted_version_goes_and_the_one_before_it_comes(world):
+    world.add(1)
+    world.add(2)
+    world.manager.start(world.settings())
+    shutil.rmtree(world.base / "2")
+    until(lambda: world.serving() == 1)
+
+
+def test_an_emptied_base_path_stops_serving(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    shutil.rmtree(world.base / "1")
+    until(lambda: world.models["1"].closed)
+    with pytest.raises(Status, match=r"Servable not found for request: Latest\(m\)"):
+        world.manager.enter("m")
+
+
+def test_a_start_waits_for_the_first_version(world):
+    threading.Timer(0.1, world.add, [1]).start()
+    world.manager.start(world.settings())
+    assert world.serving() == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "code"),
+    [
+        (("x",), r"Latest\(x\)", NOT_FOUND),
+        (("m", 9), r"Servable not found for request: Specific\(m, 9\)", NOT_FOUND),
+        (("m", None, "blue"), "Unrecognized servable version label: blue", 3),
+        (("",), "ModelSpec has no name specified.", 3),
+    ],
+)
+def test_what_is_not_there_is_named(world, asked, said, code):
+    world.add(1)
+    world.manager.start(world.settings())
+    with pytest.raises(Status, match=said) as caught:
+        world.manager.enter(*asked)
+    assert caught.value.code == code
+
+
+def test_a_label_names_an_available_version_only(world):
+    world.add(1)
+    world.add(2)
+    world.manager.start(world.settings(1, 2))
+    with pytest.raises(Status, match="version 3 of model m, which is not currently available") as caught:
+        world.manager.apply(world.settings(1, 2, labels={"next": 3}))
+    assert caught.value.code == FAILED_PRECONDITION
+    world.manager.apply(world.settings(1, 2, labels={"stable": 1}))
+    version = world.manager.enter("m", label="stable")
+    assert version.number == 1
+    version.leave()
+
+
+def test_settings_are_the_whole_truth(world, tmp_path):
+    world.add(1)
+    world.manager.start(world.settings())
+    other = tmp_path / "other"
+    (other / "5").mkdir(parents=True)
+    world.manager.apply([ModelSettings("n", str(other))])
+    version = world.manager.enter("n")
+    assert version.number == 5
+    version.leave()
+    until(lambda: world.models["1"].closed)
+    with pytest.raises(Status, match="Servable not found"):
+        world.manager.enter("m")
+
+
+def test_settings_without_a_model_change_nothing(world):
+    world.add(1)
+    world.manager.start(world.settings())
+    world.manager.apply([])
+    assert world.serving() == 1
+
+
+def test_a_new_model_that_fails_is_an_error_of_the_call_and_the_others_serve_on(world, tmp_path):
+    world.add(1)
+    world.manager.start(world.settings())
+    (tmp_path / "bad" / "1").mkdir(parents=True)
+    (tmp_path / "bad" / "1" / "broken").touch()
+    with pytest.raises(Status, match=r"1 model\(s\) did not become available"):
+        world.manager.apply([*world.settings(), ModelSettings("bad", str(tmp_path / "bad"))])
+    assert world.serving() == 1
+
+
+def test_followed_settings_are_applied_and_bad_ones_are_not(world):
+    world.add(1)
+    world.add(2)
+    current = {"settings": world.settings(1)}
+
+    def read():
+        if current["settings"] is None:
+            raise ValueError("half a file")
+        return current["settings"]
+
+    world.manager.start(world.settings(1))
+    world.manager.follow(read, 0.02)
+    current["settings"] = None
+    time.sleep(0.1)
+    assert world.serving() == 1
+    current["settings"] = world.settings(2)
+    until(lambda: world.serving() == 2)
+
+
+def test_no_request_is_lost_while_versions_change(world):
+    world.add(1)
+    world.add(2)
+    world.manager.start(world.settings(1))
+    failures, answers, stop = [], [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            try:
+                version = world.manager.enter("m")
+                if version.loaded.closed or version.loaded.name != str(version.number):
+                    failures.append("answered by a closed or another version")
+                answers.append(version.number)
+                version.leave()
+            except Status as error:
+                failures.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(40):
+        wanted = turn % 2 + 1
+        world.manager.apply(world.settings(wanted))
+        until(lambda wanted=wanted: world.serving() == wanted)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures and set(answers) == {1, 2}
