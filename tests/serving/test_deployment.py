@@ -1,0 +1,409 @@
+"""What the files for the real TensorFlow Serving promise; no container engine and no cluster is needed."""
+
+import re
+import shutil
+import socket
+import subprocess
+import threading
+
+import pytest
+import yaml
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+
+from ..contract._graph import ROOT
+
+SERVING = ROOT / "serving"
+METRICS = "/monitoring/prometheus/metrics"
+
+# The flags of tensorflow_model_server 2.20. It prints an unknown one and starts all the same: a typing error
+# would go unnoticed.
+FLAGS = {
+    *("port", "grpc_socket_path", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
+    *("rest_api_enable_cors_support", "model_name", "model_base_path", "model_config_file"),
+    *("model_config_file_poll_wait_seconds", "file_system_poll_wait_seconds", "max_num_load_retries"),
+    *("load_retry_interval_micros", "num_load_threads", "num_unload_threads", "enable_batching"),
+    *("batching_parameters_file", "enable_per_model_batching_parameters", "monitoring_config_file"),
+    *("allow_version_labels_for_unavailable_models", "ssl_config_file", "grpc_channel_arguments"),
+    *("grpc_max_threads", "enable_model_warmup", "num_request_iterations_for_warmup", "saved_model_tags"),
+    *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
+    *("tensorflow_session_config_file", "enable_profiler", "enable_grpc_healthcheck_service"),
+    *("enable_signature_method_name_check", "enable_serialization_as_tensor_content"),
+}
+
+
+def compose():
+    return yaml.safe_load((SERVING / "compose.yaml").read_text())
+
+
+def services():
+    return compose()["services"]
+
+
+def manifests():
+    """Every Kubernetes object, kustomization.yaml's own left out."""
+    found = []
+    for path in sorted((SERVING / "k8s").glob("*.yaml")):
+        found += [part for part in yaml.safe_load_all(path.read_text()) if part["kind"] != "Kustomization"]
+    return found
+
+
+def manifest(kind, name=None):
+    (found,) = [m for m in manifests() if m["kind"] == kind and name in (None, m["metadata"]["name"])]
+    return found
+
+
+def kustomization():
+    return yaml.safe_load((SERVING / "k8s" / "kustomization.yaml").read_text())
+
+
+def pod():
+    return manifest("Deployment")["spec"]["template"]["spec"]
+
+
+def container():
+    (only,) = pod()["containers"]
+    return only
+
+
+def flags(arguments):
+    """--name=value → {name: value}."""
+    pairs = [re.fullmatch(r"--([a-z_]+)=(.+)", argument) for argument in arguments]
+    assert all(pairs), f"not all of --name=value: {arguments}"
+    return {pair[1]: pair[2] for pair in pairs}
+
+
+SERVERS = {
+    "compose": lambda: flags(services()["serving"]["command"]),
+    "kubernetes": lambda: flags(container()["args"]),
+}
+each_server = pytest.mark.parametrize("server", SERVERS)
+
+
+# --- the server's own configuration files
+
+Field = descriptor_pb2.FieldDescriptorProto
+WRAPPED = {
+    "max_batch_size": "Int64Value",
+    "batch_timeout_micros": "Int64Value",
+    "max_enqueued_batches": "Int64Value",
+    "num_batch_threads": "Int64Value",
+    "thread_pool_name": "StringValue",
+    "max_execution_batch_size": "Int64Value",
+    "enable_large_batch_splitting": "BoolValue",
+}
+
+
+def _messages():
+    """BatchingParameters and MonitoringConfig: tensorflow-serving-api leaves them out."""
+    file = descriptor_pb2.FileDescriptorProto(name="digits_test.proto", package="t", syntax="proto3")
+    file.dependency.append("google/protobuf/wrappers.proto")
+    batching = file.message_type.add(name="BatchingParameters")
+    for number, (name, kind) in enumerate(WRAPPED.items(), 1):
+        batching.field.add(
+            name=name,
+            number=number,
+            type=Field.TYPE_MESSAGE,
+            type_name=f".google.protobuf.{kind}",
+            label=Field.LABEL_OPTIONAL,
+        )
+    batching.field.add(
+        name="allowed_batch_sizes", number=20, type=Field.TYPE_INT64, label=Field.LABEL_REPEATED
+    )
+    batching.field.add(
+        name="pad_variable_length_inputs", number=21, type=Field.TYPE_BOOL, label=Field.LABEL_OPTIONAL
+    )
+    prometheus = file.message_type.add(name="PrometheusConfig")
+    prometheus.field.add(name="enable", number=1, type=Field.TYPE_BOOL, label=Field.LABEL_OPTIONAL)
+    prometheus.field.add(name="path", number=2, type=Field.TYPE_STRING, label=Field.LABEL_OPTIONAL)
+    monitoring = file.message_type.add(name="MonitoringConfig")
+    monitoring.field.add(
+        name="prometheus_config",
+        number=1,
+        type=Field.TYPE_MESSAGE,
+        type_name=".t.PrometheusConfig",
+        label=Field.LABEL_OPTIONAL,
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(file)
+    names = ("BatchingParameters", "MonitoringConfig")
+    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"t.{name}")) for name in names]
+
+
+BatchingParameters, MonitoringConfig = _messages()
+
+
+def test_the_batching_file_is_one_that_the_server_takes():
+    batching = text_format.Parse((SERVING / "batching.config").read_text(), BatchingParameters())
+    assert batching.max_batch_size.value >= batching.max_execution_batch_size.value > 0
+    assert batching.num_batch_threads.value >= 1
+    assert batching.max_enqueued_batches.value >= 1
+    assert 0 < batching.batch_timeout_micros.value < 10_000  # a lone client must not notice it
+    sizes = list(batching.allowed_batch_sizes)
+    assert sizes == sorted(set(sizes))
+    assert not sizes or sizes[-1] == batching.max_execution_batch_size.value
+
+
+def test_a_batch_of_the_size_that_the_client_sends_is_never_refused():
+    batching = text_format.Parse((SERVING / "batching.config").read_text(), BatchingParameters())
+    assert batching.max_batch_size.value >= 256
+    assert batching.enable_large_batch_splitting.value
+
+
+def test_the_monitoring_file_turns_the_page_on_where_prometheus_looks():
+    monitoring = text_format.Parse((SERVING / "monitoring.config").read_text(), MonitoringConfig())
+    assert monitoring.prometheus_config.enable
+    jobs = yaml.safe_load((SERVING / "prometheus.yml").read_text())["scrape_configs"]
+    (job,) = [job for job in jobs if job["job_name"] == "tensorflow-serving"]
+    assert job["metrics_path"] == monitoring.prometheus_config.path == METRICS
+    (target,) = job["static_configs"][0]["targets"]
+    host, port = target.split(":")
+    assert host in services()
+    assert port == SERVERS["compose"]()["rest_api_port"]
+
+
+def test_kubernetes_has_the_same_monitoring_file():
+    (made,) = kustomization()["configMapGenerator"]
+    (literal,) = made["literals"]
+    name, text = literal.split("=", 1)
+    ours = text_format.Parse((SERVING / "monitoring.config").read_text(), MonitoringConfig())
+    assert text_format.Parse(text, MonitoringConfig()) == ours
+    volumes = {volume["name"]: volume for volume in pod()["volumes"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
+    assert volumes["config"]["configMap"]["name"] == made["name"]
+    assert f"{mounts['config']}/{name}" == SERVERS["kubernetes"]()["monitoring_config_file"]
+
+
+# --- how the servers are started
+
+
+@each_server
+def test_every_flag_is_one_that_the_server_has(server):
+    assert set(SERVERS[server]()) <= FLAGS
+
+
+@each_server
+def test_the_servers_listen_on_the_ports_of_the_contract_and_follow_the_pointer(server):
+    given = SERVERS[server]()
+    assert (given["port"], given["rest_api_port"]) == ("8500", "8501")
+    assert given["model_config_file"].endswith("/models.config")
+    assert 1 <= int(given["model_config_file_poll_wait_seconds"]) <= 10
+    assert given["enable_profiler"] == "false"
+
+
+@each_server
+def test_requests_of_strangers_are_not_joined_by_default(server):
+    assert "enable_batching" not in SERVERS[server]()
+    assert "batching_parameters_file" not in SERVERS[server]()
+
+
+# --- compose
+
+
+@pytest.mark.parametrize("name", ["serving", "prometheus"])
+def test_nothing_is_published_beyond_this_machine(name):
+    ports = services()[name]["ports"]
+    assert ports
+    assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for port in ports)
+    assert "network_mode" not in services()[name]
+
+
+def test_the_published_ports_are_those_that_the_server_opens():
+    opened = {SERVERS["compose"]()[flag] for flag in ("port", "rest_api_port")}
+    assert {port.rpartition(":")[2] for port in services()["serving"]["ports"]} == opened
+
+
+@pytest.mark.parametrize("name", ["serving", "prometheus"])
+def test_containers_are_confined_and_bounded(name):
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service and "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    limits = service["deploy"]["resources"]["limits"]
+    assert set(limits) == {"cpus", "memory", "pids"}
+    default = re.sub(r"\$\{\w+:-(\d+)\}", r"\1", service["user"])
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", default), "root, or not a number"
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert service["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("name", ["serving", "prometheus"])
+def test_files_are_mounted_read_only_and_a_missing_one_is_an_error(name):
+    binds = [mount for mount in services()[name]["volumes"] if mount["type"] == "bind"]
+    assert binds
+    for mount in binds:
+        assert mount["read_only"] is True
+        assert mount["bind"] == {"create_host_path": False}
+        if mount["source"].startswith("./"):
+            assert (SERVING / mount["source"]).is_file()
+
+
+def test_the_folder_of_the_pointer_is_mounted_at_the_path_that_it_has_outside():
+    given = SERVERS["compose"]()["model_config_file"].removesuffix("/models.config")
+    (mount,) = [m for m in services()["serving"]["volumes"] if m["target"] == given]
+    assert mount["source"] == mount["target"]
+    assert given.startswith("${DIGITS_STORE:?"), "left empty it must be refused with a word of help"
+
+
+def test_the_container_is_healthy_only_while_the_model_answers():
+    script = services()["serving"]["healthcheck"]["test"][-1]
+    assert "/v1/models/digits/metadata" in script
+    assert '" 200 "' in script
+    assert "curl" not in script and "wget" not in script, "the image has neither"
+
+
+@pytest.mark.parametrize("status, healthy", [("200 OK", True), ("404 Not Found", False)])
+def test_the_health_check_is_a_script_that_tells_200_from_404(status, healthy):
+    """Run for real against a socket; only the port differs."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash on this machine")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asked = []
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):  # the shell sends line by line
+                    request += connection.recv(4096)
+                asked.append(request)
+                connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        script = services()["serving"]["healthcheck"]["test"][-1].replace("$$", "$")
+        script = script.replace("/8501", f"/{listener.getsockname()[1]}")
+        done = subprocess.run([bash, "-c", script], timeout=20, check=False)
+        thread.join()
+    assert (done.returncode == 0) is healthy
+    assert asked[0].startswith(b"GET /v1/models/digits/metadata HTTP/1.1\r\nHost: ")
+
+
+def test_images_are_of_a_release_and_can_be_pinned_from_outside():
+    wanted = {"serving": "tensorflow/serving:2.20.0", "prometheus": r"prom/prometheus:v\d+\.\d+\.\d+"}
+    for name, image in wanted.items():
+        assert re.fullmatch(rf"\$\{{DIGITS_{name.upper()}_IMAGE:-{image}\}}", services()[name]["image"])
+    assert "DIGITS_SERVING_IMAGE=tensorflow/serving:2.20.0@sha256:" in (SERVING / "compose.yaml").read_text()
+
+
+# --- Kubernetes
+
+
+def test_kustomize_is_given_every_manifest():
+    files = {path.name for path in (SERVING / "k8s").glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(kustomization()["resources"]) == files
+    (image,) = kustomization()["images"]
+    assert image["name"] == container()["image"] == "tensorflow/serving"
+    assert image.get("digest") or image["newTag"] == "2.20.0"
+
+
+def test_every_part_points_at_the_pods_of_the_deployment():
+    labels = manifest("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert manifest("Deployment")["spec"]["selector"]["matchLabels"] == labels
+    for service in ("digits-serving", "digits-serving-each"):
+        assert manifest("Service", service)["spec"]["selector"] == labels
+    assert manifest("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
+    assert manifest("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    target = manifest("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+    assert target == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": manifest("Deployment")["metadata"]["name"],
+    }
+
+
+def test_pods_run_without_rights_and_write_nowhere_but_tmp():
+    assert pod()["automountServiceAccountToken"] is False
+    context = pod()["securityContext"]
+    assert context["runAsNonRoot"] is True and context["runAsUser"] > 0 and context["runAsGroup"] > 0
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    own = container()["securityContext"]
+    assert own["allowPrivilegeEscalation"] is False and own["readOnlyRootFilesystem"] is True
+    assert own["capabilities"] == {"drop": ["ALL"]}
+    writable = [mount["mountPath"] for mount in container()["volumeMounts"] if not mount.get("readOnly")]
+    assert writable == ["/tmp"]
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod())
+
+
+def test_pods_have_requests_and_limits():
+    resources = container()["resources"]
+    for part in ("requests", "limits"):
+        assert set(resources[part]) == {"cpu", "memory"}
+
+
+def test_the_store_is_mounted_as_a_folder_where_the_flag_looks_for_the_pointer():
+    (mount,) = [mount for mount in container()["volumeMounts"] if mount["name"] == "store"]
+    assert mount["readOnly"] is True and "subPath" not in mount
+    assert SERVERS["kubernetes"]()["model_config_file"] == f"{mount['mountPath']}/models.config"
+    (volume,) = [volume for volume in pod()["volumes"] if volume["name"] == "store"]
+    claim = volume["persistentVolumeClaim"]
+    assert claim == {"claimName": manifest("PersistentVolumeClaim")["metadata"]["name"], "readOnly": True}
+
+
+def test_a_pod_takes_requests_only_when_the_model_answers_and_lives_as_long_as_it_listens():
+    ports = {port["name"]: str(port["containerPort"]) for port in container()["ports"]}
+    given = SERVERS["kubernetes"]()
+    assert ports == {"grpc": given["port"], "rest": given["rest_api_port"]}
+    assert container()["readinessProbe"]["httpGet"] == {"path": "/v1/models/digits/metadata", "port": "rest"}
+    for probe in ("livenessProbe", "startupProbe"):
+        assert container()[probe]["tcpSocket"]["port"] in ports
+
+
+def test_no_request_is_dropped_by_an_update_or_by_maintenance():
+    spec = manifest("Deployment")["spec"]
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    (wait,) = [int(w) for w in container()["lifecycle"]["preStop"]["exec"]["command"] if w.isdecimal()]
+    longest = int(SERVERS["kubernetes"]()["rest_api_timeout_in_ms"]) / 1000
+    assert pod()["terminationGracePeriodSeconds"] >= wait + longest
+    assert manifest("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    scaler = manifest("HorizontalPodAutoscaler")["spec"]
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    assert "replicas" not in spec, "it would set the autoscaler's count back at every apply"
+
+
+def test_the_service_stays_inside_the_cluster_and_leads_to_open_ports():
+    names = {port["name"] for port in container()["ports"]}
+    services = [m for m in manifests() if m["kind"] == "Service"]
+    assert len(services) == 2
+    for service in services:
+        assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+    assert not [m for m in manifests() if m["kind"] == "Ingress"]
+
+
+def test_servers_call_nobody_and_only_labelled_pods_call_them():
+    policy = manifest("NetworkPolicy")["spec"]
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert policy["egress"] == []
+    assert all(rule["from"] and rule["ports"] for rule in policy["ingress"])
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on this machine")
+def test_kustomize_builds_it():
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(SERVING / "k8s")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    built = list(yaml.safe_load_all(done.stdout))
+    assert len(built) == len(manifests()) + 1  # and the config map
+    (deployment,) = [part for part in built if part["kind"] == "Deployment"]
+    (one,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert re.fullmatch(r"tensorflow/serving(:2\.20\.0|@sha256:[0-9a-f]{64})", one["image"])
+
+
+# --- the run book
+
+
+def test_the_run_book_names_flags_that_exist_and_files_that_are_there():
+    text = (ROOT / "docs" / "operations.md").read_text()
+    named = set(re.findall(r"--([a-z_]+_[a-z_]+)\b", text))  # ours have hyphens; one-word flags are shared
+    assert named
+    assert named <= FLAGS
+    for path in set(re.findall(r"`(serving/[\w./-]+\.(?:config|yaml|yml|md))`", text)):
+        assert (ROOT / path).is_file(), path
