@@ -1,0 +1,77 @@
+"""Model servers side by side in one run → docs/results-serving.md, each target beside what was measured.
+
+    python -m bench.serving                      everything: about 12 minutes on two cores
+    python -m bench.serving --quick              tries the bench itself, in a minute
+    python -m bench.serving --only noop-grpc-aio,fastapi      some servers, no rollouts
+
+Needs models/exported and models/candidate (`make run` makes them). Servers that can't run here are left out,
+and the document says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.serving.cases import SERVERS
+from bench.serving.run import Bench
+from digits.errors import DigitsError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the bench; the exit code."""
+    given = parser().parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        Bench(given, ROOT).run()
+    except DigitsError as error:
+        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("bench: interrupted; nothing was written to docs/", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(prog="python -m bench.serving", description=(__doc__ or "").split("\n")[0])
+    made.add_argument("--only", type=_servers, help=f"of {','.join(SERVERS)}; default: all that can run here")
+    made.add_argument("--rounds", type=_positive, default=3, help="of every case; default: 3")
+    made.add_argument("--seconds", type=float, default=1.2, help="that a case is measured; default: 1.2")
+    made.add_argument("--rollouts", type=_count, default=100, help="under load; default: 100; 0: none")
+    made.add_argument("--every", type=float, default=3.0, help="seconds between two rollouts; default: 3")
+    made.add_argument("--reloads", type=_count, default=200, help="for memory; default: 200; 0: none")
+    made.add_argument("--quick", action="store_true", help="a moment of each: tries the bench itself")
+    made.add_argument("--models", type=Path, default=ROOT / "models", help="with exported/ and candidate/")
+    made.add_argument("--raw", type=Path, default=ROOT / ".bench" / "serving.jsonl", help="raw records")
+    made.add_argument("--out", type=Path, help="default: docs/results-serving.md when nothing is left out")
+    return made
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    servers = tuple(text.split(","))
+    if wrong := [server for server in servers if server not in SERVERS]:
+        raise argparse.ArgumentTypeError(f"unknown server '{wrong[0]}'; valid: {', '.join(SERVERS)}")
+    return servers
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a count; give 0 or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a count; give 1 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

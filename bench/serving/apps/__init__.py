@@ -1,0 +1,1 @@
+"""The servers that ours is held against, each a process of its own."""

@@ -1,0 +1,69 @@
+"""The floor over REST: parse the JSON, write JSON of the usual size, compute nothing.
+
+python -m bench.serving.apps.noop_rest PORT
+
+As cheap as Python's standard library can: a bare asyncio protocol that reads a POST with a Content-Length,
+and `json`, whose parser is in C. It is no server for anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from bench.serving.apps.answers import DIGIT, PROBABILITIES
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+def answer(body: bytes) -> bytes:
+    """{"instances": […]} → {"predictions": […]} of as many images."""
+    one: dict[str, Any] = {
+        "probabilities": PROBABILITIES,
+        "digit": DIGIT,
+        "confidence": max(PROBABILITIES),
+    }
+    return json.dumps({"predictions": [one for _ in json.loads(body)["instances"]]}).encode()
+
+
+class Server(asyncio.Protocol):
+    """One request after another on one connection."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._need = 0  # bytes of the request that is coming in; 0 while its head is not complete
+        self._body = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep where to write."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer once a whole request is there."""
+        self._buffer += data
+        if not self._need:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = self._buffer[:end].lower()
+            at = head.index(b"content-length:") + 15
+            self._body = end + 4
+            self._need = self._body + int(head[at:].split(b"\r\n", 1)[0])
+        if len(self._buffer) < self._need:
+            return
+        body = answer(bytes(self._buffer[self._body : self._need]))
+        del self._buffer[: self._need]
+        self._need = 0
+        self._transport.write(HEAD % len(body) + body)  # one write: two would wait for each other's receipt
+
+
+async def _serve(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1])))

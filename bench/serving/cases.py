@@ -1,0 +1,60 @@
+"""What is measured, in order: server, interface, images in a request, clients. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+OURS, REAL = "ours", "tensorflow_model_server"
+NOOP_GRPC = ("noop-grpc-aio", "noop-grpc-threads")  # the better of the two in a round is the floor
+NOOP_REST, FLASK, FASTAPI = "noop-rest", "flask", "fastapi"
+SERVERS = (OURS, REAL, *NOOP_GRPC, NOOP_REST, FLASK, FASTAPI)
+
+CLIENTS = (1, 8, 64)
+BATCHES = (1, 32, 256)
+PIXELS, PNG = "pixels", "png"
+GRPC, REST = "grpc", "rest"
+
+# (interface, payload) that a server is asked by, with single images
+ASKED: dict[str, tuple[tuple[str, str], ...]] = {
+    OURS: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
+    REAL: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
+    NOOP_GRPC[0]: ((GRPC, PIXELS),),
+    NOOP_GRPC[1]: ((GRPC, PIXELS),),
+    NOOP_REST: ((REST, PIXELS),),
+    FLASK: ((REST, PIXELS),),
+    FASTAPI: ((REST, PIXELS),),
+}
+# who gets larger requests, over gRPC: (server, clients)
+BATCHED = {OURS: CLIENTS, REAL: CLIENTS, NOOP_GRPC[0]: (8,)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One load on one server. `batch`: images in a request; `clients`: requests on their way at a time."""
+
+    server: str
+    interface: str
+    payload: str
+    batch: int
+    clients: int
+
+    @property
+    def title(self) -> str:
+        """For the screen."""
+        images = f"{self.batch} × {self.payload}" if self.batch > 1 else self.payload
+        return f"{self.server} {self.interface} {images}, {self.clients} clients"
+
+
+def cases(servers: Iterable[str], clients: Sequence[int] = CLIENTS) -> list[Case]:
+    """One round. What is compared stands together, so that ratios are of the same minute."""
+    there = [server for server in SERVERS if server in set(servers)]
+    found = []
+    for count in clients:
+        for interface, payload in ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)):
+            found += [
+                Case(s, interface, payload, 1, count) for s in there if (interface, payload) in ASKED[s]
+            ]
+        for batch in BATCHES[1:]:
+            found += [Case(s, GRPC, PIXELS, batch, count) for s in there if count in BATCHED.get(s, ())]
+    return found

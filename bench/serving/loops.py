@@ -1,0 +1,113 @@
+"""Clients → a load: closed (each waits for its answer, then asks again) or steady (at a fixed rate)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.serving.calls import Client, Failed
+from bench.serving.summary import summary
+
+PATIENCE = 8.0  # a slow server's window may grow by this factor until every client was answered twice
+BREATH = 0.01  # seconds after a failure: a refused connection must not become a busy loop
+BACKLOG = 5000  # requests on their way in an open loop; beyond it they count as failed, memory is bounded
+
+
+@dataclass
+class Tally:
+    """What has come back so far."""
+
+    latencies: list[float] = field(default_factory=list)  # seconds, within the window
+    errors: Counter[str] = field(default_factory=Counter)
+    total: int = 0  # answered with success, outside the window too
+    first: bytes = b""
+
+    def result(self, seconds: float, batch: int, cpu: float) -> dict[str, Any]:
+        """The record's part; `cpu`: seconds that the load generator took meanwhile."""
+        return {
+            **summary(self.latencies, seconds, batch),
+            "failed": sum(self.errors.values()),
+            "errors": dict(self.errors.most_common(3)),
+            "total": self.total,
+            "client_cpu_share": cpu / seconds,
+        }
+
+
+async def closed(
+    clients: Sequence[Client], seconds: float, warm: float, batch: int
+) -> tuple[Tally, dict[str, Any]]:
+    """Every client asks, waits, asks again. What is answered in the window after `warm` seconds counts.
+
+    The window lasts `seconds`, longer (up to PATIENCE times) where the clients weren't answered twice by
+    then. Failures count from the first request on.
+    """
+    tally = Tally()
+    begin, end = math.inf, math.inf
+
+    async def ask(client: Client) -> None:
+        while end == math.inf:
+            sent = time.perf_counter()
+            try:
+                body = await client.call()
+            except Failed as error:
+                tally.errors[str(error)] += 1
+                await asyncio.sleep(BREATH)
+                continue
+            now = time.perf_counter()
+            tally.total += 1
+            tally.first = tally.first or body
+            if begin <= now <= end:
+                tally.latencies.append(now - sent)
+
+    tasks = [asyncio.create_task(ask(client)) for client in clients]
+    await asyncio.sleep(warm)
+    cpu, begin = time.process_time(), time.perf_counter()
+    await asyncio.sleep(seconds)
+    while len(tally.latencies) < 2 * len(clients) and time.perf_counter() - begin < PATIENCE * seconds:
+        await asyncio.sleep(seconds / 4)
+    end = time.perf_counter()
+    cpu = time.process_time() - cpu
+    await asyncio.gather(*tasks)
+    return tally, tally.result(end - begin, batch, cpu)
+
+
+async def steady(clients: Sequence[Client], rate: float, seconds: float) -> tuple[Tally, dict[str, Any]]:
+    """`rate` requests a second, in turn over the connections, whether or not earlier ones were answered.
+
+    A latency counts from the moment at which the request was due: a stall of the server shows in all that
+    should have been sent meanwhile.
+    """
+    tally = Tally()
+    flying: set[asyncio.Task[None]] = set()
+    cpu, begin = time.process_time(), time.perf_counter()
+
+    async def ask(client: Client, due: float) -> None:
+        try:
+            body = await client.call()
+        except Failed as error:
+            tally.errors[str(error)] += 1
+            return
+        tally.total += 1
+        tally.first = tally.first or body
+        tally.latencies.append(time.perf_counter() - due)
+
+    for number in range(int(rate * seconds)):
+        due = begin + number / rate
+        ahead = due - time.perf_counter()
+        if ahead > 0:
+            await asyncio.sleep(ahead)
+        elif number % 64 == 0:
+            await asyncio.sleep(0)  # behind: send all that is due, yet let answers in
+        if len(flying) >= BACKLOG:
+            tally.errors[f"not sent: {BACKLOG} requests were waiting for their answers"] += 1
+            continue
+        task = asyncio.create_task(ask(clients[number % len(clients)], due))
+        flying.add(task)
+        task.add_done_callback(flying.discard)
+    await asyncio.gather(*flying)
+    return tally, tally.result(time.perf_counter() - begin, 1, time.process_time() - cpu)
