@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -90,7 +91,7 @@ def good():
     found += [block(1, 10.0, 15.0), block(2, 10.0, 25.0)]
     found.append({"kind": "ready", "seconds": [6.0, 7.0]})
     found.append({"kind": "bad-config", "seconds": [0.2, 0.3, 0.9]})
-    found.append({"kind": "reloads", "mib": [400.0] + [500.0] * 200, "seconds": 100.0})
+    found.append({"kind": "reloads", "mib": [400.0] + [500.0] * 200, "seconds": 100.0, "cpu_s": 0.9})
     found.append({"kind": "left-out", "server": "tensorflow_model_server", "reason": "not on the PATH"})
     return found
 
@@ -561,10 +562,65 @@ def test_a_pointer_that_is_not_followed_ends_the_bench(monkeypatch):
     assert r"serves [1] " in str(told.value)
 
 
-def test_rollouts_are_cut_into_blocks_without_losing_one():
-    assert rollouts.blocks(100, 20) == [20] * 5
-    assert rollouts.blocks(45, 20) == [20, 20, 5]
-    assert rollouts.blocks(0, 20) == []
+class Site:
+    """A status page that follows the pointer after so many looks, and a load that answers at once."""
+
+    def __init__(self, store, lag):
+        self.store, self.lag, self.looks, self.jobs = store, lag, 0, []
+
+    def page(self, _):
+        self.looks += 1
+        wanted = 1 if "versions: 1" in (self.store / "models.config").read_text() else 2
+        return 200, _status((wanted if self.looks % self.lag == 0 else 3 - wanted, "AVAILABLE"))
+
+    def ask(self, job):
+        self.send(job)
+        return self.receive()
+
+    def send(self, job):
+        self.jobs.append(job)
+
+    def receive(self):
+        return {"answer": "", "n": 1, "failed": 0, "p99_ms": 1.0}
+
+
+def roll(tmp_path, monkeypatch, *, lag, total, block, every):
+    contestants.pointer(tmp_path, 1)
+    monkeypatch.setattr(rollouts, "LOOK", 0.001)
+    monkeypatch.setattr(rollouts, "resident_mib", lambda _: 1.0)
+    site = Site(tmp_path, lag)
+    with serving(site.page) as page:
+        server = contestants.Server(
+            OURS, SimpleNamespace(pid=1), {REST: _server(page.url).ports[REST], GRPC: 1}, 0.0
+        )
+        found = rollouts.measure(
+            server,
+            site,
+            tmp_path,
+            tmp_path / "request",
+            rate=10.0,
+            every=every,
+            total=total,
+            block=block,
+            quiet=0.5,
+            say=lambda _: None,
+        )
+    return found, site.jobs
+
+
+def test_each_block_of_rollouts_has_a_load_without_of_its_own(tmp_path, monkeypatch):
+    found, jobs = roll(tmp_path, monkeypatch, lag=1, total=5, block=2, every=0.4)
+    assert [r["rollouts"] for r in found] == [2, 2, 1]
+    assert [job["seconds"] for job in jobs] == pytest.approx([0.5, 0.8, 0.5, 0.8, 0.5, 0.4])
+
+
+def test_a_server_that_follows_slowly_is_not_credited_with_rollouts_that_it_did_not_make(
+    tmp_path, monkeypatch
+):
+    found, jobs = roll(tmp_path, monkeypatch, lag=40, total=4, block=2, every=0.02)
+    assert len(found) == 4, "twice as many blocks, then it ends"
+    assert sum(r["rollouts"] for r in found) < 4
+    assert len(jobs) == 8
 
 
 @pytest.mark.parametrize("program, told", [("pass", "code 0"), ("raise SystemExit('oh')", "oh")])

@@ -226,7 +226,7 @@ def _lifecycle(records: Sequence[Record]) -> str:
         listed = ", ".join(f"{number(memory[place], 0)} ({place})" for place in shown)
         lines.append(
             f"- Memory in MiB after so many reloads: {listed}; at the end {number(memory[-1], 0)} "
-            f"({len(memory) - 1}), in {r['seconds']:.0f} s."
+            f"({len(memory) - 1}). A reload takes {number(r['cpu_s'])} CPU-s of the server."
         )
     return "\n".join(lines) or NOTHING
 

@@ -99,7 +99,7 @@ def rollout_failures(records: Sequence[Record]) -> int:
 def growth(records: Sequence[Record]) -> float | None:
     """Memory at the end ÷ after the first SETTLE reloads, less one; None with too few readings."""
     for record in of_kind(records, "reloads"):
-        memory = [m for m in record["mib"] if m is not None]
+        memory = [float(m) for m in record["mib"] if m is not None]
         if len(memory) >= SETTLE + 2 * SPAN:
             then = statistics.median(memory[SETTLE + 1 - SPAN : SETTLE + 1])
             return statistics.median(memory[-SPAN:]) / then - 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.figures import Record
 from bench.serving.cases import GRPC, OURS
-from bench.serving.children import Worker, free_ports, resident_mib
+from bench.serving.children import Worker, cpu_seconds, free_ports, resident_mib
 from bench.serving.contestants import RELOAD_METHOD, Contest
 from bench.serving.rollouts import follow
 from digits.errors import DigitsError
@@ -70,6 +70,7 @@ def reloads(contest: Contest, load: Worker, folder: Path, times: int, say: Calla
     began = time.perf_counter()
     try:
         follow(server, 1, look=0.01)
+        before = cpu_seconds(server.process.pid)
         memory = [resident_mib(server.process.pid)]
         for turn in range(times):
             if turn % 50 == 0:
@@ -81,6 +82,8 @@ def reloads(contest: Contest, load: Worker, folder: Path, times: int, say: Calla
             )
             follow(server, version, look=0.02)
             memory.append(resident_mib(server.process.pid))
+        after = cpu_seconds(server.process.pid)
     finally:
         server.stop()
-    return {"kind": "reloads", "mib": memory, "seconds": time.perf_counter() - began}
+    taken = None if before is None or after is None else (after - before) / times
+    return {"kind": "reloads", "mib": memory, "seconds": time.perf_counter() - began, "cpu_s": taken}

@@ -31,7 +31,7 @@ def available(server: Server) -> list[int]:
     return sorted(int(state["version"]) for state in states if state["state"] == "AVAILABLE")
 
 
-def follow(server: Server, version: int, look: float = LOOK) -> float:
+def follow(server: Server, version: int, look: float) -> float:
     """Seconds until that version alone takes requests. Raises DigitsError when that takes too long."""
     began = time.perf_counter()
     while (found := available(server)) != [version]:
@@ -44,11 +44,6 @@ def follow(server: Server, version: int, look: float = LOOK) -> float:
     return time.perf_counter() - began
 
 
-def blocks(rollouts: int, size: int) -> list[int]:
-    """How the rollouts are cut into blocks, each compared with a load without of its own."""
-    return [min(size, rollouts - done) for done in range(0, rollouts, size)]
-
-
 def measure(
     server: Server,
     load: Worker,
@@ -57,31 +52,41 @@ def measure(
     *,
     rate: float,
     every: float,
-    counts: list[int],
+    total: int,
+    block: int,
     quiet: float,
     say: Callable[[str], None],
 ) -> list[Record]:
-    """A block: `quiet` seconds of load, then the same load with a rollout every `every` seconds."""
+    """Blocks of `quiet` seconds of load, then the same load with a rollout every `every` seconds.
+
+    A rollout counts when the server has followed it while the load lasts. A server that needs longer than
+    `every` makes fewer in a block, so that there are more blocks, up to twice as many.
+    """
     job: dict[str, Any] = {"loop": "steady", "interface": GRPC, "target": server.target(GRPC), "rate": rate}
     job |= {"method": GRPC_METHOD, "payload": str(payload), "clients": CONNECTIONS}
     records: list[Record] = []
-    version = 1
-    for number, count in enumerate(counts, 1):
-        say(f"rollouts: block {number} of {len(counts)}, {count} rollouts at {rate:.0f} requests/s")
+    done, version, most = 0, 1, 2 * -(-total // block)
+    while done < total and len(records) < most:
+        count = min(block, total - done)
+        say(f"rollouts: {done} of {total} done; {rate:.0f} requests/s")
         still = load.ask(job | {"seconds": quiet})
         load.send(job | {"seconds": count * every})
-        began, followed, memory = time.perf_counter(), [], []
-        for turn in range(count):
+        end, made = time.perf_counter() + count * every, 0
+        followed: list[float] = []
+        memory: list[float | None] = []
+        while (began := time.perf_counter()) < end - every / 2:
             version = 3 - version
             pointer(store, version)
-            followed.append(follow(server, version))
+            followed.append(follow(server, version, LOOK))
+            made += time.perf_counter() < end
             memory.append(resident_mib(server.process.pid))
-            time.sleep(max(0.0, began + (turn + 1) * every - time.perf_counter()))
+            time.sleep(max(0.0, began + every - time.perf_counter()))
         rolling = load.receive()
         for answer in (still, rolling):
             answer.pop("answer")
+        done += made
         records.append(
-            {"kind": "rollouts", "block": number, "rollouts": count, "every": every, "rate": rate}
+            {"kind": "rollouts", "block": len(records) + 1, "rollouts": made, "every": every, "rate": rate}
             | {"without": still, "with": rolling, "followed_s": followed, "mib": memory}
         )
     return records

@@ -194,7 +194,8 @@ class Bench:
             self.requests / f"{PIXELS}-1.{GRPC}",
             rate=saturation / 2,
             every=self.given.every,
-            counts=rollouts.blocks(self.given.rollouts, BLOCK),
+            total=self.given.rollouts,
+            block=BLOCK,
             quiet=2.0 if self.given.quick else QUIET,
             say=self._say,
         )

@@ -22,7 +22,6 @@ def app(candidate: Path) -> Any:
     model.predict(np.zeros((1, 28, 28), np.uint8), verbose=0)
     made = Flask("tutorial")
 
-    @made.post("/v1/models/digits:predict")
     def predict() -> Any:
         images = np.array(request.get_json()["instances"], dtype=np.uint8)
         logits = model.predict(images, verbose=0)
@@ -35,6 +34,7 @@ def app(candidate: Path) -> Any:
             ]
         )
 
+    made.add_url_rule("/v1/models/digits:predict", view_func=predict, methods=["POST"])
     return made
 
 

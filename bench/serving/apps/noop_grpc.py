@@ -9,14 +9,15 @@ model server sends them, extended from ready-made Python lists.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import grpc  # type: ignore[import-untyped,unused-ignore]
 import grpc.aio  # type: ignore[import-untyped,unused-ignore]
-from tensorflow_serving.apis import predict_pb2
 
 from bench.serving.apps.answers import DIGIT, PROBABILITIES
 
@@ -35,14 +36,13 @@ def _values(n: int) -> tuple[list[float], list[int], list[float]]:
     return PROBABILITIES * n, [DIGIT] * n, [max(PROBABILITIES)] * n
 
 
-def answer(request: Any) -> Any:
-    """PredictRequest with `images` [n, …] → PredictResponse: probabilities, digit, confidence of n images."""
+def answer(request: Any, response: Any) -> Any:
+    """PredictRequest with `images` [n, …], empty PredictResponse → the same, filled for n images."""
     spec = request.model_spec
     if spec.name != "digits" or "images" not in request.inputs:
         raise ValueError("expected the model 'digits' and the input 'images'")
     n = request.inputs["images"].tensor_shape.dim[0].size
     probabilities, digits, confidences = _values(n)
-    response = predict_pb2.PredictResponse()
     response.model_spec.name = spec.name
     response.model_spec.signature_name = spec.signature_name or "serving_default"
     response.model_spec.version.value = 1
@@ -64,32 +64,55 @@ def answer(request: Any) -> Any:
     return response
 
 
-def _handler(function: Any) -> Any:
+def _messages() -> Any:
+    """The generated module of PredictRequest, without TensorFlow itself.
+
+    Its imports lead through the package `tensorflow`, whose start takes seconds and half a gigabyte. An empty
+    module of that name with the same path lets Python find the message modules below it, which need no more.
+    """
+    spec = importlib.util.find_spec("tensorflow")
+    if spec is None or spec.submodule_search_locations is None:
+        raise SystemExit("tensorflow is not installed: run `make setup`")
+    hollow = types.ModuleType("tensorflow")
+    hollow.__path__ = list(spec.submodule_search_locations)
+    sys.modules["tensorflow"] = hollow
+    from tensorflow_serving.apis import predict_pb2
+
+    return predict_pb2
+
+
+def _handler(messages: Any, function: Any) -> Any:
     method = grpc.unary_unary_rpc_method_handler(
         function,
-        request_deserializer=predict_pb2.PredictRequest.FromString,
-        response_serializer=predict_pb2.PredictResponse.SerializeToString,
+        request_deserializer=messages.PredictRequest.FromString,
+        response_serializer=messages.PredictResponse.SerializeToString,
     )
     return grpc.method_handlers_generic_handler(SERVICE, {"Predict": method})
 
 
 async def _aio(port: int) -> None:
+    messages = _messages()
+    empty = messages.PredictResponse
+
     async def predict(request: Any, _: Any) -> Any:
-        return answer(request)
+        return answer(request, empty())
 
     server = grpc.aio.server(options=OPTIONS)
-    server.add_generic_rpc_handlers((_handler(predict),))
+    server.add_generic_rpc_handlers((_handler(messages, predict),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     await server.wait_for_termination()
 
 
 def _threads(port: int) -> None:
+    messages = _messages()
+    empty = messages.PredictResponse
+
     def predict(request: Any, _: Any) -> Any:
-        return answer(request)
+        return answer(request, empty())
 
     server = grpc.server(ThreadPoolExecutor(THREADS), options=OPTIONS)
-    server.add_generic_rpc_handlers((_handler(predict),))
+    server.add_generic_rpc_handlers((_handler(messages, predict),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     server.wait_for_termination()
