@@ -1,7 +1,7 @@
 """Model servers side by side in one run → docs/results-serving.md, each target beside what was measured.
 
-    python -m bench.serving                      everything: about 12 minutes on two cores
-    python -m bench.serving --quick              tries the bench itself, in a minute
+    python -m bench.serving                      everything: about a quarter of an hour on two cores
+    python -m bench.serving --quick              tries the bench itself, in a minute or two
     python -m bench.serving --only noop-grpc-aio,fastapi      some servers, no rollouts
 
 Needs models/exported and models/candidate (`make run` makes them). Servers that can't run here are left out,
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m bench.serving", description=(__doc__ or "").split("\n")[0])
     made.add_argument("--only", type=_servers, help=f"of {','.join(SERVERS)}; default: all that can run here")
     made.add_argument("--rounds", type=_positive, default=3, help="of every case; default: 3")
-    made.add_argument("--seconds", type=float, default=1.2, help="that a case is measured; default: 1.2")
+    made.add_argument("--seconds", type=float, default=1.0, help="that a case is measured; default: 1")
     made.add_argument("--rollouts", type=_count, default=100, help="under load; default: 100; 0: none")
     made.add_argument("--every", type=float, default=3.0, help="seconds between two rollouts; default: 3")
     made.add_argument("--reloads", type=_count, default=200, help="for memory; default: 200; 0: none")

@@ -19,6 +19,7 @@ from bench.serving.cases import (
     Case,
 )
 from bench.serving.goals import goals
+from bench.serving.summary import RANKS
 from bench.table import NONE, UNMEASURED, number, table
 from bench.targets import Target
 
@@ -71,9 +72,9 @@ METHOD = """\
   clients are elsewhere has more of the machine. `client CPU` tells how much of one core the load took.
 - Closed loop: each client has its own connection, sends bytes made before, waits for the answer, sends again.
   What is answered within the window counts, after a warm-up. Latencies are the client's.
-- A percentile is given where at least five requests were slower.
+- Latencies are of all rounds together; a percentile is given where at least three requests were slower.
 - Rounds: each case once a round; what is compared stands side by side, and every second round runs backwards.
-  Figures are medians over the rounds; a ratio is taken within a round.
+  Rates are medians over the rounds; a ratio is taken within a round.
 - The no-op gRPC servers parse the same request and build the same answer, with made-up values; the better of
   the two in a round is the floor. The no-op REST server is a bare asyncio protocol with `json`. All others
   answer with the same network's output, and the first answer of each case is compared with what the model
@@ -132,7 +133,7 @@ def _outcome(target: Target) -> str:
 def _cells(records: list[Record], case: Case) -> list[str]:
     """What a row tells of a case, after its name."""
     images = figures.value(records, case, "images_per_s")
-    times = [number(figures.value(records, case, key), 2) for key in ("p50_ms", "p99_ms", "p999_ms")]
+    times = [number(figures.latency(records, case, rank), 2) for rank in RANKS.values()]
     share = figures.value(records, case, "client_cpu_share")
     taken = figures.value(records, case, "server_cpu_ms")
     failed = sum(int(r["failed"]) for r in figures.runs(records, case))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.figures import Record, of_kind
 from bench.serving.cases import FLASK, GRPC, NOOP_GRPC, OURS, PIXELS, REST, Case
+from bench.serving.summary import pooled
 
 SETTLE = 20  # reloads after which memory has to stay flat
 SPAN = 5  # samples whose median stands for "then" and "now"
@@ -43,6 +44,11 @@ def every_case(records: Sequence[Record]) -> list[Case]:
 def value(records: Sequence[Record], case: Case, key: str) -> float | None:
     """Median of a field over the rounds."""
     return median(r[key] for r in runs(records, case))
+
+
+def latency(records: Sequence[Record], case: Case, rank: float) -> float | None:
+    """A percentile, in milliseconds, of the requests of all rounds together."""
+    return pooled((r["histogram"] for r in runs(records, case)), rank)
 
 
 def by_round(records: Sequence[Record], case: Case, key: str = "requests_per_s") -> dict[int, float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.serving.calls import Client, Failed
-from bench.serving.summary import summary
+from bench.serving.summary import histogram, summary
 
 PATIENCE = 8.0  # a slow server's window may grow by this factor until every client was answered twice
 BREATH = 0.01  # seconds after a failure: a refused connection must not become a busy loop
@@ -31,6 +31,7 @@ class Tally:
         """The record's part; `cpu`: seconds that the load generator took meanwhile."""
         return {
             **summary(self.latencies, seconds, batch),
+            "histogram": histogram(self.latencies),
             "failed": sum(self.errors.values()),
             "errors": dict(self.errors.most_common(3)),
             "total": self.total,

@@ -35,7 +35,7 @@ from digits.errors import DataError, DigitsError
 
 MADE_UP = (*NOOP_GRPC, NOOP_REST)  # their answers aren't the model's
 WARM = 0.4  # seconds before the window of a case
-BLOCK, QUIET = 20, 10.0  # rollouts of a block, seconds of its load without
+BLOCK, QUIET = 20, 8.0  # rollouts of a block, seconds of its load without
 STARTS, REFUSALS = 3, 5
 QUICK = {"rounds": 1, "seconds": 0.3, "rollouts": 2, "reloads": 4}
 
@@ -106,7 +106,7 @@ class Bench:
         given = self.given
         if given.quick:
             return ["--quick"]
-        named = {"rounds": 3, "seconds": 1.2, "rollouts": 100, "every": 3.0, "reloads": 200}
+        named = {"rounds": 3, "seconds": 1.0, "rollouts": 100, "every": 3.0, "reloads": 200}
         found = [
             f"--{name} {getattr(given, name):g}"
             for name, usual in named.items()
