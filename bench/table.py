@@ -18,7 +18,8 @@ def document(records: list[Record]) -> str:
     """The whole of docs/results.md."""
     parts = [
         "# Results",
-        "Written by `make bench-train` from its raw records: change nothing here by hand, run it again.",
+        "Written by `make bench-train` from its raw records: change nothing here by hand, run it again. "
+        "Serving has a page of its own: `make bench-serving` writes results-serving.md.",
         *(["**A trial of the bench itself: its figures mean nothing.**"] if _trial(records) else []),
         _machine(records),
         "## Targets",

@@ -75,7 +75,7 @@ def test_a_hundred_rollouts_and_twenty_rollbacks_lose_no_request(tmp_path):
     expected = {}
     for shift in (1, 2, 3):
         source = export(tmp_path / f"exported-{shift}", shift=shift)
-        number = publishing.publish(store, source)
+        number = publishing.publish(store, source, {})
         loaded = tf.saved_model.load(str(source))
         expected[number] = loaded.signatures[wire.PIXELS](images=tf.constant(image))[
             wire.PROBABILITIES
