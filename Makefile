@@ -24,7 +24,7 @@ run: $(DONE) ## data to a gated model, published and promoted; then a summary
 	@digits run
 
 test: $(DONE) ## the tests, under 10 minutes
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
 
 test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, other Pythons
 	pytest -m slow

@@ -17,11 +17,3 @@ def built(tmp_path_factory):
 def copy(built, tmp_path):
     """A copy of it to change."""
     return built.copy(tmp_path / "project")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Workers each build their own pipeline: keep the tests that use it on one."""
-    for item in items:
-        if {"pipeline", "faults"} & set(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group("pipeline"))

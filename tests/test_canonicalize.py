@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from digits.canonicalize import canonicalize
+from digits.canonicalize import by_bisection, by_selection, canonicalize
 
 from ._digits import digits
 
@@ -73,3 +74,22 @@ def test_floats_of_0_to_1_give_what_bytes_give(images, canonical):
 
 def test_an_image_does_not_depend_on_its_batch(images, canonical):
     assert np.array_equal(canonicalize(images[7:8])[0], canonical[7])
+
+
+@pytest.mark.parametrize("rank", [1, 8, 54, 300])
+def test_both_ways_to_the_nth_brightest_agree_to_the_last_bit(rank):
+    rng = np.random.default_rng(2)
+    rows = [
+        rng.random((200, 784)),
+        rng.integers(0, 256, (200, 784)) / 255,
+        rng.integers(0, 257, (50, 784)) / 256,
+    ]
+    rows += [np.zeros((1, 784)), np.ones((1, 784)), (rng.random((200, 784)) > 0.99) * rng.random((200, 784))]
+    values = tf.constant(np.concatenate(rows).astype(np.float32))
+    for quick, compiled in zip(by_selection(values, rank), by_bisection(values, rank), strict=True):
+        np.testing.assert_array_equal(quick.numpy(), compiled.numpy())
+
+
+def test_what_xla_compiles_gives_the_same_but_for_rounding(images, canonical):
+    made = tf.function(lambda x: canonicalize(x, compiled=True), jit_compile=True)(tf.constant(images))
+    np.testing.assert_allclose(made.numpy(), canonical, atol=1e-6)

@@ -1,9 +1,9 @@
 """A model server for machines without `tensorflow_model_server`: its flags, gRPC and REST, any SavedModel.
 
-process    main · flags · config · limits · memory
+process    main · flags · config · limits · memory · priority
 models     manager · keeper · watched · version · versions · warmup (tfrecord)
-computing  savedmodel · runtime · clibrary (TensorFlow's) · tensors · dtypes · protos
+computing  savedmodel · sessions · runtime · clibrary (TensorFlow's) · tensors · dtypes · protos
 answers    predict · classify · about (metadata, status, reload) · statuses
-gRPC       grpc_api
+gRPC       grpc_server · grpc_api
 REST       http_server · rest_api · json_text · json_values · json_tensors · json_answers · json_examples
 """

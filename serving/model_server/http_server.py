@@ -49,6 +49,7 @@ class HttpServer:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._grace = 0.0
+        self._under_way = 0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rest", daemon=True)
 
@@ -77,9 +78,20 @@ class HttpServer:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        await protocols.shutdown(self._grace)
+        end = self._loop.time() + self._grace
+        while self._under_way and self._loop.time() < end:  # aiohttp's own shutdown reads no more of a body
+            await asyncio.sleep(0.02)
+        await protocols.shutdown(0.5)
 
     async def _handle(self, request: Any) -> web.StreamResponse:
+        self._under_way += 1
+        try:
+            response = await self._answered(request)
+        finally:
+            self._under_way -= 1
+        return _closing(response) if self._stop.is_set() else response
+
+    async def _answered(self, request: Any) -> web.Response:
         try:
             body = await asyncio.wait_for(self._body(request), self._seconds)
             reply: Reply = await self._loop.run_in_executor(

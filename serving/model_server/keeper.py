@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from serving.model_server import versions
@@ -133,7 +134,8 @@ class Keeper:
         self._of.set_state(version, LOADING)
         started = time.monotonic()
         try:
-            loaded = self._of.load(version.path)
+            with ThreadPoolExecutor(1, "load") as thread:  # of its own: it may lower its priority for good
+                loaded = thread.submit(self._of.load, version.path).result()
         except Exception as error:
             self._failed(version, error)
             return

@@ -100,20 +100,23 @@ class _Server:
         from serving.model_server import savedmodel, warmup
         from serving.model_server.manager import Manager, Pace
         from serving.model_server.predict import Settings
+        from serving.model_server.priority import yield_to_requests
+        from serving.model_server.sessions import Threads
 
         chosen = self.flags
         settings = Settings(chosen.limits, chosen.enable_serialization_as_tensor_content)
         tags = [tag for tag in chosen.saved_model_tags.split(",") if tag]
-        session = savedmodel.session_config(
+        threads = Threads(
             chosen.tensorflow_session_parallelism,
             chosen.tensorflow_intra_op_parallelism,
             chosen.tensorflow_inter_op_parallelism,
         )
 
         def load(directory: Path) -> Any:
-            model = savedmodel.SavedModel(directory, tags, session)
+            model = savedmodel.SavedModel(directory, tags, threads)
             try:
                 if chosen.enable_model_warmup:
+                    yield_to_requests()  # not before: the session's threads have the priority of their maker
                     warmup.replay(model, directory, settings, chosen.num_request_iterations_for_warmup)
             except BaseException:
                 model.close()
@@ -130,20 +133,20 @@ class _Server:
 
     def _open(self, manager: Any, settings: Any) -> list[Callable[[float], None]]:
         """Open the ports; what closes them again, each within so many seconds."""
-        from serving.model_server import grpc_api, http_server, rest_api
+        from serving.model_server import grpc_api, grpc_server, http_server, rest_api
 
         chosen, threads = self.flags, 4 * (os.cpu_count() or 1)
-        server = grpc_api.server(
-            grpc_api.handlers(manager, settings),
+        addresses = [f"{_bracketed(chosen.host)}:{chosen.port}"] if chosen.port else []
+        if chosen.grpc_socket_path:
+            Path(chosen.grpc_socket_path).unlink(missing_ok=True)
+            addresses.append(f"unix:{chosen.grpc_socket_path}")
+        server = grpc_server.GrpcServer(
+            grpc_api.methods(manager, settings),
+            addresses,
             chosen.grpc_max_threads or threads,
             chosen.max_request_bytes,
             chosen.grpc_channel_arguments,
         )
-        if chosen.port:
-            grpc_api.listen(server, f"{_bracketed(chosen.host)}:{chosen.port}")
-        if chosen.grpc_socket_path:
-            Path(chosen.grpc_socket_path).unlink(missing_ok=True)
-            grpc_api.listen(server, f"unix:{chosen.grpc_socket_path}")
         closing: list[Callable[[float], None]] = []
         rest = None
         if chosen.rest_api_port and chosen.rest_api_port != chosen.port:
@@ -159,7 +162,7 @@ class _Server:
             LOG.error("--rest_api_port is --port: REST is left out")
         server.start()
         LOG.info("gRPC on %s:%d", chosen.host, chosen.port)
-        closing.append(lambda grace: server.stop(grace).wait())
+        closing.append(server.stop)
         if rest:
             rest.start()
             LOG.info("REST on %s:%d", chosen.host, chosen.rest_api_port)
@@ -199,6 +202,9 @@ def _log_to_stderr() -> None:
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault(
+        "TF_OVERRIDE_GLOBAL_THREADPOOL", "1"
+    )  # each session has threads of its own (`sessions`)
 
 
 def run() -> None:

@@ -55,7 +55,7 @@ def answer(
     given = signature.defaults | arrays if signature.defaults else arrays
     for place, (alias, array) in enumerate(given.items()):
         savedmodel.check(alias, place, signature.inputs[alias], array, limits)
-    return model.run(signature, given, wanted, savedmodel.run_options(seconds))
+    return model.run(signature, given, wanted, seconds)
 
 
 def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:

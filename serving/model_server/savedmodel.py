@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from serving.model_server import dtypes
 from serving.model_server.limits import Limits
-from serving.model_server.runtime import Call, Session
+from serving.model_server.sessions import Sessions, Threads
 from serving.model_server.statuses import NOT_FOUND, Status, invalid
 
 Arrays = dict[str, NDArray[Any]]
@@ -44,7 +43,7 @@ class Signature:
 class SavedModel:
     """A loaded version. raw: its SignatureDefs as they stand in the file."""
 
-    def __init__(self, directory: Path, tags: Sequence[str], config: bytes) -> None:
+    def __init__(self, directory: Path, tags: Sequence[str], threads: Threads) -> None:
         """Load it. Raises Status."""
         from tensorflow.core.protobuf import meta_graph_pb2
 
@@ -53,35 +52,31 @@ class SavedModel:
                 NOT_FOUND,
                 f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}",
             )
-        self._session = Session(directory, tags, config)
-        meta = meta_graph_pb2.MetaGraphDef.FromString(self._session.meta_graph)
-        self._session.meta_graph = b""  # the graph is large, and the session has its own
+        self._sessions = Sessions(directory, tags, threads)
+        meta = meta_graph_pb2.MetaGraphDef.FromString(self._sessions.meta_graph())
         if VARIABLES & {node.op for node in meta.graph_def.node} and not (directory / INDEX).is_file():
-            self._session.close()  # TensorFlow loads it without a word, and every request fails
+            self._sessions.close()  # TensorFlow loads it without a word, and every request fails
             raise Status(NOT_FOUND, f"{directory} lacks {INDEX}: its model has variables; copy it again")
         self.raw: dict[str, Any] = {}
         for key, definition in meta.signature_def.items():
             self.raw[key] = type(definition).FromString(definition.SerializeToString())
         self.signatures = {key: _signature(definition) for key, definition in self.raw.items()}
-        self._calls = lru_cache(maxsize=256)(self._session.call)
 
     def run(
         self,
         signature: Signature,
         inputs: Mapping[str, NDArray[Any]],
         wanted: Sequence[str],
-        options: bytes = b"",
+        seconds: float | None = None,
     ) -> list[NDArray[Any]]:
-        """The wanted outputs, by alias, for inputs that `check` has passed. Raises Status."""
+        """The wanted outputs for inputs that `check` has passed, within so many seconds. Raises Status."""
         feeds = tuple(signature.inputs[alias].name for alias in inputs)
         fetches = tuple(signature.outputs[alias].name for alias in wanted)
-        call: Call = self._calls(feeds, fetches)
-        return call(list(inputs.values()), options)
+        return self._sessions.run(feeds, fetches, list(inputs.values()), seconds)
 
     def close(self) -> None:
         """Give the memory back. No call may be running."""
-        self._calls.cache_clear()
-        self._session.close()
+        self._sessions.close()
 
 
 def _signature(definition: Any) -> Signature:
@@ -126,30 +121,6 @@ def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: L
             f"input {alias} has {array.shape[0]} rows, more than {limits.batch_rows}: send smaller batches, "
             "or raise --max_batch_rows"
         )
-
-
-def session_config(session: int, intra: int, inter: int) -> bytes:
-    """A ConfigProto. 0: TensorFlow chooses."""
-    from tensorflow.core.protobuf import config_pb2
-
-    config = config_pb2.ConfigProto(
-        intra_op_parallelism_threads=intra or session, inter_op_parallelism_threads=inter or session
-    )
-    config.experimental.optimize_for_static_graph = (
-        True  # signatures never change: one copy of the graph less
-    )
-    serialized: bytes = config.SerializeToString()
-    return serialized
-
-
-def run_options(seconds: float | None) -> bytes:
-    """RunOptions that end a run after so many seconds; none for None."""
-    if seconds is None:
-        return b""
-    from tensorflow.core.protobuf import config_pb2
-
-    options: bytes = config_pb2.RunOptions(timeout_in_ms=max(1, int(seconds * 1000))).SerializeToString()
-    return options
 
 
 def strings(values: Sequence[bytes]) -> NDArray[np.object_]:

@@ -16,25 +16,27 @@ FAINTEST = 8 / 255  # less contrast than this is a blank image, not a digit
 SOLID = 0.2  # ink whose 3×3 neighbourhood is darker on average is taken for noise when centring
 
 
-def canonicalize(images: Any) -> Any:
+def canonicalize(images: Any, *, compiled: bool = False) -> Any:
     """uint8 [n, 28, 28] of 0–255, or float [n, 28, 28] of 0–1 → float32 [n, 28, 28] of 0–1.
 
-    n may be 0. An image without contrast becomes zeros.
+    n may be 0. An image without contrast becomes zeros. compiled: whether XLA compiles it; the result is the
+    same bit for bit, but each way is several times slower in the other's place.
     """
     pixels = tf.cast(images, tf.float32)
     if tf.as_dtype(images.dtype).is_integer:
         pixels = pixels / 255.0
-    return centre(stretch(pixels))
+    return centre(stretch(pixels, compiled))
 
 
-def stretch(pixels: Any) -> Any:
+def stretch(pixels: Any, compiled: bool = False) -> Any:
     """Polarity and contrast: the border's level becomes 0, ink becomes 1. float32 [n, 28, 28] → the same."""
     border = tf.concat([pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1)
-    ground, _ = _nth_brightest(border, border.shape[1] // 2)  # the median: strokes that cross it don't count
+    nth_brightest = by_bisection if compiled else by_selection
+    ground, _ = nth_brightest(border, border.shape[1] // 2)  # the median: strokes that cross it don't count
     flat = tf.reshape(pixels, [-1, SIZE * SIZE])
     dark_ink = tf.reduce_mean(flat, axis=1, keepdims=True) < ground
     ink = tf.nn.relu(tf.where(dark_ink, ground - flat, flat - ground))
-    _, full = _nth_brightest(ink, BRIGHT_RANK)
+    _, full = nth_brightest(ink, BRIGHT_RANK)
     ink = tf.where(full < FAINTEST, 0.0, tf.minimum(ink / full, 1.0))
     return tf.reshape(ink, [-1, SIZE, SIZE])
 
@@ -57,11 +59,18 @@ def centre(ink: Any) -> Any:
     return shifted
 
 
-def _nth_brightest(values: Any, rank: int) -> tuple[Any, Any]:
+def by_selection(values: Any, rank: int) -> tuple[Any, Any]:
     """The rank-th largest of each row of float32 [n, k] in 0–1, as bounds 1/256 apart: ([n, 1], [n, 1]).
 
-    By bisection: compilers run it many times faster than a sort.
+    The lower bound is the largest multiple of 1/256 below it, and 0 where it is 0.
     """
+    largest = tf.math.top_k(values, rank).values[:, rank - 1 :]
+    low = tf.maximum(tf.math.ceil(largest * 256) - 1, 0.0) / 256
+    return low, low + 1 / 256
+
+
+def by_bisection(values: Any, rank: int) -> tuple[Any, Any]:
+    """The same bounds in eight halvings: 130 operations, which XLA makes one, faster than any sort."""
     low = tf.zeros_like(values[:, :1])
     high = tf.ones_like(low)
     for _ in range(8):

@@ -105,7 +105,8 @@ class Loop:
         return self._prepare(images, step), labels
 
     def _prepared(self, images: Any, step: Any) -> Any:
-        return canonicalize(augment(images, self.recipe.seed, step, self.recipe.augmentation))
+        augmented = augment(images, self.recipe.seed, step, self.recipe.augmentation)
+        return canonicalize(augmented, compiled=self.recipe.xla != "nothing")
 
     def _stepped(self, images: Any, labels: Any, step: Any) -> tuple[Any, Any]:
         now = self.now

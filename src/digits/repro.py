@@ -70,6 +70,7 @@ def repro(root: Path, *targets: str, reingest: bool = False) -> Run:
     with _alone(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
         log = Path(scratch) / "stages.jsonl"
         code = 0
+        _heal(root)
         if reingest:
             code = _dvc(root, log, "repro", "--single-item", "--force", "--no-run-cache", "ingest")
         if code == 0:
@@ -130,6 +131,23 @@ def _dvc(root: Path, log: Path, *arguments: str) -> int:
             signal.signal(number, handler)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+
+
+def _heal(root: Path) -> None:
+    """Remove DVC's record of who reads and writes what when a kill has left half of it: DVC would not start.
+
+    It is not written whole, so a second look makes sure that no `dvc` is at it.
+    """
+    record = root / ".dvc" / "tmp" / "rwlock"
+    for look in range(2):
+        try:
+            json.loads(record.read_text(encoding="utf-8"))
+            return
+        except FileNotFoundError:
+            return
+        except ValueError:
+            time.sleep(0.5 if look == 0 else 0)
+    record.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

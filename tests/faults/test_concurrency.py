@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from .._project import tree_digest
 
 
@@ -34,6 +36,13 @@ def test_locks_of_a_dead_process_block_nothing(copy):
     (locks / "digits-run.lock").write_text(str(dead.pid))
     assert copy.digits("run", "ingest").returncode == 0
     copy.repro("-f", "-s", "ingest")
+
+
+@pytest.mark.parametrize("left", ["", '{"write": {"/data/ra'])
+def test_half_a_record_of_dvcs_locks_is_no_reason_to_clean_up_by_hand(copy, left):
+    (copy.root / ".dvc" / "tmp" / "rwlock").write_text(left)
+    done = copy.digits("run", "ingest")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_killed_stage_is_named_and_the_rerun_heals(copy):
