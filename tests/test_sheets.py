@@ -41,3 +41,11 @@ def test_no_image_gives_a_sheet_with_the_title_alone():
 def test_each_image_needs_a_caption():
     with pytest.raises(ValueError, match="2 images and 1 captions"):
         contact_sheet(digits(2, 1)[0], ["one"], "t")
+
+
+def test_signs_that_the_font_lacks_are_drawn_as_others():
+    def drawn(caption):
+        return contact_sheet(np.zeros((1, 28, 28), np.uint8), [caption], "t")
+
+    np.testing.assert_array_equal(drawn("expected 0–9 …"), drawn("expected 0-9 ..."))
+    np.testing.assert_array_equal(drawn("\u20ac"), drawn("?"))

@@ -13,6 +13,7 @@ SCALE = 4  # screen pixels a pixel
 TILE = 28 * SCALE
 WIDTH, LINE, GAP = 172, 15, 10  # of a cell, a line of its caption, the space between cells; pixels
 CAPTION_LINES = 4
+DRAWN = str.maketrans({"–": "-", "…": "..."})  # Pillow's own font has no sign for these
 PAPER, INK, GREY = (255, 255, 255), (20, 20, 20), (200, 200, 200)
 
 
@@ -44,7 +45,8 @@ def _wrap(
     caption: str, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont
 ) -> list[str]:
     lines: list[str] = []
-    for paragraph in caption.split("\n"):
+    plain = caption.translate(DRAWN).encode("latin-1", "replace").decode("latin-1")
+    for paragraph in plain.split("\n"):
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word
@@ -55,5 +57,5 @@ def _wrap(
                 line = longer
         lines.append(line)
     if len(lines) > CAPTION_LINES:
-        lines = [*lines[: CAPTION_LINES - 1], lines[CAPTION_LINES - 1] + " …"]
+        lines = [*lines[: CAPTION_LINES - 1], lines[CAPTION_LINES - 1] + " ..."]
     return lines
