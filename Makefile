@@ -27,7 +27,7 @@ test: $(DONE) ## the tests, under 10 minutes
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
 
 test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, other Pythons
-	pytest -m slow
+	OMP_NUM_THREADS=1 pytest -m slow -n 2
 
 test-all: test test-slow ## both
 

@@ -668,5 +668,11 @@ def test_the_whole_bench_on_a_model_of_synthetic_digits(built, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "results-serving.md").read_text()
     assert "figures mean nothing" in text
-    for shown in ("embedded server, gRPC, uint8", "no-op, asyncio", "FastAPI + SavedModel", "2 rollouts"):
+    # a busy machine follows fewer rollouts than were asked for
+    for shown in (
+        "embedded server, gRPC, uint8",
+        "no-op, asyncio",
+        "FastAPI + SavedModel",
+        "rollouts, one every",
+    ):
         assert shown in text
