@@ -201,7 +201,7 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes back as a status
     os.environ.setdefault(
         "TF_OVERRIDE_GLOBAL_THREADPOOL", "1"
     )  # each session has threads of its own (`sessions`)
