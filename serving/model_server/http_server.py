@@ -21,21 +21,22 @@ IDLE = 75.0  # seconds that a connection may stay open without a whole request h
 BACKLOG = 1024
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises Status where the port is taken."""
+def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
+    """A socket on the port, listening if wanted. Raises Status where the port is taken."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        return socket.create_server(
-            (host, port),
-            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-            backlog=BACKLOG,
-            reuse_port=False,
-        )
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        if listen:
+            made.listen(BACKLOG)
     except OSError as error:
+        made.close()
         raise Status(
             statuses.UNAVAILABLE,
             f"can't listen on {host}:{port}: {error.strerror or error}; stop what uses it, or choose "
             "another port",
         ) from None
+    return made
 
 
 class HttpServer:

@@ -91,7 +91,7 @@ class _Server:
         from serving.model_server.http_server import bind
 
         for port in {self.flags.port, self.flags.rest_api_port} - {0}:
-            bind(self.flags.host, port).close()
+            bind(self.flags.host, port, listen=False).close()  # nobody is to think that it serves already
 
     def _manager(self) -> tuple[Any, Any]:
         from serving.model_server import protos
@@ -147,26 +147,22 @@ class _Server:
             chosen.max_request_bytes,
             chosen.grpc_channel_arguments,
         )
-        closing: list[Callable[[float], None]] = []
-        rest = None
+        server.start()
+        LOG.info("gRPC on %s:%d", chosen.host, chosen.port)
+        closing: list[Callable[[float], None]] = [server.stop]
         if chosen.rest_api_port and chosen.rest_api_port != chosen.port:
-            api = rest_api.RestApi(manager, settings, chosen.rest_api_enable_cors_support)
             rest = http_server.HttpServer(
-                api,
-                http_server.bind(chosen.host, chosen.rest_api_port),
+                rest_api.RestApi(manager, settings, chosen.rest_api_enable_cors_support),
+                http_server.bind(chosen.host, chosen.rest_api_port),  # after gRPC: whoever sees it finds both
                 chosen.limits,
                 chosen.rest_api_num_threads or threads,
                 chosen.rest_api_timeout_in_ms / 1000,
             )
-        elif chosen.rest_api_port:
-            LOG.error("--rest_api_port is --port: REST is left out")
-        server.start()
-        LOG.info("gRPC on %s:%d", chosen.host, chosen.port)
-        closing.append(server.stop)
-        if rest:
             rest.start()
             LOG.info("REST on %s:%d", chosen.host, chosen.rest_api_port)
             closing.append(rest.stop)
+        elif chosen.rest_api_port:
+            LOG.error("--rest_api_port is --port: REST is left out")
         return closing
 
 

@@ -134,20 +134,40 @@ def _dvc(root: Path, log: Path, *arguments: str) -> int:
 
 
 def _heal(root: Path) -> None:
-    """Remove DVC's record of who reads and writes what when a kill has left half of it: DVC would not start.
+    """Take dead processes out of DVC's record of who reads and writes what: they would keep it from starting.
 
-    It is not written whole, so a second look makes sure that no `dvc` is at it.
+    DVC itself does so only once the killed process is gone for good, and not where its number is another's by
+    now, or where nobody collects it (a container without an init), or where half of the record is left. It is
+    not written whole, so a second look makes sure that no `dvc` is at it.
     """
     record = root / ".dvc" / "tmp" / "rwlock"
     for look in range(2):
         try:
-            json.loads(record.read_text(encoding="utf-8"))
-            return
+            held = json.loads(record.read_text(encoding="utf-8"))
+            break
         except FileNotFoundError:
             return
         except ValueError:
-            time.sleep(0.5 if look == 0 else 0)
-    record.unlink(missing_ok=True)
+            if look:
+                record.unlink(missing_ok=True)
+                return
+            time.sleep(0.5)
+    writers = {path: info for path, info in held.get("write", {}).items() if _is_dvc(info)}
+    readers = {path: [i for i in infos if _is_dvc(i)] for path, infos in held.get("read", {}).items()}
+    alive = {"write": writers, "read": {path: infos for path, infos in readers.items() if infos}}
+    if alive != held:
+        files.write_text(record, json.dumps(alive))
+
+
+def _is_dvc(info: dict[str, object]) -> bool:
+    """Whether the process that a lock names runs, and is a DVC."""
+    import psutil
+
+    try:
+        words = psutil.Process(int(str(info["pid"]))).cmdline()  # of a zombie: none
+    except (psutil.Error, KeyError, ValueError):
+        return False
+    return any("dvc" in word for word in words)
 
 
 @contextlib.contextmanager
