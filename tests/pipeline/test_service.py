@@ -1,21 +1,14 @@
 """`digits run` to the end: what it exports is tried on a server, published and promoted."""
 
-import importlib.util
 import json
-import shutil
 
 import pytest
 
 from serving.store import Store
 
-SERVER = importlib.util.find_spec("serving.model_server") or shutil.which("tensorflow_model_server")
-
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(
-    not SERVER, reason="there is no model server: neither the embedded one nor TensorFlow Serving"
-)
 def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     first = copy.digits("run")
     assert first.returncode == 0, first.stdout + first.stderr

@@ -1,5 +1,4 @@
 import contextlib
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -9,8 +8,6 @@ import pytest
 from digits import wire
 from digits.errors import StoreError
 from serving import golden, infra, sandbox
-
-EMBEDDED = importlib.util.find_spec("serving.model_server")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +151,6 @@ def test_an_export_that_is_not_there_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(EMBEDDED is None, reason="the embedded server is not in this tree")
 def test_the_embedded_server_passes(exported):
     report = infra.validate(exported, [sys.executable, "-m", "serving.model_server"])
     assert report.requests == 7

@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 
 import numpy as np
@@ -8,7 +7,6 @@ from digits.errors import StoreError
 from serving import judge, publishing
 from serving.store import Store
 
-EMBEDDED = importlib.util.find_spec("serving.model_server")
 STAND_IN = [sys.executable, "-m", "tests.serving._stand_in"]
 IMAGES = np.random.default_rng(5).integers(0, 256, (1100, 28, 28), dtype=np.uint8)
 
@@ -44,7 +42,6 @@ def test_each_version_is_scored_on_every_image_through_one_server(store):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(EMBEDDED is None, reason="the embedded server is not in this tree")
 def test_the_embedded_server_scores_both(store):
     fair(judged(store, [sys.executable, "-m", "serving.model_server"]))
 
