@@ -1,18 +1,17 @@
-"""The REST port: HTTP in an event loop of its own, each request answered by a thread."""
+"""The REST port: HTTP requests to a RestApi, with bounds on their size and on the time that they take."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
 
 from serving.model_server import limits, rest_api, statuses
 from serving.model_server.limits import Limits
+from serving.model_server.looped import LoopedServer
 from serving.model_server.rest_api import Reply, RestApi
 from serving.model_server.statuses import Status
 
@@ -39,48 +38,27 @@ def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
     return made
 
 
-class HttpServer:
+class HttpServer(LoopedServer):
     """Serves a RestApi on a socket until it is stopped."""
 
     def __init__(
         self, api: RestApi, sock: socket.socket, bounds: Limits, threads: int, seconds: float
     ) -> None:
+        super().__init__("rest", threads)
         self._api, self._socket, self._bounds, self._seconds = api, sock, bounds, seconds
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._grace = 0.0
         self._under_way = 0
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rest", daemon=True)
 
-    def start(self) -> None:
-        """Take requests from now on."""
-        self._thread.start()
-        self._ready.wait()
-
-    def stop(self, grace: float) -> None:
-        """Take no more; wait so many seconds for those under way."""
-        self._grace = grace
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._pool.shutdown(wait=False)
-        self._loop.close()
-
-    async def _serve(self) -> None:
+    async def serve(self) -> None:
+        """See LoopedServer."""
         protocols = web.Server(
             self._handle, access_log=None, keepalive_timeout=IDLE, auto_decompress=False, lingering_time=1.0
         )
-        server = await self._loop.create_server(protocols, sock=self._socket, backlog=BACKLOG)
-        self._ready.set()
-        await self._stop.wait()
+        server = await self.loop.create_server(protocols, sock=self._socket, backlog=BACKLOG)
+        self.opened()
+        await self.stopping.wait()
         server.close()
-        end = self._loop.time() + self._grace
-        while self._under_way and self._loop.time() < end:  # aiohttp's own shutdown reads no more of a body
+        end = self.loop.time() + self.grace
+        while self._under_way and self.loop.time() < end:  # aiohttp's own shutdown reads no more of a body
             await asyncio.sleep(0.02)
         await protocols.shutdown(0.5)
 
@@ -90,20 +68,15 @@ class HttpServer:
             response = await self._answered(request)
         finally:
             self._under_way -= 1
-        return _closing(response) if self._stop.is_set() else response
+        return _closing(response) if self.stopping.is_set() else response
 
     async def _answered(self, request: Any) -> web.Response:
         try:
             body = await asyncio.wait_for(self._body(request), self._seconds)
-            reply: Reply = await self._loop.run_in_executor(
-                self._pool,
-                self._api.reply,
-                request.method,
-                request.raw_path,
-                request.headers,
-                body,
-                self._seconds,
-            )
+            packed = request.headers.get("Content-Encoding")  # a few bytes that become many are never quick
+            kind = object() if packed else (request.raw_path, len(body).bit_length())
+            asked = request.method, request.raw_path, request.headers, body, self._seconds
+            reply = await self.answered(kind, self._api.reply, *asked)
         except TimeoutError:
             error = Status(statuses.DEADLINE_EXCEEDED, f"the body did not arrive within {self._seconds:g} s")
             return _closing(_response(rest_api.failure(error)))
