@@ -35,7 +35,6 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TF_Message": (c.c_char_p, (Pointer,)),
     "TF_Version": (c.c_char_p, ()),
     "TF_NewGraph": (Pointer, ()),
-    "TF_DeleteGraph": (None, (Pointer,)),
     "TF_GraphOperationByName": (Pointer, (Pointer, c.c_char_p)),
     "TF_OperationNumOutputs": (c.c_int, (Pointer,)),
     "TF_NewSessionOptions": (Pointer, ()),
@@ -88,6 +87,7 @@ _SLOW: dict[str, tuple[Any, tuple[Any, ...]]] = {  # these let other threads go 
             Pointer,
         ),
     ),
+    "TF_DeleteGraph": (None, (Pointer,)),
     "TF_CloseSession": (None, (Pointer, Pointer)),
     "TF_DeleteSession": (None, (Pointer, Pointer)),
 }

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-NICE = 10
+NICE = 19
 
 
 def yield_to_requests() -> None:
