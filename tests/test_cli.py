@@ -8,10 +8,12 @@ import pytest
 
 from digits import files
 from digits.cli import main
-from digits.commands import COMMANDS, _release, run
+from digits.commands import COMMANDS
 from digits.comparison import Duel
 from digits.errors import StoreError
+from digits.repro import Run
 from digits.splits import Split
+from flows import outcomes, release, service
 from serving import infra, judge, promotion
 from serving.store import Store
 
@@ -60,7 +62,7 @@ def project(tmp_path, capsys, monkeypatch):
         tmp_path / "data/prepared/test", Split(IMAGES, np.arange(20) % 10, np.array(["mnist"] * 20))
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_release, "_load_tensorflow", lambda: None)
+    monkeypatch.setattr(release, "_load_tensorflow", lambda: None)
     monkeypatch.setattr(infra, "validate", lambda *_: infra.Report("stand-in", 9, 3.0, ()))
     return Project(tmp_path, capsys)
 
@@ -335,18 +337,26 @@ def test_a_file_system_error_is_one_line(project):
     assert "Traceback" not in project.refused("publish", code=6)
 
 
-# --- what `digits run` does after the export
+# --- what a retraining does after the export
+
+
+def into_service(project):
+    run = Run([], 0.0, True)
+    return service.into_service(
+        project.root, project.store, run, service.PLAIN, lambda: "2030-01-31T12:00:00Z"
+    )
 
 
 def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(project, duels):
     met = duels(misread=0)
     project.export("a")
-    assert run.into_service(project.root, project.store).startswith(
-        "published version 1, promoted: `digits serve`"
-    )
-    assert run.into_service(project.root, project.store) == "version 1 serves"
+    first = into_service(project)
+    assert first.reason.startswith("published version 1, promoted: `digits serve`")
+    assert (first.name, first.version, first.new) == (outcomes.PROMOTED, 1, True)
+    again = into_service(project)
+    assert (again.name, again.reason) == (outcomes.SERVES, "version 1 serves")
     project.export("b")
-    assert "published version 2, promoted" in run.into_service(project.root, project.store)
+    assert "published version 2, promoted" in into_service(project).reason
     assert met == [(2, 1)]
 
 
@@ -354,9 +364,10 @@ def test_a_run_whose_model_is_not_better_says_so_and_does_not_try_it_twice(proje
     met = duels(misread=6)
     for weights in "ab":
         project.export(weights)
-        said = run.into_service(project.root, project.store)
-    assert "not better than the champion" in said and "version 1 keeps serving" in said
-    assert "version 1 keeps serving" in run.into_service(project.root, project.store)
+        said = into_service(project)
+    assert said.name == outcomes.NOT_BETTER and "version 1 keeps serving" in said.reason
+    again = into_service(project)
+    assert again.name == outcomes.NOT_BETTER and "version 1 keeps serving" in again.reason
     assert met == [(2, 1)]
 
 
@@ -364,10 +375,21 @@ def test_a_run_does_not_undo_a_rollback(project, duels):
     duels(misread=0)
     for weights in "ab":
         project.export(weights)
-        run.into_service(project.root, project.store)
+        into_service(project)
     promotion.rollback(project.store)
-    assert "`digits promote 2` has it serve again" in run.into_service(project.root, project.store)
+    assert "`digits promote 2` has it serve again" in into_service(project).reason
     assert project.store.current().stable == 1
+
+
+def test_an_export_that_a_server_does_not_serve_is_an_outcome_not_a_crash(project, monkeypatch):
+    def unfit(*_):
+        raise StoreError("the server answers otherwise")
+
+    monkeypatch.setattr(infra, "validate", unfit)
+    project.export("a")
+    ended = into_service(project)
+    assert (ended.name, ended.reason) == (outcomes.NOT_FIT, "the server answers otherwise")
+    assert project.store.versions() == []
 
 
 def test_a_run_does_not_end_a_trial(project, duels):
@@ -375,16 +397,16 @@ def test_a_run_does_not_end_a_trial(project, duels):
     project.publish("a", "b")
     project.digits("promote", "1")
     project.digits("promote", "2", "--canary")
-    assert "version 2 is on trial" in run.into_service(project.root, project.store)
+    assert "version 2 is on trial" in into_service(project).reason
     project.export("c")
-    assert "waits: version 2 is on trial" in run.into_service(project.root, project.store)
+    assert "waits: version 2 is on trial" in into_service(project).reason
     assert project.store.current().canary == 2
 
 
 def test_a_run_in_a_moved_project_writes_the_pointer_anew(project):
     project.export("a")
-    run.into_service(project.root, project.store)
+    into_service(project)
     text = project.store.pointer.read_text().replace(str(project.store.folder), "/old/place")
     project.store.pointer.write_text(text)
-    assert "its pointer was written anew" in run.into_service(project.root, project.store)
+    assert "its pointer was written anew" in into_service(project).reason
     assert project.store.moved() is None

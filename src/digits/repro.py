@@ -6,25 +6,18 @@ make do with the sample; and it tells which stages ran, which were cached, and f
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits import files
+from digits import dvc_tree, files, params, sources
 from digits.errors import DigitsError
-from digits.processes import RUN_PID, die_with_parent
 from digits.stages import STAGES
 
-RUN_LOG = "DIGITS_RUN_LOG"  # as digits.stages._main has it: each stage appends a line of JSON when it ends
+REINGEST = ("repro", "--single-item", "--force", "--no-run-cache", "ingest")
 
 
 @dataclass(frozen=True)
@@ -46,20 +39,6 @@ class Run:
     ok: bool
 
 
-def without_git(root: Path) -> None:
-    """Let DVC work in a tree that has no `.git`: an unpacked archive."""
-    local = root / ".dvc" / "config.local"
-    if not (root / ".git").exists() and not (local.exists() and "no_scm" in local.read_text()):
-        with local.open("a") as stream:
-            stream.write("[core]\n    no_scm = true\n")
-
-
-def made_from_sample(root: Path) -> bool:
-    """Whether the ingested data are the sample that stands in when no source answers."""
-    manifest = root / "data" / "raw" / "manifest.json"
-    return manifest.exists() and bool(files.read_json(manifest).get("sample"))
-
-
 def repro(root: Path, *targets: str, reingest: bool = False) -> Run:
     """Bring the targets (all stages without any) up to date, first past DVC's cache for ingest if asked.
 
@@ -67,16 +46,47 @@ def repro(root: Path, *targets: str, reingest: bool = False) -> Run:
     Raises DigitsError when another run is at work in the same tree.
     """
     started = time.monotonic()
-    with _alone(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
+    with dvc_tree.alone(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
         log = Path(scratch) / "stages.jsonl"
-        code = 0
-        _heal(root)
-        if reingest:
-            code = _dvc(root, log, "repro", "--single-item", "--force", "--no-run-cache", "ingest")
+        dvc_tree.heal(root)
+        code = dvc_tree.wait(dvc_tree.start(root, log, REINGEST)) if reingest else 0
         if code == 0:
-            code = _dvc(root, log, "repro", *targets)
-        ended = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    return Run(_outcomes(ended, code == 0), time.monotonic() - started, code == 0)
+            code = dvc_tree.wait(dvc_tree.start(root, log, ("repro", *targets)))
+        ended = records(log)
+    stages = [outcome(ended, stage, code) for stage in STAGES]
+    return Run(stages, time.monotonic() - started, code == 0)
+
+
+def up_to_date(root: Path, *targets: str, say: Callable[[str], None] = print) -> Run:
+    """`repro`, and past DVC's cache where a sample stands in for a source that answers by now."""
+    dvc_tree.without_git(root)
+    first = before(root)
+    if first and not first.ok:
+        return first
+    source = healing_source(root, first)
+    if source:
+        say(f"{source} answers: taking the data from there in place of the sample")
+    run = repro(root, *targets, reingest=bool(source))
+    return together(first, run) if first else run
+
+
+def before(root: Path) -> Run | None:
+    """Ingest where nothing is ingested yet: DVC's run cache may hold the sample of an earlier run."""
+    return None if (root / "data" / "raw").exists() else repro(root, "ingest")
+
+
+def healing_source(root: Path, first: Run | None) -> str | None:
+    """The source that takes a sample's place from now on; None where the data stay. first: of `before`."""
+    restored = first is None or first.stages[0].outcome == "cached"
+    if not (restored and made_from_sample(root)):
+        return None
+    return sources.available(params.load("ingest", root / "params.yaml"))
+
+
+def made_from_sample(root: Path) -> bool:
+    """Whether the ingested data are the sample that stands in when no source answers."""
+    manifest = root / "data" / "raw" / "manifest.json"
+    return manifest.exists() and bool(files.read_json(manifest).get("sample"))
 
 
 def together(first: Run, then: Run) -> Run:
@@ -88,103 +98,28 @@ def together(first: Run, then: Run) -> Run:
     return Run(stages, first.seconds + then.seconds, then.ok)
 
 
-def _outcomes(ended: list[dict[str, object]], ok: bool) -> list[StageRun]:
-    by_stage = {str(record["stage"]): record for record in ended}
-    last = max((STAGES.index(stage) for stage in by_stage), default=-1)
-    runs = []
-    for position, stage in enumerate(STAGES):
-        if record := by_stage.get(stage):
-            outcome = "ran" if record["ok"] else "failed"
-            runs.append(StageRun(stage, outcome, float(str(record["seconds"])), str(record.get("error", ""))))
-        else:
-            runs.append(StageRun(stage, "cached" if ok or position < last else "not reached"))
-    return runs
+def failure(run: Run) -> DigitsError | None:
+    """The first failed stage as an error of one line; None when all went well."""
+    if run.ok:
+        return None
+    failed = [stage for stage in run.stages if stage.outcome == "failed"]
+    return DigitsError(f"{failed[0].stage}: {failed[0].error}" if failed else "DVC says why above")
 
 
-def _dvc(root: Path, log: Path, *arguments: str) -> int:
-    """Run DVC in a process group of its own and end that group with this process."""
-    scripts = Path(sys.executable).parent
-    environment = os.environ | {
-        RUN_LOG: str(log),
-        RUN_PID: str(os.getpid()),
-        "DVC_NO_ANALYTICS": "1",
-        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
-    }
-    command = [sys.executable, "-m", "dvc", *arguments]
-    child = subprocess.Popen(
-        command,
-        cwd=root,
-        env=environment,
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
-
-    def forward(number: int, _frame: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+def records(log: Path) -> dict[str, dict[str, object]]:
+    """Stage → what it wrote at its end, of those that ran."""
+    if not log.exists():
+        return {}
+    return {str(r["stage"]): r for r in map(json.loads, log.read_text(encoding="utf-8").splitlines())}
 
 
-def _heal(root: Path) -> None:
-    """Take dead processes out of DVC's record of who reads and writes what: they would keep it from starting.
-
-    DVC itself does so only once the killed process is gone for good, and not where its number is another's by
-    now, or where nobody collects it (a container without an init), or where half of the record is left. It is
-    not written whole, so a second look makes sure that no `dvc` is at it.
+def outcome(ended: dict[str, dict[str, object]], stage: str, code: int | None) -> StageRun:
+    """What became of a stage. code: DVC's exit code; None while it runs, when what it passed
+    by without a word was cached.
     """
-    record = root / ".dvc" / "tmp" / "rwlock"
-    for look in range(2):
-        try:
-            held = json.loads(record.read_text(encoding="utf-8"))
-            break
-        except FileNotFoundError:
-            return
-        except ValueError:
-            if look:
-                record.unlink(missing_ok=True)
-                return
-            time.sleep(0.5)
-    writers = {path: info for path, info in held.get("write", {}).items() if _is_dvc(info)}
-    readers = {path: [i for i in infos if _is_dvc(i)] for path, infos in held.get("read", {}).items()}
-    alive = {"write": writers, "read": {path: infos for path, infos in readers.items() if infos}}
-    if alive != held:
-        files.write_text(record, json.dumps(alive))
-
-
-def _is_dvc(info: dict[str, object]) -> bool:
-    """Whether the process that a lock names runs, and is a DVC."""
-    import psutil
-
-    try:
-        words = psutil.Process(int(str(info["pid"]))).cmdline()  # of a zombie: none
-    except (psutil.Error, KeyError, ValueError):
-        return False
-    return any("dvc" in word for word in words)
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold the tree's run lock; the kernel lets go of it however this process ends."""
-    lock = root / ".dvc" / "tmp" / "digits-run.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            raise DigitsError(
-                f"another run (process {holder}) is at work in this tree: wait for it, or stop it"
-            ) from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        yield
+    if record := ended.get(stage):
+        became = "ran" if record["ok"] else "failed"
+        return StageRun(stage, became, float(str(record["seconds"])), str(record.get("error", "")))
+    last = max((STAGES.index(name) for name in ended if name in STAGES), default=-1)
+    cached = not code or STAGES.index(stage) < last
+    return StageRun(stage, "cached" if cached else "not reached")

@@ -32,6 +32,12 @@ def serving_modules() -> dict[str, Path]:
     return {name: path for name, path in _named(ROOT / "serving").items() if client not in path.parents}
 
 
+@cache
+def flow_modules() -> dict[str, Path]:
+    """Dotted name → file, of the orchestration."""
+    return _named(ROOT / "flows")
+
+
 def _named(package: Path) -> dict[str, Path]:
     found = {}
     for path in sorted(package.rglob("*.py")):
@@ -43,7 +49,7 @@ def _named(package: Path) -> dict[str, Path]:
 @cache
 def imports(module: str) -> frozenset[str]:
     """Every module that a module's text imports, inside functions too; only type checks are left out."""
-    tree = ast.parse((modules() | serving_modules())[module].read_text())
+    tree = ast.parse((modules() | serving_modules() | flow_modules())[module].read_text())
     typing_only = {
         id(inner)
         for node in ast.walk(tree)

@@ -13,6 +13,7 @@ from ._graph import (
     ROOT,
     closure,
     dvc_yaml,
+    flow_modules,
     imports,
     local_imports,
     modules,
@@ -24,9 +25,9 @@ from ._graph import (
 SHELL = {
     *("files", "model_files", "params", "processes", "progress", "quiet"),
     *("sources", "download", "incoming", "checkpoint", "quarantine_files", "unfinished", "device"),
-    *("bundle", "repro", "summary", "cli", "commands"),
+    *("bundle", "dvc_tree", "repro", "steps", "summary", "cli", "commands"),
 }
-TOP = {"repro", "summary", "cli", "commands"}  # drive the stages; no stage imports them
+TOP = {"dvc_tree", "repro", "steps", "summary", "cli", "commands"}  # drive the stages; no stage imports them
 # What the serving package may take from the pipeline: names and errors, its way with files and processes, and
 # the pure comparison whose figures it measures. Nothing that trains or that a stage computes with.
 SERVING_MAY = {f"digits.{name}" for name in ("errors", "wire", "files", "processes", "comparison")}
@@ -90,6 +91,19 @@ def test_the_store_needs_no_tensorflow(module, imported):
 @pytest.mark.parametrize("module", ["serving.infra", "serving.judge"])
 def test_the_checks_load_tensorflow_when_they_run_and_not_before(module, imported):
     assert imported(module) == {"quiet": True, "tensorflow": False}
+
+
+@pytest.mark.parametrize("module", [*modules(), *serving_modules()])
+def test_nothing_but_the_command_line_knows_of_the_flows(module):
+    if not module.startswith("digits.commands"):
+        assert not {name for name in imports(module) if name.split(".")[0] in ("flows", "prefect")}
+
+
+@pytest.mark.parametrize("module", flow_modules())
+def test_the_flows_compute_nothing(module):
+    found = imports(module)
+    assert not {name for name in found if name.split(".")[0] in ("tensorflow", "keras", "great_expectations")}
+    assert not {name for name in found if name.startswith(("digits.cli", "digits.commands"))}
 
 
 DISK = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "mkdir", "unlink", "urlopen"}

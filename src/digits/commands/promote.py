@@ -28,8 +28,9 @@ def run(given: argparse.Namespace) -> int:
     """Promote and show how it compared. Raises GateRefused when it is worse."""
     from rich.markup import escape
 
-    from digits.commands import _project, _release
+    from digits.commands import _project
     from digits.errors import StoreError
+    from flows import release
 
     root = _project.project_root()
     store, console = _project.store_of(root), _project.console()
@@ -37,7 +38,9 @@ def run(given: argparse.Namespace) -> int:
     if number is None:
         raise StoreError("nothing is published, so there is nothing to promote: run `digits publish`")
     before = store.current()
-    outcome = _release.promote(root, store, number, canary=given.canary, base_path=given.base_path)
+    outcome = release.promote(
+        root, store, number, at=_project.now(), canary=given.canary, base_path=given.base_path
+    )
     if outcome is None:
         console.print(f"version {number} serves already")
         return 0

@@ -16,10 +16,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Publish and say which version that is."""
-    from digits.commands import _project, _release
+    from digits.commands import _project
+    from flows import release
 
     root = _project.project_root()
-    number, new = _release.publish(root, _project.store_of(root), force=given.force)
+    number, new = release.publish(root, _project.store_of(root), at=_project.now(), force=given.force)
     console = _project.console()
     if new:
         console.print(f"published version {number}: `digits promote {number}` has it serve")

@@ -55,8 +55,8 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
 
 def _exported(root: Path, store: Store) -> dict[str, Any]:
     """Whether there is an export, whether it can be published, and as which version it is."""
-    from digits.commands._release import EXPORTED
     from digits.errors import StoreError
+    from flows.release import EXPORTED
     from serving import publishing
 
     if not (root / EXPORTED).exists():

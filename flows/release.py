@@ -1,4 +1,4 @@
-"""From an export to a version in service: what `digits publish`, `promote` and `run` share."""
+"""From an export to a version in service: what the retraining and `digits publish` and `promote` share."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ EXPORTED = Path("models/exported")
 TEST = Path("data/prepared/test")
 
 
-def publish(root: Path, store: Store, *, force: bool = False) -> tuple[int, bool]:
-    """Try the export on a real server and publish it: its number, and whether that is new.
+class Unfit(StoreError):
+    """A real model server does not answer as the model does."""
 
-    An export that is published already is not tried again. Raises StoreError with the reason.
+
+def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[int, bool]:
+    """Try the export on a real server and publish it: its number, and whether that is new. at: the time.
+
+    An export that is published already is not tried again. Raises Unfit when a server
+    does not serve it as it is, StoreError when it can't be published.
     """
-    from digits.commands import _origin, _project
+    from flows.origin import origin
     from serving import infra, publishing
 
     source = root / EXPORTED
@@ -36,35 +41,43 @@ def publish(root: Path, store: Store, *, force: bool = False) -> tuple[int, bool
         return same, False
     say("publish: trying the export on a model server")
     _load_tensorflow()
-    report = infra.validate(source)
-    facts = {**_origin.origin(root), "at": _project.now(), "infra": report.as_dict()}
+    try:
+        report = infra.validate(source)
+    except StoreError as error:
+        raise Unfit(str(error)) from error
+    facts = {**origin(root), "at": at, "infra": report.as_dict()}
     before = {version.number for version in store.versions()}
     number = publishing.publish(store, source, facts, force=force, validated=dict(found.provenance["files"]))
     return number, number not in before
 
 
 def promote(
-    root: Path, store: Store, number: int, *, canary: bool = False, base_path: str | None = None
+    root: Path,
+    store: Store,
+    number: int,
+    *,
+    at: str,
+    canary: bool = False,
+    base_path: str | None = None,
 ) -> Comparison | None:
     """Compare a version with the one in service and promote it; None when it serves already.
 
     Raises GateRefused with every reason when it is worse, StoreError when it can't be compared or pointed at.
     """
-    from digits.commands import _project
     from serving import promotion
     from serving.history import Refusal
 
     pointer = store.current()
     champion = pointer.stable if pointer else None
     if number == champion and not canary:
-        promotion.promote(store, number, number, base_path=base_path, at=_project.now())
+        promotion.promote(store, number, number, base_path=base_path, at=at)
         return None
     outcome = compare(root, store, number, champion)
     if not outcome.passed:
         if champion is not None:
-            promotion.refuse(store, Refusal(number, champion, outcome.failed, _project.now()))
+            promotion.refuse(store, Refusal(number, champion, outcome.failed, at))
         raise GateRefused(refusal(number, champion, outcome.failed))
-    promotion.promote(store, number, champion, canary=canary, base_path=base_path, at=_project.now())
+    promotion.promote(store, number, champion, canary=canary, base_path=base_path, at=at)
     return outcome
 
 

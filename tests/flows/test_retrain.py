@@ -1,0 +1,95 @@
+"""The flow on a real Prefect server, over a DVC project whose stages do next to nothing."""
+
+import json
+
+import pytest
+
+from digits.stages import STAGES
+
+from .._stand_in import pipeline
+
+
+@pytest.fixture(scope="module")
+def server():
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def root(tmp_path, server):
+    made = pipeline(tmp_path)
+    (made / "params.yaml").write_text("{}\n")
+    (made / "data" / "raw").mkdir(parents=True)
+    (made / "reports").mkdir()
+    verdict = {"passed": True, "rules": [{"rule": "accuracy", "passed": True, "reason": "99 % | right"}]}
+    (made / "reports" / "verdict.json").write_text(json.dumps(verdict))
+    return made
+
+
+def retrain(root, **parameters):
+    from flows.retrain import retrain as flow
+
+    return flow(project=str(root), publish=False, return_state=True, **parameters)
+
+
+def task_runs(state):
+    """Name → name of the final state, of a flow run's tasks."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    with get_client(sync_client=True) as client:
+        chosen = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+        return {run.name: run.state_name for run in client.read_task_runs(flow_run_filter=chosen)}
+
+
+def artifacts(state):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    with get_client(sync_client=True) as client:
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+        return {found.key: found for found in client.read_artifacts(artifact_filter=chosen)}
+
+
+def test_each_stage_is_a_task_that_tells_whether_it_ran_or_was_cached(root):
+    first = retrain(root)
+    assert first.name == "Not published", first.message
+    assert task_runs(first) == dict.fromkeys(STAGES, "Ran")
+    assert task_runs(retrain(root)) == dict.fromkeys(STAGES, "Cached")
+    forced = task_runs(retrain(root, force="export"))
+    assert forced == dict.fromkeys(STAGES, "Cached") | {"export": "Ran"}
+
+
+def test_a_failed_stage_fails_the_run_with_its_own_line(root):
+    (root / "start").write_text("validate")
+    state = retrain(root)
+    assert state.is_failed()
+    assert state.message == "validate: bad"
+    assert task_runs(state) == {"ingest": "Ran", "validate": "Failed"}
+
+
+def test_the_gate_s_refusal_is_an_outcome_with_its_reasons(root):
+    rules = [{"rule": "accuracy", "passed": False, "reason": "91% right, 98% wanted"}]
+    (root / "reports/verdict.json").write_text(json.dumps({"passed": False, "rules": rules}))
+    (root / "start").write_text("export")
+    state = retrain(root)
+    assert state.is_completed()
+    assert (state.name, state.message) == ("Refused", "91% right, 98% wanted")
+    assert "91% right" in artifacts(state)["verdict"].data
+
+
+def test_a_run_leaves_the_table_of_stages_the_verdict_and_the_outcome(root):
+    found = artifacts(retrain(root, why="a look at the artifacts"))
+    assert [row["stage"] for row in json.loads(found["stages"].data)] == list(STAGES)
+    assert "99 % \\| right" in found["verdict"].data
+    assert "Not published" in found["outcome"].data
+
+
+def test_a_run_s_name_says_when_and_why(root):
+    from prefect.client.orchestration import get_client
+
+    state = retrain(root, why="new batch: post-office")
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(state.state_details.flow_run_id).name.endswith("new batch: post-office")
