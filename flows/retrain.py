@@ -16,6 +16,7 @@ from prefect.client.schemas import State
 from prefect.states import Completed, Failed
 
 from digits import dvc_tree, files, repro
+from digits.errors import DigitsError
 from digits.repro import Run
 from digits.stages import STAGES
 from digits.steps import steps
@@ -43,22 +44,27 @@ def retrain(
     go on after the export. The state's data is an Outcome, or the Run of stages when one of them failed.
     """
     get_run_logger().info("why: %s", why)
-    root = Path(project).resolve()
+    try:
+        return _retrained(Path(project).resolve(), force, publish)
+    except DigitsError as error:  # its text is for a person: no stack trace
+        return Failed(message=" ".join(str(error).split()), data=error)
+
+
+def _retrained(root: Path, force: str | None, publish: bool) -> State[Any]:
     run = stages(root, force)
     artifacts.stages(run)
-    if not run.ok:
-        no = refused(root, run)
-        if no is None:
-            return Failed(message=str(repro.failure(run)), data=run)
-        artifacts.verdict(root)
-        artifacts.outcome(no)
-        return Completed(name=no.name, message=no.reason, data=no)
+    if run.ok:
+        artifacts.pictures(root)
+    no = refused(root, run)
+    if not run.ok and no is None:
+        return Failed(message=str(repro.failure(run)), data=run)
     artifacts.verdict(root)
-    artifacts.pictures(root)
-    if not publish:
-        ended = Outcome(outcomes.UNPUBLISHED, "as asked", run)
-    else:
+    if no:
+        ended = no
+    elif publish:
         ended = into_service(root, Store(root / "models" / "serving"), run, tasks.ACTS, _now)
+    else:
+        ended = Outcome(outcomes.UNPUBLISHED, "as asked", run)
     artifacts.outcome(ended)
     return Completed(name=ended.name, message=ended.reason, data=ended)
 

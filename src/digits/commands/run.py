@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
+import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,14 +46,28 @@ def run(given: argparse.Namespace) -> int:
     else:
         done, outcome = retrained(root, publish=not given.no_publish)
     _sum_up(root, console, done, outcome)
+    for stage in done.stages:
+        if stage.outcome == "failed" and not given.stages:
+            print(f"{stage.stage}: {stage.error}", file=sys.stderr)  # noqa: T201
     return 0 if done.ok else 1
 
 
 def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
-    """One run of the retraining flow, on a Prefect server that lives as long as it. Raises DigitsError."""
-    from flows import settings
+    """One run of the retraining flow: the stages' run, and what became of the export. Raises DigitsError.
 
+    Prefect's server is the project's if one runs, else one that ends with this process.
+    """
+    from digits import dvc_tree, params
+    from flows import server, settings
+
+    params.load_all(root / "params.yaml")  # what can be refused at once is, before seconds go by
+    with dvc_tree.alone(root):
+        pass
     settings.apply(root)
+    prefect = server.ensure(root, port=_free_port())
+    atexit.register(prefect.stop)  # before Prefect is imported: what it still has to send at exit goes first
+    os.environ.update(settings.at(prefect.url))
+
     from digits.repro import Run
     from flows.outcomes import Outcome
     from flows.retrain import retrain
@@ -60,7 +78,15 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
         return ended.run, ended
     if isinstance(ended, Run):
         return ended, None
+    if isinstance(ended, DigitsError):
+        raise ended
     raise DigitsError(" ".join(str(state.message or "the retraining ended without a word").split()))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _sum_up(root: Path, console: Console, done: Run, outcome: Outcome | None) -> None:
