@@ -1,0 +1,133 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from digits.trial import Answer, Asked, Rules, excess_probability, judge
+
+RNG = np.random.default_rng(5)
+
+
+def answer(digits, seconds=0.001, error="", probabilities=None):
+    digits = np.atleast_1d(np.asarray(digits, np.int64))
+    if error:
+        return Answer(np.zeros(0, np.int64), np.zeros((0, 10)), seconds, error)
+    given = np.eye(10)[digits] if probabilities is None else np.asarray(probabilities, float).reshape(-1, 10)
+    return Answer(digits, given, seconds)
+
+
+def singles(digits, **options):
+    return tuple(answer(digit, **options) for digit in digits)
+
+
+def differing(count, n=32, logged=False):
+    stable = np.arange(n) % 10
+    candidate = stable.copy()
+    candidate[:count] = (candidate[:count] + 1) % 10
+    return Asked("golden images", singles(stable), singles(candidate), logged)
+
+
+def test_an_equal_candidate_passes_and_its_figures_are_plain_values():
+    trial = judge([differing(0)])
+    assert trial.passed and trial.reasons == ()
+    assert trial.figures["golden images"]["agreement"] == 1.0
+    assert json.loads(json.dumps(trial.as_dict()))["figures"]["golden images"]["images"] == 32
+
+
+@pytest.mark.parametrize(("count", "passed"), [(1, True), (4, True), (5, False), (32, False)])
+def test_a_few_golden_images_may_be_read_otherwise_but_not_many(count, passed):
+    trial = judge([differing(count)])
+    assert trial.passed is passed
+    if not passed:
+        (reason,) = trial.reasons
+        assert f"{count} of 32 digits in golden images" in reason and "97%" in reason
+
+
+@pytest.mark.parametrize(("count", "n", "passed"), [(123, 1000, True), (124, 1000, False), (0, 1, True)])
+def test_logged_requests_may_differ_more_since_they_are_why_there_is_a_new_model(count, n, passed):
+    assert judge([differing(count, n, logged=True)]).passed is passed
+
+
+def test_every_kind_is_judged_by_itself():
+    good = Asked("logged requests", singles([1] * 1000), singles([1] * 1000), logged=True)
+    trial = judge([good, differing(20)])
+    assert not trial.passed and "golden images" in trial.reasons[0]
+
+
+def test_a_request_that_only_the_candidate_fails_refuses_it():
+    stable = singles(range(10))
+    candidate = (*stable[:9], answer(0, error="no such signature"))
+    (reason,) = judge([Asked("golden images", stable, candidate)]).reasons
+    assert "failed 1 of 10 golden images" in reason and "no such signature" in reason
+
+
+def test_a_version_in_service_that_fails_beside_a_candidate_refuses_it():
+    stable = (*singles(range(9)), answer(0, error="connection lost"))
+    (reason,) = judge([Asked("golden images", stable, singles(range(10)))]).reasons
+    assert "version in service failed 1 of 10" in reason and "connection lost" in reason
+
+
+@pytest.mark.parametrize(("row", "word"), [([math.nan] * 10, "not numbers"), ([0.2] * 10, "off by 1")])
+def test_probabilities_that_are_none_refuse(row, word):
+    stable = singles(range(10))
+    candidate = (*stable[:9], answer(9, probabilities=row))
+    (reason,) = judge([Asked("golden images", stable, candidate)]).reasons
+    assert "1 of 10 digits in golden images do not sum to 1" in reason and word in reason
+
+
+def test_probabilities_as_float32_sum_to_one():
+    rows = RNG.dirichlet(np.ones(10), 200).astype(np.float32)
+    answers = tuple(answer(row.argmax(), probabilities=row) for row in rows)
+    assert judge([Asked("golden images", answers, answers)]).passed
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "passed"),
+    [
+        (0.001, 0.0029, True),  # three times as long, but the noise of a busy machine
+        (0.001, 0.0031, False),
+        (0.010, 0.0199, True),
+        (0.010, 0.0210, False),
+        (0.010, 0.0010, True),
+    ],
+)
+def test_latency_refuses_when_it_doubles_and_a_person_could_measure_it(stable, candidate, passed):
+    digits = range(10)
+    asked = Asked("golden images", singles(digits, seconds=stable), singles(digits, seconds=candidate))
+    trial = judge([asked])
+    assert trial.passed is passed
+    if not passed:
+        assert f"{candidate * 1000:.1f} ms" in trial.reasons[0] and "allowed" in trial.reasons[0]
+
+
+def test_one_slow_answer_is_no_slow_model():
+    digits = range(10)
+    candidate = (answer(0, seconds=5.0), *singles(range(1, 10)))
+    assert judge([Asked("golden images", singles(digits), candidate)]).passed
+
+
+def test_too_few_requests_tell_nothing_of_latency():
+    trial = judge([Asked("golden batches", singles([1, 2]), singles([1, 2], seconds=9.0))])
+    assert trial.passed and "candidate_ms" not in trial.figures["golden batches"]
+
+
+def test_nothing_compared_is_no_pass():
+    for asked in ([], [Asked("golden images", (), ())]):
+        assert "can't be compared" in judge(asked).reasons[0]
+
+
+def test_another_number_of_answers_than_images_refuses():
+    trial = judge([Asked("golden batches", (answer([1, 2]),), (answer([1]),))])
+    assert "another number of answers" in trial.reasons[0]
+
+
+def test_the_rules_can_be_changed():
+    assert judge([differing(20)], Rules(agreement=0.3)).passed
+
+
+def test_the_chance_of_differing_is_the_binomial_tail():
+    exact = sum(math.comb(32, k) * 0.03**k * 0.97 ** (32 - k) for k in range(4, 33))
+    assert excess_probability(4, 32, 0.03) == pytest.approx(exact)
+    assert excess_probability(0, 32, 0.03) == pytest.approx(1.0)
+    assert excess_probability(5000, 5000, 0.03) == 0.0
