@@ -5,6 +5,7 @@ By the status API alone, so that it is the same for TensorFlow Serving and the e
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ GRPC, REST = 8500, 8501  # TensorFlow Serving's ports
 POLL = 0.1  # seconds between looks
 LOOK = 2.0  # seconds for one server to tell its state
 AVAILABLE, LOADING, END = "AVAILABLE", "LOADING", "END"
-FORM = "expected HOST, HOST:GRPC_PORT or HOST:GRPC_PORT/REST_PORT, several with commas between"
+PLACE = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(?::([0-9]+)?(?:/([0-9]+))?)?")
+FORM = "expected HOST, HOST:GRPC_PORT, HOST:GRPC_PORT/REST_PORT or HOST:/REST_PORT, with commas between"
 
 
 class LoadFailed(ServingError):
@@ -67,7 +69,10 @@ class State:
 
 
 def parse(text: str) -> tuple[Server, ...]:
-    """Addresses of replicas: `host:8500/8501,host2`; the ports may be left out. Raises ParamsError."""
+    """Addresses of replicas: `host:8500/8501,host2`. Raises ParamsError.
+
+    Without ports both APIs are where TensorFlow Serving has them; a port that is left out is not offered.
+    """
     servers = tuple(_server(part.strip()) for part in text.split(",") if part.strip())
     if len(set(servers)) != len(servers):
         raise ParamsError(f"'{text}' names a server twice: {FORM}")
@@ -75,15 +80,14 @@ def parse(text: str) -> tuple[Server, ...]:
 
 
 def _server(text: str) -> Server:
-    place, slash, rest = text.partition("/")
-    host, colon, grpc = place.rpartition(":") if not place.endswith("]") else (place, "", "")
-    host = host if colon else place
-    ports = [grpc if colon else str(GRPC), rest if slash else str(REST)]
-    if not host or (slash and not colon) or any(c.isspace() for c in host) or "/" in rest:
+    found = PLACE.fullmatch(text)
+    host, grpc, rest = found.groups() if found else ("", None, None)
+    if text == host:
+        return Server(f"{host}:{GRPC}", f"{host}:{REST}")
+    ports = [int(port) for port in (grpc, rest) if port]
+    if not ports or not all(0 < port < 65536 for port in ports):
         raise ParamsError(f"'{text}' is no server: {FORM}")
-    if not all(port.isascii() and port.isdecimal() and 0 < int(port) < 65536 for port in ports):
-        raise ParamsError(f"'{text}' has no port between 1 and 65535: {FORM}")
-    return Server(f"{host}:{ports[0]}", f"{host}:{ports[1]}" if slash or not colon else "")
+    return Server(f"{host}:{grpc}" if grpc else "", f"{host}:{rest}" if rest else "")
 
 
 def states(server: Server, model: str, timeout: float = LOOK) -> dict[int, State]:

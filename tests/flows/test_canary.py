@@ -13,7 +13,7 @@ from digits import wire
 from digits.errors import DataError, StoreError
 from digits.trial import Trial
 from digits_client import DigitClient, ServingError
-from flows import canary, servers, settling
+from flows import canary, questions, servers, settling
 from flows.servers import Server
 from serving import promotion, publishing
 from serving.store import Store
@@ -247,6 +247,31 @@ def test_a_trial_is_ended_when_its_flow_is_interrupted(world):
     assert world.unchanged(before)
 
 
+def test_a_trial_that_someone_else_ended_is_not_held_against_the_candidate(world, monkeypatch):
+    before, number = world.stable, world.publish("good")
+    ask = questions.ask
+
+    def ended(*given):
+        settling.withdraw(world.store, number, world.replicas)
+        return ask(*given)
+
+    monkeypatch.setattr(questions, "ask", ended)
+    trial = canary.try_live(world.store, number, world.replicas)
+    assert not trial.passed and not trial.at_fault and "ended by someone else" in trial.reasons[0]
+    assert canary.settle(world.store, number, trial, before).outcome == settling.WITHDRAWN
+    assert world.unchanged(before)
+
+
+def test_servers_are_tried_over_rest_where_they_offer_that_alone(world):
+    before, number = world.stable, world.publish("good")
+    (one,) = servers.parse(f"127.0.0.1:/{world.processes[0].rest_port}")
+    trial = canary.try_live(world.store, number, [one])
+    assert trial.passed, trial.reasons
+    assert trial.figures["golden images"]["images"] == 32
+    canary.recover(world.store, world.replicas)
+    assert world.unchanged(before)
+
+
 def test_a_champion_that_changed_meanwhile_wins(world):
     before, number, other = world.stable, world.publish("good"), world.publish("good")
     trial = canary.try_live(world.store, number, world.replicas)
@@ -340,6 +365,7 @@ def test_a_kill_between_any_two_steps_fails_no_request_and_the_next_run_goes_thr
         assert world.stable in ((before, number) if kind == "good" else (before,))
         assert set(clients.seen[seen:]) <= {before, number if kind == "good" else before}
         assert not clients.failures
+        servers.wait_for(world.replicas, wire.MODEL, world.stable, 30)
         if said:
             assert said == outcome and strike >= 9
             break

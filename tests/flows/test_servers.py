@@ -93,6 +93,7 @@ FAILED = ("END", "no variables here")
         ("a:1/2", [Server("a:1", "a:2")]),
         (" a:1/2 , 10.0.0.7 ", [Server("a:1", "a:2"), Server("10.0.0.7:8500", "10.0.0.7:8501")]),
         ("[::1]:1/2,[::1]", [Server("[::1]:1", "[::1]:2"), Server("[::1]:8500", "[::1]:8501")]),
+        ("a:/2", [Server("", "a:2")]),
         ("", []),
     ],
 )
@@ -101,7 +102,8 @@ def test_addresses_are_read(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["a:b", "a:0", "a:70000", "a/8501", ":8500", "a:1/", "a:1/2/3", "a b:1", "a,a"]
+    "text",
+    ["a:b", "a:0", "a:70000", "a/8501", ":8500", "a:", "a:/", "a:1/", "a:1/2/3", "::1", "a b:1", "a,a"],
 )
 def test_what_is_no_address_is_refused_with_the_form_that_is_expected(text):
     with pytest.raises(ParamsError, match="expected HOST"):
