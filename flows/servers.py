@@ -99,11 +99,12 @@ def states(server: Server, model: str, timeout: float = LOOK) -> dict[int, State
 
     try:
         with server.client(model, timeout) as client:
-            return {each.version: State(each.state, each.error) for each in client.status()}
+            told = client.status()
     except digits_client.ModelNotFound:
         return {}
     except digits_client.ServingError as error:
         raise Unavailable(f"server {server} tells nothing: {error}") from None
+    return {each.version: State(each.state, digits_client.errors.one_line(each.error)) for each in told}
 
 
 def running(store: Store, server: Server = HERE) -> tuple[Server, ...]:
@@ -157,7 +158,7 @@ def wait_for(
         if not waiting:
             return
         if time.monotonic() > end:
-            wanted = f"{model} {version}" if version is not None else f"no {model}"
+            wanted = f"no {model}" if version is None else f"{model} {version}"
             seen = "; ".join(f"server {server} {state.name}" for server, state in waiting.items())
             raise NotFollowed(
                 f"{seen}, expected it to serve {wanted} within {timeout:g} s: see whether it runs and "

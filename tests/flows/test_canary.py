@@ -262,6 +262,27 @@ def test_a_trial_that_someone_else_ended_is_not_held_against_the_candidate(world
     assert world.unchanged(before)
 
 
+def test_a_server_that_dies_during_a_trial_refuses_the_candidate_by_the_servers_name(world, monkeypatch):
+    before, number = world.stable, world.publish("good")
+    log, ask = world.store.root / "log", questions.ask
+    flags = (f"--model_config_file={world.store.pointer}", "--model_config_file_poll_wait_seconds=1")
+    with _server.Server(log, *flags) as mortal:
+        last = Server(mortal.target)
+
+        def dies(server, *given):
+            if server == last:
+                mortal.stop(signal.SIGKILL)
+            return ask(server, *given)
+
+        monkeypatch.setattr(questions, "ask", dies)
+        trial = canary.try_live(world.store, number, [world.replicas[0], last])
+    assert not trial.passed and all(str(last) in reason for reason in trial.reasons)
+    assert "the version in service failed" in trial.reasons[0]
+    settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
+    assert settled.outcome == settling.WITHDRAWN
+    assert world.unchanged(before)
+
+
 def test_servers_are_tried_over_rest_where_they_offer_that_alone(world):
     before, number = world.stable, world.publish("good")
     (one,) = servers.parse(f"127.0.0.1:/{world.processes[0].rest_port}")

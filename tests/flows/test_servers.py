@@ -82,7 +82,7 @@ def other():
 
 
 UP, GOES, LOADS, ENDED = ("AVAILABLE", ""), ("UNLOADING", ""), ("LOADING", ""), ("END", "")
-FAILED = ("END", "no variables here")
+FAILED = ("END", "no variables\n\there")
 
 
 @pytest.mark.parametrize(
