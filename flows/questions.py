@@ -29,6 +29,7 @@ Request = NDArray[np.uint8] | tuple[bytes, ...]  # images [n, 28, 28], or PNG an
 Samples = Sequence[NDArray[np.uint8] | Path]  # of logged requests: images [n, 28, 28], picture files
 
 DEADLINE = 10.0  # seconds for one request, as digits_client's own
+UNTIMED = 10  # requests of a kind to each model before the timed ones: servers learn what is quick
 GIVE_UP = 3  # failed requests of one kind after which no more of it are sent: they may cost DEADLINE each
 
 
@@ -106,6 +107,9 @@ def _asked(first: DigitClient, second: DigitClient, kind: Kind, patience: float)
     end = time.monotonic() + patience
     stable: list[Answer] = []
     candidate: list[Answer] = []
+    for request in kind.requests[:UNTIMED]:
+        if answer(first, request)[0].error or answer(second, request)[0].error:
+            break  # the round that counts shows it again
     for turn, request in enumerate(kind.requests):
         if turn % 2:  # who is asked second may find the request's pages in the cache
             theirs, unfit = answer(second, request)

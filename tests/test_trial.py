@@ -97,8 +97,16 @@ def test_latency_refuses_when_it_doubles_and_a_person_could_measure_it(stable, c
     asked = Asked("golden images", singles(digits, seconds=stable), singles(digits, seconds=candidate))
     trial = judge([asked])
     assert trial.passed is passed
+    assert trial.slow is not passed
     if not passed:
         assert f"{candidate * 1000:.1f} ms" in trial.reasons[0] and "allowed" in trial.reasons[0]
+
+
+def test_a_candidate_that_is_wrong_too_is_not_only_slow():
+    digits = np.arange(32) % 10
+    asked = Asked("golden images", singles(digits), singles((digits + 1) % 10, seconds=1.0))
+    trial = judge([asked])
+    assert len(trial.reasons) == 2 and not trial.slow
 
 
 def test_one_slow_answer_is_no_slow_model():

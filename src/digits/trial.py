@@ -73,6 +73,7 @@ class Trial:
     """passed: no rule was broken. figures: what was measured, by kind of request; times in ms.
 
     at_fault: whether the reasons speak against the candidate, and not against a server that could not try it.
+    slow: nothing but latency speaks against it, so it is worth another look: the machine may have been busy.
     golden: the digits that it read in the golden requests, in their order.
     """
 
@@ -80,6 +81,7 @@ class Trial:
     reasons: tuple[str, ...] = ()
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     at_fault: bool = True
+    slow: bool = False
     golden: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,6 +93,7 @@ def judge(asked: Sequence[Asked], rules: Rules | None = None) -> Trial:
     """Judge by every rule, each kind of request by itself."""
     bounds = rules or Rules()
     reasons: list[str] = []
+    slow = 0
     figures: dict[str, dict[str, float]] = {}
     for kind in asked:
         both = [(s, c) for s, c in zip(kind.stable, kind.candidate, strict=True) if not (s.error or c.error)]
@@ -99,9 +102,10 @@ def judge(asked: Sequence[Asked], rules: Rules | None = None) -> Trial:
             found, reason = rule(kind, both, bounds)
             figures[kind.name] |= found
             reasons += [reason] if reason else []
+            slow += bool(reason) and rule is _latency
     if not any(found.get("images") for found in figures.values()):
         reasons.append("no request was answered by both versions, so they can't be compared")
-    return Trial(not reasons, tuple(reasons), figures)
+    return Trial(not reasons, tuple(reasons), figures, slow=0 < slow == len(reasons))
 
 
 def excess_probability(differing: int, n: int, share: float) -> float:

@@ -174,6 +174,19 @@ def test_a_candidate_that_is_slow_is_withdrawn(world, clients):
     assert not clients.failures and set(clients.seen) == {before}
 
 
+def test_a_candidate_that_is_slow_for_a_moment_is_looked_at_again(world, monkeypatch):
+    number, looks = world.publish("good"), []
+
+    def judged(asked, rules):
+        looks.append(asked)
+        return Trial(False, ("it takes long",), slow=True) if len(looks) == 1 else Trial(True)
+
+    monkeypatch.setattr(canary, "judge", judged)
+    assert canary.try_live(world.store, number, world.replicas[:1]).passed
+    assert len(looks) == 2
+    canary.recover(world.store, world.replicas)
+
+
 def test_logged_requests_are_asked_too_and_those_that_nobody_can_read_are_left_out(world, tmp_path):
     from PIL import Image
 
