@@ -27,7 +27,8 @@ from serving.store import Store
 
 TIMEOUT = 120.0  # seconds until all replicas have loaded a version: a poll of the pointer, loading, warm-up
 SERVES = 10.0  # seconds for what should be so already
-ASKING = 30.0  # seconds for the requests of one kind on one server
+ASKING = 20.0  # seconds for the requests of one kind on one server
+LOOKING = 60.0  # seconds after which a slow candidate is not looked at again
 LOOKS = 3  # at a candidate that is only slow: a busy machine has slow moments, a slow model nothing else
 PAUSE = 0.5  # seconds between rounds of golden requests after a promotion
 ENDED = "the trial of version {} was ended by someone else"
@@ -64,9 +65,10 @@ def try_live(
             promotion.promote(store, number, pointer.stable, canary=True, at=at)
             servers.wait_for(replicas, wire.CANARY, number, timeout, alive=alive, earlier=earlier)
             servers.wait_for(replicas, wire.MODEL, pointer.stable, SERVES, alive=alive)
+            end = time.monotonic() + LOOKING
             for _ in range(LOOKS):
                 trial = _judged(replicas, kinds, rules)
-                if not trial.slow:
+                if not trial.slow or time.monotonic() > end:
                     break
     except LoadFailed as error:
         return Trial(False, (str(error),))

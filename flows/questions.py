@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from digits import wire
 from digits.errors import DataError, StoreError
-from digits.trial import Answer, Asked
+from digits.trial import Answer, Asked, Rules
 from flows.servers import Server
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def ask(
 ) -> tuple[Asked, ...]:
     """Ask two models of one server in turn, so that both meet the same noise; no retries.
 
-    patience: seconds after which no further request of a kind is sent. A request that both refuse as unfit is
-    left out: a logged one may be anything.
+    patience: seconds after which no further request of a kind is sent, when enough were. A request that both
+    refuse as unfit is left out: a logged one may be anything.
     """
     with server.client(stable, DEADLINE) as first, server.client(candidate, DEADLINE) as second:
         for client in (first, second):
@@ -110,6 +110,8 @@ def _asked(first: DigitClient, second: DigitClient, kind: Kind, patience: float)
     for request in kind.requests[:UNTIMED]:
         if answer(first, request)[0].error or answer(second, request)[0].error:
             break  # the round that counts shows it again
+        if time.monotonic() > end - patience / 2:
+            break
     for turn, request in enumerate(kind.requests):
         if turn % 2:  # who is asked second may find the request's pages in the cache
             theirs, unfit = answer(second, request)
@@ -122,7 +124,8 @@ def _asked(first: DigitClient, second: DigitClient, kind: Kind, patience: float)
         stable.append(ours)
         candidate.append(theirs)
         failed = max(sum(bool(each.error) for each in answers) for answers in (stable, candidate))
-        if failed >= GIVE_UP or time.monotonic() > end:
+        enough = len(stable) >= Rules.timed  # fewer would tell nothing of a very slow model
+        if failed >= GIVE_UP or (enough and time.monotonic() > end):
             break
     return Asked(kind.name, tuple(stable), tuple(candidate), kind.logged)
 
