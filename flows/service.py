@@ -8,8 +8,9 @@ from pathlib import Path
 
 from digits.comparison import Comparison
 from digits.repro import Run
-from flows import outcomes, release
+from flows import live, outcomes, release
 from flows.outcomes import Outcome
+from flows.settling import PROMOTED, Settled
 from serving import promotion
 from serving.history import Refusal
 from serving.store import Store
@@ -21,13 +22,13 @@ class Acts:
 
     publish: Callable[[Path, Store, str], tuple[int, bool]]
     compare: Callable[[Path, Store, int, int | None], Comparison]
-    promote: Callable[[Store, int, int | None, str], object]
+    go_live: Callable[[Store, int, int | None, str], Settled]
 
 
 PLAIN = Acts(
     lambda root, store, at: release.publish(root, store, at=at),
     release.compare,
-    lambda store, number, champion, at: promotion.promote(store, number, champion, at=at),
+    lambda store, number, champion, at: live.go_live(store, number, champion, at),
 )
 
 
@@ -41,6 +42,7 @@ def into_service(root: Path, store: Store, run: Run, acts: Acts, now: Callable[[
         number, new = acts.publish(root, store, now())
     except release.Unfit as error:
         return Outcome(outcomes.NOT_FIT, str(error), run)
+    live.end_own(store)
     pointer, known = store.current(), store.history()
     champion = pointer.stable if pointer else None
     if pointer and champion == number:
@@ -68,6 +70,8 @@ def into_service(root: Path, store: Store, run: Run, acts: Acts, now: Callable[[
             promotion.refuse(store, Refusal(number, champion, judged.failed, now()))
         reason = release.refusal(number, champion, judged.failed)
         return Outcome(outcomes.NOT_BETTER, reason, run, number, new)
-    acts.promote(store, number, champion, now())
+    settled = acts.go_live(store, number, champion, now())
+    if settled.outcome != PROMOTED:
+        return Outcome(outcomes.ROLLED_BACK, "; ".join(settled.reasons), run, number, new)
     text = f"{published}, promoted: `digits serve` serves it, running servers take it up"
     return Outcome(outcomes.PROMOTED, text, run, number, new)

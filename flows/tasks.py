@@ -13,9 +13,9 @@ from prefect.states import Completed, Failed
 from digits.comparison import Comparison
 from digits.stages import STAGES
 from digits.steps import Steps
-from flows import artifacts, release
+from flows import artifacts, live, release
 from flows.service import Acts
-from serving import promotion
+from flows.settling import Settled
 from serving.store import Store
 
 SHOWN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}  # DVC caches, not Prefect
@@ -52,11 +52,12 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
     return found
 
 
-@task(task_run_name="promote", **SHOWN)
-def promote(store: Store, number: int, champion: int | None, at: str) -> None:
-    """Point the servers at a version, if the one that it was compared with still serves."""
-    promotion.promote(store, number, champion, at=at)
-    get_run_logger().info("version %d serves", number)
+@task(task_run_name="canary", **SHOWN)
+def go_live(store: Store, number: int, champion: int | None, at: str) -> Settled:
+    """Try a version on the servers that run, beside the one in service; have it serve, or withdraw it."""
+    settled = live.go_live(store, number, champion, at)
+    get_run_logger().info("version %d: %s", number, "; ".join([settled.outcome, *settled.reasons]))
+    return settled
 
 
-ACTS = Acts(publish, compare, promote)
+ACTS = Acts(publish, compare, go_live)
