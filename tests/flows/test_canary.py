@@ -21,6 +21,8 @@ from serving.store import Store
 from ..serving import _server
 from ..serving._tiny import IMAGES, export
 
+pytestmark = pytest.mark.slow  # two real servers, and minutes of waiting for them to follow
+
 AT = "2030-01-31T12:00:00Z"
 
 
