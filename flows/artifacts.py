@@ -14,7 +14,7 @@ from digits.comparison import Comparison
 from digits.repro import Run
 from flows.outcomes import Outcome
 
-PICTURES = ("confusion", "mistakes", "curves")  # of reports/figures, by the beginning of their names
+PICTURES = ("confusion", "mistakes", "learning_curves")  # of reports/figures
 MOST = 700_000  # bytes of a picture: the server refuses larger artifacts
 
 
@@ -52,12 +52,12 @@ def comparison(judged: Comparison, number: int, champion: int | None) -> None:
 def pictures(root: Path) -> None:
     """The confusion matrix and the worst mistakes as images, and a link to the whole report."""
     folder = root / "reports" / "figures"
-    for path in sorted(folder.glob("*.png")) if folder.is_dir() else []:
-        if path.stem.startswith(PICTURES) and path.stat().st_size <= MOST:
+    for name in PICTURES:
+        path = folder / f"{name}.png"
+        if path.exists() and path.stat().st_size <= MOST:
             encoded = base64.b64encode(path.read_bytes()).decode()
-            create_image_artifact(
-                f"data:image/png;base64,{encoded}", key=path.stem.replace("_", "-"), description=path.stem
-            )
+            key = name.replace("_", "-")
+            create_image_artifact(f"data:image/png;base64,{encoded}", key=key, description=name)
     report = root / "reports" / "report.html"
     if report.exists():
         create_link_artifact(report.as_uri(), link_text="report.html", key="report", description="the report")

@@ -1,8 +1,9 @@
 """The retraining flow: stages that are stale, then the export into service if it is no worse.
 
 One task for each stage, in the order of STAGES, all of them one `dvc repro`: the graph is in dvc.yaml. After
-them `publish` (a real server tries the export first), `compare`, `promote`. Ways to end that are no failure
-have names (flows.outcomes); a stage that fails, fails the run with that stage's own line.
+them `publish` (a real server tries the export first), `compare`, `canary` (tried on running servers, then
+in service). Ways to end that are no failure have names (flows.outcomes); a stage that fails, fails the run
+with that stage's own line.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Acts:
 PLAIN = Acts(
     lambda root, store, at: release.publish(root, store, at=at),
     release.compare,
-    lambda store, number, champion, at: live.go_live(store, number, champion, at),
+    live.go_live,
 )
 
 

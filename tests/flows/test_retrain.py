@@ -22,7 +22,9 @@ def root(tmp_path, server):
     made = pipeline(tmp_path)
     (made / "params.yaml").write_text("{}\n")
     (made / "data" / "raw").mkdir(parents=True)
-    (made / "reports").mkdir()
+    (made / "reports" / "figures").mkdir(parents=True)
+    for name in ("confusion", "mistakes", "learning_curves"):
+        (made / "reports" / "figures" / f"{name}.png").write_bytes(b"a picture")
     verdict = {"passed": True, "rules": [{"rule": "accuracy", "passed": True, "reason": "99 % | right"}]}
     (made / "reports" / "verdict.json").write_text(json.dumps(verdict))
     return made
@@ -85,6 +87,8 @@ def test_a_run_leaves_the_table_of_stages_the_verdict_and_the_outcome(root):
     assert [row["stage"] for row in json.loads(found["stages"].data)] == list(STAGES)
     assert "99 % \\| right" in found["verdict"].data
     assert "Not published" in found["outcome"].data
+    for key in ("confusion", "mistakes", "learning-curves"):
+        assert found[key].data.startswith("data:image/png;base64,YSBwaWN0dXJl")
 
 
 def test_a_run_s_name_says_when_and_why(root):

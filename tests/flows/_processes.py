@@ -1,0 +1,43 @@
+"""Processes and ports for tests of the project's own Prefect server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 240.0  # seconds that anything may take on a busy machine
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The machine's, without what would change a run, and with this tree's modules."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DIGITS_", "PREFECT_", "PYTEST_"))}
+    paths = [str(ROOT / "src"), str(ROOT), str(ROOT / "serving" / "client")]
+    return kept | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | extra
+
+
+def wait_for(what, seconds: float = PATIENCE, told=lambda: ""):
+    """The first true value of `what()`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s: {told()}")
+
+
+def gone(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
