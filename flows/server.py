@@ -114,6 +114,8 @@ def _start(project: Path, folder: Path, port: int) -> Server:
         log.replace(folder / "server.log.1")
     given = settings.environment(project)
     given.pop("PREFECT_API_URL", None)
+    url = f"http://{settings.LOOPBACK}:{port}/api"
+    given["PREFECT_SERVER_UI_API_URL"] = url  # else its pages ask the usual port, whatever this one is
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", settings.LOOPBACK]
     with log.open("ab") as stream:
         process = subprocess.Popen(
@@ -126,7 +128,6 @@ def _start(project: Path, folder: Path, port: int) -> Server:
             start_new_session=True,  # a Ctrl-C is the scheduler's, which ends this one last
             preexec_fn=die_with_parent,
         )
-    url = f"http://{settings.LOOPBACK}:{port}/api"
     with contextlib.suppress(psutil.NoSuchProcess):
         started = psutil.Process(process.pid).create_time()
         files.write_json(folder / "server.json", {"pid": process.pid, "started": started, "url": url})
