@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from prefect.artifacts import create_table_artifact as table_artifact
 from digits import files
 from digits.comparison import Comparison
 from digits.repro import Run
+from flows.intake import Intake
 from flows.outcomes import Outcome
 
 PICTURES = ("confusion", "mistakes", "learning_curves")  # of reports/figures
@@ -25,6 +27,13 @@ def stages(run: Run) -> None:
         for s in run.stages
     ]
     table_artifact(table=rows, key="stages", description="One row for each stage of dvc.yaml")
+
+
+def batches(found: Sequence[Intake]) -> None:
+    """What became of the batches that waited in the inbox, and why."""
+    if found:
+        rows = [{"batch": each.batch, "became": each.became, "why": each.why} for each in found]
+        table_artifact(table=rows, key="batches", description="One row for each batch of the inbox")
 
 
 def verdict(root: Path) -> None:

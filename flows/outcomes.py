@@ -13,6 +13,7 @@ REFUSED = "Refused"  # the gate's verdict: not good enough to be exported
 NOT_BETTER = "Not better"  # than the champion
 NOT_FIT = "Not fit to serve"  # refused by a real model server
 ROLLED_BACK = "Rolled back"  # tried live, and withdrawn
+BUSY = "Skipped"  # another scheduled run is at work
 UNPUBLISHED = "Not published"  # nobody asked for it
 
 

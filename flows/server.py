@@ -6,22 +6,22 @@ that is beside the database. PREFECT_API_DATABASE_CONNECTION_URL has it use Post
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import fcntl
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from digits import files
 from digits.errors import DigitsError
 from digits.processes import die_with_parent
-from flows import settings
+from flows import locks, settings
 
 PORT = 4200
 PATIENCE = 120.0  # seconds until a new server must answer: the first start makes the database
@@ -64,7 +64,7 @@ def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Serve
     """
     folder = settings.home(project)
     folder.mkdir(parents=True, exist_ok=True)
-    with _in_turn(folder, patience):
+    with locks.server_start(folder, patience):
         if url := running(project):
             return Server(url, None)
         if taken := _holder(port):
@@ -79,6 +79,18 @@ def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Serve
             server.stop()
             raise
         return server
+
+
+def for_this_process(project: Path) -> Server:
+    """The project's Prefect for this process, whose environment it sets: Prefect must not be imported yet.
+
+    The server is the project's if one runs, else one that ends with this process. Raises as `ensure` does.
+    """
+    settings.apply(project)
+    found = ensure(project, port=_free_port())
+    atexit.register(found.stop)  # before Prefect is imported: what it still has to send at exit goes first
+    os.environ.update(settings.at(found.url))
+    return found
 
 
 def running(project: Path) -> str | None:
@@ -184,24 +196,11 @@ def _holder(port: int) -> str | None:
     return None
 
 
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind((settings.LOOPBACK, 0))
+        return int(free.getsockname()[1])
+
+
 def _port(url: str) -> int:
     return int(url.removesuffix("/api").rpartition(":")[2])
-
-
-@contextlib.contextmanager
-def _in_turn(folder: Path, patience: float) -> Iterator[None]:
-    """One look-and-start at a time: who waits then finds the server that the first one started."""
-    end = time.monotonic() + patience
-    with (folder / "server.lock").open("a") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise DigitsError(
-                        f"another process has been starting this project's Prefect server for "
-                        f"{patience:g} s: read {folder / 'server.log'}"
-                    ) from None
-                time.sleep(0.1)
-        yield

@@ -13,9 +13,11 @@ from prefect.states import Completed, Failed
 from digits.comparison import Comparison
 from digits.stages import STAGES
 from digits.steps import Steps
-from flows import artifacts, live, release
+from flows import artifacts, intake, live, release
+from flows.intake import Intake
 from flows.service import Acts
 from flows.settling import Settled
+from flows.workspace import Workspace
 from serving.store import Store
 
 SHOWN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}  # DVC caches, not Prefect
@@ -33,6 +35,15 @@ def follow(steps: Steps, stage: str) -> State[Any]:
 
 
 stage_tasks = {stage: task(name=stage, task_run_name=stage, **SHOWN)(follow) for stage in STAGES}
+
+
+@task(task_run_name="batch {batch.name}", **SHOWN)
+def take(workspace: Workspace, batch: Path) -> Intake:
+    """Judge a waiting batch, and keep or refuse it."""
+    logger = get_run_logger()
+    found = intake.one(workspace, batch, logger.info)
+    logger.info("batch %s: %s", found.batch, ": ".join(filter(None, [found.became, found.why])))
+    return found
 
 
 @task(task_run_name="publish", **SHOWN)

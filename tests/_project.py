@@ -110,6 +110,8 @@ MADE = {
     ".venv",
     ".git",
     ".checkpoints",
+    ".digits",
+    ".prefect",
     "cache",
     "tmp",
     "raw",

@@ -11,33 +11,44 @@ import json, os, sys, time
 stage, source, target = sys.argv[1:4]
 print(stage, "at work", flush=True)
 text = open(source).read()
+if stage == "ingest" and os.path.isdir("data/incoming"):
+    for batch, _, names in sorted(os.walk("data/incoming")):
+        found = [os.path.join(batch, name) for name in sorted(names) if name.endswith(".txt")]
+        text += "".join(" " + open(path).read() for path in found)
 ok = stage not in text
+code = 1 if "disk full" in text else 3
 with open(os.environ["DIGITS_RUN_LOG"], "a") as log:
-    record = {"stage": stage, "seconds": 0.5, "ok": ok} | ({} if ok else {"error": "bad"})
+    record = {"stage": stage, "seconds": 0.5, "ok": ok} | ({} if ok else {"error": "bad", "code": code})
     log.write(json.dumps(record) + "\\n")
 if "sleep" in text and stage == "train":
     open("sleeping", "w").write(str(os.getpid()))
     time.sleep(600)
 if not ok:
-    sys.exit(3)
+    sys.exit(code)
 open(target, "w").write(text + open(stage + ".recipe").read())
 """
 
 
-def pipeline(root):
-    """Make it in a folder. The text of `start` goes through all stages; a stage that it names fails, and
-    "sleep" holds `train` up."""
+def pipeline(root, *, git=False):
+    """Make it in a folder, under Git if asked. The text of `start`, with that of incoming batches, goes
+    through all stages; a stage that it names fails, and "sleep" holds `train` up."""
     (root / "work.py").write_text(CODE)
     (root / "start").write_text("fine")
     lines, source = ["stages:"], "start"
     for stage in STAGES:
         (root / f"{stage}.recipe").write_text("")
         lines += [f"  {stage}:", f"    cmd: python work.py {stage} {source} {stage}.out"]
-        lines += [f"    deps: [{source}, {stage}.recipe]", f"    outs: [{stage}.out]"]
+        incoming = ", data/incoming" if git and stage == "ingest" else ""
+        lines += [f"    deps: [{source}, {stage}.recipe{incoming}]", f"    outs: [{stage}.out]"]
         source = f"{stage}.out"
     (root / "dvc.yaml").write_text("\n".join(lines) + "\n")
     environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    subprocess.run(
-        [sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=root, env=environment, check=True
-    )
+    if git:
+        (root / "data" / "incoming").mkdir(parents=True)
+        (root / "data" / "incoming" / ".gitignore").write_text("")
+        (root / ".gitignore").write_text("*.out\nmodels/serving/\n.digits/\n.prefect/\n")
+        (root / ".dvcignore").write_text(".gitignore\n")
+        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
+    scm = [] if git else ["--no-scm"]
+    subprocess.run([sys.executable, "-m", "dvc", "init", *scm, "-q"], cwd=root, env=environment, check=True)
     return root

@@ -27,6 +27,13 @@ def test_the_project_file_is_valid_and_frozen():
         section.seed = 5
 
 
+@pytest.mark.parametrize("written", ["1e-05", "1E-5", "1.0e-05", "0.00001"])
+def test_a_small_number_is_one_however_it_is_written(tmp_path, written):
+    text = FILE.read_text().replace("  l1: null", f"  l1: {written}")
+    (tmp_path / "params.yaml").write_text(text)
+    assert params.load("train", tmp_path / "params.yaml").l1 == 0.00001
+
+
 def test_no_value_comes_from_anywhere_but_the_file():
     for section in params.SECTIONS.values():
         assert all(f.is_required() for f in section.model_fields.values()), section

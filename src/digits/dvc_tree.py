@@ -96,6 +96,8 @@ def start(
         RUN_PID: str(os.getpid()),
         "DVC_NO_ANALYTICS": "1",
         "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+        # the code that DVC looks at is the code that runs, in a clone too
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
     }
     if stdout is not None:
         environment["PYTHONUNBUFFERED"] = "1"

@@ -4,7 +4,7 @@ DigitsError
 ├── ParamsError      params.yaml has an unknown key, a wrong type or a value out of range
 ├── DataError        data is missing, damaged or not what it claims to be
 ├── TrainingError    training can't go on: NaN loss, no validation data
-├── GateRefused      the model is not good enough; nothing was exported
+├── GateRefused      the model is not good enough to be exported, or to be promoted
 ├── StoreError       a model can't be published, promoted or rolled back
 └── ServingError     the model server did not answer as the wire contract says
     ├── Unavailable
@@ -39,7 +39,7 @@ class TrainingError(DigitsError):
 
 
 class GateRefused(DigitsError):
-    """The model is not good enough; nothing was exported."""
+    """The model is not good enough to be exported, or to be promoted."""
 
     exit_code = 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -152,6 +153,14 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-05, as `dvc exp run -S` writes a small number, is one; YAML 1.1 wants 1.0e-05."""
+
+
+_BARE = re.compile(r"[-+]?\d+[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _BARE, list("-+0123456789"))
+
+
 def load(section: str, path: Path = Path("params.yaml")) -> Any:
     """The typed section of a params file; the whole file is checked, so that a typo anywhere stops at once.
 
@@ -163,7 +172,7 @@ def load(section: str, path: Path = Path("params.yaml")) -> Any:
 def load_all(path: Path = Path("params.yaml")) -> dict[str, Any]:
     """Every section of a params file, typed."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ParamsError(f"{path} is missing: run this in the project's folder") from None
     except yaml.YAMLError as error:

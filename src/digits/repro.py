@@ -28,6 +28,7 @@ class StageRun:
     outcome: str
     seconds: float = 0.0
     error: str = ""
+    code: int = 0  # the stage's own exit code, where it ran
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def outcome(ended: dict[str, dict[str, object]], stage: str, code: int | None) -
     """
     if record := ended.get(stage):
         became = "ran" if record["ok"] else "failed"
-        return StageRun(stage, became, float(str(record["seconds"])), str(record.get("error", "")))
+        error, ended_with = str(record.get("error", "")), int(str(record.get("code", 0)))
+        return StageRun(stage, became, float(str(record["seconds"])), error, ended_with)
     last = max((STAGES.index(name) for name in ended if name in STAGES), default=-1)
     cached = not code or STAGES.index(stage) < last
     return StageRun(stage, "cached" if cached else "not reached")

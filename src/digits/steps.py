@@ -80,8 +80,8 @@ class Steps:
 
 
 @contextlib.contextmanager
-def steps(root: Path, *, reingest: bool = False, force: str | None = None) -> Iterator[Steps]:
-    """Bring all stages up to date, one after another as they are asked for.
+def steps(root: Path, *targets: str, reingest: bool = False, force: str | None = None) -> Iterator[Steps]:
+    """Bring the targets (all stages without any) up to date, one after another as they are asked for.
 
     reingest: first past DVC's cache for ingest. force: a stage that runs though nothing it needs has changed.
     Raises DigitsError when another run is at work in the same tree.
@@ -91,7 +91,7 @@ def steps(root: Path, *, reingest: bool = False, force: str | None = None) -> It
         commands.append(("repro", "--force", "--single-item", force))
     with dvc_tree.alone(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
         dvc_tree.heal(root)
-        made = Steps(root, Path(scratch) / "stages.jsonl", [*commands, ("repro",)])
+        made = Steps(root, Path(scratch) / "stages.jsonl", [*commands, ("repro", *targets)])
         try:
             yield made
         finally:

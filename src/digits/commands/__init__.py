@@ -6,6 +6,7 @@ when it runs, so that `digits --help` is there at once.
 
 COMMANDS = (
     "run",
+    "schedule",
     "publish",
     "promote",
     "rollback",

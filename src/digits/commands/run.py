@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import atexit
-import os
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,15 +55,12 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
     Prefect's server is the project's if one runs, else one that ends with this process.
     """
     from digits import dvc_tree, params
-    from flows import server, settings
+    from flows import server
 
     params.load_all(root / "params.yaml")  # what can be refused at once is, before seconds go by
     with dvc_tree.alone(root):
         pass
-    settings.apply(root)
-    prefect = server.ensure(root, port=_free_port())
-    atexit.register(prefect.stop)  # before Prefect is imported: what it still has to send at exit goes first
-    os.environ.update(settings.at(prefect.url))
+    server.for_this_process(root)
 
     from digits.repro import Run
     from flows.outcomes import Outcome
@@ -81,12 +75,6 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
     if isinstance(ended, DigitsError):
         raise ended
     raise DigitsError(" ".join(str(state.message or "the retraining ended without a word").split()))
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _sum_up(root: Path, console: Console, done: Run, outcome: Outcome | None) -> None:

@@ -22,7 +22,7 @@ from digits import params
 from digits.errors import DigitsError
 from digits.processes import die_with_parent
 
-RUN_LOG = "DIGITS_RUN_LOG"  # a file to append {"stage", "seconds", "ok"} to, for the summary of `digits run`
+RUN_LOG = "DIGITS_RUN_LOG"  # a file to append {"stage", "seconds", "ok", "code"} to, for who started DVC
 DEBUG = "DIGITS_DEBUG"  # set: an unexpected error keeps its traceback
 
 
@@ -60,7 +60,8 @@ def stage_main(stage: str, run: Callable[..., None], argv: Sequence[str] | None 
 
 def _finish(stage: str, started: float, message: str | None, code: int) -> None:
     if log := os.environ.get(RUN_LOG):
-        record = {"stage": stage, "seconds": round(time.monotonic() - started, 3), "ok": code == 0}
+        seconds = round(time.monotonic() - started, 3)
+        record = {"stage": stage, "seconds": seconds, "ok": code == 0, "code": code}
         if message:
             record["error"] = message
         with open(log, "a", encoding="utf-8") as stream:  # noqa: PTH123 - append is what is meant

@@ -1,0 +1,40 @@
+"""The clone's `.dvc/config.local`: the project's DVC settings, cache and remotes as seen from the clone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flows.tools import CommandFailed
+
+
+def share_settings(project: Path, clone: Path) -> None:
+    """Have DVC in the clone use the project's cache and remotes, wherever relative paths lead from there.
+
+    Remotes may hold passwords: the file is its owner's alone. Raises CommandFailed on settings DVC refuses.
+    """
+    from dvc.config import Config, ConfigError, merge  # takes half a second to import
+
+    local = clone / ".dvc" / "config.local"
+    local.parent.mkdir(exist_ok=True)
+    local.unlink(missing_ok=True)
+    local.touch(mode=0o600)
+    try:
+        settings = Config(str(project / ".dvc"), validate=False)
+        mine: dict[str, Any] = {}
+        for level in ("repo", "local"):
+            merge(mine, settings.load_one(level))  # relative paths come back absolute
+        mine["core"].pop("no_scm", None)  # the project may have been without Git once; the clone never is
+        cache = settings.load_config_to_level().get("cache", {}).get("dir", project / ".dvc" / "cache")
+        mine["cache"]["dir"] = str(cache)
+        with Config(str(clone / ".dvc"), validate=False).edit("local") as theirs:
+            merge(theirs, mine)
+    except ConfigError as error:
+        raise CommandFailed(f"{project / '.dvc'} holds settings that DVC refuses: {error}") from None
+
+
+def has_default_remote(root: Path) -> bool:
+    """Whether `dvc push` at `root` has somewhere to go."""
+    from dvc.config import Config
+
+    return bool(Config(str(root / ".dvc"), validate=False).get("core", {}).get("remote"))

@@ -1,0 +1,106 @@
+"""A project's folder, and schedulers in it as real processes, asked over the API of their real server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+from ._processes import PATIENCE, ROOT, environment, free_port, wait_for
+
+ENTRYPOINT = f"{ROOT / 'tests' / 'flows' / '_tiny_flow.py'}:retrain"
+
+
+class Project:
+    """A folder that looks like a project, and its schedulers."""
+
+    def __init__(self, root: Path, **extra: str) -> None:
+        self.root, self.port, self.extra = root, free_port(), extra
+        self.log = root / "scheduler.log"
+        self.started: list[subprocess.Popen[bytes]] = []
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "dvc.yaml").write_text("stages: {}\n")
+
+    def command(self, *options: str) -> list[str]:
+        given = ["--port", str(self.port), "--entrypoint", ENTRYPOINT, *options]
+        return [sys.executable, "-m", "flows.deploy", "--project", str(self.root), *given]
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """A scheduler in the background, once it serves."""
+        before = self.said().count("serving retrain/")
+        with self.log.open("ab") as stream:
+            process = subprocess.Popen(
+                self.command(*options),
+                cwd=self.root.parent,
+                env=environment(**self.extra),
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.started.append(process)
+
+        def serves() -> bool:
+            assert process.poll() is None, self.said()
+            return self.said().count("serving retrain/") > before
+
+        wait_for(serves, told=self.said)
+        return process
+
+    def run(self, *options: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+        """A scheduler's command to its end."""
+        return subprocess.run(
+            self.command(*options),
+            cwd=self.root.parent,
+            env=environment(**self.extra),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def fired(self) -> list[dict]:
+        path = self.root / "fired.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def ask(self, path: str, body: dict | None = None):
+        """A question to the server's API."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+    def states(self) -> dict[str, str]:
+        """Flow runs by id and the name of the state that they are in, but for those to come."""
+        runs = self.ask("flow_runs/filter", {"limit": 200, "sort": "START_TIME_ASC"})
+        return {run["id"]: run["state_name"] for run in runs if run["state_name"] != "Scheduled"}
+
+    def server(self) -> int:
+        return json.loads((self.root / ".prefect" / "server.json").read_text())["pid"]
+
+    def end(self) -> None:
+        """End whatever is left."""
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.started:
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process's children and theirs."""
+    return psutil.Process(pid).children(recursive=True)

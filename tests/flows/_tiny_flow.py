@@ -1,0 +1,36 @@
+"""A stand-in for the retraining flow: notes that it ran, then waits for as long as a file `hold` is there."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from flows import settings
+
+
+@flow(name="retrain", persist_result=False)
+def retrain(
+    project: str = ".",
+    profile: str | None = None,
+    seed: int | None = None,
+    force: str | None = None,
+    why: str = "by hand",
+    scheduled: bool = False,
+) -> State:
+    settings.die_with_scheduler()
+    root = Path(project)
+    told = {"pid": os.getpid(), "why": why, "profile": profile, "seed": seed, "force": force}
+    told |= {"scheduled": scheduled, "at": time.time(), "cwd": str(Path.cwd())}
+    with (root / "fired.jsonl").open("a") as stream:
+        stream.write(json.dumps(told) + "\n")
+    while (root / "hold").exists():
+        time.sleep(0.1)
+    if (root / "fail").exists():
+        raise RuntimeError("told to fail")
+    if inbox := os.environ.get("DIGITS_INBOX"):
+        for batch in Path(inbox).iterdir():
+            batch.rename(root / batch.name)
+    return Completed(name="Nothing new", message="nothing is stale")

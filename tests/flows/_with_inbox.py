@@ -1,0 +1,13 @@
+"""The scheduler's command with a plain look into the inbox: every entry but those that begin with a dot."""
+
+import sys
+import types
+
+from flows import deploy
+
+taking = types.ModuleType("flows.inbox")
+taking.waiting = lambda inbox: [path for path in inbox.iterdir() if not path.name.startswith(".")]
+sys.modules["flows.inbox"] = sys.modules["flows"].inbox = taking
+
+if __name__ == "__main__":
+    sys.exit(deploy.main())

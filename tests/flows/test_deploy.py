@@ -1,0 +1,305 @@
+"""The scheduler as people use it: real processes, a real Prefect server, a stand-in for the flow."""
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from digits.commands import schedule
+from digits.errors import ParamsError
+from flows import deploy, server, settings
+
+from ._processes import environment, free_port, gone, wait_for
+from ._scheduler import Project, family
+
+BATCHES = str(Path(__file__).with_name("_with_inbox.py"))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A Prefect server that the projects of this module share."""
+    folder, port = tmp_path_factory.mktemp("shared"), free_port()
+    found = server.ensure(folder, port)
+    yield settings.home(folder) / "server.json", port
+    found.stop()
+
+
+@pytest.fixture
+def project(shared, tmp_path, request):
+    """A project that finds that server as its own."""
+    record, port = shared
+    made = Project(tmp_path / f"project-{abs(hash(request.node.name))}")
+    made.port = port
+    settings.home(made.root).mkdir()
+    (settings.home(made.root) / "server.json").write_bytes(record.read_bytes())
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A project that starts a server of its own."""
+    made = Project(tmp_path / "alone")
+    yield made
+    made.end()
+
+
+def own_states(project):
+    """The states of a project's runs, among those of all that share the server."""
+    body = {
+        "deployments": {"name": {"any_": [project.root.name]}},
+        "limit": 200,
+        "sort": "EXPECTED_START_TIME_ASC",
+    }
+    runs = project.ask("flow_runs/filter", body)
+    return [(run["id"], run["state_name"], run["state"]["message"]) for run in runs]
+
+
+def named(project, *names):
+    return [run for run, name, _ in own_states(project) if name in names]
+
+
+def test_a_schedule_really_fires_and_goes_on(project):
+    scheduler = project.start("--interval", "2", "--profile", "speedrun")
+    wait_for(lambda: len(project.fired()) >= 2, told=project.said)
+    first, second = project.fired()[:2]
+    assert first["pid"] != second["pid"] != scheduler.pid
+    assert first["at"] < second["at"]
+    wanted = {"why": "schedule", "profile": "speedrun", "scheduled": True, "cwd": str(project.root)}
+    assert wanted.items() <= first.items()
+    wait_for(lambda: named(project, "Nothing new"), told=lambda: own_states(project))
+
+
+def test_a_second_scheduler_is_refused_in_one_line_that_names_the_first(project):
+    scheduler = project.start("--interval", "3600")
+    done = project.run("--interval", "60")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("digits: ") and f"process {scheduler.pid}" in line
+    assert scheduler.poll() is None
+
+
+@pytest.mark.slow
+def test_a_run_by_hand_is_done_by_the_scheduler_that_is_at_work(project):
+    scheduler = project.start("--cron", "0 3 * * *", "--timezone", "Europe/Berlin")
+    done = project.run("--once", "--profile", "speedrun", "--seed", "7", "--why", "a new pen")
+    assert done.returncode == 0, done.stderr
+    wait_for(project.fired, told=project.said)
+    (run,) = project.fired()
+    assert (run["profile"], run["seed"], run["why"]) == ("speedrun", 7, "a new pen")
+    assert run["pid"] != scheduler.pid
+
+
+@pytest.mark.slow
+def test_without_a_scheduler_a_run_by_hand_is_done_here_and_its_end_is_the_exit_code(project):
+    done = project.run("--once", "--force", "train")
+    assert done.returncode == 0, done.stderr
+    assert "Nothing new: nothing is stale" in done.stderr
+    (project.root / "fail").touch()
+    failed = project.run("--once")
+    assert failed.returncode == 1 and "told to fail" in failed.stderr
+    assert [run["force"] for run in project.fired()] == ["train", None]
+
+
+@pytest.mark.slow
+def test_runs_that_come_due_during_another_are_skipped_and_none_is_made_up_for(project):
+    (project.root / "hold").touch()
+    project.start("--interval", "2")
+    wait_for(lambda: len(named(project, "Cancelled")) >= 2, told=lambda: own_states(project))
+    wait_for(project.fired, told=project.said)
+    assert len(project.fired()) == 1
+    (project.root / "hold").unlink()
+    wait_for(lambda: len(project.fired()) >= 2, told=project.said)
+    skipped = [message for _, name, message in own_states(project) if name == "Cancelled"]
+    assert set(skipped) == {"Deployment concurrency limit reached."}
+
+
+@pytest.mark.slow
+def test_runs_that_come_due_during_another_wait_when_asked_to(project):
+    (project.root / "hold").touch()
+    longer_than_a_run = "20"  # or the queue only grows
+    project.start("--interval", longer_than_a_run, "--when-busy", "queue")
+    wait_for(lambda: named(project, "AwaitingConcurrencySlot"), told=lambda: own_states(project))
+    wait_for(project.fired, told=project.said)
+    assert len(project.fired()) == 1
+    waited = set(named(project, "AwaitingConcurrencySlot"))
+    (project.root / "hold").unlink()
+    wait_for(lambda: waited & set(named(project, "Nothing new")), told=lambda: own_states(project))
+    assert not named(project, "Cancelled")
+
+
+@pytest.mark.slow
+def test_a_new_batch_has_one_run_that_names_it(project):
+    inbox = project.root / "inbox"
+    inbox.mkdir()
+    plain = project.command
+    project.command = lambda *options: [sys.executable, BATCHES, *plain(*options)[3:]]
+    project.start("--inbox", str(inbox))
+    (inbox / "monday").mkdir()
+    wait_for(project.fired, told=project.said)
+    wait_for(lambda: (project.root / "monday").exists(), told=project.said)
+    (inbox / "tuesday").mkdir()
+    wait_for(lambda: len(project.fired()) == 2, told=project.said)
+    assert [run["why"] for run in project.fired()] == [
+        "new batch in the inbox: monday",
+        "new batch in the inbox: tuesday",
+    ]
+
+
+@pytest.mark.slow
+def test_what_was_missed_while_no_scheduler_ran_is_made_up_for_once(project):
+    scheduler = project.start("--interval", "2")
+    wait_for(project.fired, told=project.said)
+    scheduler.send_signal(signal.SIGTERM)
+    scheduler.wait(60)
+    wait_for(lambda: len(named(project, "Late")) >= 3, told=lambda: own_states(project))
+    fired, ended = len(project.fired()), len(named(project, "Nothing new"))
+    project.start("--interval", "3600")
+    wait_for(lambda: len(named(project, "Nothing new")) > ended, told=lambda: own_states(project))
+    assert not named(project, "Late", "Pending", "Running")
+    assert len(project.fired()) == fired + 1
+    skipped = len(named(project, "Skipped"))
+    assert skipped >= 2 and f"{skipped} runs are skipped" in project.said()
+
+
+@pytest.mark.slow
+def test_when_asked_to_end_it_cancels_the_run_and_leaves_no_process(alone):
+    (alone.root / "hold").touch()
+    scheduler = alone.start("--interval", "2")
+    wait_for(alone.fired, told=alone.said)
+    children = family(scheduler.pid)
+    assert {alone.server(), alone.fired()[0]["pid"]} <= {child.pid for child in children}
+    scheduler.send_signal(signal.SIGTERM)
+    assert scheduler.wait(60) == 0, alone.said()
+    assert [child for child in children if not gone(child)] == []
+    assert server.running(alone.root) is None
+    again = alone.start("--interval", "3600")
+    assert again.poll() is None
+    assert "Cancelled" in alone.states().values(), alone.states()
+
+
+@pytest.mark.slow
+def test_after_a_power_cut_the_next_scheduler_clears_the_stuck_run_and_fires_again(alone):
+    (alone.root / "hold").touch()
+    scheduler = alone.start("--interval", "2")
+    wait_for(lambda: "Running" in alone.states().values(), told=alone.said)
+    (stuck,) = [run for run, state in alone.states().items() if state == "Running"]
+    children = family(scheduler.pid)
+    psutil.Process(alone.server()).kill()
+    scheduler.kill()
+    scheduler.wait()
+    wait_for(lambda: all(gone(child) for child in children), 10)
+    (alone.root / "hold").unlink()
+    fired = len(alone.fired())
+    alone.start("--interval", "2")
+    assert alone.states()[stuck] == "Crashed"
+    wait_for(lambda: len(alone.fired()) >= fired + 2, told=alone.said)
+
+
+@pytest.mark.slow
+def test_a_prefect_server_that_dies_comes_back_and_the_run_at_work_ends_well(alone):
+    (alone.root / "hold").touch()
+    alone.start("--interval", "2")
+    wait_for(lambda: "Running" in alone.states().values(), told=alone.said)
+    (at_work,) = [run for run, state in alone.states().items() if state == "Running"]
+    psutil.Process(alone.server()).kill()
+    wait_for(lambda: "the Prefect server answers again" in alone.said(), told=alone.said)
+    (alone.root / "hold").unlink()
+    wait_for(lambda: alone.states()[at_work] == "Nothing new", told=lambda: (alone.states(), alone.said()))
+    fired = len(alone.fired())
+    wait_for(lambda: len(alone.fired()) >= fired + 2, told=alone.said)
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_is_killed_is_crashed_and_the_schedule_goes_on(project):
+    (project.root / "hold").touch()
+    project.start("--interval", "2")
+    wait_for(project.fired, told=project.said)
+    psutil.Process(project.fired()[0]["pid"]).kill()
+    (project.root / "hold").unlink()
+    wait_for(lambda: named(project, "Crashed"), told=lambda: own_states(project))
+    wait_for(lambda: len(project.fired()) >= 3, told=project.said)
+
+
+@pytest.mark.slow
+def test_the_server_itself_takes_a_silent_run_for_dead(project):
+    (project.root / "hold").touch()
+    scheduler = project.start("--interval", "2")
+    wait_for(project.fired, told=project.said)  # from here on it dies without a word
+    run, *_ = named(project, "Running")
+    beat = {
+        "event": {"name": ["prefect.flow-run.heartbeat"]},
+        "resource": {"id": [f"prefect.flow-run.{run}"]},
+    }
+    wait_for(lambda: project.ask("events/filter", {"filter": beat})["events"], told=project.said)
+    scheduler.kill()
+    scheduler.wait()
+    wait_for(lambda: named(project, "Crashed"), told=lambda: own_states(project))
+    assert [message for _, name, message in own_states(project) if name == "Crashed"] == [
+        "no heartbeat for 90 s"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        ((), 2, "nothing to wait for"),
+        (("--interval", "0.5"), 2, "at least 1 second"),
+        (("--interval", "60", "--why", "x"), 2, "--once"),
+        (("--inbox", "nowhere"), 2, "is no folder"),
+        (("--interval", "60", "--port", "0"), 2, "is no port"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_one_line_before_anything_starts(tmp_path, options, code, told):
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    command = [sys.executable, "-m", "flows.deploy", "--project", str(tmp_path), *options]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
+    assert told in done.stderr
+    assert not (tmp_path / ".prefect").exists()
+
+
+def test_the_command_takes_the_same_options(tmp_path, monkeypatch):
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    monkeypatch.chdir(tmp_path)
+    parser = argparse.ArgumentParser()
+    schedule.arguments(parser)
+    with pytest.raises(ParamsError, match="nothing to wait for"):
+        schedule.run(parser.parse_args([]))
+    given = parser.parse_args(["--cron", "0 3 * * *", "--profile", "speedrun", "--inbox", str(tmp_path)])
+    plan = deploy.plan(tmp_path, given)
+    assert (plan.cron, plan.when_busy, plan.port, plan.inbox) == ("0 3 * * *", "skip", 4200, tmp_path)
+    assert plan.parameters["profile"] == "speedrun" and "seed" not in plan.parameters
+
+
+def test_a_folder_without_a_project_is_told(tmp_path):
+    command = [sys.executable, "-m", "flows.deploy", "--project", str(tmp_path), "--interval", "60"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "no dvc.yaml" in done.stderr
+
+
+def test_a_cron_line_that_is_none_is_told(project):
+    done = project.run("--cron", "every night")
+    assert done.returncode == 2
+    assert "is no schedule" in done.stderr and "Traceback" not in done.stderr
+    assert json.loads((settings.home(project.root) / "server.json").read_text())["pid"]
+
+
+def test_a_prefect_of_ones_own_without_a_server_is_told(tmp_path):
+    project = Project(tmp_path / "own", DIGITS_PREFECT="own", PREFECT_HOME=str(tmp_path / "home"))
+    done = project.run("--interval", "60")
+    assert done.returncode == 1
+    assert "PREFECT_API_URL" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_flow_that_can_not_be_loaded_is_told(project):
+    broken = project.root / "broken.py"
+    broken.write_text("import nothing_of_that_name\n")
+    done = project.run("--interval", "60", "--entrypoint", f"{broken}:retrain")
+    assert done.returncode == 1
+    assert "nothing_of_that_name" in done.stderr and "Traceback" not in done.stderr

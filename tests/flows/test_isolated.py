@@ -1,0 +1,286 @@
+"""Scheduled runs: in a clone, with batches from an inbox, on record; whatever kills them."""
+
+import json
+import shutil
+import signal
+
+import pytest
+
+from digits.comparison import Comparison
+from digits.repro import Run, StageRun
+from digits.stages import STAGES
+from flows import inbox as inboxes
+from flows import intake, isolated, lineage, outcomes, service
+from flows.isolated import Asked, Ready
+from flows.service import Acts
+from flows.settling import PROMOTED, ROLLED_BACK, Settled
+from flows.workspace import prepare
+from serving import promotion, publishing
+from serving.store import Store
+
+from .._project import ROOT
+from .._stand_in import pipeline
+from ..serving._exports import export
+from ._projects import commit, killed_at, make, sh, state, write
+from .test_retrain import server, task_runs  # noqa: F401 - a fixture
+
+WHEN = "2030-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def project(tmp_path, own_home, server, monkeypatch):  # noqa: F811
+    root = tmp_path / "project"
+    root.mkdir()
+    pipeline(root, git=True)
+    shutil.copy(ROOT / "params.yaml", root)
+    write(root, "reports/verdict.json", json.dumps({"passed": True, "rules": []}))
+    commit(root, "start")
+    (tmp_path / "inbox").mkdir()
+    monkeypatch.setenv("DIGITS_INBOX", str(tmp_path / "inbox"))
+    return root
+
+
+def retrain(root, **parameters):
+    from flows.retrain import retrain as flow
+
+    return flow(project=str(root), scheduled=True, publish=False, return_state=True, **parameters)
+
+
+def drop(root, name, text):
+    """A batch that has arrived."""
+    folder = root.parent / "inbox" / name
+    folder.mkdir()
+    (folder / "rows.txt").write_text(text)
+    (folder / ".complete").touch()
+    return folder
+
+
+def ingested(root):
+    return (root / ".digits" / "workspace" / "ingest.out").read_text()
+
+
+def test_what_is_committed_is_retrained_elsewhere_and_the_tree_stays_as_it_is(project):
+    (project / "start").write_text("train")  # a stage that would fail, and was not committed
+    before = state(project)
+    first = retrain(project)
+    assert first.name == "Not published", first.message
+    assert task_runs(first) == dict.fromkeys(STAGES, "Ran")
+    assert state(project) == before
+    assert task_runs(retrain(project)) == dict.fromkeys(STAGES, "Cached")
+
+
+@pytest.mark.slow
+def test_a_good_batch_is_in_every_run_from_then_on_and_leaves_the_inbox(project):
+    folder = drop(project, "monday", "seven")
+    first = retrain(project)
+    assert first.name == "Not published", first.message
+    assert not folder.exists()
+    assert "seven" in ingested(project)
+    drop(project, "tuesday", "eight")
+    retrain(project)
+    assert "seven" in ingested(project) and "eight" in ingested(project)
+
+
+def test_a_poisoned_batch_is_set_aside_with_its_reason_and_the_run_goes_on_without_it(project, monkeypatch):
+    told = []
+    monkeypatch.setattr("flows.notify.send", told.append)
+    retrain(project)
+    drop(project, "poisoned", "validate")
+    drop(project, "sound", "seven")
+    ended = retrain(project)
+    assert ended.name == "Not published"
+    assert "batch poisoned was refused: bad" in ended.message
+    assert [(notice.run, notice.state, notice.reason) for notice in told] == [
+        ("batch poisoned", "Batch refused", "bad")
+    ]
+    set_aside = project.parent / "inbox" / "quarantine" / "poisoned"
+    assert (set_aside / "reason.txt").read_text() == "bad\n"
+    assert (set_aside / "poisoned" / "rows.txt").read_text() == "validate"
+    assert "validate" not in ingested(project) and "seven" in ingested(project)
+    assert inboxes.waiting(project.parent / "inbox") == []
+
+
+@pytest.mark.slow
+def test_with_all_batches_refused_nothing_is_stale(project):
+    retrain(project)
+    drop(project, "poisoned", "validate")
+    assert task_runs(retrain(project)) == {"batch poisoned": "Completed"} | dict.fromkeys(STAGES, "Cached")
+
+
+@pytest.mark.slow
+def test_what_is_no_fault_of_a_batch_leaves_it_in_the_inbox(project):
+    retrain(project)
+    folder = drop(project, "monday", "validate, but the disk full")
+    ended = retrain(project)
+    assert "batch monday was left: validate: bad" in ended.message
+    assert folder.exists()
+    assert task_runs(ended)["validate"] == "Cached"
+
+
+@pytest.mark.slow
+def test_data_that_fail_without_the_batch_are_not_its_fault(project):
+    (project / "start").write_text("validate")
+    commit(project, "bad data in main")
+    folder = drop(project, "monday", "seven")
+    ended = retrain(project)
+    assert ended.is_failed() and ended.message == "validate: bad"
+    assert folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("failed", "fault"),
+    [
+        (StageRun("validate", "failed", 1.0, "labels look exchanged", 3), True),
+        (StageRun("ingest", "failed", 1.0, "data/incoming/monday-ab12: no labels.csv", 3), True),
+        (StageRun("ingest", "failed", 1.0, "no source answers", 3), False),
+        (StageRun("validate", "failed", 1.0, "the disk is full", 1), False),
+    ],
+)
+def test_a_batch_is_blamed_for_data_alone(failed, fault, monkeypatch, tmp_path):
+    refused, left = [], []
+    taken = inboxes.Taken(tmp_path / "monday", "monday-ab12", "digest", new=True)
+    monkeypatch.setattr(inboxes, "take", lambda *_: taken)
+    monkeypatch.setattr(inboxes, "refuse", lambda *_: refused.append(1) or tmp_path)
+    monkeypatch.setattr(inboxes, "leave", lambda *_: left.append(1))
+    monkeypatch.setattr(intake, "judged", lambda *_: Run([failed], 1.0, False))
+
+    class Clone:
+        root = tmp_path
+
+    found = intake.one(Clone(), tmp_path / "monday", print)
+    assert (bool(refused), bool(left)) == (fault, not fault)
+    assert found.became == ("refused" if fault else "left")
+
+
+@pytest.mark.slow
+def test_a_run_s_own_profile_and_seed_are_in_the_clone_for_that_run_alone(project):
+    retrain(project, profile="speedrun", seed=7)
+    params = (project / ".digits" / "workspace" / "params.yaml").read_text()
+    assert "profile: speedrun #" in params and "seed: 7 #" in params
+    assert "profile: speedrun" not in (project / "params.yaml").read_text()
+    retrain(project)
+    params = (project / ".digits" / "workspace" / "params.yaml").read_text()
+    assert params == (project / "params.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_a_profile_that_is_none_fails_the_run_before_a_stage_begins(project):
+    ended = retrain(project, profile="nonesuch")
+    assert ended.is_failed() and "nonesuch" in ended.message
+    assert task_runs(ended) == {}
+
+
+def test_a_run_in_the_tree_takes_no_parameters_of_its_own(project):
+    from flows.retrain import retrain as flow
+
+    ended = flow(project=str(project), seed=7, return_state=True)
+    assert ended.is_failed() and "edit that" in ended.message
+
+
+@pytest.mark.slow
+def test_a_second_scheduled_run_is_skipped_and_says_who_works(project):
+    with prepare(project):
+        ended = retrain(project)
+    assert (ended.name, ended.is_completed()) == ("Skipped", True)
+    assert "another scheduled run (process" in ended.message
+
+
+# --- on record
+
+
+def acts(outcome, source, numbers):
+    """Acts on a real store, with no server to ask: `numbers` gets what was promoted."""
+
+    def publish(root, store, at):
+        before = {version.number for version in store.versions()}
+        number = publishing.publish(store, source, {"commit": sh(root, "git", "rev-parse", "HEAD"), "at": at})
+        return number, number not in before
+
+    def go_live(store, number, champion, at):
+        if outcome == PROMOTED:
+            promotion.promote(store, number, champion, at=at)
+            numbers.append(number)
+        return Settled(outcome, () if outcome == PROMOTED else ("it is slow",))
+
+    return Acts(publish, lambda *_: Comparison(1, None, True, ()), go_live)
+
+
+def put(project, outcome, told=None):
+    """A scheduled run's way from the stages on; the outcome."""
+    source = project.parent / "exported"
+    with prepare(project) as clone:
+        ready = isolated.begin(clone, Asked(), None, print)
+        write(clone.root, "reports/metrics.json", json.dumps({"accuracy": 0.99, "rows": 1}))
+        made = isolated.recorded(ready, acts(outcome, source, []), print if told is None else told.append)
+        return service.into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: WHEN)
+
+
+@pytest.fixture
+def plain(tmp_path, own_home):
+    made = make(tmp_path / "project")
+    export(tmp_path / "exported")
+    return made
+
+
+def tags(project):
+    return sh(project, "git", "tag", "--list").split()
+
+
+def test_a_promoted_version_has_a_tag_at_the_commit_that_it_names(plain):
+    told = []
+    ended = put(plain, PROMOTED, told)
+    assert (ended.name, ended.version) == (outcomes.PROMOTED, 1)
+    assert tags(plain) == ["digits@v1"]
+    made = sh(plain, "git", "rev-parse", "digits@v1^{commit}")
+    store = Store(plain / "models" / "serving")
+    assert store.version(1).provenance["published"]["commit"] == made
+    assert f"digits@v1 is at commit {made[:12]}" in told
+    assert "accuracy: 0.99" in sh(plain, "git", "cat-file", "tag", "digits@v1")
+
+
+def test_a_version_that_is_rolled_back_has_none(plain):
+    put(plain, PROMOTED)
+    shutil.rmtree(plain.parent / "exported")
+    export(plain.parent / "exported", "two")
+    ended = put(plain, ROLLED_BACK)
+    assert (ended.name, ended.reason) == (outcomes.ROLLED_BACK, "it is slow")
+    assert tags(plain) == ["digits@v1"] and lineage.unfinished(plain) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outcome", [PROMOTED, ROLLED_BACK])
+def test_a_kill_at_any_step_from_the_commit_to_the_tag_is_made_good_by_the_next_run(
+    tmp_path, own_home, outcome
+):
+    """Whatever is in service has its tag, and nothing else has one; numbers are never given twice."""
+    at = 0
+    while True:
+        at += 1
+        project = make(tmp_path / f"{at}" / "project")
+        export(project.parent / "exported")
+        code, said = killed_at(at, lambda: put(project, outcome))  # noqa: B023 - called at once
+        assert code in (0, -signal.SIGKILL), said
+        put(project, PROMOTED)
+        store = Store(project / "models" / "serving")
+        (published,) = store.versions()  # 2 where the killed run had begun to publish 1
+        number = published.number
+        assert store.current().stable == number, said
+        assert tags(project) == [f"digits@v{number}"], said
+        assert lineage.unfinished(project) == [], said
+        made = sh(project, "git", "rev-parse", f"digits@v{number}^{{commit}}")
+        assert published.provenance["published"]["commit"] == made, said
+        if code == 0:
+            break
+    assert at > 10
+
+
+@pytest.mark.slow
+def test_what_could_not_be_pushed_is_told_and_tried_again(plain, tmp_path):
+    sh(plain, "git", "remote", "add", "origin", str(tmp_path / "nowhere.git"))
+    told = []
+    assert put(plain, PROMOTED, told).name == outcomes.PROMOTED
+    assert [line for line in told if line.startswith("not pushed: origin")]
+    sh(tmp_path, "git", "init", "-q", "--bare", "nowhere.git")
+    with prepare(plain) as clone:
+        isolated.push(Ready(clone, Store(plain / "models" / "serving"), ()), told.append)
+    assert tags(tmp_path / "nowhere.git") == ["digits@v1"]
