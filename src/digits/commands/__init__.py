@@ -16,4 +16,6 @@ COMMANDS = (
     "explain",
     "serve",
     "predict",
+    "sweep",
+    "crossval",
 )

@@ -1,0 +1,196 @@
+"""How well a profile does, and by how much that varies: k trainings, each scored on a part it has not seen.
+
+The folds are of data/prepared/train and data/prepared/validation together; the test images are not opened.
+A fold that is done is not done again: the same call goes on where an earlier one was broken off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import files, params
+from digits.errors import DataError, DigitsError, ParamsError
+from digits.progress import say
+from digits.splits import Split, concatenate
+from flows import parallel, sweep_trial, workers
+from flows.sweep import TRAIN, VALIDATION, train_section
+
+if TYPE_CHECKING:
+    from digits.params import TrainParams
+
+DONE = Path(".digits/crossval")
+REPORTS = Path("reports/crossval")
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracies over folds: mean, standard deviation (n − 1), and the mean's 95 % interval by Student's t.
+
+    Folds share most of their training images, so the interval is rather too narrow than too wide.
+    """
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training: how many images it saw and was scored on, and how it did. Accuracies are shares."""
+
+    fold: int
+    n_train: int
+    n_scored: int
+    accuracy: float
+    loss: float
+    train_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Every fold, the scores over them, the file that says so."""
+
+    profile: str
+    folds: list[Fold]
+    scores: Scores
+    table: Path
+
+
+def parts(labels: NDArray[np.uint8], folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold 0 … folds − 1 of each row, int64 [n]: every digit is spread evenly, and so are the rows.
+
+    Raises DataError when a digit has fewer images than there are folds.
+    """
+    rng = np.random.default_rng([seed, folds])
+    fold = np.empty(len(labels), dtype=np.int64)
+    start = 0
+    for digit in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == digit))
+        if len(rows) < folds:
+            raise DataError(
+                f"digit {digit} has {len(rows)} images, and {folds} folds take one each: take fewer folds"
+            )
+        fold[rows] = (start + np.arange(len(rows))) % folds  # going on where the digit before ended
+        start += len(rows)
+    return fold
+
+
+def scores(accuracies: Sequence[float]) -> Scores:
+    """The scores of two accuracies and more."""
+    from scipy import stats
+
+    values = np.asarray(accuracies, dtype=np.float64)
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
+    return Scores(mean, sd, mean - half, mean + half)
+
+
+def train(
+    data: Split, fold: NDArray[np.int64], number: int, section: TrainParams, tell: Any
+) -> dict[str, Any]:
+    """On a worker: train on all folds but one, score on that."""
+    held = fold == number
+    return sweep_trial.train((data.take(~held), data.take(held)), section, tell)
+
+
+def crossval(
+    root: Path,
+    folds: int,
+    *,
+    profile: str | None = None,
+    seed: int | None = None,
+    workers_: int = 2,
+    cluster: str | None = None,
+) -> CrossValidation:
+    """Train what is missing of the folds, and write the table. `seed`: of the folds and of the trainings.
+
+    Raises ParamsError, DataError without prepared data or with too few images, DigitsError when a fold can't
+    be done.
+    """
+    if folds < 2:
+        raise ParamsError(f"{folds} folds: at least 2 are needed, one to train on and one to score on")
+    base = train_section(root, profile, seed)
+    section: TrainParams = params.parse("train", base)
+    data = concatenate([files.load_split(root / TRAIN), files.load_split(root / VALIDATION)])
+    fold = parts(data.labels, folds, section.seed)
+    folder = root / DONE / _digest(base, data, folds)
+    missing = [number for number in range(folds) if not (folder / f"{number}.json").exists()]
+    if len(missing) < folds:
+        say(f"{folds - len(missing)} of {folds} folds are done already")
+    if missing:
+        _run(root, folder, missing, data, fold, section, workers_, cluster)
+    done = [Fold(**files.read_json(folder / f"{number}.json")) for number in range(folds)]
+    table = root / REPORTS / f"{section.profile}.json"
+    found = CrossValidation(section.profile, done, scores([each.accuracy for each in done]), table)
+    record = {"folds": [asdict(each) for each in done], "scores": asdict(found.scores)}
+    files.write_json(table, {"params": base, "profile": section.profile, **record})
+    return found
+
+
+def _run(
+    root: Path,
+    folder: Path,
+    missing: list[int],
+    data: Split,
+    fold: NDArray[np.int64],
+    section: TrainParams,
+    at_once: int,
+    cluster: str | None,
+) -> None:
+    stopping = threading.Event()
+    failed: list[str] = []
+    with workers.pool(at_once, cluster, sweep_trial.warm) as client:
+        held = client.scatter([data], broadcast=True)[0]
+
+        def one(place: int) -> parallel.Ended:
+            number = missing[place]
+            try:
+                found = workers.work(client, stopping, None, train, held, fold, number, section)
+            except DigitsError as error:
+                failed.append(f"fold {number + 1}: {error}")
+                return parallel.Ended("Failed", failed[-1], ok=False)
+            scored = int((fold == number).sum())
+            kept = {name: found[name] for name in ("accuracy", "loss", "train_accuracy", "seconds")}
+            files.write_json(
+                folder / f"{number}.json", asdict(Fold(number + 1, len(data) - scored, scored, **kept))
+            )
+            line = f"fold {number + 1}: {found['accuracy']:.2%} in {found['seconds']:.0f} s"
+            say(line)
+            return parallel.Ended("Completed", line)
+
+        def page() -> tuple[str, str]:
+            if failed:
+                return failed[0], "\n".join(f"- {line}" for line in failed)
+            done = sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
+            values = [Fold(**files.read_json(path)).accuracy for path in done]
+            found = scores(values)
+            line = f"{found.mean:.2%} ± {found.sd:.2%} over {len(values)} folds of {section.profile}"
+            lines = [f"| {place + 1} | {value:.2%} |" for place, value in enumerate(values)]
+            return line, "\n".join([line, "", "| fold | accuracy |", "| --- | --- |", *lines])
+
+        titles = [f"fold {number + 1}" for number in missing]
+        name = f"{section.profile}: {len(missing)} folds"
+        parallel.run(root, "crossval", name, titles, at_once, one, page, stopping)
+    if failed:
+        raise DigitsError(f"{failed[0]} ({len(failed)} of {len(missing)} folds failed)")
+
+
+def _digest(base: dict[str, Any], data: Split, folds: int) -> str:
+    """What a fold's result depends on: parameters, data, code and libraries."""
+    words = [files.to_json(base), str(folds), version("tensorflow"), version("keras"), version("numpy")]
+    words += [files.array_sha256(data.images), files.array_sha256(data.labels)]
+    words += [files.file_sha256(module) for module in sorted(Path(params.__file__).parent.glob("*.py"))]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:20]

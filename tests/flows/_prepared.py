@@ -1,0 +1,81 @@
+"""A project's folder with tiny prepared data, and commands in it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from digits import files
+from digits.splits import Split
+
+from .._digits import digits
+from .._project import ROOT, environment
+
+HOOK = """
+import os, sys
+
+def seen(event, given, log=os.environ.get("OPENED")):
+    if event == "open" and log and isinstance(given[0], str) and "/prepared/" in given[0]:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "w") as stream:
+            stream.write(given[0] + "\\n")
+
+sys.addaudithook(seen)
+"""
+
+
+class Prepared:
+    """The folder, and the environment that its commands run under: every file opened in it is noted."""
+
+    def __init__(self, where: Path, *, train: int = 240, validation: int = 100) -> None:
+        self.root, home, hook = where / "project", where / "home", where / "hook"
+        for folder in (self.root / "data" / "prepared", home, hook):
+            folder.mkdir(parents=True)
+        for name, n, seed in (("train", train, 1), ("validation", validation, 2), ("test", 40, 3)):
+            images, labels = digits(n, seed)
+            files.save_split(
+                self.root / "data" / "prepared" / name, Split(images, labels, np.full(n, "synthetic"))
+            )
+        tree = yaml.safe_load((ROOT / "params.yaml").read_text())
+        tree["train"] |= {"steps": 24, "batch": 60, "xla": "nothing", "validation_every": 1}
+        (self.root / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        (self.root / "dvc.yaml").write_text("stages: {}\n")
+        (hook / "sitecustomize.py").write_text(HOOK)
+        self.log = where / "opened.txt"
+        paths = [hook, ROOT / "src", ROOT, ROOT / "serving" / "client"]
+        self.environment = environment(home) | {
+            "PYTHONPATH": ":".join(map(str, paths)),
+            "OPENED": str(self.log),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """`digits …` in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "digits.cli", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def digits(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`digits …` to its end."""
+        process = self.start(*arguments)
+        said, errors = process.communicate(timeout=500)
+        return subprocess.CompletedProcess(arguments, process.returncode, said, errors)
+
+    def opened(self) -> set[str]:
+        """The folders of prepared data that something was opened in."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return {Path(line).parent.name for line in lines}
+
+    def json(self, path: str) -> dict:
+        return json.loads((self.root / path).read_text())

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from digits.errors import DataError
+from flows import crossval
+
+from ._prepared import Prepared
+
+
+def test_folds_are_stratified_disjoint_even_and_seeded():
+    labels = np.random.default_rng(0).integers(0, 10, 517).astype(np.uint8)
+    fold = crossval.parts(labels, 5, seed=3)
+    assert set(fold) == {0, 1, 2, 3, 4}
+    sizes = np.bincount(fold)
+    assert sizes.max() - sizes.min() <= 1
+    for digit in range(10):
+        each = np.bincount(fold[labels == digit], minlength=5)
+        assert each.max() - each.min() <= 1
+    assert (fold == crossval.parts(labels, 5, seed=3)).all()
+    assert (fold != crossval.parts(labels, 5, seed=4)).any()
+
+
+def test_a_digit_with_fewer_images_than_folds_is_told():
+    labels = np.array([0] * 9 + [1] * 3, dtype=np.uint8)
+    with pytest.raises(DataError, match="digit 1 has 3 images, and 4 folds"):
+        crossval.parts(labels, 4, seed=1)
+
+
+def test_scores_are_mean_sd_and_the_interval_of_students_t():
+    found = crossval.scores([0.97, 0.98, 0.99])
+    assert found.mean == pytest.approx(0.98)
+    assert found.sd == pytest.approx(0.01)
+    assert found.high - found.mean == pytest.approx(4.302653 * 0.01 / 3**0.5, rel=1e-6)
+    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+    assert crossval.scores([0.9, 0.9]).sd == 0
+
+
+@pytest.mark.slow
+def test_folds_are_trained_kept_and_gone_on_with(tmp_path):
+    made = Prepared(tmp_path)
+    command = ("crossval", "--profile", "speedrun", "--folds", "3", "--seed", "5")
+    ended = made.digits(*command)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = made.json("reports/crossval/speedrun.json")
+    assert [fold["fold"] for fold in found["folds"]] == [1, 2, 3]
+    assert sum(fold["n_scored"] for fold in found["folds"]) == 340
+    assert {fold["n_train"] + fold["n_scored"] for fold in found["folds"]} == {340}
+    accuracies = [fold["accuracy"] for fold in found["folds"]]
+    assert found["scores"]["mean"] == pytest.approx(np.mean(accuracies))
+    assert f"{np.mean(accuracies):.2%} ± {np.std(accuracies, ddof=1):.2%}" in ended.stdout
+    assert found["params"]["seed"] == 5
+    assert made.opened() == {"train", "validation"}
+
+    (folder,) = (made.root / ".digits" / "crossval").iterdir()
+    (folder / "1.json").unlink()
+    again = made.digits(*command)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "2 of 3 folds are done already" in again.stdout
+    second = made.json("reports/crossval/speedrun.json")
+    for fold in (*found["folds"], *second["folds"]):
+        del fold["seconds"]
+    assert second == found
+    other = made.digits(*command[:-1], "6", "--folds", "400")
+    assert other.returncode == DataError.exit_code
+    assert len(other.stderr.strip().splitlines()) == 1
