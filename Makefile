@@ -1,6 +1,6 @@
 # The doors to the project. `make run` and `make test` set everything up by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-all check format bench-train bench-serving lock clean clean-data
+.PHONY: help setup run test test-slow test-all check format bench-train bench-serving bench-orchestration lock clean clean-data
 
 BIN  := .venv/bin
 DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
@@ -46,6 +46,9 @@ bench-train: $(DONE) ## reference models and our profiles side by side; rewrites
 
 bench-serving: $(DONE) ## model servers side by side; rewrites docs/results-serving.md (about a quarter of an hour)
 	python -m bench.serving
+
+bench-orchestration: $(DONE) ## what flows cost and sweeps gain; rewrites docs/results-orchestration.md (a quarter of an hour)
+	python -m bench.orchestration
 
 lock: $(DONE) ## resolve again: requirements.lock, universal, hashes, no download addresses
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

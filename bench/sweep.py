@@ -58,18 +58,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=1, help="of the three ways, in turn; default: 1")
     parser.add_argument("--out", type=Path, help="raw figures as JSON")
     given = parser.parse_args(argv)
-    walls: dict[str, list[float]] = {way: [] for way in WAYS}
-    with tempfile.TemporaryDirectory(prefix="digits-bench-") as scratch:
-        for place in range(given.rounds):
-            for way in WAYS:
-                root = Path(scratch) / f"{way.replace(' ', '-')}-{place}"
-                _project(root, given.steps)
-                walls[way].append(_timed(root, way))
-                print(f"{way}: {walls[way][-1]:.1f} s", flush=True)
+    walls = measured(given.rounds, given.steps)
     if given.out:
         files.write_json(given.out, {"machine": machine(), "steps": given.steps, "walls": walls})
     print("\n" + table(walls))
     return 0 if times(walls) >= TARGET else 1
+
+
+def measured(rounds: int, steps: int = 200) -> dict[str, list[float]]:
+    """Way → wall seconds of each round."""
+    walls: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory(prefix="digits-bench-") as scratch:
+        for place in range(rounds):
+            for way in WAYS:
+                root = Path(scratch) / f"{way.replace(' ', '-')}-{place}"
+                _project(root, steps)
+                walls[way].append(_timed(root, way))
+                print(f"{way}: {walls[way][-1]:.1f} s", file=sys.stderr, flush=True)
+    return walls
 
 
 def times(walls: dict[str, list[float]]) -> float:

@@ -52,6 +52,8 @@ def plan(project: Path, given: argparse.Namespace) -> Plan:
         "scheduled": True,
         "why": "by hand" if given.once else "schedule",
     } | {name: value for name, value in asked.items() if value is not None}
+    if given.inbox:
+        parameters["inbox"] = str(given.inbox.resolve())
     return Plan(
         cron=given.cron,
         interval=given.interval,

@@ -1,7 +1,9 @@
-"""The scheduler's second thread: brings the Prefect server back when it dies, and looks into the inbox."""
+"""A second thread beside flow runs: brings the Prefect server back when it dies, and looks into the inbox."""
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 import threading
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from digits.errors import DigitsError
 from flows import server as servers
+from flows import settings
 from flows.server import Server
 from flows.trigger import Inbox
 
@@ -47,7 +50,7 @@ class Keeper(threading.Thread):
         self.join()
 
     def _look(self) -> None:
-        if self.server and self.server.ended():
+        if self.server and self._gone(self.server):
             say("the Prefect server died: starting it again")
             found = servers.ensure(self.project, self.port)
             if found.url != self.server.url:
@@ -61,10 +64,27 @@ class Keeper(threading.Thread):
                 if name := self.inbox.tick(client):
                     say(f"new batch in {self.inbox.folder}: run {name}")
 
+    def _gone(self, server: Server) -> bool:
+        """Whether it runs no more, whoever started it."""
+        return server.ended() or (server.process is None and servers.running(self.project) is None)
+
     def _tell_once(self, text: str) -> None:
         if text != self.said:
             say(text)
         self.said = text
+
+
+def for_this_process(project: Path) -> None:
+    """The project's Prefect for this process, whose environment it sets: Prefect must not be imported yet.
+
+    The server is the project's if one runs, else one that ends with this process. Raises DigitsError.
+    """
+    settings.apply(project)
+    found = servers.ensure(project, port=servers.free_port())
+    os.environ.update(settings.at(found.url))
+    keeper = Keeper(project, found, servers.port_of(found.url))
+    keeper.start()
+    atexit.register(keeper.stop)  # before Prefect is imported: what it still has to send at exit goes first
 
 
 def say(text: str) -> None:

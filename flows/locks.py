@@ -38,6 +38,19 @@ def only_scheduler(folder: Path) -> Iterator[None]:
         yield
 
 
+def scheduler(folder: Path) -> str | None:
+    """The process that is the scheduler of the project whose Prefect is in that folder; None without one."""
+    try:
+        with (folder / "scheduler.lock").open("r") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return stream.read().strip() or "unknown"
+    except OSError:
+        pass
+    return None
+
+
 @contextlib.contextmanager
 def server_start(folder: Path, patience: float) -> Iterator[None]:
     """One look-and-start at a time: who waits then finds the server that the first one started.

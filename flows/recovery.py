@@ -6,6 +6,7 @@ Only for a scheduler that holds its project's lock: then whatever is recorded as
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -117,6 +118,15 @@ def watch_heartbeats(client: SyncPrefectClient) -> None:
         name=None, state=StateType.CRASHED, message=f"no heartbeat for {SILENCE} s", force=False
     )
     client.create_automation(AutomationCore(name=WATCH, trigger=silent, actions=[crashed]))
+
+
+def watch_this_run() -> None:
+    """For a flow's process that a worker started, without a scheduler of ours: see `watch_heartbeats`."""
+    if settings.RUN_ID in os.environ:
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            watch_heartbeats(client)
 
 
 def _set(client: SyncPrefectClient, run: FlowRun, state: State[None]) -> None:

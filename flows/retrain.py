@@ -8,7 +8,6 @@ with that stage's own line. A scheduled run works in a clone (flows.isolated), a
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +19,9 @@ from prefect.states import Completed, Failed
 
 from digits.errors import DigitsError
 from digits.repro import Run
-from flows import artifacts, course, intake, isolated, notify, outcomes, settings, tasks, workspace
+from flows import artifacts, course, intake, isolated, notify, outcomes, recovery, settings, tasks, workspace
 from flows.isolated import Asked
 from flows.outcomes import Outcome
-from flows.trigger import INBOX
 from serving.store import Store
 
 
@@ -50,21 +48,22 @@ def retrain(
     seed: int | None = None,
     force: str | None = None,
     why: str = "by hand",
+    inbox: str | None = None,
     scheduled: bool = False,
     publish: bool = True,
 ) -> State[Any]:
     """Bring a project's stages up to date and what they export into service.
 
-    scheduled: in a clone of what is committed, with new batches of the inbox. profile, seed: in place of
-    those of params.yaml, for a scheduled run. force: a stage that runs though nothing it needs has changed.
-    why: for the run's name. publish: whether to go on after the export. The state's data is an Outcome, or
-    the Run of stages when one of them failed.
+    scheduled: in a clone of what is committed, with new batches of the inbox, a folder. profile, seed: in
+    place of those of params.yaml, for a scheduled run. force: a stage that runs though nothing it needs has
+    changed. why: for the run's name. publish: whether to go on after the export. The state's data is an
+    Outcome, or the Run of stages when one of them failed.
     """
     settings.die_with_scheduler()
+    recovery.watch_this_run()
     tell = get_run_logger().info
     tell("why: %s", why)
     root = Path(project).resolve()
-    inbox = os.environ.get(INBOX)
     asked = Asked(profile, seed, Path(inbox) if inbox else None)
     try:
         if scheduled:

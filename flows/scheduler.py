@@ -70,8 +70,6 @@ def ready(project: Path, plan: Plan) -> Iterator[Keeper]:
     settings.apply(project)
     os.chdir(project)
     os.environ[RUN_PID] = str(os.getpid())
-    if plan.inbox:
-        os.environ[trigger.INBOX] = str(plan.inbox)
     server = None if settings.own() else servers.ensure(project, plan.port)
     if server:
         os.environ.update(settings.at(server.url))

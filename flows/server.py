@@ -6,11 +6,9 @@ that is beside the database. PREFECT_API_DATABASE_CONNECTION_URL has it use Post
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import http.client
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -81,18 +79,6 @@ def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Serve
         return server
 
 
-def for_this_process(project: Path) -> Server:
-    """The project's Prefect for this process, whose environment it sets: Prefect must not be imported yet.
-
-    The server is the project's if one runs, else one that ends with this process. Raises as `ensure` does.
-    """
-    settings.apply(project)
-    found = ensure(project, port=_free_port())
-    atexit.register(found.stop)  # before Prefect is imported: what it still has to send at exit goes first
-    os.environ.update(settings.at(found.url))
-    return found
-
-
 def running(project: Path) -> str | None:
     """The address of the API of the project's server if one runs; None without one.
 
@@ -106,7 +92,7 @@ def running(project: Path) -> str | None:
     if not _is_server(pid, started):
         return None
     end = time.monotonic() + GRACE
-    while not _healthy(_port(url)):
+    while not _healthy(port_of(url)):
         if not _is_server(pid, started):
             return None
         if time.monotonic() > end:
@@ -148,7 +134,7 @@ def _start(project: Path, folder: Path, port: int) -> Server:
 
 def _await(server: Server, log: Path, patience: float) -> None:
     end = time.monotonic() + patience
-    while not _healthy(_port(server.url)):
+    while not _healthy(port_of(server.url)):
         if server.ended():
             raise DigitsError(f"Prefect's server ended at its start: {_last_words(log)}; {log} tells more")
         if time.monotonic() > end:
@@ -196,11 +182,13 @@ def _holder(port: int) -> str | None:
     return None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nothing listens on by now."""
     with socket.socket() as free:
         free.bind((settings.LOOPBACK, 0))
         return int(free.getsockname()[1])
 
 
-def _port(url: str) -> int:
+def port_of(url: str) -> int:
+    """The port of an address of the API."""
     return int(url.removesuffix("/api").rpartition(":")[2])

@@ -25,12 +25,24 @@ def share_settings(project: Path, clone: Path) -> None:
         for level in ("repo", "local"):
             merge(mine, settings.load_one(level))  # relative paths come back absolute
         mine["core"].pop("no_scm", None)  # the project may have been without Git once; the clone never is
-        cache = settings.load_config_to_level().get("cache", {}).get("dir", project / ".dvc" / "cache")
-        mine["cache"]["dir"] = str(cache)
+        mine["cache"]["dir"] = str(cache(project))
         with Config(str(clone / ".dvc"), validate=False).edit("local") as theirs:
             merge(theirs, mine)
     except ConfigError as error:
         raise CommandFailed(f"{project / '.dvc'} holds settings that DVC refuses: {error}") from None
+
+
+def cache(project: Path) -> Path:
+    """Where DVC keeps the data of a project."""
+    from dvc.config import Config
+
+    settings = Config(str(project / ".dvc"), validate=False).load_config_to_level()
+    return Path(str(settings.get("cache", {}).get("dir", project / ".dvc" / "cache")))
+
+
+def cached(project: Path, digest: str) -> bool:
+    """Whether DVC's cache holds the listing of a folder with this digest."""
+    return (cache(project) / "files" / "md5" / digest[:2] / digest[2:]).exists()
 
 
 def has_default_remote(root: Path) -> bool:

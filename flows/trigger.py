@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 Waiting = Callable[[Path], Sequence[Path]]
 
-INBOX = "DIGITS_INBOX"  # the folder, told to the flow's process
 FIRST = 60.0  # seconds until a batch that a run has left in the inbox is tried again; doubled each time
 LONGEST = 6 * 3600.0
 

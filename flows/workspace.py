@@ -125,7 +125,7 @@ def _made(project: Path, start: str) -> Workspace:
     shutil.rmtree(made.scratch, ignore_errors=True)
     dvc_tree.heal(root)
     sharing.share_settings(project, root)
-    _check_out_batches(root)
+    _check_out_batches(project, root)
     return made
 
 
@@ -149,10 +149,14 @@ def settle(root: Path, commit: str) -> None:
     git(root, "clean", "--quiet", "-ffd")
 
 
-def _check_out_batches(root: Path) -> None:
+def _check_out_batches(project: Path, root: Path) -> None:
     """Have every batch hold what its `.dvc` file tells: DVC takes a damaged one for a new state of it."""
-    told = batches.digests(root, batches.listed(root, "HEAD"))
-    wrong = [name for name, digest in told.items() if digest and _digest(root / INCOMING / name) != digest]
+    listed = batches.digests(root, batches.listed(root, "HEAD"))
+    told = {name: digest for name, digest in listed.items() if digest}
+    wrong = [name for name, digest in told.items() if _digest(root / INCOMING / name) != digest]
+    for name in told.keys() - set(wrong):
+        if not sharing.cached(project, told[name]):  # `dvc gc` knows nothing of batches that no branch has
+            dvc(root, "commit", "--quiet", "--force", f"{INCOMING}/{name}.dvc")
     if not wrong:
         return
     targets = [f"{INCOMING}/{name}.dvc" for name in wrong]

@@ -7,7 +7,9 @@ import sys
 from digits.stages import STAGES
 
 CODE = """
-import json, os, sys, time
+import json, os, signal, sys, time
+from digits.processes import die_with_parent
+die_with_parent()
 stage, source, target = sys.argv[1:4]
 print(stage, "at work", flush=True)
 text = open(source).read()
@@ -17,12 +19,17 @@ if stage == "ingest" and os.path.isdir("data/incoming"):
         text += "".join(" " + open(path).read() for path in found)
 ok = stage not in text
 code = 1 if "disk full" in text else 3
+if "sleep" in text and stage == "train":
+    over = []
+    signal.signal(signal.SIGUSR1, lambda *_: over.append(1))
+    open("sleeping.new", "w").write(str(os.getpid()))
+    os.rename("sleeping.new", "sleeping")
+    end = time.monotonic() + 600
+    while not over and time.monotonic() < end:
+        time.sleep(0.1)
 with open(os.environ["DIGITS_RUN_LOG"], "a") as log:
     record = {"stage": stage, "seconds": 0.5, "ok": ok} | ({} if ok else {"error": "bad", "code": code})
     log.write(json.dumps(record) + "\\n")
-if "sleep" in text and stage == "train":
-    open("sleeping", "w").write(str(os.getpid()))
-    time.sleep(600)
 if not ok:
     sys.exit(code)
 open(target, "w").write(text + open(stage + ".recipe").read())
@@ -31,7 +38,7 @@ open(target, "w").write(text + open(stage + ".recipe").read())
 
 def pipeline(root, *, git=False):
     """Make it in a folder, under Git if asked. The text of `start`, with that of incoming batches, goes
-    through all stages; a stage that it names fails, and "sleep" holds `train` up."""
+    through all stages; a stage that it names fails, and "sleep" holds `train` up until SIGUSR1."""
     (root / "work.py").write_text(CODE)
     (root / "start").write_text("fine")
     lines, source = ["stages:"], "start"
@@ -46,7 +53,7 @@ def pipeline(root, *, git=False):
     if git:
         (root / "data" / "incoming").mkdir(parents=True)
         (root / "data" / "incoming" / ".gitignore").write_text("")
-        (root / ".gitignore").write_text("*.out\nmodels/serving/\n.digits/\n.prefect/\n")
+        (root / ".gitignore").write_text("*.out\nsleeping\nmodels/serving/\n.digits/\n.prefect/\n")
         (root / ".dvcignore").write_text(".gitignore\n")
         subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
     scm = [] if git else ["--no-scm"]

@@ -33,11 +33,12 @@ class StageRun:
 
 @dataclass(frozen=True)
 class Run:
-    """One `dvc repro`: its stages in order, its wall time in seconds, whether all went well."""
+    """One `dvc repro`: its stages in order, wall time in seconds, whether all went well. error: DVC's own."""
 
     stages: list[StageRun]
     seconds: float
     ok: bool
+    error: str = ""
 
 
 def repro(root: Path, *targets: str, reingest: bool = False) -> Run:
@@ -96,7 +97,7 @@ def together(first: Run, then: Run) -> Run:
         a if a.outcome == "ran" and b.outcome == "cached" else b
         for a, b in zip(first.stages, then.stages, strict=True)
     ]
-    return Run(stages, first.seconds + then.seconds, then.ok)
+    return Run(stages, first.seconds + then.seconds, then.ok, then.error)
 
 
 def failure(run: Run) -> DigitsError | None:
@@ -104,7 +105,9 @@ def failure(run: Run) -> DigitsError | None:
     if run.ok:
         return None
     failed = [stage for stage in run.stages if stage.outcome == "failed"]
-    return DigitsError(f"{failed[0].stage}: {failed[0].error}" if failed else "DVC says why above")
+    return DigitsError(
+        f"{failed[0].stage}: {failed[0].error}" if failed else run.error or "DVC says why above"
+    )
 
 
 def records(log: Path) -> dict[str, dict[str, object]]:

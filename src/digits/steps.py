@@ -51,7 +51,7 @@ class Steps:
         for _ in self._lines():
             pass
         stages = [outcome(self._ended(), stage, self._code) for stage in STAGES]
-        return Run(stages, time.monotonic() - self._began, self._code == 0)
+        return Run(stages, time.monotonic() - self._began, self._code == 0, self.error)
 
     def close(self) -> None:
         """End what still runs: the stage first, so that it can say what it has to."""

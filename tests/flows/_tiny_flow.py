@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.states import Completed, State
 
-from flows import settings
+from flows import recovery, settings
 
 
 @flow(name="retrain", persist_result=False)
@@ -18,9 +18,11 @@ def retrain(
     seed: int | None = None,
     force: str | None = None,
     why: str = "by hand",
+    inbox: str | None = None,
     scheduled: bool = False,
 ) -> State:
     settings.die_with_scheduler()
+    recovery.watch_this_run()
     root = Path(project)
     told = {"pid": os.getpid(), "why": why, "profile": profile, "seed": seed, "force": force}
     told |= {"scheduled": scheduled, "at": time.time(), "cwd": str(Path.cwd())}
@@ -30,7 +32,7 @@ def retrain(
         time.sleep(0.1)
     if (root / "fail").exists():
         raise RuntimeError("told to fail")
-    if inbox := os.environ.get("DIGITS_INBOX"):
+    if inbox:
         for batch in Path(inbox).iterdir():
             batch.rename(root / batch.name)
     return Completed(name="Nothing new", message="nothing is stale")

@@ -28,7 +28,7 @@ WHEN = "2030-01-01T00:00:00Z"
 
 
 @pytest.fixture
-def project(tmp_path, own_home, server, monkeypatch):  # noqa: F811
+def project(tmp_path, own_home, server):  # noqa: F811
     root = tmp_path / "project"
     root.mkdir()
     pipeline(root, git=True)
@@ -36,14 +36,14 @@ def project(tmp_path, own_home, server, monkeypatch):  # noqa: F811
     write(root, "reports/verdict.json", json.dumps({"passed": True, "rules": []}))
     commit(root, "start")
     (tmp_path / "inbox").mkdir()
-    monkeypatch.setenv("DIGITS_INBOX", str(tmp_path / "inbox"))
     return root
 
 
 def retrain(root, **parameters):
     from flows.retrain import retrain as flow
 
-    return flow(project=str(root), scheduled=True, publish=False, return_state=True, **parameters)
+    given = {"project": str(root), "inbox": str(root.parent / "inbox"), "scheduled": True, "publish": False}
+    return flow(**given, **parameters, return_state=True)
 
 
 def drop(root, name, text):

@@ -267,3 +267,16 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(project):
     write(project, ".digits", "in the way")
     with pytest.raises(WorkspaceError, match=r"\.digits: File exists: mend that"), prepare(project):
         pass
+
+
+def test_an_accepted_batch_that_dvc_gc_threw_away_is_put_back_from_the_clone(project, inbox):
+    with prepare(project) as clone:
+        assert inboxes.accepted(clone, inboxes.take(clone, batch(inbox, "monday")))
+    dvc(project, "gc", "--force", "--workspace")
+    cache = project / ".dvc" / "cache" / "files" / "md5"
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+    with prepare(project):
+        pass
+    shutil.rmtree(project / ".digits")
+    with prepare(project) as clone:
+        assert (next((clone.root / "data" / "incoming").glob("monday-*/")) / "a.png").exists()

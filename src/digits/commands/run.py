@@ -55,18 +55,26 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
     Prefect's server is the project's if one runs, else one that ends with this process.
     """
     from digits import dvc_tree, params
-    from flows import server
+    from flows import keeper
 
     params.load_all(root / "params.yaml")  # what can be refused at once is, before seconds go by
     with dvc_tree.alone(root):
         pass
-    server.for_this_process(root)
+    keeper.for_this_process(root)
+
+    import httpx
 
     from digits.repro import Run
     from flows.outcomes import Outcome
     from flows.retrain import retrain
 
-    state = retrain(project=str(root), why="digits run", publish=publish, return_state=True)
+    try:
+        state = retrain(project=str(root), why="digits run", publish=publish, return_state=True)
+    except httpx.HTTPError as error:
+        raise DigitsError(
+            f"Prefect's server went away and did not come back ({type(error).__name__}): what was made is "
+            "kept, run the same command again"
+        ) from None
     ended = state.result(raise_on_failure=False)
     if isinstance(ended, Outcome):
         return ended.run, ended

@@ -1,4 +1,4 @@
-"""`digits status`: what serves, what is on trial, what is not published yet, which servers answer."""
+"""`digits status`: what serves, is on trial or not published yet, which servers answer, when it retrains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from serving.store import Store
 
-HELP = "what serves, what waits, and whether a server answers"
+HELP = "what serves, what waits, whether a server answers, and when it retrains"
 TIMEOUT = 1.0  # seconds for a server on this machine
 
 
@@ -39,6 +39,7 @@ def run(given: argparse.Namespace) -> int:
 
 def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str, Any]:
     """Plain values: the pointer, the export, the servers on this machine."""
+    from flows import schedules
     from serving import sandbox
 
     pointer = store.current()
@@ -50,6 +51,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
         "exported": _exported(root, store),
         "grpc": {"port": grpc_port, "answers": sandbox.answers(grpc_port, TIMEOUT)},
         "rest": {"port": rest_port, **_asked(rest_port)},
+        "retraining": schedules.state(root),
     }
 
 
@@ -109,7 +111,27 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("export", f"published as version {export['version']}"))
     grpc = found["grpc"]
     lines.append(("gRPC", f"port {grpc['port']}: {'something' if grpc['answers'] else 'nothing'} listens"))
-    return [*lines, ("REST", _rest(found["rest"], found["stable"]))]
+    return [*lines, ("REST", _rest(found["rest"], found["stable"])), *_retraining(found["retraining"])]
+
+
+def _retraining(known: dict[str, Any]) -> list[tuple[str, str]]:
+    from rich.markup import escape
+
+    if known["process"] is None:
+        return [("schedule", "no scheduler is at work: `digits schedule`")]
+    if known["problem"]:
+        return [("schedule", f"[bold yellow]process {known['process']}: {escape(known['problem'])}[/]")]
+    when = ", ".join(known["schedules"]) or "only when asked"
+    following = f", next at {known['next']}" if known["next"] else ""
+    lines = [("schedule", f"{when}{following}; {known['page']}")]
+    if known["inbox"]:
+        waiting = ", ".join(known["waiting"]) or "nothing waits"
+        lines.append(("inbox", escape(f"{known['inbox']}: {waiting}")))
+    runs = [
+        f"{run['name']}: {run['state']}{': ' if run['message'] else ''}{run['message']}"
+        for run in known["runs"]
+    ]
+    return [*lines, *(("run", escape(text)) for text in runs)]
 
 
 def _rest(rest: dict[str, Any], stable: int | None) -> str:

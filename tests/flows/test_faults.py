@@ -1,0 +1,197 @@
+"""Faults in the middle of a run: real processes, real signals, a real disk that is full."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from flows import server
+
+from .._project import ROOT
+from .._stand_in import pipeline
+from ._processes import environment, gone, wait_for
+from ._projects import commit, write
+
+pytestmark = pytest.mark.slow
+
+RUN = """
+import sys
+from pathlib import Path
+from flows import keeper
+root = Path(sys.argv[1])
+keeper.for_this_process(root)
+from flows.retrain import retrain
+state = retrain(project=str(root), scheduled="scheduled" in sys.argv, publish=False, return_state=True)
+print("ENDED", state.name, "-", state.message, flush=True)
+"""
+SERVER = """
+import sys, time
+from pathlib import Path
+from flows import server
+server.ensure(Path(sys.argv[1]), server.free_port())
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+class Project:
+    """A project under Git whose stages do next to nothing, and its runs as processes."""
+
+    def __init__(self, root):
+        self.root = root
+        root.mkdir()
+        pipeline(root, git=True)
+        shutil.copy(ROOT / "params.yaml", root)
+        write(root, "reports/verdict.json", json.dumps({"passed": True, "rules": []}))
+        write(root, "data/raw/rows", "")
+        write(root, "data/.gitignore", "/raw\n")
+        commit(root, "start")
+        self.children = []
+
+    def start(self, *options, code=RUN):
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, str(self.root), *options],
+            cwd=self.root,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.children.append(child)
+        return child
+
+    def ended(self, child):
+        """What a run came to."""
+        said, _ = child.communicate(timeout=300)
+        (line,) = [line for line in said.splitlines() if line.startswith("ENDED")] or [said[-3000:]]
+        return line.removeprefix("ENDED ")
+
+    def run(self, *options):
+        return self.ended(self.start(*options))
+
+    def held(self, tree):
+        """A run is held up in `train`; the process of that stage."""
+        return int(wait_for(lambda: _read(tree / "sleeping")))
+
+    def go_on(self, tree):
+        """The held-up stage ends well: it was only slow."""
+        os.kill(self.held(tree), signal.SIGUSR1)
+
+    def server(self):
+        return psutil.Process(json.loads((self.root / ".prefect" / "server.json").read_text())["pid"])
+
+
+def _read(path):
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    return ""
+
+
+@pytest.fixture
+def project(tmp_path, own_home):
+    made = Project(tmp_path / "project")
+    yield made
+    for child in made.children:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def hold(project):
+    """From now on `train` is held up."""
+    (project.root / "start").write_text("sleep")
+    commit(project.root, "held up")
+
+
+def test_a_run_whose_prefect_server_is_killed_starts_it_again_and_ends_well(project):
+    hold(project)
+    child = project.start()
+    project.held(project.root)
+    project.server().kill()
+    time.sleep(1)
+    project.go_on(project.root)
+    assert project.ended(child) == "Not published - as asked"
+
+
+def test_a_run_on_the_server_of_someone_who_is_killed_takes_that_over(project):
+    other = project.start(code=SERVER)
+    assert other.stdout.readline() == "up\n"
+    hold(project)
+    child = project.start()
+    project.held(project.root)
+    first = project.server()
+    other.kill()
+    wait_for(lambda: gone(first), 10)
+    project.go_on(project.root)
+    assert project.ended(child) == "Not published - as asked"
+    assert server.running(project.root) is None
+
+
+def test_a_run_outlasts_a_database_that_someone_has_locked(project):
+    hold(project)
+    child = project.start()
+    project.held(project.root)
+    with contextlib.closing(sqlite3.connect(project.root / ".prefect" / "prefect.db")) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        project.go_on(project.root)
+        time.sleep(20)
+        database.rollback()
+    assert project.ended(child) == "Not published - as asked"
+
+
+def test_a_stage_that_is_killed_is_named_and_the_next_run_heals(project):
+    hold(project)
+    child = project.start("scheduled")
+    clone = project.root / ".digits" / "workspace"
+    os.kill(project.held(clone), signal.SIGKILL)
+    assert project.ended(child).startswith("Failed - failed to reproduce 'train'")
+    (clone / "sleeping").unlink()
+    child = project.start("scheduled")
+    project.go_on(clone)
+    assert project.ended(child) == "Not published - as asked"
+
+
+def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_heals(project):
+    hold(project)
+    child = project.start("scheduled")
+    clone = project.root / ".digits" / "workspace"
+    project.held(clone)
+    family = psutil.Process(child.pid).children(recursive=True)
+    child.kill()
+    child.wait()
+    wait_for(lambda: all(gone(process) for process in family), 10)
+    (clone / "sleeping").unlink()
+    child = project.start("scheduled")
+    project.go_on(clone)
+    assert project.ended(child) == "Not published - as asked"
+
+
+@pytest.fixture
+def small_disk(project):
+    """DVC's cache on a disk of its own, of 256 kB."""
+    cache = project.root / ".dvc" / "cache"
+    cache.mkdir(exist_ok=True)
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=256k", "digits-test", str(cache)]
+    try:
+        subprocess.run(mounting, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no right to mount a disk")
+    yield cache
+    subprocess.run(["umount", "-l", str(cache)], check=True)
+
+
+def test_a_cache_on_a_full_disk_fails_the_run_in_a_line_and_the_next_one_heals(project, small_disk):
+    write(project.root, "train.recipe", "x" * 300_000)
+    commit(project.root, "a large model")
+    said = project.run("scheduled")
+    assert said.startswith("Failed - ") and "No space left" in said and len(said.splitlines()) == 1
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    assert project.run("scheduled") == "Not published - as asked"
