@@ -21,7 +21,7 @@ from pathlib import Path
 from digits import files
 from digits.processes import die_with_parent
 from digits.stages import STAGES
-from flows import server, settings
+from flows.scheduling import server, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = 1.3  # times the empty flow and `dvc repro`, at most
@@ -39,7 +39,7 @@ sys.exit(0 if outcome.name == "Nothing new" and {s.outcome for s in done.stages}
 EMPTY = """
 import subprocess, sys
 from pathlib import Path
-from flows import keeper
+from flows.scheduling import keeper
 keeper.for_this_process(Path.cwd())
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE

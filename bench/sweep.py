@@ -37,7 +37,8 @@ import json, sys
 from pathlib import Path
 from digits import files
 from digits import training
-from flows import sweep, sweep_space
+from flows import sweep
+from flows.search import sweep_space
 
 def main():
     root = Path.cwd()

@@ -13,7 +13,7 @@ from prefect.artifacts import create_table_artifact as table_artifact
 from digits import files
 from digits.comparison import Comparison
 from digits.repro import Run
-from flows.intake import Intake
+from flows.clone.intake import Intake
 from flows.outcomes import Outcome
 
 PICTURES = ("confusion", "mistakes", "learning_curves")  # of reports/figures

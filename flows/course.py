@@ -13,7 +13,7 @@ from digits.stages import STAGES
 from digits.steps import steps
 from flows import artifacts, outcomes, tasks
 from flows.outcomes import Outcome
-from flows.service import Acts, into_service
+from flows.rollout.service import Acts, into_service
 from serving.store import Store
 
 

@@ -22,7 +22,7 @@ from digits import files, params
 from digits.errors import DataError, DigitsError, ParamsError
 from digits.progress import say
 from digits.splits import Split, concatenate
-from flows import parallel, sweep_trial, workers
+from flows.search import parallel, sweep_trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
 if TYPE_CHECKING:

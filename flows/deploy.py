@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from digits.errors import DigitsError, ParamsError
-from flows.registration import BUSY, ENTRYPOINT, Plan
-from flows.server import PORT
+from flows.scheduling.registration import BUSY, ENTRYPOINT, Plan
+from flows.scheduling.server import PORT
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def plan(project: Path, given: argparse.Namespace) -> Plan:
 
 def run(project: Path, given: argparse.Namespace) -> int:
     """Serve the schedule until asked to end, or run once; the exit code. Raises DigitsError."""
-    from flows import scheduler
+    from flows.scheduling import scheduler
 
     wanted = plan(project, given)
     return scheduler.once(project, wanted) if given.once else scheduler.schedule(project, wanted)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from digits import params
 from digits.errors import ParamsError
-from flows import intake, lineage, live, remotes
-from flows.intake import Intake
-from flows.service import Acts
-from flows.settling import PROMOTED, Settled
-from flows.workspace import Workspace
+from flows.clone import intake, lineage, remotes
+from flows.clone.intake import Intake
+from flows.clone.workspace import Workspace
+from flows.rollout import live
+from flows.rollout.service import Acts
+from flows.rollout.settling import PROMOTED, Settled
 from serving.store import Store
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import intake, outcomes
-from flows.intake import Intake
+from flows import outcomes
+from flows.clone import intake
+from flows.clone.intake import Intake
 
 WEBHOOK = "DIGITS_WEBHOOK_URL"
 EMAIL = "DIGITS_EMAIL_BLOCK"

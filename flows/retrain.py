@@ -19,9 +19,11 @@ from prefect.states import Completed, Failed
 
 from digits.errors import DigitsError
 from digits.repro import Run
-from flows import artifacts, course, intake, isolated, notify, outcomes, recovery, settings, tasks, workspace
+from flows import artifacts, course, isolated, notify, outcomes, tasks
+from flows.clone import intake, workspace
 from flows.isolated import Asked
 from flows.outcomes import Outcome
+from flows.scheduling import recovery, settings
 from serving.store import Store
 
 

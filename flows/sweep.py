@@ -17,9 +17,17 @@ from digits import files, params
 from digits.errors import DigitsError, ParamsError
 from digits.progress import say
 from digits.splits import Split
-from flows import parallel, sweep_experiments, sweep_report, sweep_space, sweep_study, sweep_trial, workers
-from flows.sweep_report import Found, Plan
-from flows.sweep_study import Row
+from flows.search import (
+    parallel,
+    sweep_experiments,
+    sweep_report,
+    sweep_space,
+    sweep_study,
+    sweep_trial,
+    workers,
+)
+from flows.search.sweep_report import Found, Plan
+from flows.search.sweep_study import Row
 
 TRAIN, VALIDATION = Path("data/prepared/train"), Path("data/prepared/validation")
 

@@ -13,11 +13,13 @@ from prefect.states import Completed, Failed
 from digits.comparison import Comparison
 from digits.stages import STAGES
 from digits.steps import Steps
-from flows import artifacts, intake, live, release
-from flows.intake import Intake
-from flows.service import Acts
-from flows.settling import Settled
-from flows.workspace import Workspace
+from flows import artifacts
+from flows.clone import intake
+from flows.clone.intake import Intake
+from flows.clone.workspace import Workspace
+from flows.rollout import live, release
+from flows.rollout.service import Acts
+from flows.rollout.settling import Settled
 from serving.store import Store
 
 SHOWN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}  # DVC caches, not Prefect

@@ -13,7 +13,8 @@ from digits.comparison import Duel
 from digits.errors import StoreError
 from digits.repro import Run
 from digits.splits import Split
-from flows import outcomes, release, service
+from flows import outcomes
+from flows.rollout import release, service
 from serving import infra, judge, promotion
 from serving.store import Store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.states import Completed, State
 
-from flows import recovery, settings
+from flows.scheduling import recovery, settings
 
 
 @flow(name="retrain", persist_result=False)

@@ -5,9 +5,9 @@ import types
 
 from flows import deploy
 
-taking = types.ModuleType("flows.inbox")
+taking = types.ModuleType("flows.clone.inbox")
 taking.waiting = lambda inbox: [path for path in inbox.iterdir() if not path.name.startswith(".")]
-sys.modules["flows.inbox"] = sys.modules["flows"].inbox = taking
+sys.modules["flows.clone.inbox"] = taking
 
 if __name__ == "__main__":
     sys.exit(deploy.main())

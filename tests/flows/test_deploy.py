@@ -12,7 +12,8 @@ import pytest
 
 from digits.commands import schedule
 from digits.errors import ParamsError
-from flows import deploy, server, settings
+from flows import deploy
+from flows.scheduling import server, settings
 
 from ._processes import environment, free_port, gone, wait_for
 from ._scheduler import Project, family

@@ -13,7 +13,7 @@ import time
 import psutil
 import pytest
 
-from flows import server
+from flows.scheduling import server
 
 from .._project import ROOT
 from .._stand_in import pipeline
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 RUN = """
 import sys
 from pathlib import Path
-from flows import keeper
+from flows.scheduling import keeper
 root = Path(sys.argv[1])
 keeper.for_this_process(root)
 from flows.retrain import retrain
@@ -35,7 +35,7 @@ print("ENDED", state.name, "-", state.message, flush=True)
 SERVER = """
 import sys, time
 from pathlib import Path
-from flows import server
+from flows.scheduling import server
 server.ensure(Path(sys.argv[1]), server.free_port())
 print("up", flush=True)
 time.sleep(600)

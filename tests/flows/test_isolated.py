@@ -9,12 +9,14 @@ import pytest
 from digits.comparison import Comparison
 from digits.repro import Run, StageRun
 from digits.stages import STAGES
-from flows import inbox as inboxes
-from flows import intake, isolated, lineage, outcomes, service
+from flows import isolated, outcomes
+from flows.clone import inbox as inboxes
+from flows.clone import intake, lineage
+from flows.clone.workspace import prepare
 from flows.isolated import Asked, Ready
-from flows.service import Acts
-from flows.settling import PROMOTED, ROLLED_BACK, Settled
-from flows.workspace import prepare
+from flows.rollout import service
+from flows.rollout.service import Acts
+from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
 from serving import promotion, publishing
 from serving.store import Store
 

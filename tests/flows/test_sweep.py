@@ -234,7 +234,7 @@ def test_a_space_can_stand_in_a_file(tmp_path):
 
 def test_a_cluster_that_does_not_answer_is_told():
     from digits.errors import DigitsError
-    from flows import workers
+    from flows.search import workers
 
     with (
         pytest.MonkeyPatch.context() as patch,

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from flows import server
+from flows.scheduling import server
 
 from ._processes import ROOT, environment, free_port, gone, wait_for
 from ._scheduler import Project

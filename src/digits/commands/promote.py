@@ -30,7 +30,7 @@ def run(given: argparse.Namespace) -> int:
 
     from digits.commands import _project
     from digits.errors import StoreError
-    from flows import release
+    from flows.rollout import release
 
     root = _project.project_root()
     store, console = _project.store_of(root), _project.console()

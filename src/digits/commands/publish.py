@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Publish and say which version that is."""
     from digits.commands import _project
-    from flows import release
+    from flows.rollout import release
 
     root = _project.project_root()
     number, new = release.publish(root, _project.store_of(root), at=_project.now(), force=given.force)

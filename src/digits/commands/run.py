@@ -55,7 +55,7 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
     Prefect's server is the project's if one runs, else one that ends with this process.
     """
     from digits import dvc_tree, params
-    from flows import keeper
+    from flows.scheduling import keeper
 
     params.load_all(root / "params.yaml")  # what can be refused at once is, before seconds go by
     with dvc_tree.alone(root):

@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
 
 def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str, Any]:
     """Plain values: the pointer, the export, the servers on this machine."""
-    from flows import schedules
+    from flows.scheduling import schedules
     from serving import sandbox
 
     pointer = store.current()
@@ -58,7 +58,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
 def _exported(root: Path, store: Store) -> dict[str, Any]:
     """Whether there is an export, whether it can be published, and as which version it is."""
     from digits.errors import StoreError
-    from flows.release import EXPORTED
+    from flows.rollout.release import EXPORTED
     from serving import publishing
 
     if not (root / EXPORTED).exists():

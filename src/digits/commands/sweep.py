@@ -48,8 +48,9 @@ def pool_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Search, then show the trials, the picture and the command that applies the winner."""
     from digits.commands import _project
-    from flows import sweep, sweep_report
-    from flows.sweep_space import text
+    from flows import sweep
+    from flows.search import sweep_report
+    from flows.search.sweep_space import text
 
     root = _project.project_root()
     plan = sweep.plan(

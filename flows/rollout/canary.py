@@ -1,0 +1,199 @@
+"""A published version → tried beside the one in service, on the servers that people ask; takes over or goes.
+
+Ordinary clients ask `digits`, which stays the stable version until the pointer moves; the candidate answers
+as `digits_canary`. All of it goes through the pointer file and the status API. A process that is killed on
+the way leaves at worst a trial that nobody sees: `recover`, and with it the next `try_live`, ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from digits import wire
+from digits.errors import DigitsError, StoreError
+from digits.trial import Answer, Asked, Rules, Trial, judge
+from flows.rollout import questions, servers, settling
+from flows.rollout.questions import Kind, Samples
+from flows.rollout.servers import LoadFailed, NotFollowed, Server
+from flows.rollout.settling import PROMOTED, WITHDRAWN, Settled
+from serving import promotion
+from serving.history import Refusal
+from serving.store import Store
+
+TIMEOUT = 120.0  # seconds until all replicas have loaded a version: a poll of the pointer, loading, warm-up
+SERVES = 10.0  # seconds for what should be so already
+ASKING = 20.0  # seconds for the requests of one kind on one server
+LOOKING = 60.0  # seconds after which a slow candidate is not looked at again
+LOOKS = 3  # at a candidate that is only slow: a busy machine has slow moments, a slow model nothing else
+PAUSE = 0.5  # seconds between rounds of golden requests after a promotion
+ENDED = "the trial of version {} was ended by someone else"
+RETRIES = 3  # of a promoted version, whose failures count only if they last
+
+
+def try_live(
+    store: Store,
+    number: int,
+    replicas: Sequence[Server],
+    *,
+    samples: Samples = (),
+    rules: Rules | None = None,
+    timeout: float = TIMEOUT,
+    at: str | None = None,
+    alive: Callable[[], None] | None = None,
+) -> Trial:
+    """Put a version on trial and judge it on every replica; the trial goes on until `settle` ends it.
+
+    samples: logged requests. timeout: seconds for the replicas to load it. alive: called while waiting; what
+    it raises ends the trial. An earlier trial is ended first. Without replicas, or when nothing serves yet,
+    it passes untried. Raises StoreError when the version can't be pointed at, DataError for an unreadable
+    sample.
+    """
+    recover(store, replicas)
+    pointer = store.current()
+    if pointer is None or not replicas:
+        return Trial(True)
+    kinds = (*questions.golden(store.intact(number).path), *questions.logged(samples))
+    earlier = servers.failures(replicas, wire.CANARY, number)
+    try:
+        with _ended_by_an_error(store, number):
+            servers.wait_for(replicas, wire.MODEL, pointer.stable, SERVES, alive=alive)
+            promotion.promote(store, number, pointer.stable, canary=True, at=at)
+            servers.wait_for(replicas, wire.CANARY, number, timeout, alive=alive, earlier=earlier)
+            servers.wait_for(replicas, wire.MODEL, pointer.stable, SERVES, alive=alive)
+            end = time.monotonic() + LOOKING
+            for _ in range(LOOKS):
+                trial = _judged(replicas, kinds, rules)
+                if not trial.slow or time.monotonic() > end:
+                    break
+    except LoadFailed as error:
+        return Trial(False, (str(error),))
+    except NotFollowed as error:
+        return Trial(False, (str(error),), at_fault=error.loading)
+    if not _on_trial(store, number):  # its failures would be held against it
+        return Trial(False, (ENDED.format(number),), at_fault=False)
+    return trial
+
+
+def settle(
+    store: Store,
+    number: int,
+    trial: Trial,
+    champion: int | None,
+    at: str | None = None,
+    *,
+    replicas: Sequence[Server] = (),
+    timeout: float = TIMEOUT,
+    alive: Callable[[], None] | None = None,
+) -> Settled:
+    """Have a version that passed serve, and wait until every replica serves it alone; else withdraw it.
+
+    champion: the version it was judged against, None for none; when another one serves by now, or another run
+    ended the trial, it is withdrawn. One that a replica does not take up is rolled back. A candidate that is
+    itself at fault is remembered as refused.
+    """
+    if not trial.passed:
+        reasons = trial.reasons + settling.withdraw(store, number, replicas)
+        if trial.at_fault and champion is not None:
+            promotion.refuse(store, Refusal(number, champion, trial.reasons, at))
+        return Settled(WITHDRAWN, reasons)
+    if trial.golden and not _on_trial(store, number):
+        return Settled(WITHDRAWN, (ENDED.format(number),))
+    try:
+        promotion.promote(store, number, champion, at=at)
+    except StoreError as error:
+        return Settled(WITHDRAWN, (str(error), *settling.withdraw(store, number, replicas)))
+    try:
+        servers.wait_for(replicas, wire.MODEL, number, timeout, alive=alive)
+    except (LoadFailed, NotFollowed) as error:
+        at_fault = isinstance(error, LoadFailed) or error.loading
+        failed = Trial(False, (str(error),), at_fault=at_fault)
+        return settling.roll_back(store, number, failed, at, replicas, timeout)
+    return Settled(PROMOTED, settling.left(replicas))
+
+
+def recover(store: Store, replicas: Sequence[Server] = ()) -> int | None:
+    """End a trial that nobody will settle: the version that was on trial, None when there was none."""
+    pointer = store.current()
+    if pointer is None or pointer.canary is None:
+        return None
+    settling.withdraw(store, pointer.canary, replicas)
+    return pointer.canary
+
+
+def watch(
+    store: Store,
+    number: int,
+    replicas: Sequence[Server],
+    seconds: float,
+    *,
+    golden: Sequence[int] = (),
+    rules: Rules | None = None,
+    at: str | None = None,
+    timeout: float = TIMEOUT,
+) -> Trial:
+    """Ask a promoted version its golden requests for so many seconds, at least once; roll back if it errs.
+
+    golden: what it read in them while on trial (Trial.golden), else only failures and odd probabilities
+    count. One failure counts when the client's retries do not heal it. Raises StoreError when another version
+    serves.
+    """
+    end = time.monotonic() + seconds
+    (batches, *_) = questions.golden(store.intact(number).path)
+    while True:
+        pointer = store.current()
+        if pointer is None or pointer.stable != number:
+            raise StoreError(f"version {number} does not serve by now: `digits status` says what does")
+        asked = [_again(server, batches, golden) for server in replicas]
+        trial = judge(asked, rules) if asked else Trial(True)
+        if not trial.passed:
+            settled = settling.roll_back(store, number, trial, at, replicas, timeout)
+            return replace(trial, reasons=settled.reasons)
+        if time.monotonic() >= end or not asked:
+            return trial
+        time.sleep(PAUSE)
+
+
+def _judged(replicas: Sequence[Server], kinds: Sequence[Kind], rules: Rules | None) -> Trial:
+    """Ask both versions on every replica, and judge."""
+    asked = [
+        replace(kind, name=f"{kind.name} on {server}" if len(replicas) > 1 else kind.name)
+        for server in replicas
+        for kind in questions.ask(server, wire.MODEL, wire.CANARY, kinds, ASKING)
+    ]
+    golden = tuple(int(digit) for answer in asked[0].candidate for digit in answer.digits)
+    return replace(judge(asked, rules), golden=golden)
+
+
+def _again(server: Server, batches: Kind, golden: Sequence[int]) -> Asked:
+    """What a server's stable version answers now, beside what is known of it."""
+    with server.client(wire.MODEL, questions.DEADLINE, RETRIES) as client:
+        now = [questions.answer(client, request)[0] for request in batches.requests]
+    known, at = [], 0
+    for request, answer in zip(batches.requests, now, strict=True):
+        part = np.asarray(golden[at : at + len(request)], np.int64) if golden else answer.digits
+        known.append(Answer(part, np.zeros((0, 10)), answer.seconds))
+        at += len(request)
+    return Asked(f"{batches.name} on {server}", known, now, beside="itself on trial")
+
+
+def _on_trial(store: Store, number: int) -> bool:
+    pointer = store.current()
+    return pointer is not None and pointer.canary == number
+
+
+@contextlib.contextmanager
+def _ended_by_an_error(store: Store, number: int) -> Iterator[None]:
+    """End the trial when what it is for can't go on: an interrupt, a full disk."""
+    try:
+        yield
+    except (LoadFailed, NotFollowed):
+        raise  # a judgement, which `settle` carries out
+    except BaseException:
+        with contextlib.suppress(DigitsError):
+            settling.point_away(store, number)
+        raise

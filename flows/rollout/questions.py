@@ -1,0 +1,184 @@
+"""What two models on one server are asked, and what they answer: golden requests and logged real ones.
+
+Golden requests are the version's own warm-up file, read here without TensorFlow, which a flow must not wait
+for. Its Classify requests are left out: publishing has tried them on a server, and they run the same graph as
+`encoded`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import wire
+from digits.errors import DataError, StoreError
+from digits.trial import Answer, Asked, Rules
+from flows.rollout.servers import Server
+
+if TYPE_CHECKING:
+    from digits_client import DigitClient
+
+Request = NDArray[np.uint8] | tuple[bytes, ...]  # images [n, 28, 28], or PNG and JPEG files
+Samples = Sequence[NDArray[np.uint8] | Path]  # of logged requests: images [n, 28, 28], picture files
+
+DEADLINE = 10.0  # seconds for one request, as digits_client's own
+UNTIMED = 10  # requests of a kind to each model before the timed ones: servers learn what is quick
+GIVE_UP = 3  # failed requests of one kind after which no more of it are sent: they may cost DEADLINE each
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Requests that are judged together. name: for messages, as "golden images"."""
+
+    name: str
+    requests: tuple[Request, ...]
+    logged: bool = False
+
+
+def golden(version: Path) -> tuple[Kind, ...]:
+    """A version's golden requests: the largest batch of each signature, and its images one by one.
+
+    Raises StoreError when the file can't be read or shows no images.
+    """
+    batches: dict[str, Request] = {}
+    for request in _recorded(version / wire.WARMUP):
+        signature = request.model_spec.signature_name or wire.PIXELS
+        found = _images(request) if signature == wire.PIXELS else tuple(_tensor(request).string_val)
+        if len(found) > len(batches.get(signature, ())):
+            batches[signature] = found
+    if not batches:
+        raise StoreError(f"{version / wire.WARMUP} shows no request that can be asked: publish it again")
+    names = {wire.PIXELS: "golden images", wire.ENCODED: "golden pictures"}
+    single = [Kind(names[key], tuple(_singly(batch))) for key, batch in sorted(batches.items())]
+    return (Kind("golden batches", tuple(batches.values())), *single)
+
+
+def logged(samples: Samples) -> tuple[Kind, ...]:
+    """Logged requests, one by one. Raises DataError when a file can't be read."""
+    requests: list[Request] = []
+    for sample in samples:
+        if isinstance(sample, Path):
+            try:
+                requests.append((sample.read_bytes(),))
+            except OSError as error:
+                raise DataError(f"the logged picture {sample} can't be read ({error.strerror})") from None
+        else:
+            requests += _singly(sample)
+    return (Kind("logged requests", tuple(requests), logged=True),) if requests else ()
+
+
+def ask(
+    server: Server, stable: str, candidate: str, kinds: Sequence[Kind], patience: float
+) -> tuple[Asked, ...]:
+    """Ask two models of one server in turn, so that both meet the same noise; no retries.
+
+    patience: seconds after which no further request of a kind is sent, when enough were. A request that both
+    refuse as unfit is left out: a logged one may be anything.
+    """
+    with server.client(stable, DEADLINE) as first, server.client(candidate, DEADLINE) as second:
+        for client in (first, second):
+            client.health()  # connects, which must not count as latency
+        return tuple(_asked(first, second, kind, patience) for kind in kinds)
+
+
+def answer(client: DigitClient, request: Request) -> tuple[Answer, bool]:
+    """The answer to one request, and whether it was refused as unfit."""
+    import digits_client
+
+    started = time.perf_counter()
+    try:
+        got = client.predict_bytes(request) if isinstance(request, tuple) else client.predict(request)
+    except digits_client.ServingError as error:
+        seconds, unfit = time.perf_counter() - started, isinstance(error, digits_client.BadRequest)
+        return Answer(np.zeros(0, np.int64), np.zeros((0, 10)), seconds, str(error)), unfit
+    seconds = time.perf_counter() - started
+    digits = np.asarray([each.digit for each in got], np.int64)
+    return Answer(digits, np.asarray([each.probabilities for each in got]).reshape(-1, 10), seconds), False
+
+
+def _asked(first: DigitClient, second: DigitClient, kind: Kind, patience: float) -> Asked:
+    end = time.monotonic() + patience
+    stable: list[Answer] = []
+    candidate: list[Answer] = []
+    for request in kind.requests[:UNTIMED]:
+        if answer(first, request)[0].error or answer(second, request)[0].error:
+            break  # the round that counts shows it again
+        if time.monotonic() > end - patience / 2:
+            break
+    for turn, request in enumerate(kind.requests):
+        if turn % 2:  # who is asked second may find the request's pages in the cache
+            theirs, unfit = answer(second, request)
+            ours, also = answer(first, request)
+        else:
+            ours, also = answer(first, request)
+            theirs, unfit = answer(second, request)
+        if unfit and also:
+            continue
+        stable.append(ours)
+        candidate.append(theirs)
+        failed = max(sum(bool(each.error) for each in answers) for answers in (stable, candidate))
+        enough = len(stable) >= Rules.timed  # fewer would tell nothing of a very slow model
+        if failed >= GIVE_UP or (enough and time.monotonic() > end):
+            break
+    return Asked(kind.name, tuple(stable), tuple(candidate), kind.logged)
+
+
+def _singly(batch: Request) -> Iterator[Request]:
+    for i in range(len(batch)):
+        yield batch[i : i + 1]
+
+
+def _recorded(path: Path) -> Iterator[Any]:
+    """The Predict requests of a warm-up file: TFRecord of PredictionLog. Raises StoreError."""
+    from google.protobuf.message import DecodeError
+
+    from digits_client import messages
+    from serving.model_server import statuses, tfrecord
+
+    try:
+        for record in tfrecord.records(path.read_bytes()):
+            predict = _log().FromString(record).predict_log.request
+            if predict:
+                yield messages.PredictRequest.FromString(predict)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read ({error.strerror}): publish the version again") from None
+    except (DecodeError, statuses.Status) as error:
+        raise StoreError(f"{path} is damaged ({error}): publish the version again") from None
+
+
+@cache
+def _log() -> Any:
+    """PredictionLog with what is needed of it; a message in it is bytes on the wire, and is read as such."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="flows/log.proto", package="flows", syntax="proto3")
+    inner, outer = file.message_type.add(name="PredictLog"), file.message_type.add(name="PredictionLog")
+    optional = kinds.LABEL_OPTIONAL
+    inner.field.add(name="request", number=1, type=kinds.TYPE_BYTES, label=optional)
+    outer.field.add(
+        name="predict_log", number=6, type=kinds.TYPE_MESSAGE, type_name=".flows.PredictLog", label=optional
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("flows.PredictionLog"))
+
+
+def _tensor(request: Any) -> Any:
+    """The one input of a request."""
+    (tensor,) = request.inputs.values()
+    return tensor
+
+
+def _images(request: Any) -> NDArray[np.uint8]:
+    content = _tensor(request).tensor_content
+    if not content or len(content) % (28 * 28):
+        raise StoreError(f"a golden request holds {len(content)} bytes of pixels: publish the version again")
+    return np.frombuffer(content, np.uint8).reshape(-1, 28, 28)

@@ -1,0 +1,135 @@
+"""From an export to a version in service: what the retraining and `digits publish` and `promote` share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digits import comparison
+from digits.comparison import Comparison, Contender
+from digits.errors import GateRefused, StoreError
+from digits.progress import say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from serving.store import Store
+    from serving.version import Version
+
+EXPORTED = Path("models/exported")
+TEST = Path("data/prepared/test")
+
+
+class Unfit(StoreError):
+    """A real model server does not answer as the model does."""
+
+
+def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[int, bool]:
+    """Try the export on a real server and publish it: its number, and whether that is new. at: the time.
+
+    An export that is published already is not tried again. Raises Unfit when a server
+    does not serve it as it is, StoreError when it can't be published.
+    """
+    from flows.rollout.origin import origin
+    from serving import infra, publishing
+
+    source = root / EXPORTED
+    found = publishing.exported(source)
+    if not force and (same := publishing.same_as(store, found)) is not None:
+        return same, False
+    say("publish: trying the export on a model server")
+    _load_tensorflow()
+    try:
+        report = infra.validate(source)
+    except StoreError as error:
+        raise Unfit(str(error)) from error
+    facts = {**origin(root), "at": at, "infra": report.as_dict()}
+    before = {version.number for version in store.versions()}
+    number = publishing.publish(store, source, facts, force=force, validated=dict(found.provenance["files"]))
+    return number, number not in before
+
+
+def promote(
+    root: Path,
+    store: Store,
+    number: int,
+    *,
+    at: str,
+    canary: bool = False,
+    base_path: str | None = None,
+) -> Comparison | None:
+    """Compare a version with the one in service and promote it; None when it serves already.
+
+    Raises GateRefused with every reason when it is worse, StoreError when it can't be compared or pointed at.
+    """
+    from serving import promotion
+    from serving.history import Refusal
+
+    pointer = store.current()
+    champion = pointer.stable if pointer else None
+    if number == champion and not canary:
+        promotion.promote(store, number, number, base_path=base_path, at=at)
+        return None
+    outcome = compare(root, store, number, champion)
+    if not outcome.passed:
+        if champion is not None:
+            promotion.refuse(store, Refusal(number, champion, outcome.failed, at))
+        raise GateRefused(refusal(number, champion, outcome.failed))
+    promotion.promote(store, number, champion, canary=canary, base_path=base_path, at=at)
+    return outcome
+
+
+def compare(root: Path, store: Store, number: int, champion: int | None) -> Comparison:
+    """Judge a published version against the one in service, both on the version's own test images."""
+    from serving import judge, version
+
+    chosen = store.intact(number)
+    found = store.history().best(chosen.test_images) if chosen.test_images else None
+    best = comparison.Best(*found) if found else None
+    if champion is None:
+        return comparison.unopposed(_contender(chosen), best)
+    opponent = store.version(champion)
+    if problems := version.problems(opponent):
+        raise StoreError(
+            f"version {champion}, which serves, is damaged ({problems[0]}), so it can't be compared with: "
+            f"`digits rollback {number}` goes to version {number} without a comparison"
+        )
+    images, labels = _test_images(root, chosen)
+    say(f"promote: versions {champion} and {number} read {len(labels):,} test images on a model server")
+    _load_tensorflow()
+    duel = judge.duel(store, number, champion, images, labels)
+    return comparison.compare(_contender(chosen), _contender(opponent), duel, best)
+
+
+def refusal(number: int, champion: int | None, reasons: tuple[str, ...]) -> str:
+    """A refused candidate in words."""
+    keeps = "nothing serves" if champion is None else f"version {champion} keeps serving"
+    return f"version {number} is not promoted, {keeps}: {'; '.join(reasons)}"
+
+
+def _contender(version: Version) -> Contender:
+    return Contender(version.number, version.sample, version.size, version.accuracy)
+
+
+def _test_images(root: Path, chosen: Version) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images that a version was tested on, and their labels."""
+    from digits import files
+
+    split = files.load_split(root / TEST, mmap=True)
+    if files.array_sha256(split.images) != chosen.test_images:
+        raise StoreError(
+            f"{TEST} holds other images than version {chosen.number} was tested on, so it can't be compared: "
+            f"bring them back (`dvc checkout` at its commit), or "
+            f"go to it uncompared (`digits rollback {chosen.number}`)"
+        )
+    return split.images, split.labels
+
+
+def _load_tensorflow() -> None:
+    """TensorFlow's messages come with all of its package; have it loaded without its chatter."""
+    from digits.quiet import load_tensorflow
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()

@@ -1,0 +1,78 @@
+"""An export that passed the gate → in service, or why not. What acts, and the clock, are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits.comparison import Comparison
+from digits.repro import Run
+from flows import outcomes
+from flows.outcomes import Outcome
+from flows.rollout import live, release
+from flows.rollout.settling import PROMOTED, Settled
+from serving import promotion
+from serving.history import Refusal
+from serving.store import Store
+
+
+@dataclass(frozen=True)
+class Acts:
+    """What is done to the store: plain functions, or the tasks that show them."""
+
+    publish: Callable[[Path, Store, str], tuple[int, bool]]
+    compare: Callable[[Path, Store, int, int | None], Comparison]
+    go_live: Callable[[Store, int, int | None, str], Settled]
+
+
+PLAIN = Acts(
+    lambda root, store, at: release.publish(root, store, at=at),
+    release.compare,
+    live.go_live,
+)
+
+
+def into_service(root: Path, store: Store, run: Run, acts: Acts, now: Callable[[], str]) -> Outcome:
+    """Publish the export if it is new, promote it if it never served and is no worse.
+
+    One that served before is left alone: somebody rolled it back, and a run must not undo that.
+    now: the time. Raises StoreError when the store can't be read or written, or somebody else promoted.
+    """
+    try:
+        number, new = acts.publish(root, store, now())
+    except release.Unfit as error:
+        return Outcome(outcomes.NOT_FIT, str(error), run)
+    live.end_own(store)
+    pointer, known = store.current(), store.history()
+    champion = pointer.stable if pointer else None
+    if pointer and champion == number:
+        moved = bool(store.moved())
+        release.promote(root, store, number, at=now())
+        text = f"version {number} serves" + (
+            "; the project was moved, so its pointer was written anew" if moved else ""
+        )
+        return Outcome(outcomes.SERVES, text, run, number)
+    published = f"published version {number}" if new else f"version {number}"
+    if pointer and pointer.canary is not None:
+        trial = "is on trial" if pointer.canary == number else f"waits: version {pointer.canary} is on trial"
+        text = f"{published} {trial}; `digits promote {number}` has it serve"
+        return Outcome(outcomes.PUBLISHED, text, run, number, new)
+    if known.promoted(number):
+        text = f"{published} served before and was taken back: `digits promote {number}` has it serve again"
+        return Outcome(outcomes.PUBLISHED, text, run, number, new)
+    earlier = known.refused(number, champion) if champion is not None else None
+    if earlier:
+        reason = release.refusal(number, champion, earlier.reasons)
+        return Outcome(outcomes.NOT_BETTER, reason, run, number)
+    judged = acts.compare(root, store, number, champion)
+    if not judged.passed:
+        if champion is not None:
+            promotion.refuse(store, Refusal(number, champion, judged.failed, now()))
+        reason = release.refusal(number, champion, judged.failed)
+        return Outcome(outcomes.NOT_BETTER, reason, run, number, new)
+    settled = acts.go_live(store, number, champion, now())
+    if settled.outcome != PROMOTED:
+        return Outcome(outcomes.ROLLED_BACK, "; ".join(settled.reasons), run, number, new)
+    text = f"{published}, promoted: `digits serve` serves it, running servers take it up"
+    return Outcome(outcomes.PROMOTED, text, run, number, new)

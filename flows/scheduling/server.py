@@ -1,0 +1,194 @@
+"""A project's own Prefect server: one at a time, on loopback, with its database in the project's folder.
+
+The server is a child that dies with the process that started it. Who comes second finds it by the record
+that is beside the database. PREFECT_API_DATABASE_CONNECTION_URL has it use PostgreSQL in place of SQLite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits import files
+from digits.errors import DigitsError
+from digits.processes import die_with_parent
+from flows.scheduling import locks, settings
+
+PORT = 4200
+PATIENCE = 120.0  # seconds until a new server must answer: the first start makes the database
+GRACE = 10.0  # seconds between asking a server to end and ending it
+LARGE = 10_000_000  # bytes of log at which a start sets it aside
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the API is, and the process if this one started it."""
+
+    url: str
+    process: subprocess.Popen[bytes] | None
+
+    @property
+    def page(self) -> str:
+        """The address for a browser."""
+        return self.url.removesuffix("/api")
+
+    def ended(self) -> bool:
+        """Whether it was started here and is gone."""
+        return self.process is not None and self.process.poll() is not None
+
+    def stop(self) -> None:
+        """End it if it was started here."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Server:
+    """The project's server, started on loopback if it does not run; it lives as long as the calling thread.
+
+    patience: seconds for a start. Raises DigitsError when the port is another program's, or none comes up.
+    """
+    folder = settings.home(project)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locks.server_start(folder, patience):
+        if url := running(project):
+            return Server(url, None)
+        if taken := _holder(port):
+            raise DigitsError(
+                f"port {port} is taken by {taken}, so this project's Prefect server can't start: end that, "
+                "or give another --port"
+            )
+        server = _start(project, folder, port)
+        try:
+            _await(server, folder / "server.log", patience)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+
+def running(project: Path) -> str | None:
+    """The address of the API of the project's server if one runs; None without one.
+
+    Raises DigitsError when its process is there but does not answer.
+    """
+    try:
+        record = json.loads((settings.home(project) / "server.json").read_bytes())
+        pid, started, url = int(record["pid"]), float(record["started"]), str(record["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not _is_server(pid, started):
+        return None
+    end = time.monotonic() + GRACE
+    while not _healthy(port_of(url)):
+        if not _is_server(pid, started):
+            return None
+        if time.monotonic() > end:
+            raise DigitsError(
+                f"this project's Prefect server (process {pid}) does not answer at {url}: read "
+                f"{settings.home(project) / 'server.log'}, end it with `kill {pid}` and try again"
+            )
+        time.sleep(0.2)
+    return url
+
+
+def _start(project: Path, folder: Path, port: int) -> Server:
+    import psutil
+
+    log = folder / "server.log"
+    if log.exists() and log.stat().st_size > LARGE:
+        log.replace(folder / "server.log.1")
+    given = settings.environment(project)
+    given.pop("PREFECT_API_URL", None)
+    url = f"http://{settings.LOOPBACK}:{port}/api"
+    given["PREFECT_SERVER_UI_API_URL"] = url  # else its pages ask the usual port, whatever this one is
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", settings.LOOPBACK]
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=project,
+            env=given,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C is the scheduler's, which ends this one last
+            preexec_fn=die_with_parent,
+        )
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).create_time()
+        files.write_json(folder / "server.json", {"pid": process.pid, "started": started, "url": url})
+    return Server(url, process)
+
+
+def _await(server: Server, log: Path, patience: float) -> None:
+    end = time.monotonic() + patience
+    while not _healthy(port_of(server.url)):
+        if server.ended():
+            raise DigitsError(f"Prefect's server ended at its start: {_last_words(log)}; {log} tells more")
+        if time.monotonic() > end:
+            raise DigitsError(f"Prefect's server did not answer within {patience:g} s: read {log}")
+        time.sleep(0.1)
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else "it said nothing"
+
+
+def _is_server(pid: int, started: float) -> bool:
+    """Whether that process still runs, and its number is not another's by now."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 2)
+    except psutil.Error:
+        return False
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(settings.LOOPBACK, port, timeout=3)
+    try:
+        connection.request("GET", "/api/health")
+        response = connection.getresponse()
+        body: bytes = response.read(16)
+        return response.status == 200 and body.strip() == b"true"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _holder(port: int) -> str | None:
+    """What listens on a port of loopback; None for nothing."""
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            free.bind((settings.LOOPBACK, port))
+        except OSError:
+            return "another Prefect server" if _healthy(port) else "another program"
+    return None
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on by now."""
+    with socket.socket() as free:
+        free.bind((settings.LOOPBACK, 0))
+        return int(free.getsockname()[1])
+
+
+def port_of(url: str) -> int:
+    """The port of an address of the API."""
+    return int(url.removesuffix("/api").rpartition(":")[2])

@@ -1,0 +1,1 @@
+"""What sweeps and cross-validations share: spaces, studies, workers, reports."""

@@ -1,0 +1,188 @@
+"""The memory of a sweep: an Optuna study in `.digits/studies/<name>.db`, written by one process at a time.
+
+What a killed sweep left behind heals when it is opened again: trials that were running are marked lost, and
+their settings come first in the queue. A trial counts as done when it ended, was pruned, or failed by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digits.errors import DigitsError, ParamsError
+from flows.search.sweep_space import Dimension, Settings, grid
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+FOLDER = Path(".digits/studies")
+SAMPLERS = ("tpe", "random", "grid")
+STARTUP = 4  # whole trials before any is pruned: a median of fewer says little
+TENTHS = 3  # of a training before it may be pruned: early accuracy mostly tells the learning rate
+ABOUT, LOST, ERROR, TRAINED = "about", "lost", "error", "trained"  # names of attributes
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial that is done: `complete`, `pruned` or `failed`. Accuracy and loss are on validation."""
+
+    number: int
+    outcome: str
+    settings: Settings
+    accuracy: float | None = None
+    loss: float | None = None
+    train_accuracy: float | None = None
+    share: float | None = None  # of its steps
+    seconds: float | None = None
+    began: float | None = None
+    pid: int | None = None
+    error: str = ""
+
+
+def winner(rows: Sequence[Row]) -> Row | None:
+    """The whole trial that read most validation images right; then the lower loss, then the earlier one."""
+    whole = [row for row in rows if row.outcome == "complete"]
+    return min(whole, key=lambda row: (-(row.accuracy or 0), row.loss or 0, row.number), default=None)
+
+
+@contextlib.contextmanager
+def opened(
+    root: Path, name: str, about: Mapping[str, Any], sampler: str, seed: int, *, prune: bool
+) -> Iterator[Study]:
+    """The study of that name, made, or healed and gone on with; nobody else writes to it meanwhile.
+
+    `about` is what its trials have in common. Raises DigitsError while another sweep holds it, ParamsError
+    when it was begun about something else.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder / f"{name}.lock", name):
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{folder / name}.db", engine_kwargs={"connect_args": {"timeout": 60}}
+        )
+        try:
+            study = optuna.create_study(
+                storage=storage, study_name=name, direction="maximize", load_if_exists=True
+            )
+            known = study.user_attrs.get(ABOUT)
+            if known is None:
+                study.set_user_attr(ABOUT, dict(about))
+            elif differing := sorted(k for k in about if known.get(k) != about[k]):
+                raise ParamsError(
+                    f"the study '{name}' was begun with other {', '.join(differing)}: give this one another "
+                    f"--name, or delete {FOLDER / name}.db"
+                )
+            _heal(study)
+            study.sampler = _sampler(
+                sampler, seed + len(study.trials)
+            )  # going on must not draw the same again
+            if prune:
+                study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=TENTHS)
+            else:
+                study.pruner = optuna.pruners.NopPruner()
+            yield study
+        finally:
+            storage.engine.dispose()
+
+
+def _sampler(name: str, seed: int) -> Any:
+    import optuna
+
+    if name != "tpe":
+        return optuna.samplers.RandomSampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
+
+
+def _heal(study: Study) -> None:
+    """Trials that a killed sweep left running are lost; their settings are tried again first."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        settings = dict(trial.params)
+        study._storage.set_trial_user_attr(trial._trial_id, LOST, True)
+        study.tell(trial.number, state=TrialState.FAIL)
+        if settings:
+            study.enqueue_trial(settings, skip_if_exists=False)
+
+
+def wanted(study: Study, space: tuple[Dimension, ...], sampler: str, trials: int | None) -> int:
+    """How many trials are still to be done; those of a grid are put in the queue, in order."""
+    done = len(rows(study, space))
+    if sampler != "grid":
+        return max(0, (trials or 0) - done)
+    from optuna.trial import TrialState
+
+    known = [
+        dict(t.params) for t in study.trials if t.state != TrialState.WAITING and LOST not in t.user_attrs
+    ]
+    known += [
+        dict(t.system_attrs.get("fixed_params", {})) for t in study.trials if t.state == TrialState.WAITING
+    ]
+    combinations = grid(space)
+    for settings in combinations:
+        if settings not in known:
+            study.enqueue_trial(settings)
+    return max(0, len(combinations) - done)
+
+
+def ask(study: Study, space: tuple[Dimension, ...]) -> tuple[Trial, Settings]:
+    """The next trial, and what it is to be trained with."""
+    trial = study.ask({dimension.key: _distribution(dimension) for dimension in space})
+    return trial, _settings(trial.params, space)
+
+
+def _settings(drawn: Mapping[str, Any], space: tuple[Dimension, ...]) -> Settings:
+    return {d.key: d.rounded(drawn[d.key]) for d in space if d.key in drawn}
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    from optuna import distributions
+
+    if dimension.choices:
+        return distributions.CategoricalDistribution(dimension.choices)
+    if dimension.whole:
+        return distributions.IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+    return distributions.FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def rows(study: Study, space: tuple[Dimension, ...]) -> list[Row]:
+    """Every trial that is done, by number."""
+    from optuna.trial import TrialState
+
+    ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [_row(trial, space) for trial in ended if LOST not in trial.user_attrs]
+
+
+def _row(trial: FrozenTrial, space: tuple[Dimension, ...]) -> Row:
+    outcome = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
+    trained = trial.user_attrs.get(TRAINED, {})
+    error = str(trial.user_attrs.get(ERROR, ""))
+    return Row(trial.number + 1, outcome, _settings(trial.params, space), **trained, error=error)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, name: str) -> Iterator[None]:
+    """Hold a study; the kernel lets go of it however this process ends."""
+    with lock.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            raise DigitsError(
+                f"the study '{name}' is at work in process {stream.read().strip() or 'unknown'}: wait, "
+                "or give this one another --name"
+            ) from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield

@@ -1,0 +1,274 @@
+"""Commit, tag and push of a promoted version, and that it ends once begun."""
+
+import shutil
+import signal
+
+import pytest
+
+from flows.clone import lineage
+from flows.clone.lineage import LineageError, facts, record
+from flows.clone.workspace import prepare
+
+from .._projects import dvc, killed_at, sh, state, write
+
+pytestmark = pytest.mark.usefixtures("own_home")
+
+TOLD = {"accuracy": 0.9912, "interval": [0.9888, 0.9931], "verdict": "passed", "data": {"test": {"n": 5}}}
+PROVENANCE = {
+    "dataset": "mnist",
+    "weights_sha256": "abc",
+    "metrics": {"accuracy": 0.9912, "accuracy_interval": [0.9888, 0.9931], "confused": []},
+    "verdict": {"passed": True, "rules": [{"rule": "accuracy", "passed": True}]},
+    "data": {"splits": {"test": {"n": 5, "images_sha256": "def"}}, "sample": False},
+}
+
+
+def retrain(workspace, accuracy=0.99):
+    """What the stages leave: dvc.lock, reports that Git takes, others that it ignores, and rubbish."""
+    write(workspace.root, "dvc.lock", f"schema: '2.0'\nstages: {{}}\n# {accuracy}\n")
+    write(workspace.root, "reports/metrics.json", f'{{"accuracy": {accuracy}}}')
+    write(workspace.root, "reports/figures/big.json", "ignored")
+    write(workspace.root, "code.py", "rubbish\n")
+    write(workspace.root, "notes.txt", "rubbish\n")
+
+
+def bare(where, name):
+    sh(where, "git", "init", "-q", "--bare", name)
+    return where / name
+
+
+def tags(repository):
+    return sh(repository, "git", "tag", "--list").split()
+
+
+@pytest.fixture
+def remote(project, tmp_path):
+    made = bare(tmp_path, "remote.git")
+    sh(project, "git", "remote", "add", "origin", str(made))
+    return made
+
+
+def test_a_tag_leads_to_the_commit_with_lock_and_reports_and_the_branch_stays(project):
+    before = state(project)
+    with prepare(project) as workspace:
+        retrain(workspace)
+        done = record(workspace, 3, TOLD)
+    assert done.tag == "digits@v3"
+    assert done.pushes == ()
+    assert state(project) == before
+    assert sh(project, "git", "rev-parse", "digits@v3^{commit}") == done.commit
+    assert sh(project, "git", "rev-parse", f"{done.commit}~1") == workspace.base
+    changed = sh(project, "git", "diff", "--name-only", "main", "digits@v3").split()
+    assert changed == ["dvc.lock", "reports/metrics.json"]
+    shown = sh(project, "git", "show", "--no-patch", "digits@v3")
+    for line in ("digits version 3", "accuracy: 0.9912", "interval: [0.9888, 0.9931]", "data.test.n: 5"):
+        assert line in shown
+
+
+def test_the_same_again_changes_nothing(project):
+    with prepare(project) as workspace:
+        retrain(workspace)
+        first = record(workspace, 3, TOLD)
+        refs = sh(project, "git", "for-each-ref")
+        assert record(workspace, 3, TOLD) == first
+    with prepare(project) as workspace:
+        assert record(workspace, 3, TOLD) == first
+    assert sh(project, "git", "for-each-ref") == refs
+
+
+def test_a_state_that_main_has_already_needs_no_commit(project):
+    with prepare(project) as workspace:
+        assert record(workspace, 1, TOLD).commit == workspace.base
+
+
+def test_the_commit_made_before_publishing_is_the_one_that_is_tagged(project):
+    with prepare(project) as workspace:
+        retrain(workspace)
+        published = lineage.commit(workspace)
+        assert record(workspace, 1, TOLD).commit == published
+
+
+def test_a_number_that_stands_for_another_model_is_not_taken_over(project):
+    with prepare(project) as workspace:
+        retrain(workspace)
+        record(workspace, 1, TOLD)
+        with pytest.raises(LineageError, match="digits@v1 tells of another model"):
+            record(workspace, 1, TOLD | {"accuracy": 0.5})
+        assert "accuracy: 0.9912" in sh(project, "git", "show", "digits@v1")
+        sh(project, "git", "tag", "old-digits@v1", "digits@v1")
+        sh(project, "git", "tag", "-d", "digits@v1")
+        record(workspace, 1, TOLD | {"accuracy": 0.5})
+
+
+def test_the_users_name_is_on_it_and_without_one_ours(project):
+    with prepare(project) as workspace:
+        retrain(workspace)
+        record(workspace, 1, TOLD)
+        sh(project, "git", "config", "user.name", "Ada")
+        sh(project, "git", "config", "user.email", "ada@example.org")
+        retrain(workspace, 0.98)
+        record(workspace, 2, TOLD)
+    form = "--format=%an <%ae> %cn"
+    assert sh(project, "git", "log", "-1", form, "digits@v1") == "digits <digits@localhost> digits"
+    assert sh(project, "git", "log", "-1", form, "digits@v2") == "Ada <ada@example.org> Ada"
+    assert "Tagger: Ada" in sh(project, "git", "show", "digits@v2")
+
+
+def test_no_hook_runs_and_nothing_asks_for_a_signature(project, remote, tmp_path):
+    ran = tmp_path / "ran"
+    hooks = ("pre-commit", "commit-msg", "post-commit", "pre-push", "reference-transaction", "post-checkout")
+    for hooked in (project / ".git" / "hooks", tmp_path / "template" / "hooks"):
+        for name in hooks:
+            hook = write(hooked, name, f"#!/bin/sh\ntouch {ran}\nexit 1\n")
+            hook.chmod(0o755)
+    for key in ("commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated"):
+        sh(project, "git", "config", "--global", key, "true")
+    sh(project, "git", "config", "--global", "init.templateDir", str(tmp_path / "template"))
+    sh(project, "git", "config", "--global", "core.hooksPath", str(tmp_path / "template" / "hooks"))
+    sh(remote, "git", "config", "core.hooksPath", "/dev/null")  # what the other side runs is its own affair
+    with prepare(project) as workspace:
+        retrain(workspace)
+        done = record(workspace, 1, TOLD)
+    assert not done.warnings
+    assert not ran.exists()
+
+
+# --- killed on the way
+
+
+def test_a_proposal_is_no_tag_until_the_promotion_is_certain(project):
+    with prepare(project) as workspace:
+        retrain(workspace)
+        made = lineage.propose(workspace, 4, TOLD)
+    assert tags(project) == []
+    assert lineage.unfinished(project) == [4]
+    shutil.rmtree(project / ".digits")
+    sh(project, "git", "gc", "-q", "--prune=now")
+    lineage.complete(project, 4)
+    assert sh(project, "git", "rev-parse", "digits@v4^{commit}") == made
+    assert lineage.unfinished(project) == []
+    lineage.complete(project, 4)
+
+
+def test_a_proposal_of_a_model_that_was_not_promoted_is_forgotten(project):
+    with prepare(project) as workspace:
+        retrain(workspace)
+        lineage.propose(workspace, 4, TOLD)
+        lineage.discard(project, 4)
+        lineage.discard(project, 4)
+    assert lineage.unfinished(project) == []
+    assert tags(project) == []
+
+
+def test_a_kill_at_any_step_leaves_nothing_half_and_the_same_again_completes_it(project, remote):
+    before, at, code = state(project), 0, -signal.SIGKILL
+    with prepare(project) as workspace:
+        while code:
+            at += 1
+            retrain(workspace, accuracy=at)
+            told = TOLD | {"accuracy": at}
+            code, steps = killed_at(at, lambda: record(workspace, at, told))  # noqa: B023
+            assert code in (0, -signal.SIGKILL), steps
+            done = record(workspace, at, told)
+            assert not done.warnings
+            assert sh(remote, "git", "rev-parse", f"digits@v{at}^{{commit}}") == done.commit
+            assert sh(project, "git", "show", f"digits@v{at}:reports/metrics.json") == f'{{"accuracy": {at}}}'
+            assert lineage.unfinished(project) == []
+    assert state(project) == before
+    assert at > 10
+
+
+# --- remotes
+
+
+def test_tags_go_to_every_remote_or_those_that_are_asked_for(project, remote, tmp_path):
+    other = bare(tmp_path, "other.git")
+    sh(project, "git", "remote", "add", "other", str(other))
+    with prepare(project) as workspace:
+        retrain(workspace)
+        assert not record(workspace, 1, TOLD, to=["other"]).warnings
+        assert (tags(remote), tags(other)) == ([], ["digits@v1"])
+        done = record(workspace, 1, TOLD)
+    assert [(p.remote, p.ok, p.detail) for p in done.pushes] == [
+        ("origin", True, "pushed digits@v1"),
+        ("other", True, "up to date"),
+    ]
+    assert tags(remote) == ["digits@v1"]
+    assert sh(remote, "git", "branch") == ""
+
+
+def test_a_remote_that_is_away_is_a_warning_and_gets_everything_later(project, remote):
+    away = remote.rename(remote.with_name("away.git"))
+    with prepare(project) as workspace:
+        for number in (1, 2):
+            retrain(workspace, number)
+            done = record(workspace, number, TOLD | {"accuracy": number})
+            (warning,) = done.warnings
+            assert warning.startswith("origin: tags not pushed, tried again next time")
+            assert "\n" not in warning
+    assert tags(project) == ["digits@v1", "digits@v2"]
+    away.rename(remote)
+    with prepare(project) as workspace:
+        retrain(workspace, 3)
+        assert not record(workspace, 3, TOLD | {"accuracy": 3}).warnings
+    assert tags(remote) == ["digits@v1", "digits@v2", "digits@v3"]
+
+
+def test_another_stores_tag_of_that_number_at_the_remote_is_told_and_left(project, remote):
+    sh(project, "git", "push", "-q", "origin", "main:refs/tags/digits@v1")
+    with prepare(project) as workspace:
+        retrain(workspace)
+        assert "another digits@v1" in record(workspace, 1, TOLD).warnings[0]
+    assert sh(remote, "git", "rev-parse", "digits@v1") == workspace.base
+
+
+def stored(store):
+    return sorted(path.read_bytes() for path in store.rglob("*") if path.is_file())
+
+
+def test_data_reach_dvcs_remote_before_the_tag_goes_out_and_what_was_missed_follows(
+    project, remote, tmp_path
+):
+    store = tmp_path / "store"
+    write(tmp_path, "store", "in the way of the folder")
+    write(project, ".dvc/config.local", "[core]\n    remote = s\n['remote \"s\"']\n    url = ../../store\n")
+    with prepare(project) as workspace:
+        write(workspace.root, "data/incoming/one.png", "1")
+        dvc(workspace.root, "repro", "-q")
+        done = record(workspace, 1, TOLD)
+        assert [push.ok for push in done.pushes] == [False, False]
+        assert "digits@v1 not pushed, tried again next time" in done.warnings[0]
+        assert "waits until DVC's remote has its data" in done.warnings[1]
+        assert tags(remote) == []
+        store.unlink()
+        write(workspace.root, "data/incoming/two.png", "2")
+        dvc(workspace.root, "repro", "-q")
+        assert not record(workspace, 2, TOLD | {"accuracy": 0.995}).warnings
+        assert record(workspace, 2, TOLD | {"accuracy": 0.995}).pushes[0].detail == "up to date"
+    assert tags(remote) == ["digits@v1", "digits@v2"]
+    both = b"data/incoming/one.png\ndata/incoming/two.png"
+    assert {b"data/incoming/one.png", both} <= set(stored(store))
+
+
+# --- what a tag tells
+
+
+def test_the_facts_of_a_version_are_read_from_its_provenance():
+    told = lineage.message(7, facts(PROVENANCE))
+    assert told.splitlines() == [
+        "digits version 7",
+        "",
+        "accuracy: 0.9912",
+        "interval: [0.9888, 0.9931]",
+        "verdict: passed",
+        "dataset: mnist",
+        "weights_sha256: abc",
+        "data.test.n: 5",
+        "data.test.images_sha256: def",
+    ]
+
+
+def test_a_verdict_that_did_not_pass_names_its_rules_and_an_empty_provenance_is_fine():
+    rules = [{"rule": "accuracy", "passed": False}, {"rule": "calibration", "passed": True}]
+    assert facts({"verdict": {"passed": False, "rules": rules}}) == {"verdict": "refused: accuracy"}
+    assert lineage.message(1, facts({})) == "digits version 1\n"

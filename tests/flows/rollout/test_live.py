@@ -1,0 +1,39 @@
+"""What a killed run leaves on trial is ended by the next one; what a person put there is not."""
+
+import pytest
+
+from flows.rollout import live, servers
+from serving.pointer import Pointer
+
+
+class Store:
+    """As much of a store as `live` needs: the pointer, and a folder."""
+
+    def __init__(self, root, canary):
+        self.root, self.pointer = root, Pointer(stable=1, canary=canary, base_path="/store/digits")
+
+    def current(self):
+        return self.pointer
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    found = []
+    monkeypatch.setattr(servers, "running", lambda _: ())
+    monkeypatch.setattr(live.canary, "recover", lambda store, _: found.append(store.pointer.canary))
+    return found
+
+
+def test_the_trial_of_a_killed_run_is_ended(tmp_path, ended):
+    (tmp_path / "trial-of-a-run").write_text("2\n")
+    live.end_own(Store(tmp_path, 2))
+    assert ended == [2]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mark", "canary"), [(None, 2), ("3\n", 2), ("2\n", None)])
+def test_a_person_s_trial_goes_on(tmp_path, ended, mark, canary):
+    if mark:
+        (tmp_path / "trial-of-a-run").write_text(mark)
+    live.end_own(Store(tmp_path, canary))
+    assert ended == []

@@ -1,0 +1,168 @@
+"""A project's own Prefect server: real processes, real ports."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from digits.errors import DigitsError
+from flows.scheduling import server, settings
+
+from .._processes import environment, free_port, gone, wait_for
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from flows.scheduling import server
+found = server.ensure(Path(sys.argv[1]), int(sys.argv[2]))
+print(found.url, found.process.pid if found.process else 0, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A project with its server at work."""
+    project = tmp_path_factory.mktemp("served")
+    port = free_port()
+    found = server.ensure(project, port)
+    yield project, port, found
+    found.stop()
+
+
+def test_the_server_answers_on_loopback_and_keeps_its_database_in_the_project(running):
+    project, port, found = running
+    assert found.url == f"http://127.0.0.1:{port}/api" and found.page == f"http://127.0.0.1:{port}"
+    assert (project / ".prefect" / "prefect.db").exists()
+    assert (project / ".prefect" / "server.log").stat().st_size > 0
+    listening = [c for c in psutil.Process(found.process.pid).net_connections() if c.status == "LISTEN"]
+    assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
+
+
+def test_who_comes_second_uses_the_server_that_runs(running):
+    project, _, first = running
+    again = server.ensure(project, free_port())
+    assert again.url == first.url and again.process is None
+    again.stop()  # not its own
+    assert server.running(project) == first.url
+
+
+def test_another_projects_server_is_never_taken_for_its_own(running, tmp_path):
+    _, port, _ = running
+    with pytest.raises(DigitsError, match=f"port {port} is taken by another Prefect server"):
+        server.ensure(tmp_path, port)
+    assert server.running(tmp_path) is None
+
+
+def test_a_port_that_another_program_has_is_told(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(DigitsError, match=f"port {port} is taken by another program.*--port"):
+            server.ensure(tmp_path, port)
+    assert not (tmp_path / ".prefect" / "server.json").exists()
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", '{"pid": 1}', None])
+def test_a_record_that_tells_nothing_or_of_another_process_is_no_server(tmp_path, record):
+    folder = settings.home(tmp_path)
+    folder.mkdir()
+    stranger = {"pid": os.getpid(), "started": 1.0, "url": "http://127.0.0.1:1/api"}
+    (folder / "server.json").write_text(json.dumps(stranger) if record is None else record)
+    assert server.running(tmp_path) is None
+
+
+def test_a_server_that_can_not_start_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "nonsense://nowhere")
+    with pytest.raises(DigitsError, match=r"ended at its start: .*server\.log tells more"):
+        server.ensure(tmp_path, free_port())
+
+
+@pytest.mark.slow
+def test_two_at_once_start_one_server_and_it_dies_with_who_started_it(tmp_path):
+    ports = (free_port(), free_port())
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER, str(tmp_path), str(port)],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for port in ports
+    ]
+    try:
+        answers = [process.stdout.readline().split() for process in both]
+        assert len({url for url, _ in answers}) == 1
+        ((starter, pid),) = [(p, int(n)) for p, (_, n) in zip(both, answers, strict=True) if n != "0"]
+        child = psutil.Process(pid)
+        starter.send_signal(signal.SIGKILL)
+        wait_for(lambda: gone(child), 10)
+        assert server.running(tmp_path) is None
+    finally:
+        for process in both:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def postgres() -> Path | None:
+    """The folder of PostgreSQL's programs, if they are on this machine."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
+
+
+@pytest.fixture
+def database():
+    """A PostgreSQL of its own, as a user that is not root; the address for Prefect, and one for psql."""
+    programs = postgres()
+    if not programs:
+        pytest.skip("no PostgreSQL server on this machine")
+    user = {} if os.getuid() else {"user": "postgres", "group": "postgres", "extra_groups": []}
+    folder, port = Path(tempfile.mkdtemp(prefix="digits-postgres-")), free_port()
+    if user:
+        shutil.chown(folder, "postgres", "postgres")
+    initdb = [programs / "initdb", "-D", folder / "data", "-U", "prefect", "-A", "trust", "--no-sync"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **user)
+    command = [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd=folder, **user
+    )
+    try:
+        wait_for(lambda: _ready(programs, port) == 0, 30)
+        yield (
+            f"postgresql+asyncpg://prefect@127.0.0.1:{port}/postgres",
+            [
+                *(programs / "psql", "-h", "127.0.0.1", "-p", str(port)),
+                *("-U", "prefect", "postgres", "-Atc"),
+            ],
+        )
+    finally:
+        process.send_signal(signal.SIGINT)  # its "fast" way to end
+        process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_the_server_keeps_its_runs_in_postgresql_when_told_to(tmp_path, monkeypatch, database):
+    address, psql = database
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", address)
+    server.ensure(tmp_path, free_port()).stop()
+    query = "select count(*) from information_schema.tables where table_name = 'flow_run'"
+    assert subprocess.check_output([*psql, query], text=True).strip() == "1"
+    assert not (tmp_path / ".prefect" / "prefect.db").exists()
+
+
+def _ready(programs: Path, port: int) -> int:
+    asked = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+    return subprocess.run(asked, capture_output=True, check=False).returncode

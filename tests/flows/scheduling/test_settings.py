@@ -1,0 +1,89 @@
+"""Which Prefect a project uses, whatever the user's environment says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.scheduling import settings
+
+CLOUD = {
+    "PREFECT_PROFILE": "work",
+    "PREFECT_API_URL": "https://api.prefect.cloud/api/accounts/1/workspaces/2",
+    "PREFECT_API_KEY": "pnu_secret",
+    "PREFECT_HOME": "/home/me/.prefect",
+}
+
+
+def test_a_users_cloud_profile_is_ignored(tmp_path):
+    found = settings.environment(tmp_path, {"PATH": "/bin", **CLOUD})
+    assert not {"PREFECT_PROFILE", "PREFECT_API_URL", "PREFECT_API_KEY"} & set(found)
+    assert found["PREFECT_HOME"] == str(tmp_path / ".prefect")
+    assert found["PATH"] == "/bin"
+
+
+def test_a_users_cloud_profile_is_used_when_asked_for(tmp_path):
+    found = settings.environment(tmp_path, {**CLOUD, "DIGITS_PREFECT": "own"})
+    assert {name: found[name] for name in CLOUD} == CLOUD
+
+
+@pytest.mark.parametrize("asked", [{}, {"DIGITS_PREFECT": "own"}])
+def test_nothing_is_ever_sent_home(tmp_path, asked):
+    found = settings.environment(tmp_path, {"PREFECT_SERVER_ANALYTICS_ENABLED": "true", **asked})
+    assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert found["DO_NOT_TRACK"] == "1"
+
+
+def test_limits_that_somebody_set_stay(tmp_path):
+    given = {
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",
+        "PREFECT_API_DATABASE_CONNECTION_URL": "postgresql://x",
+    }
+    assert given.items() <= settings.environment(tmp_path, given).items()
+
+
+def test_what_a_scheduler_starts_finds_the_way_back_to_its_server(tmp_path):
+    started = {**settings.at("http://127.0.0.1:4200/api")}
+    assert settings.environment(tmp_path, started)["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+    other = {**started, "PREFECT_API_URL": "https://elsewhere/api"}
+    assert "PREFECT_API_URL" not in settings.environment(tmp_path, other)
+
+
+def test_no_proxy_stands_before_this_machine(tmp_path):
+    found = settings.environment(tmp_path, {"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "intern.example"})
+    assert found["NO_PROXY"] == found["no_proxy"] == "intern.example,127.0.0.1,localhost"
+
+
+def test_settings_reach_prefect_when_applied_before_it_is_imported(tmp_path):
+    script = """
+import sys, json
+from pathlib import Path
+from flows.scheduling import settings
+assert not any(name.split(".")[0] == "prefect" for name in sys.modules)
+settings.apply(Path(sys.argv[1]))
+from prefect.settings import get_current_settings
+now = get_current_settings()
+print(json.dumps([str(now.home), now.api.url, now.api.key, now.flows.heartbeat_frequency,
+    now.server.analytics_enabled, now.server.ephemeral.startup_timeout_seconds, now.server.api.host,
+    now.server.concurrency.lease_storage.rsplit(".")[-1]]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=tmp_path,
+        env=os.environ | CLOUD | {"PYTHONPATH": os.pathsep.join(_paths())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    home = str(tmp_path / ".prefect")
+    assert json.loads(done.stdout) == [home, None, None, 30, False, 120, "127.0.0.1", "filesystem"]
+
+
+def _paths():
+    root = Path(__file__).resolve().parents[3]
+    return [str(root / "src"), str(root), str(root / "serving" / "client")]
