@@ -53,6 +53,7 @@ def begin(made: Workspace, asked: Asked, take: Callable[[Workspace, Path], Intak
     live.end_own(store)
     settle_proposals(made, store)
     batches = intake.all_waiting(made, asked.inbox, take, tell) if asked.inbox else []
+    lineage.recall(made)
     adjust(made.root, asked)
     return Ready(made, store, batches)
 

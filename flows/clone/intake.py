@@ -7,6 +7,7 @@ the inbox for the next run.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,10 +67,26 @@ def _at_fault(failed: StageRun, name: str) -> bool:
 
 
 def _refused(workspace: Workspace, batch: inbox.Taken | Path, name: str, reason: str) -> Intake:
+    evidence = _evidence(workspace) if isinstance(batch, inbox.Taken) else None  # the clone is put back now
     place = inbox.refuse(workspace, batch, reason)
     if place is None:
         return Intake(name, LEFT, "it was changed meanwhile: the next run takes it as it is then")
+    if evidence:
+        shutil.copytree(evidence, place / "reports")
+        reason = f"{reason} (these reports are in {place})"
     return Intake(name, REFUSED, reason)
+
+
+def _evidence(workspace: Workspace) -> Path | None:
+    """A copy of what validate has to show of the data with the batch: pictures, tables, rules."""
+    reports, kept = workspace.root / "reports", workspace.scratch / "evidence"
+    if not (reports / "validation").is_dir():
+        return None
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(reports / "validation", kept / "validation")
+    if (rules := reports / "validation.json").exists():
+        shutil.copy2(rules, kept)
+    return kept
 
 
 def summary(found: Sequence[Intake]) -> str:

@@ -23,6 +23,7 @@ from flows.clone.remotes import PREFIX, Push
 from flows.clone.tools import commit_of, found, git, identity
 from flows.clone.workspace import Workspace
 
+LAST = "refs/digits/last"  # in the clone: the last commit made there
 PROPOSED = "refs/digits/proposed/v"
 MADE = "refs/digits/made/"  # a ref for each commit that a version may name, whether it was promoted or not
 KEPT = ("dvc.lock", "params.yaml", ":(glob)reports/**/*.json")  # of these, what Git does not ignore
@@ -83,9 +84,28 @@ def commit(workspace: Workspace) -> str:
         dated = identity(workspace.project) | {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
         git(root, "commit", "--quiet", "-m", subject, env=dated)
     made = git(root, "rev-parse", "HEAD")
+    git(root, "update-ref", LAST, made)
     if made != workspace.base and commit_of(workspace.project, f"{MADE}{made}") is None:
         hand_over(workspace.project, root, f"+{made}:{MADE}{made}")
     return made
+
+
+def recall(workspace: Workspace) -> None:
+    """Bring back `dvc.lock` and the reports of the last commit made here: metrics are in no cache of DVC's.
+
+    Else every run would compute them again where nothing is stale; DVC sees to it that they are still right.
+    """
+    if commit_of(workspace.root, LAST):
+        listed = git(workspace.root, "ls-tree", "-r", "--name-only", "-z", LAST, "--", "dvc.lock", "reports")
+        if listed:
+            git(
+                workspace.root,
+                "restore",
+                "--worktree",
+                f"--source={LAST}",
+                "--",
+                *listed.strip("\0").split("\0"),
+            )
 
 
 def propose(workspace: Workspace, number: int, told: Mapping[str, Any]) -> str:

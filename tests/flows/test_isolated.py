@@ -91,11 +91,13 @@ def test_a_poisoned_batch_is_set_aside_with_its_reason_and_the_run_goes_on_witho
     drop(project, "sound", "seven")
     ended = retrain(project)
     assert ended.name == "Not published"
-    assert "batch poisoned was refused: bad" in ended.message
-    assert [(notice.run, notice.state, notice.reason) for notice in told] == [
-        ("batch poisoned", "Batch refused", "bad")
-    ]
     set_aside = project.parent / "inbox" / "quarantine" / "poisoned"
+    reason = f"bad (these reports are in {set_aside})"
+    assert f"batch poisoned was refused: {reason}" in ended.message
+    assert [(notice.run, notice.state, notice.reason) for notice in told] == [
+        ("batch poisoned", "Batch refused", reason)
+    ]
+    assert "validate" in (set_aside / "reports" / "validation" / "seen.txt").read_text()
     assert (set_aside / "reason.txt").read_text() == "bad\n"
     assert (set_aside / "poisoned" / "rows.txt").read_text() == "validate"
     assert "validate" not in ingested(project) and "seven" in ingested(project)
@@ -148,6 +150,7 @@ def test_a_batch_is_blamed_for_data_alone(failed, fault, monkeypatch, tmp_path):
 
     class Clone:
         root = tmp_path
+        scratch = tmp_path / "scratch"
 
     found = intake.one(Clone(), tmp_path / "monday", print)
     assert (bool(refused), bool(left)) == (fault, not fault)
@@ -207,14 +210,14 @@ def acts(outcome, source, numbers):
     return Acts(publish, lambda *_: Comparison(1, None, True, ()), go_live)
 
 
-def put(project, outcome, told=None):
+def put(project, outcome, told=None, when=WHEN):
     """A scheduled run's way from the stages on; the outcome."""
     source = project.parent / "exported"
     with prepare(project) as clone:
         ready = isolated.begin(clone, Asked(), None, print)
         write(clone.root, "reports/metrics.json", json.dumps({"accuracy": 0.99, "rows": 1}))
         made = isolated.recorded(ready, acts(outcome, source, []), print if told is None else told.append)
-        return service.into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: WHEN)
+        return service.into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: when)
 
 
 @pytest.fixture
@@ -247,6 +250,17 @@ def test_a_version_that_is_rolled_back_has_none(plain):
     ended = put(plain, ROLLED_BACK)
     assert (ended.name, ended.reason) == (outcomes.ROLLED_BACK, "it is slow")
     assert tags(plain) == ["digits@v1"] and lineage.unfinished(plain) == []
+
+
+def test_a_clock_that_was_moved_back_gives_no_number_twice_and_the_newest_serves(plain):
+    put(plain, PROMOTED)
+    shutil.rmtree(plain.parent / "exported")
+    export(plain.parent / "exported", "two")
+    ended = put(plain, PROMOTED, when="2020-01-01T00:00:00Z")
+    assert (ended.name, ended.version) == (outcomes.PROMOTED, 2)
+    store = Store(plain / "models" / "serving")
+    assert store.current().stable == 2 and store.history().previous() == 1
+    assert tags(plain) == ["digits@v1", "digits@v2"]
 
 
 @pytest.mark.slow

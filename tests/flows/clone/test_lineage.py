@@ -272,3 +272,14 @@ def test_a_verdict_that_did_not_pass_names_its_rules_and_an_empty_provenance_is_
     rules = [{"rule": "accuracy", "passed": False}, {"rule": "calibration", "passed": True}]
     assert facts({"verdict": {"passed": False, "rules": rules}}) == {"verdict": "refused: accuracy"}
     assert lineage.message(1, facts({})) == "digits version 1\n"
+
+
+def test_a_run_where_nothing_is_stale_has_the_metrics_of_the_last_one(project):
+    with prepare(project) as workspace:
+        dvc(workspace.root, "repro")
+        lineage.commit(workspace)
+    with prepare(project) as workspace:
+        assert "evaluate" in dvc(workspace.root, "status")
+        lineage.recall(workspace)
+        assert "up to date" in dvc(workspace.root, "status")
+        assert sh(workspace.root, "git", "diff", "--cached", "--name-only") == ""
