@@ -178,6 +178,7 @@ def test_links_and_pipes_are_not_read(project, inbox, kind):
 # --- accepting
 
 
+@pytest.mark.slow
 def test_an_accepted_batch_stays_for_the_next_runs_and_the_users_tree_knows_nothing_of_it(project, inbox):
     before = state(project)
     with prepare(project) as workspace:
@@ -220,6 +221,7 @@ def test_only_the_accepted_ones_of_several_are_kept(project, inbox):
     assert names(project, ACCEPTED) == [f"{good.name}.dvc"]
 
 
+@pytest.mark.slow
 def test_what_main_has_merged_is_carried_no_more_and_what_it_dropped_stays_out(project, inbox):
     with prepare(project) as workspace:
         taken = take(workspace, batch(inbox, "scans"))
@@ -252,6 +254,7 @@ def test_an_original_that_changed_since_is_not_removed(project, inbox):
 # --- refusing
 
 
+@pytest.mark.slow
 def test_a_refused_batch_is_in_quarantine_with_its_reason_and_the_others_stay(project, inbox):
     with prepare(project) as workspace:
         early = take(workspace, batch(inbox, "early"))
@@ -270,6 +273,7 @@ def test_a_refused_batch_is_in_quarantine_with_its_reason_and_the_others_stay(pr
     assert waiting(inbox, still=0) == [inbox / "late"]
 
 
+@pytest.mark.slow
 def test_what_was_accepted_stays_though_its_copy_is_refused_and_what_was_refused_is_not_accepted(
     project, inbox
 ):

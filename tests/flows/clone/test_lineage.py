@@ -160,6 +160,7 @@ def test_a_proposal_of_a_model_that_was_not_promoted_is_forgotten(project):
     assert tags(project) == []
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_leaves_nothing_half_and_the_same_again_completes_it(project, remote):
     before, at, code = state(project), 0, -signal.SIGKILL
     with prepare(project) as workspace:
@@ -226,6 +227,7 @@ def stored(store):
     return sorted(path.read_bytes() for path in store.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_data_reach_dvcs_remote_before_the_tag_goes_out_and_what_was_missed_follows(
     project, remote, tmp_path
 ):

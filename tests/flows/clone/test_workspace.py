@@ -184,6 +184,7 @@ def test_it_heals_by_itself_and_keeps_what_was_computed(project, damage):
     assert state(project) == before
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_leaves_the_project_alone_and_the_next_run_is_clean(project):
     def act():
         with prepare(project):
@@ -215,6 +216,7 @@ def test_a_hook_that_starts_this_does_not_redirect_it(project, monkeypatch):
     assert state(project) == before
 
 
+@pytest.mark.slow
 def test_a_batch_damaged_in_the_clone_is_checked_out_again(project, inbox):
     with prepare(project) as workspace:
         taken = inboxes.take(workspace, batch(inbox, "scans"))
@@ -267,6 +269,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(project):
         pass
 
 
+@pytest.mark.slow
 def test_an_accepted_batch_that_dvc_gc_threw_away_is_put_back_from_the_clone(project, inbox):
     with prepare(project) as clone:
         assert inboxes.accepted(clone, inboxes.take(clone, batch(inbox, "monday")))
