@@ -115,8 +115,8 @@ def refuse(workspace: Workspace, batch: Taken | Path, reason: str) -> Path | Non
     if isinstance(batch, Taken) and _digest(original) != batch.digest:
         return None
     with _plain_errors(original):
-        place = _free(original.parent / QUARANTINE / original.name)
-        place.mkdir(parents=True)
+        place = _free(original.parent / QUARANTINE / original.name, original.name)
+        place.mkdir(parents=True, exist_ok=True)
         files.write_text(place / "reason.txt", f"{reason}\n")
         original.rename(place / original.name)
     return place
@@ -186,10 +186,10 @@ def _digest(batch: Path) -> str | None:
         return ""
 
 
-def _free(path: Path) -> Path:
-    """The path, or with a number where something is there."""
+def _free(path: Path, inside: str = "") -> Path:
+    """The path, or with a number where something is there. inside: what alone may not be there."""
     number, free = 1, path
-    while free.exists():
+    while (free / inside).exists():
         number += 1
         free = path.with_name(f"{path.name}-{number}")
     return free

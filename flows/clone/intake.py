@@ -72,7 +72,7 @@ def _refused(workspace: Workspace, batch: inbox.Taken | Path, name: str, reason:
     if place is None:
         return Intake(name, LEFT, "it was changed meanwhile: the next run takes it as it is then")
     if evidence:
-        shutil.copytree(evidence, place / "reports")
+        shutil.copytree(evidence, place / "reports", dirs_exist_ok=True)
         reason = f"{reason} (these reports are in {place})"
     return Intake(name, REFUSED, reason)
 
