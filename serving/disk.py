@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from digits import locks
 from digits.errors import StoreError
 
 PATIENCE = 60.0  # seconds to wait for another command; each holds the store for well under one
@@ -55,23 +54,13 @@ def locked(root: Path, patience: float = PATIENCE) -> Iterator[None]:
     Raises StoreError when another command holds it for longer than `patience` seconds.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("a+") as stream:
-        end = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    stream.seek(0)
-                    holder = stream.read().strip() or "unknown"
-                    raise StoreError(
-                        f"process {holder} holds {root} for over {patience:g} s: wait for it, or stop it"
-                    ) from None
-                time.sleep(0.02)
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+    with locks.held(
+        root / ".lock",
+        lambda holder: StoreError(
+            f"process {holder} holds {root} for over {patience:g} s: wait for it, or stop it"
+        ),
+        patience,
+    ):
         yield
 
 

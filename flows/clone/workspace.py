@@ -12,14 +12,12 @@ A project without Git has no committed state to start from and is refused; `digi
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits import dvc_tree, files
+from digits import dvc_tree, files, locks
 from digits.errors import DigitsError
 from flows.clone import arrival, batches, sharing
 from flows.clone.batches import ACCEPTED, BASE, INCOMING
@@ -70,7 +68,7 @@ def prepare(project: Path) -> Iterator[Workspace]:
             for ignores in (folder / ".gitignore", folder / ".dvcignore"):
                 if not ignores.exists():
                     files.write_text(ignores, "*\n")
-            held.enter_context(_alone(folder / "workspace.lock"))
+            held.enter_context(locks.held(folder / "workspace.lock", _busy))
             made = _made(project, start)
         except OSError as error:
             where = error.filename or folder
@@ -94,23 +92,8 @@ def _start(project: Path) -> str:
     return start
 
 
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file; the kernel lets go of it however this process ends."""
-    with lock.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            raise WorkspaceBusy(
-                f"another scheduled run (process {holder}) is at work in {lock.with_suffix('')}: "
-                "wait for it, or stop it"
-            ) from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        yield
+def _busy(holder: str) -> WorkspaceBusy:
+    return WorkspaceBusy(f"another scheduled run (process {holder}) is at work: wait for it, or stop it")
 
 
 def _made(project: Path, start: str) -> Workspace:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from digits import locks
 from digits.errors import DigitsError
 
 
@@ -26,15 +25,7 @@ class Taken(DigitsError):
 def only_scheduler(folder: Path) -> Iterator[None]:
     """Be the only scheduler of the project whose Prefect is in that folder. Raises Taken otherwise."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "scheduler.lock").open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            raise Taken(stream.read().strip() or "unknown") from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+    with locks.held(folder / "scheduler.lock", Taken):
         yield
 
 
@@ -57,17 +48,12 @@ def server_start(folder: Path, patience: float) -> Iterator[None]:
 
     patience: seconds to wait. Raises DigitsError after that.
     """
-    end = time.monotonic() + patience
-    with (folder / "server.lock").open("a") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise DigitsError(
-                        "another process has been starting this project's Prefect server for "
-                        f"{patience:g} s: read {folder / 'server.log'}"
-                    ) from None
-                time.sleep(0.1)
+    log = folder / "server.log"
+
+    def slow(_: str) -> DigitsError:
+        return DigitsError(
+            f"another process has been starting this project's Prefect server for {patience:g} s: read {log}"
+        )
+
+    with locks.held(folder / "server.lock", slow, patience):
         yield

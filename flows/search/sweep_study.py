@@ -7,13 +7,13 @@ their settings come first in the queue. A trial counts as done when it ended, wa
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digits import locks
 from digits.errors import DigitsError, ParamsError
 from flows.search.sweep_space import Dimension, Settings, grid
 
@@ -66,7 +66,7 @@ def opened(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / f"{name}.lock", name):
+    with locks.held(folder / f"{name}.lock", partial(_busy, name)):
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{folder / name}.db", engine_kwargs={"connect_args": {"timeout": 60}}
         )
@@ -170,19 +170,7 @@ def _row(trial: FrozenTrial, space: tuple[Dimension, ...]) -> Row:
     return Row(trial.number + 1, outcome, _settings(trial.params, space), **trained, error=error)
 
 
-@contextlib.contextmanager
-def _alone(lock: Path, name: str) -> Iterator[None]:
-    """Hold a study; the kernel lets go of it however this process ends."""
-    with lock.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            raise DigitsError(
-                f"the study '{name}' is at work in process {stream.read().strip() or 'unknown'}: wait, "
-                "or give this one another --name"
-            ) from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        yield
+def _busy(name: str, holder: str) -> DigitsError:
+    return DigitsError(
+        f"the study '{name}' is at work in process {holder}: wait, or give this one another --name"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -13,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from digits import files
+from digits import files, locks
 from digits.errors import DigitsError
 from digits.processes import RUN_PID, die_with_parent
 
@@ -34,18 +33,12 @@ def alone(root: Path) -> Iterator[None]:
     """Hold the tree's run lock; the kernel lets go of it however this process ends. Raises DigitsError."""
     lock = root / ".dvc" / "tmp" / "digits-run.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            raise DigitsError(
-                f"another run (process {holder}) is at work in this tree: wait for it, or stop it"
-            ) from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+    with locks.held(
+        lock,
+        lambda holder: DigitsError(
+            f"another run (process {holder}) is at work in this tree: wait for it, or stop it"
+        ),
+    ):
         yield
 
 

@@ -23,7 +23,7 @@ from ._graph import (
 )
 
 SHELL = {
-    *("files", "model_files", "params", "processes", "progress", "quiet"),
+    *("files", "locks", "model_files", "params", "processes", "progress", "quiet"),
     *("sources", "download", "incoming", "checkpoint", "quarantine_files", "unfinished", "device"),
     *("bundle", "dvc_tree", "repro", "steps", "training", "summary", "cli", "commands"),
 }
@@ -38,7 +38,7 @@ TOP = {
 }  # drive the stages; no stage imports them
 # What the serving package may take from the pipeline: names and errors, its way with files and processes, and
 # the pure comparison whose figures it measures. Nothing that trains or that a stage computes with.
-SERVING_MAY = {f"digits.{name}" for name in ("errors", "wire", "files", "processes", "comparison")}
+SERVING_MAY = {f"digits.{name}" for name in ("errors", "wire", "files", "locks", "processes", "comparison")}
 ROOTS_EXEMPT = {"digits", "digits.stages"}  # hold a docstring and the order of the stages
 
 

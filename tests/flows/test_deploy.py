@@ -194,7 +194,7 @@ def test_after_a_power_cut_the_next_scheduler_clears_the_stuck_run_and_fires_aga
     psutil.Process(alone.server()).kill()
     scheduler.kill()
     scheduler.wait()
-    wait_for(lambda: all(gone(child) for child in children), 10)
+    wait_for(lambda: all(gone(child) for child in children), 60)
     (alone.root / "hold").unlink()
     fired = len(alone.fired())
     alone.start("--interval", "2")

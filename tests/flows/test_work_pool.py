@@ -116,7 +116,7 @@ def test_the_run_of_a_worker_that_is_killed_is_crashed_and_the_next_worker_goes_
     process = psutil.Process(pool.project.fired()[0]["pid"])
     time.sleep(35)  # a sign of life
     worker.kill()
-    wait_for(lambda: gone(process), 10)
+    wait_for(lambda: gone(process), 60)
     hold.unlink()
     wait_for(lambda: "Crashed" in pool.states(), told=pool.states)
     pool.work()

@@ -105,7 +105,7 @@ def test_two_at_once_start_one_server_and_it_dies_with_who_started_it(tmp_path):
         ((starter, pid),) = [(p, int(n)) for p, (_, n) in zip(both, answers, strict=True) if n != "0"]
         child = psutil.Process(pid)
         starter.send_signal(signal.SIGKILL)
-        wait_for(lambda: gone(child), 10)
+        wait_for(lambda: gone(child), 60)
         assert server.running(tmp_path) is None
     finally:
         for process in both:

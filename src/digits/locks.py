@@ -1,0 +1,35 @@
+"""Shell helper: one holder at a time, by a lock file that the kernel lets go of however its holder ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+EVERY = 0.02  # seconds between tries
+
+
+@contextlib.contextmanager
+def held(lock: Path, taken: Callable[[str], Exception], patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock file in a folder that is there. patience: seconds to wait for another holder.
+
+    Raises what `taken` makes of that holder's process number, `unknown` where it told none.
+    """
+    with lock.open("a+") as stream:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    stream.seek(0)
+                    raise taken(stream.read().strip() or "unknown") from None
+                time.sleep(EVERY)
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
