@@ -15,7 +15,7 @@ from serving.model_server.statuses import invalid
 INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
 
 
-def classify(
+async def classify(
     model: SavedModel, request: Any, response: Any, limits: Limits, seconds: float | None = None
 ) -> None:
     """Answer a ClassificationRequest into an empty response, all but its version. Raises Status."""
@@ -25,9 +25,8 @@ def classify(
         raise invalid(f"No signature was found with the name: {name}")
     wanted = _outputs(signature)
     files = examples(request.input)
-    answers = dict(
-        zip(wanted, predict.answer(model, signature, {INPUT: files}, wanted, limits, seconds), strict=True)
-    )
+    found = await predict.answer(model, signature, {INPUT: files}, wanted, limits, seconds)
+    answers = dict(zip(wanted, found, strict=True))
     fill(response.result, answers, len(files))
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = name

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving.model_server import about, classify, predict
+from serving.model_server.driving import Steps
 from serving.model_server.manager import Manager
 from serving.model_server.predict import Settings
 from serving.model_server.statuses import invalid
 
-Answer = Callable[[Any, Any, float | None], None]  # request, empty response, seconds left. Raises Status
+Answer = Callable[
+    [Any, Any, float | None], Steps[None]
+]  # request, empty response, seconds left. Raises Status
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,27 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
         predict_pb2,
     )
 
-    def on_predict(request: Any, response: Any, seconds: float | None) -> None:
+    async def on_predict(request: Any, response: Any, seconds: float | None) -> None:
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         with manager.model(request.model_spec) as version:
-            predict.predict(version.loaded, request, response, settings, seconds)
+            await predict.predict(version.loaded, request, response, settings, seconds)
             response.model_spec.version.value = version.number
 
-    def on_classify(request: Any, response: Any, seconds: float | None) -> None:
+    async def on_classify(request: Any, response: Any, seconds: float | None) -> None:
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         with manager.model(request.model_spec) as version:
-            classify.classify(version.loaded, request, response, settings.limits, seconds)
+            await classify.classify(version.loaded, request, response, settings.limits, seconds)
             response.model_spec.version.value = version.number
 
-    def on_metadata(request: Any, response: Any, _: float | None) -> None:
+    async def on_metadata(request: Any, response: Any, _: float | None) -> None:
         about.metadata(manager, request, response)
 
-    def on_status(request: Any, response: Any, _: float | None) -> None:
+    async def on_status(request: Any, response: Any, _: float | None) -> None:
         about.status(manager, request, response)
 
-    def on_reload(request: Any, response: Any, _: float | None) -> None:
+    async def on_reload(request: Any, response: Any, _: float | None) -> None:
         about.reload(manager, request, response)
 
     prediction = "/tensorflow.serving.PredictionService/"

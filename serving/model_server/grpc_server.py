@@ -72,14 +72,14 @@ class GrpcServer(LoopedServer):
         return handle
 
 
-def _answer(method: Method, data: bytes, seconds: float | None) -> bytes:
+async def _answer(method: Method, data: bytes, seconds: float | None) -> bytes:
     """The serialized response. Raises Status."""
     try:
         request = method.request.FromString(data)
     except DecodeError:
         raise Status(statuses.INTERNAL, "the request is not the message that this call takes") from None
     response = method.response()
-    method.answer(request, response, seconds)
+    await method.answer(request, response, seconds)
     serialized: bytes = response.SerializeToString()
     return serialized
 

@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from serving.model_server import config, flags
 from serving.model_server.config import ConfigError, ModelSettings
@@ -56,7 +55,7 @@ class _Server:
         self.flags = given
 
     def run(self) -> int:
-        settings = self._settings()  # before anything heavy: a bad file is reported at once
+        named = self._settings()  # before anything heavy: a bad file is reported at once
         self._try_ports()
         stop = threading.Event()
         starting = True
@@ -68,11 +67,13 @@ class _Server:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
-        manager, settings_of_requests = self._manager()
-        manager.start(settings)
+        from serving.model_server import models, ports
+
+        manager, settings = models.manager(self.flags)
+        manager.start(named)
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
-        closing = self._open(manager, settings_of_requests)
+        closing = ports.opened(self.flags, manager, settings)
         starting = False
         stop.wait()
         LOG.info("stopping: no new requests, up to %d s for those under way", self.flags.drain_seconds)
@@ -92,82 +93,6 @@ class _Server:
 
         for port in {self.flags.port, self.flags.rest_api_port} - {0}:
             bind(self.flags.host, port, listen=False).close()  # nobody is to think that it serves already
-
-    def _manager(self) -> tuple[Any, Any]:
-        from serving.model_server import protos
-
-        protos.messages_only()
-        from serving.model_server import savedmodel, warmup
-        from serving.model_server.manager import Manager, Pace
-        from serving.model_server.predict import Settings
-        from serving.model_server.priority import yield_to_requests
-        from serving.model_server.sessions import Threads
-
-        chosen = self.flags
-        settings = Settings(chosen.limits, chosen.enable_serialization_as_tensor_content)
-        tags = [tag for tag in chosen.saved_model_tags.split(",") if tag]
-        threads = Threads(
-            chosen.tensorflow_session_parallelism,
-            chosen.tensorflow_intra_op_parallelism,
-            chosen.tensorflow_inter_op_parallelism,
-        )
-
-        def load(directory: Path) -> Any:
-            model = savedmodel.SavedModel(directory, tags, threads)
-            try:
-                if chosen.enable_model_warmup:
-                    yield_to_requests()  # not before: the session's threads have the priority of their maker
-                    warmup.replay(model, directory, settings, chosen.num_request_iterations_for_warmup)
-            except BaseException:
-                model.close()
-                raise
-            return model
-
-        pace = Pace(
-            chosen.file_system_poll_wait_seconds,
-            chosen.max_num_load_retries,
-            chosen.load_retry_interval_micros / 1e6,
-        )
-        free = chosen.allow_version_labels_for_unavailable_models
-        return Manager(load, pace, labels_for_unavailable=free), settings
-
-    def _open(self, manager: Any, settings: Any) -> list[Callable[[float], None]]:
-        """Open the ports; what closes them again, each within so many seconds."""
-        from serving.model_server import grpc_api, grpc_server, http_server, rest_api
-
-        chosen, threads = self.flags, 4 * (os.cpu_count() or 1)
-        addresses = [f"{_bracketed(chosen.host)}:{chosen.port}"] if chosen.port else []
-        if chosen.grpc_socket_path:
-            Path(chosen.grpc_socket_path).unlink(missing_ok=True)
-            addresses.append(f"unix:{chosen.grpc_socket_path}")
-        server = grpc_server.GrpcServer(
-            grpc_api.methods(manager, settings),
-            addresses,
-            chosen.grpc_max_threads or threads,
-            chosen.max_request_bytes,
-            chosen.grpc_channel_arguments,
-        )
-        server.start()
-        LOG.info("gRPC on %s:%d", chosen.host, chosen.port)
-        closing: list[Callable[[float], None]] = [server.stop]
-        if chosen.rest_api_port and chosen.rest_api_port != chosen.port:
-            rest = http_server.HttpServer(
-                rest_api.RestApi(manager, settings, chosen.rest_api_enable_cors_support),
-                http_server.bind(chosen.host, chosen.rest_api_port),  # after gRPC: whoever sees it finds both
-                chosen.limits,
-                chosen.rest_api_num_threads or threads,
-                chosen.rest_api_timeout_in_ms / 1000,
-            )
-            rest.start()
-            LOG.info("REST on %s:%d", chosen.host, chosen.rest_api_port)
-            closing.append(rest.stop)
-        elif chosen.rest_api_port:
-            LOG.error("--rest_api_port is --port: REST is left out")
-        return closing
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _version() -> int:

@@ -22,7 +22,7 @@ class Settings:
     as_content: bool = False
 
 
-def predict(
+async def predict(
     model: SavedModel, request: Any, response: Any, settings: Settings, seconds: float | None = None
 ) -> None:
     """Answer a PredictRequest into an empty PredictResponse, all but its version. Raises Status."""
@@ -35,7 +35,7 @@ def predict(
     wanted = chosen_outputs(signature, request.output_filter)
     most = settings.limits.request_bytes
     arrays = {alias: tensors.parsed(alias, sent[alias], most) for alias in signature.inputs if alias in sent}
-    answers = answer(model, signature, arrays, wanted, settings.limits, seconds)
+    answers = await answer(model, signature, arrays, wanted, settings.limits, seconds)
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = name
     outputs = response.outputs
@@ -43,7 +43,7 @@ def predict(
         tensors.fill(outputs[alias], array, settings.as_content)
 
 
-def answer(
+async def answer(
     model: SavedModel,
     signature: Signature,
     arrays: Arrays,
@@ -55,7 +55,7 @@ def answer(
     given = signature.defaults | arrays if signature.defaults else arrays
     for place, (alias, array) in enumerate(given.items()):
         savedmodel.check(alias, place, signature.inputs[alias], array, limits)
-    return model.run(signature, given, wanted, seconds)
+    return await model.run(signature, given, wanted, seconds)
 
 
 def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:

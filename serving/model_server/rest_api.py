@@ -59,7 +59,9 @@ class RestApi:
     def __init__(self, manager: Manager, settings: Settings, cors: bool = False) -> None:
         self._manager, self._settings, self._cors = manager, settings, cors
 
-    def reply(self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:
+    async def reply(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> Reply:
         """Answer one request, bad ones too. path: with its query. seconds: what a run may take."""
         if not _API.fullmatch(path):
             return Reply(
@@ -72,18 +74,20 @@ class RestApi:
             if verb == "OPTIONS":
                 origin = headers.get("Origin", "")
                 return Reply(200 if "http://" in origin or "https://" in origin else 400, b"", headers=extra)
-            text = self._answer(verb, path, headers, body, seconds)
+            text = await self._answer(verb, path, headers, body, seconds)
             return Reply(200, text.encode(), headers=extra)
         except Status as error:
             return failure(error, extra)
 
-    def _answer(self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float) -> str:
+    async def _answer(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> str:
         if verb == "POST" and (found := _POST.fullmatch(path)):
             if headers.get("Content-Encoding", "").lower() == "gzip":
                 body = limits.gunzip(body, self._settings.limits)
             work = {"predict": self._predict, "classify": self._classify}.get(found["verb"])
             if work:
-                return work(_target(found), body, seconds)
+                return await work(_target(found), body, seconds)
             if found["verb"] == "regress":
                 raise Status(statuses.UNIMPLEMENTED, "this server does not answer regress yet: use predict")
         if verb == "GET" and (found := _GET.fullmatch(path)):
@@ -92,7 +96,7 @@ class RestApi:
             return self._metadata(_target(found)) if found["metadata"] else self._status(_target(found))
         raise invalid(f"Malformed request: {verb} {path}")
 
-    def _predict(self, target: _Target, body: bytes, seconds: float) -> str:
+    async def _predict(self, target: _Target, body: bytes, seconds: float) -> str:
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             model = version.loaded
@@ -103,12 +107,12 @@ class RestApi:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
             arrays, row = json_tensors.predict_inputs(document, signature, self._settings.limits.json_depth)
             wanted = list(signature.outputs)
-            answers = predict.answer(model, signature, arrays, wanted, self._settings.limits, seconds)
+            answers = await predict.answer(model, signature, arrays, wanted, self._settings.limits, seconds)
             return json_answers.body(dict(zip(wanted, answers, strict=True)), row)
         finally:
             version.leave()
 
-    def _classify(self, target: _Target, body: bytes, seconds: float) -> str:
+    async def _classify(self, target: _Target, body: bytes, seconds: float) -> str:
         from tensorflow_serving.apis import classification_pb2
 
         version = self._manager.enter(target.name, target.version, target.label)
@@ -119,7 +123,7 @@ class RestApi:
             request.model_spec.signature_name = _signature_name(document)
             json_examples.fill(request.input, document)
             response = classification_pb2.ClassificationResponse()
-            classify.classify(version.loaded, request, response, self._settings.limits, seconds)
+            await classify.classify(version.loaded, request, response, self._settings.limits, seconds)
             return json_examples.results(response.result)
         finally:
             version.leave()

@@ -62,7 +62,7 @@ class SavedModel:
             self.raw[key] = type(definition).FromString(definition.SerializeToString())
         self.signatures = {key: _signature(definition) for key, definition in self.raw.items()}
 
-    def run(
+    async def run(
         self,
         signature: Signature,
         inputs: Mapping[str, NDArray[Any]],

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.model_server import classify, predict, tfrecord
+from serving.model_server.driving import through
 from serving.model_server.predict import Settings
 from serving.model_server.savedmodel import SavedModel
 from serving.model_server.statuses import INVALID_ARGUMENT, UNIMPLEMENTED, Status
@@ -29,7 +30,7 @@ def replay(model: SavedModel, directory: Path, settings: Settings, times: int) -
             raise Status(INVALID_ARGUMENT, f"Number of warmup records exceeds the maximum ({MOST}) at {path}")
         log = _log(record, path)
         for _ in range(max(1, times)):
-            _answer(model, log, settings)
+            through(_answer(model, log, settings))
     return count
 
 
@@ -43,15 +44,15 @@ def _log(record: bytes, path: Path) -> Any:
         raise Status(INVALID_ARGUMENT, f"Failed to parse warmup record at {path}") from None
 
 
-def _answer(model: SavedModel, log: Any, settings: Settings) -> None:
+async def _answer(model: SavedModel, log: Any, settings: Settings) -> None:
     from tensorflow_serving.apis import classification_pb2, predict_pb2
 
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
-        predict.predict(model, log.predict_log.request, predict_pb2.PredictResponse(), settings)
+        await predict.predict(model, log.predict_log.request, predict_pb2.PredictResponse(), settings)
     elif kind == "classify_log":
         answer = classification_pb2.ClassificationResponse()
-        classify.classify(model, log.classify_log.request, answer, settings.limits)
+        await classify.classify(model, log.classify_log.request, answer, settings.limits)
     else:
         number = next((field.number for field in log.DESCRIPTOR.fields if field.name == kind), 0)
         raise Status(UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")

@@ -30,7 +30,7 @@ def server():
     made.stop(1)
 
 
-def where(seconds=0.0):
+async def where(seconds=0.0):
     time.sleep(seconds)
     return threading.current_thread().name
 
