@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 OURS, REAL = "ours", "tensorflow_model_server"
+JOINING = "ours-batching"  # the same server with --enable_batching and its defaults
 NOOP_GRPC = ("noop-grpc-aio", "noop-grpc-threads")  # the better of the two in a round is the floor
 NOOP_REST, FLASK, FASTAPI = "noop-rest", "flask", "fastapi"
-SERVERS = (OURS, REAL, *NOOP_GRPC, NOOP_REST, FLASK, FASTAPI)
+SERVERS = (OURS, JOINING, REAL, *NOOP_GRPC, NOOP_REST, FLASK, FASTAPI)
 
 CLIENTS = (1, 8, 64)
 BATCHES = (1, 32, 256)
@@ -18,6 +19,7 @@ GRPC, REST = "grpc", "rest"
 # (interface, payload) that a server is asked by, with single images
 ASKED: dict[str, tuple[tuple[str, str], ...]] = {
     OURS: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
+    JOINING: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
     REAL: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
     NOOP_GRPC[0]: ((GRPC, PIXELS),),
     NOOP_GRPC[1]: ((GRPC, PIXELS),),

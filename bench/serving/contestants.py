@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.serving.cases import FASTAPI, FLASK, GRPC, NOOP_GRPC, NOOP_REST, OURS, REAL, REST
+from bench.serving.cases import FASTAPI, FLASK, GRPC, JOINING, NOOP_GRPC, NOOP_REST, OURS, REAL, REST
 from bench.serving.children import free_ports, listens, start, stop, wait
 from digits import files, wire
 
@@ -41,7 +41,7 @@ class Server:
 
 def unavailable(name: str, candidate: Path) -> str | None:
     """Why a server can't be measured here; None when it can."""
-    if name == OURS and not _importable("serving.model_server"):
+    if name in (OURS, JOINING) and not _importable("serving.model_server"):
         return "serving/model_server is not there: take a checkout that has it"
     if name == REAL and not shutil.which(REAL):
         return "tensorflow_model_server is not on the PATH: docs/operations.md says how to install it"
@@ -71,10 +71,11 @@ def pointer(store: Path, version: int) -> None:
 
 def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: int = POLL) -> list[str]:
     """How a server is started. `models`: the folder with `exported` and `candidate`."""
-    if name in (OURS, REAL):
+    if name in (OURS, JOINING, REAL):
         program = [REAL] if name == REAL else [sys.executable, "-m", "serving.model_server"]
         flags = [f"--port={ports[GRPC]}", f"--rest_api_port={ports[REST]}"]
         flags += [f"--model_config_file={store / 'models.config'}"]
+        flags += ["--enable_batching"] if name == JOINING else []
         return [*program, *flags, *([f"--model_config_file_poll_wait_seconds={poll}"] if poll else [])]
     app = [sys.executable, "-m", "bench.serving.apps."]
     if name in NOOP_GRPC:
@@ -88,7 +89,7 @@ def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: i
 
 def interfaces(name: str) -> tuple[str, ...]:
     """What a server listens on."""
-    if name in (OURS, REAL):
+    if name in (OURS, JOINING, REAL):
         return (GRPC, REST)
     return (GRPC,) if name in NOOP_GRPC else (REST,)
 

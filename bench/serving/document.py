@@ -10,6 +10,7 @@ from bench.serving.cases import (
     BATCHES,
     FASTAPI,
     FLASK,
+    JOINING,
     NOOP_GRPC,
     NOOP_REST,
     OURS,
@@ -25,6 +26,7 @@ from bench.targets import Target
 
 TITLES = {
     OURS: "embedded server",
+    JOINING: "embedded server, batching",
     REAL: "`tensorflow_model_server`",
     NOOP_GRPC[0]: "no-op, asyncio",
     NOOP_GRPC[1]: "no-op, threads",

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from bench.figures import Record, of_kind
-from bench.serving.cases import FLASK, GRPC, NOOP_GRPC, OURS, PIXELS, REST, Case
+from bench.serving.cases import FLASK, GRPC, JOINING, NOOP_GRPC, NOOP_REST, OURS, PIXELS, REST, Case
 from bench.serving.summary import pooled
 
 SETTLE = 20  # reloads after which memory has to stay flat
@@ -71,6 +71,24 @@ def ratio(above: dict[int, float], below: dict[int, float]) -> float | None:
 def against_floor(records: Sequence[Record], clients: int, server: str = OURS) -> float | None:
     """Requests/s of single images over gRPC ÷ those of the no-op server."""
     return ratio(by_round(records, Case(server, GRPC, PIXELS, 1, clients)), floor(records, clients))
+
+
+def rest_against_floor(records: Sequence[Record], clients: int, payload: str) -> float | None:
+    """Requests/s of single images over REST ÷ those of the no-op server, which takes JSON pixels."""
+    ours = by_round(records, Case(OURS, REST, payload, 1, clients))
+    return ratio(ours, by_round(records, Case(NOOP_REST, REST, PIXELS, 1, clients)))
+
+
+def joining(records: Sequence[Record], clients: int, key: str) -> float | None:
+    """A field of single images over gRPC with batching ÷ that without."""
+    on = by_round(records, Case(JOINING, GRPC, PIXELS, 1, clients), key)
+    return ratio(on, by_round(records, Case(OURS, GRPC, PIXELS, 1, clients), key))
+
+
+def joining_p50(records: Sequence[Record], clients: int) -> float | None:
+    """The same of the median latency over all rounds."""
+    on, off = (latency(records, Case(name, GRPC, PIXELS, 1, clients), 0.5) for name in (JOINING, OURS))
+    return None if on is None or off is None else on / off
 
 
 def against_flask(records: Sequence[Record], clients: int) -> float | None:

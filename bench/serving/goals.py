@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.figures import Record, of_kind
 from bench.serving import figures
+from bench.serving.cases import PIXELS, PNG
 from bench.targets import Target
 
 ROLLOUTS, RELOADS = 100, 200  # what the targets speak of; fewer are shown but count for nothing
@@ -20,11 +21,24 @@ def _rates(records: Sequence[Record]) -> list[Target]:
     one = "one image over gRPC, {}: requests/s"
     floor, flask = "× no-op server", "× Flask + `predict`"
     call = figures.against_call(records, 256, 8)
+    alone, rest = "× without batching", "one image over REST as {}, 1 client: requests/s"
     return [
         Target(one.format("1 client"), False, 0.5, figures.against_floor(records, 1), floor),
         Target(one.format("64 clients"), False, 0.5, figures.against_floor(records, 64), floor),
         Target(one.format("8 clients"), False, 40.0, figures.against_flask(records, 8), flask, 1),
         Target("batches of 256 over gRPC, 8 clients: images/s", False, 0.85, call, "× the call in process"),
+        Target(
+            "batching, one image over gRPC, 64 clients: images/s",
+            False,
+            1.5,
+            figures.joining(records, 64, "images_per_s"),
+            alone,
+        ),
+        Target(
+            "batching, one image over gRPC, 1 client: p50", True, 1.3, figures.joining_p50(records, 1), alone
+        ),
+        Target(rest.format("JSON"), False, 0.5, figures.rest_against_floor(records, 1, PIXELS), floor),
+        Target(rest.format("PNG in base64"), False, 0.5, figures.rest_against_floor(records, 1, PNG), floor),
     ]
 
 

@@ -14,11 +14,17 @@ Answer = TypeVar("Answer")
 Steps = Coroutine[Any, None, Answer]
 
 
+Soon = Callable[[Callable[[], None]], Any]
+
+
 class Work(Protocol):
     """What a coroutine may rest for. How it ended is found in it."""
 
-    def begin(self, done: Callable[[], None]) -> None:
-        """Start it; `done` is called once, in any thread, when it has ended, in this call at the earliest."""
+    def begin(self, done: Callable[[], None], soon: Soon | None = None) -> None:
+        """Start it; `done` is called once, in any thread, when it has ended, in this call at the earliest.
+
+        soon: of an event loop, calls something once what is at hand is done with.
+        """
 
 
 class Rest:

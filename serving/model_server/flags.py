@@ -33,6 +33,9 @@ class Flags:
     saved_model_tags: str = "serve"
     enable_model_warmup: bool = True
     num_request_iterations_for_warmup: int = 0
+    enable_batching: bool = False
+    batching_parameters_file: str = ""
+    enable_per_model_batching_parameters: bool = False
     tensorflow_session_parallelism: int = 0
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
@@ -67,7 +70,6 @@ WITHOUT_EFFECT = {
     "enable_profiler",
     "enable_signature_method_name_check",
     "skip_initialize_tpu",
-    "enable_per_model_batching_parameters",
     "xla_cpu_compilation_enabled",
     "xla_gpu_compilation_enabled",
     "mixed_precision",
@@ -77,8 +79,6 @@ WITHOUT_EFFECT = {
 # Asking for these and not getting them would be a surprise later: the start is refused.
 REFUSED = {
     "ssl_config_file": "this server does not encrypt yet: put a proxy that does in front of it",
-    "enable_batching": "this server does not join requests yet: leave the flag out",
-    "batching_parameters_file": "this server does not join requests yet: leave the flag out",
     "monitoring_config_file": "this server has no metrics yet: leave the flag out",
     "platform_config_file": "this server has the platform tensorflow only: leave the flag out",
     "tensorflow_session_config_file": "this server has its own session settings: leave the flag out",
@@ -148,6 +148,11 @@ def _check(flags: Flags) -> None:
         raise FlagsError(
             "INVALID_ARGUMENT: Both server_options.model_base_path and server_options.model_config_file are "
             "empty!"
+        )
+    if flags.batching_parameters_file and not flags.enable_batching:
+        raise FlagsError(
+            "INVALID_ARGUMENT: server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true."
         )
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(flags, name) <= 65535:

@@ -116,7 +116,7 @@ class LoopedServer:
             while True:
                 task = steps.send(None)
                 ended = self.loop.create_future()
-                task.begin(partial(self._wake, ended))
+                task.begin(partial(self._wake, ended), self.loop.call_soon)
                 await ended
         except StopIteration as end:
             answer: Answer = end.value

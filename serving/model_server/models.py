@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from serving.model_server import batch_settings
+from serving.model_server.batch_scheduler import Scheduler
+from serving.model_server.batch_settings import BatchSettings, Pool
 from serving.model_server.flags import Flags
 from serving.model_server.manager import Manager, Pace
 from serving.model_server.predict import Settings
@@ -27,12 +31,16 @@ def manager(flags: Flags) -> tuple[Manager, Settings]:
         flags.tensorflow_inter_op_parallelism,
     )
 
+    joined = _batching(flags)
+
     def load(directory: Path) -> SavedModel:
         model = SavedModel(directory, tags, threads)
         try:
             if flags.enable_model_warmup:
                 yield_to_requests()  # not before: the session's threads have the priority of their maker
                 warmup.replay(model, directory, settings, flags.num_request_iterations_for_warmup)
+            if joined and (how := joined.settings(directory)):
+                model.batch(how, joined.scheduler)  # the requests recorded with it came one by one
         except BaseException:
             model.close()
             raise
@@ -45,3 +53,26 @@ def manager(flags: Flags) -> tuple[Manager, Settings]:
     )
     free = flags.allow_version_labels_for_unavailable_models
     return Manager(load, pace, labels_for_unavailable=free), settings
+
+
+@dataclass(frozen=True)
+class _Batching:
+    """How requests are joined. common: of every version; None where each brings its own, or isn't batched."""
+
+    common: BatchSettings | None
+    scheduler: Scheduler
+
+    def settings(self, directory: Path) -> BatchSettings | None:
+        """Of a version. Raises Status."""
+        return self.common or batch_settings.of_version(directory)
+
+
+def _batching(flags: Flags) -> _Batching | None:
+    """Raises Status for a bad parameters file."""
+    if not flags.enable_batching:
+        return None
+    common, pool = BatchSettings(), Pool()
+    if flags.batching_parameters_file:
+        common, pool = batch_settings.read(Path(flags.batching_parameters_file))
+    own = flags.enable_per_model_batching_parameters
+    return _Batching(None if own else common, Scheduler(pool))

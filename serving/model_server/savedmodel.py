@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.model_server import dtypes
+from serving.model_server.batch_scheduler import Scheduler
+from serving.model_server.batch_settings import BatchSettings
+from serving.model_server.batching import Batched
 from serving.model_server.limits import Limits
-from serving.model_server.sessions import Sessions, Threads
+from serving.model_server.sessions import FEW_JOINED, Sessions, Threads
 from serving.model_server.statuses import NOT_FOUND, Status, invalid
 
 Arrays = dict[str, NDArray[Any]]
@@ -57,6 +61,7 @@ class SavedModel:
         if VARIABLES & {node.op for node in meta.graph_def.node} and not (directory / INDEX).is_file():
             self._sessions.close()  # TensorFlow loads it without a word, and every request fails
             raise Status(NOT_FOUND, f"{directory} lacks {INDEX}: its model has variables; copy it again")
+        self._batched: Batched | None = None
         self.raw: dict[str, Any] = {}
         for key, definition in meta.signature_def.items():
             self.raw[key] = type(definition).FromString(definition.SerializeToString())
@@ -72,10 +77,19 @@ class SavedModel:
         """The wanted outputs for inputs that `check` has passed, within so many seconds. Raises Status."""
         feeds = tuple(signature.inputs[alias].name for alias in inputs)
         fetches = tuple(signature.outputs[alias].name for alias in wanted)
-        return self._sessions.run(feeds, fetches, list(inputs.values()), seconds)
+        arrays = list(inputs.values())
+        if self._batched:
+            return await self._batched.run(feeds, fetches, arrays, seconds)
+        return self._sessions.run(feeds, fetches, arrays, seconds)
+
+    def batch(self, settings: BatchSettings, scheduler: Scheduler) -> None:
+        """From now on requests are joined."""
+        self._batched = Batched(partial(self._sessions.run, few_rows=FEW_JOINED), settings, scheduler)
 
     def close(self) -> None:
         """Give the memory back. No call may be running."""
+        if self._batched:
+            self._batched.close()
         self._sessions.close()
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from serving.model_server.runtime import Call, Session
 
 FEW_ROWS = 8
+FEW_JOINED = 128  # where several threads run batches side by side, sharing out one batch gains nothing
 LIGHT = 64 << 20  # bytes of variables: a model that is heavier is not held twice
 QUICK = 0.005  # seconds: what takes less needs no deadline of its own, and no other thread
 MEMORY = 0.9  # share of what was known before, in the mean of a call's seconds
@@ -87,9 +88,10 @@ class Sessions:
         fetches: tuple[str, ...],
         arrays: Sequence[NDArray[Any]],
         seconds: float | None,
+        few_rows: int = FEW_ROWS,
     ) -> list[NDArray[Any]]:
         """The fetched tensors. seconds: after which a run that is not quick ends. Raises Status."""
-        few = all(not array.ndim or len(array) <= FEW_ROWS for array in arrays)
+        few = all(not array.ndim or len(array) <= few_rows for array in arrays)
         timed = self._calls(feeds, fetches, few and self._lean is not None)
         quick = few and timed.quick
         here = quick or (few and seconds is None)

@@ -63,3 +63,20 @@ def _save(session, path: Path, signatures) -> None:
     builder = v1.saved_model.builder.SavedModelBuilder(str(path))
     builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
     builder.save()
+
+
+def joinable(path: Path) -> Path:
+    """What shows how requests are run together: each row answers with the size of its run."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, None], name="x")
+        s = v1.placeholder(tf.string, [None], name="s")
+        rows = tf.fill([tf.shape(x)[0]], tf.shape(x)[0])
+        build = v1.saved_model.predict_signature_def
+        signatures = {
+            "serving_default": build({"x": x}, {"sum": tf.reduce_sum(x, axis=1), "rows": rows}),
+            "numbers": build({"s": s}, {"number": tf.strings.to_number(s), "twin": tf.identity(s)}),
+            "whole": build({"x": x}, {"all": tf.reduce_sum(x)}),
+            "first": build({"x": x}, {"first": x[:1]}),
+        }
+        _save(session, path, signatures)
+    return path

@@ -1,0 +1,254 @@
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from serving.model_server.batch_scheduler import Scheduler
+from serving.model_server.batch_settings import BatchSettings, Pool
+from serving.model_server.batching import Batched
+from serving.model_server.driving import through
+from serving.model_server.looped import TRIES, LoopedServer
+from serving.model_server.statuses import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
+
+X, Y = ("x:0",), ("y:0",)
+
+
+class Model:
+    """Doubles its input; notes what it is run with. Waits for `gate` in every run; -1 is a bad input."""
+
+    def __init__(self, settings=None, threads=2, seen=None):
+        self.runs, self.seconds, self.gate = [], [], threading.Event()
+        self.gate.set()
+        self.batched = Batched(self.run, settings or BatchSettings(), Scheduler(Pool(threads), seen))
+
+    def run(self, feeds, fetches, arrays, seconds):
+        assert (feeds, fetches) == (X, Y)
+        self.runs.append(arrays[0].tolist())
+        self.seconds.append(seconds)
+        self.gate.wait(20)
+        if -1 in arrays[0]:
+            raise Status(INVALID_ARGUMENT, "a bad input")
+        return [2 * arrays[0]]
+
+    def ask(self, *values, seconds=None):
+        return through(self.batched.run(X, Y, [np.array(values)], seconds))[0].tolist()
+
+    def busy(self, pool):
+        """Requests that hold up both threads until `gate` is set."""
+        self.runs.clear()
+        self.gate.clear()
+        first = []
+        for number in (1, 2):
+            first.append(pool.submit(self.ask, 0))
+            self.until(lambda number=number: len(self.runs) == number)
+        return first
+
+    def all(self, *requests, **options):
+        """Answers, or errors, of requests that wait together while an earlier one runs."""
+
+        def one(values):
+            try:
+                return self.ask(*values, **options)
+            except Status as error:
+                return error
+
+        with ThreadPoolExecutor(32) as pool:
+            first = self.busy(pool)
+            found = [pool.submit(one, values) for values in requests]
+            self.until(lambda: self.batched._waiting == 2 + len(requests))
+            self.runs.clear()
+            self.gate.set()
+            assert [each.result() for each in first] == [[0], [0]]
+            return [each.result() for each in found]
+
+    @staticmethod
+    def until(true):
+        end = time.monotonic() + 20
+        while not true():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+
+def test_requests_that_wait_together_are_run_together_and_get_their_own_answers():
+    model = Model()
+    assert model.all([1], [2, 3], [4]) == [[2], [4, 6], [8]]
+    assert len(model.runs) == 1 and sorted(model.runs[0]) == [1, 2, 3, 4]
+
+
+def test_a_bad_request_fails_alone():
+    model = Model()
+    good, bad, other = model.all([1], [-1], [2])
+    assert (good, other) == ([2], [4]) and isinstance(bad, Status) and bad.message == "a bad input"
+
+
+def test_a_request_with_a_deadline_that_has_passed_is_not_run():
+    model = Model()
+    with ThreadPoolExecutor(4) as pool:
+        first = model.busy(pool)
+        late = pool.submit(model.ask, 1, seconds=0.01)
+        patient = pool.submit(model.ask, 2, seconds=20)
+        model.until(lambda: model.batched._waiting == 4)
+        time.sleep(0.05)
+        model.gate.set()
+        with pytest.raises(Status, match="timeout exceeded while waiting in batching queue") as caught:
+            late.result()
+        assert caught.value.code == RESOURCE_EXHAUSTED and patient.result() == [4]
+        assert [each.result() for each in first] == [[0], [0]]
+    assert model.runs[-1] == [2] and 15 < model.seconds[-1] <= 20
+
+
+def test_a_run_has_the_time_of_the_most_patient_request():
+    model = Model()
+    model.all([1], [2], seconds=5)
+    assert 3 < model.seconds[-1] <= 5
+    model.all([1], [2])
+    assert model.seconds[-1] is None
+
+
+def test_a_run_that_takes_too_long_is_not_tried_again_one_by_one():
+    model = Model()
+
+    def slow(*_):
+        model.runs.append("slow")
+        model.gate.wait(20)
+        raise Status(DEADLINE_EXCEEDED, "too late")
+
+    model.batched._run = slow
+    with ThreadPoolExecutor(8) as pool:
+        first = model.busy(pool)
+        others = [pool.submit(model.ask, 1) for _ in range(3)]
+        model.until(lambda: model.batched._waiting == 5)
+        model.gate.set()
+        assert {str(each.exception()) for each in (*first, *others)} == {"DEADLINE_EXCEEDED: too late"}
+    assert len(model.runs) == 3
+
+
+def test_a_large_request_is_cut_and_answered_whole():
+    model = Model(BatchSettings(rows=100, split=True, execution=4))
+    assert model.ask(*range(11)) == [2 * value for value in range(11)]
+    assert sorted(len(run) for run in model.runs) == [3, 4, 4]
+
+
+def test_a_batch_waits_its_timeout_for_company():
+    model = Model(BatchSettings(timeout=0.3))
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(lambda value: model.ask(value)[0], (1, 2))) == [2, 4]
+    assert len(model.runs) == 1
+
+
+def test_an_answer_of_the_wrong_size_and_a_crash_are_errors_of_the_requests_and_the_threads_live_on():
+    model = Model()
+    model.batched._run = lambda *_: [np.zeros(7)]
+    with pytest.raises(Status, match="0th dimension does not equal"):
+        model.ask(1)
+    model.batched._run = lambda *_: 1 / 0
+    for _ in range(4):
+        with pytest.raises(Status, match="ZeroDivisionError"):
+            model.ask(1)
+    model.batched._run = model.run
+    assert model.ask(3) == [6]
+
+
+def test_closing_waits_for_what_is_queued():
+    model = Model()
+    with ThreadPoolExecutor(8) as pool:
+        model.gate.clear()
+        asked = [pool.submit(model.ask, value) for value in range(6)]
+        model.until(lambda: model.batched._waiting == 6)
+        closing = pool.submit(model.batched.close)
+        time.sleep(0.05)
+        assert not closing.done()
+        model.gate.set()
+        closing.result(20)
+        assert sorted(each.result()[0] for each in asked) == [0, 2, 4, 6, 8, 10]
+
+
+def test_what_has_waited_is_told():
+    told = []
+    model = Model(seen=lambda waits, name: told.append((len(waits), name)))
+    model.all([1], [2])
+    assert told[-1] == (2, "model_server_batch_threads") and len(told) == 3
+
+
+# --- driven by an event loop
+
+
+class Server(LoopedServer):
+    def __init__(self):
+        super().__init__("looped", 4)
+
+    async def serve(self):
+        self.opened()
+        await self.stopping.wait()
+
+    def ask(self, work, *arguments):
+        return asyncio.run_coroutine_threadsafe(self.answered("kind", work, *arguments), self.loop)
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    made.start()
+    yield made
+    made.stop(1)
+
+
+def test_a_loop_that_brings_many_requests_has_them_run_together(server):
+    model = Model()
+
+    async def one(value):
+        return (await model.batched.run(X, Y, [np.array([value])], None))[0].tolist()
+
+    for value in range(TRIES + 1):
+        assert server.ask(one, value).result(20) == [2 * value]
+
+    async def many():
+        return await asyncio.gather(*(server.answered("kind", one, value) for value in range(100)))
+
+    model.runs.clear()
+    answers = asyncio.run_coroutine_threadsafe(many(), server.loop).result(20)
+    assert answers == [[2 * value] for value in range(100)] and len(model.runs) < 10
+
+
+def test_a_quick_model_s_lonely_request_is_run_by_the_loop_itself(server):
+    places = []
+    model = Model()
+
+    def run(*given):
+        places.append(threading.current_thread().name)
+        return model.run(*given)
+
+    model.batched._run = run
+
+    async def one(value):
+        return (await model.batched.run(X, Y, [np.array([value])], None))[0].tolist()
+
+    for value in range(100):
+        assert server.ask(one, value).result(20) == [2 * value]
+    assert places[0] != "looped" and places[-1] == "looped"
+
+
+def test_a_client_that_goes_while_its_batch_runs_leaves_nothing_behind(server):
+    model = Model()
+    closed = threading.Event()
+
+    async def one(value):
+        try:
+            return (await model.batched.run(X, Y, [np.array([value])], None))[0].tolist()
+        finally:
+            closed.set()
+
+    for value in range(TRIES + 1):
+        server.ask(one, value).result(20)
+    closed.clear()
+    model.gate.clear()
+    asked = server.ask(one, 1)
+    model.until(lambda: len(model.runs) == TRIES + 2)
+    asked.cancel()
+    assert closed.wait(20)
+    model.gate.set()
+    model.batched.close()
+    assert server.ask(one, 4).result(20) == [8]
