@@ -50,7 +50,8 @@ class Scheduler:
     def submit(self, owner: Owner, feeds: Names, fetches: Names, task: Task, soon: Soon | None) -> None:
         """Queue a task of a model. Raises Status where there is no room."""
         with self._changed:
-            key = owner, feeds, fetches
+            shapes = () if owner.settings.pad else tuple(array.shape[1:] for array in task.arrays)
+            key = owner, feeds, fetches, shapes
             found = self._queues.get(key)
             if found is None:
                 found = Queue(owner.settings), owner, feeds, fetches

@@ -26,22 +26,15 @@ def rows(arrays: Arrays) -> int:
     return len(arrays[0])
 
 
-def merged(requests: Sequence[Arrays], names: Sequence[str], settings: BatchSettings) -> list[NDArray[Any]]:
+def merged(requests: Sequence[Arrays], settings: BatchSettings) -> list[NDArray[Any]]:
     """One array for each input, filled up to an allowed size by a row of the last request, which is a valid
-    one. Raises Status."""
+    one; shapes that differ are filled up to one. Raises Status."""
     total = sum(len(arrays[0]) for arrays in requests)
     missing = settings.padded(total) - total
     joined = []
-    for place, name in enumerate(names):
+    for place in range(len(requests[0])):
         parts = [arrays[place] for arrays in requests]
-        shapes = {part.shape[1:] for part in parts}
-        if len(shapes) > 1:
-            if not settings.pad:
-                raise precondition(
-                    f"Tensors with name '{name}' from different tasks have different shapes and padding is "
-                    "turned off. Set pad_variable_length_inputs to true, or ensure that all tensors with the "
-                    "same name have equal dimensions starting with the first dim."
-                )
+        if len({part.shape[1:] for part in parts}) > 1:
             parts = _of_one_shape(parts)
         if missing and len(parts[-1]):
             parts.append(np.repeat(parts[-1][:1], missing, axis=0))

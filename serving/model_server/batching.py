@@ -1,7 +1,7 @@
 """Requests of many clients → few runs: upstream's batching, its queues and its threads.
 
-It does better in one thing: where a run of several requests fails, each is run by itself, so that one bad
-picture fails its own request and not those of strangers.
+It does better where strangers meet: when a run of several requests fails, each is run by itself, and without
+padding those of other shapes are not joined at all. So what is wrong with one fails that one alone.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Batched:
         ends = [part.task.deadline for part in parts]
         seconds = None if None in ends else max(end for end in ends if end is not None) - now
         try:
-            inputs = batch_tensors.merged([part.arrays for part in parts], feeds, self.settings)
+            inputs = batch_tensors.merged([part.arrays for part in parts], self.settings)
         except Status as error:
             return [error] * len(parts)
         try:

@@ -8,12 +8,14 @@ import socket
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 from serving.model_server import limits, rest_api, statuses
 from serving.model_server.limits import Limits
 from serving.model_server.looped import LoopedServer
 from serving.model_server.rest_api import Reply, RestApi
-from serving.model_server.statuses import Status
+from serving.model_server.statuses import Status, invalid
 
 LOG = logging.getLogger("digits-model-server")
 IDLE = 75.0  # seconds that a connection may stay open without a whole request head
@@ -51,7 +53,12 @@ class HttpServer(LoopedServer):
     async def serve(self) -> None:
         """See LoopedServer."""
         protocols = web.Server(
-            self._handle, access_log=None, keepalive_timeout=IDLE, auto_decompress=False, lingering_time=1.0
+            self._handle,
+            access_log=None,
+            logger=_quiet(),
+            keepalive_timeout=IDLE,
+            auto_decompress=False,
+            lingering_time=1.0,
         )
         server = await self.loop.create_server(protocols, sock=self._socket, backlog=BACKLOG)
         self.opened()
@@ -80,6 +87,9 @@ class HttpServer(LoopedServer):
         except TimeoutError:
             error = Status(statuses.DEADLINE_EXCEEDED, f"the body did not arrive within {self._seconds:g} s")
             return _closing(_response(rest_api.failure(error)))
+        except (RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+            wrong = " ".join(str(error).split())[:200]
+            return _closing(_response(rest_api.failure(invalid(f"the body can't be read: {wrong}"))))
         except Status as error:  # too large: what is still to come is not read
             return _closing(_response(rest_api.failure(error)))
         except Exception as error:
@@ -100,6 +110,18 @@ class HttpServer(LoopedServer):
                 raise limits.too_large(most)
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _quiet() -> logging.Logger:
+    """Where aiohttp logs. What is no HTTP is answered with 400, and no reason to fill the log."""
+    logger = LOG.getChild("http")
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+    if not logger.filters:
+        logger.addFilter(wanted)
+    return logger
 
 
 def _response(reply: Reply) -> web.Response:

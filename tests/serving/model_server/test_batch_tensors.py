@@ -33,7 +33,7 @@ def test_the_rows_of_a_request():
 
 def test_requests_stand_one_after_the_other_and_get_their_own_rows_back():
     requests = [[np.array([[1.0, 2.0]])], [np.array([[3.0, 4.0], [5.0, 6.0]])]]
-    (joined,) = batch_tensors.merged(requests, ["x"], PLAIN)
+    (joined,) = batch_tensors.merged(requests, PLAIN)
     assert joined.tolist() == [[1, 2], [3, 4], [5, 6]]
     first, second = batch_tensors.divided([joined, joined[:, 0]], [1, 2], 3)
     assert first[0].tolist() == [[1, 2]] and second[1].tolist() == [3, 5]
@@ -41,7 +41,7 @@ def test_requests_stand_one_after_the_other_and_get_their_own_rows_back():
 
 def test_missing_rows_are_filled_up_by_a_valid_one_and_left_out_of_the_answers():
     requests = [[strings([b"a"])], [strings([b"b", b"c"])]]
-    (joined,) = batch_tensors.merged(requests, ["s"], BatchSettings(allowed=(2, 8)))
+    (joined,) = batch_tensors.merged(requests, BatchSettings(allowed=(2, 8)))
     assert joined.tolist() == [b"a", b"b", b"c"] + [b"b"] * 5
     assert [answer[0].tolist() for answer in batch_tensors.divided([joined], [1, 2], 8)] == [
         [b"a"],
@@ -49,23 +49,14 @@ def test_missing_rows_are_filled_up_by_a_valid_one_and_left_out_of_the_answers()
     ]
 
 
-def test_inputs_of_other_shapes_are_refused_or_filled_up_with_their_first_value():
+def test_inputs_of_other_shapes_are_filled_up_with_their_first_value():
     requests = [[np.array([[7, 8]])], [np.array([[1, 2, 3]])]]
-    fails(
-        FAILED_PRECONDITION,
-        "Tensors with name 'x' from different tasks have different shapes and padding is turned off. Set "
-        "pad_variable_length_inputs to true",
-        batch_tensors.merged,
-        requests,
-        ["x"],
-        PLAIN,
-    )
-    (joined,) = batch_tensors.merged(requests, ["x"], BatchSettings(pad=True))
+    (joined,) = batch_tensors.merged(requests, BatchSettings(pad=True))
     assert joined.tolist() == [[7, 8, 7], [1, 2, 3]]
     empty = [[np.zeros((1, 0))], [np.zeros((1, 2))]]
-    fails(INVALID_ARGUMENT, "Got empty tensor", batch_tensors.merged, empty, ["x"], BatchSettings(pad=True))
+    fails(INVALID_ARGUMENT, "Got empty tensor", batch_tensors.merged, empty, BatchSettings(pad=True))
     ranks = [[np.zeros((1, 2))], [np.zeros((1, 2, 2))]]
-    fails(INVALID_ARGUMENT, "rank from 1 to 6", batch_tensors.merged, ranks, ["x"], BatchSettings(pad=True))
+    fails(INVALID_ARGUMENT, "rank from 1 to 6", batch_tensors.merged, ranks, BatchSettings(pad=True))
 
 
 def test_outputs_that_are_not_row_by_row_can_t_be_divided():
