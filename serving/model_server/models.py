@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from serving.model_server import observing
 from serving.model_server.flags import Flags
 from serving.model_server.manager import Manager, Pace
+from serving.model_server.observing import Observer
 from serving.model_server.predict import Settings
 from serving.model_server.savedmodel import SavedModel
 from serving.model_server.sessions import Threads
 
 
-def manager(flags: Flags) -> tuple[Manager, Settings]:
-    """What loads, warms up and looks after the models; nothing is loaded yet."""
+def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Settings]:
+    """What loads, warms up and looks after the models; nothing is loaded yet. observer: counts, if any."""
     from serving.model_server import protos
 
     protos.messages_only()
     from serving.model_server import warmup
     from serving.model_server.priority import yield_to_requests
 
-    settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content)
+    settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content, observer)
     tags = [tag for tag in flags.saved_model_tags.split(",") if tag]
     threads = Threads(
         flags.tensorflow_session_parallelism,
@@ -32,7 +34,10 @@ def manager(flags: Flags) -> tuple[Manager, Settings]:
         try:
             if flags.enable_model_warmup:
                 yield_to_requests()  # not before: the session's threads have the priority of their maker
-                warmup.replay(model, directory, settings, flags.num_request_iterations_for_warmup)
+                times = flags.num_request_iterations_for_warmup
+                observing.warming(
+                    observer, directory, lambda: warmup.replay(model, directory, settings, times)
+                )
         except BaseException:
             model.close()
             raise
