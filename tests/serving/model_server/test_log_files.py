@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -102,7 +101,7 @@ def test_a_disk_that_was_full_from_the_start_holds_no_empty_files(small_disk):
             filler.write(bytes(4096))
     with pytest.raises(OSError, match="No space left"):
         LogFiles(str(small_disk / "log"), 1000, 5).write(b"x" * 5000)
-    assert os.listdir(small_disk) == ["filler"]
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 
 WRITER = """
