@@ -71,7 +71,10 @@ class LogFiles:
 
     def _take_back(self) -> None:
         if self._size:
-            os.ftruncate(self._file, self._size)
+            try:
+                os.ftruncate(self._file, self._size)
+            except OSError:  # half a record at the end: nothing may follow it
+                self.close()
         else:  # nothing but a name
             self.close()
             self._path.unlink(missing_ok=True)

@@ -99,10 +99,9 @@ class RequestLog:
         """Have a sampled request written, by and by. size: bytes that it keeps until then."""
         with self._changed:
             full = self._waiting and self._bytes + size + OVERHEAD > MOST_WAITING
-            if not full and not self._stopping:
+            if not full and not self._stopping and self._runs():
                 self._waiting.append(_Entry(api, model, wanted, size + OVERHEAD, messages))
                 self._bytes += size + OVERHEAD
-                self._begin()
                 self._changed.notify()
                 return
             self._lost += 1
@@ -121,10 +120,16 @@ class RequestLog:
         if self._waiting:
             LOG.warning("the request log ends without the last %d requests", len(self._waiting))
 
-    def _begin(self) -> None:
+    def _runs(self) -> bool:
+        """Whether the thread does; it is started for the first request that is sampled."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the process has as many as it may
+                return False
+            self._thread = thread
+        return True
 
     def _run(self) -> None:
         tidied = time.monotonic()

@@ -129,6 +129,36 @@ def test_who_asks_never_waits_for_a_disk_that_hangs(tmp_path, monkeypatch, caplo
     ]
 
 
+def test_the_end_does_not_wait_for_a_disk_that_hangs_and_says_what_is_lost(tmp_path, monkeypatch, caplog):
+    gate = threading.Event()
+    monkeypatch.setattr(log_files.LogFiles, "write", lambda *_: gate.wait(20))
+    log = RequestLog(Server(m=Logging(str(tmp_path / "log"), 1.0)), BOUNDS)
+    for _ in range(3):
+        log.answered("Predict", *exchange("m"))
+    until(lambda: len(log._waiting) == 2)
+    with caplog.at_level(logging.WARNING, "digits-model-server"):
+        log.close(0.05)
+    assert [record.message for record in caplog.records] == [
+        "the request log ends without the last 2 requests"
+    ]
+    gate.set()
+
+
+def test_a_process_without_a_thread_to_spare_answers_all_the_same(tmp_path, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    server = Server(m=Logging(str(tmp_path / "log"), 1.0))
+    log = RequestLog(server, BOUNDS, [], server)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        log.answered("Predict", *exchange("m", b"lost"))
+    log.answered("Predict", *exchange("m", b"kept"))
+    log.close(10)
+    assert server.counted == [("m", "RESOURCE_EXHAUSTED"), ("m", "OK")]
+    assert sent(records(tmp_path / "log")) == [b"kept"]
+
+
 @pytest.mark.parametrize(
     ("number", "code"),
     [(errno.ENOSPC, "RESOURCE_EXHAUSTED"), (errno.EROFS, "PERMISSION_DENIED"), (errno.EIO, "UNKNOWN")],
