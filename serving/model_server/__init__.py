@@ -5,5 +5,8 @@ models     manager · keeper · watched · version · versions · warmup (tfreco
 computing  savedmodel · sessions · runtime · clibrary (TensorFlow's) · tensors · dtypes · protos
 answers    predict · classify · about (metadata, status, reload) · statuses
 gRPC       grpc_server · grpc_api
-REST       http_server · rest_api · json_text · json_values · json_tensors · json_answers · json_examples
+counting   observing · metrics · counted
+logging    request_log · logged · log_records · log_sinks · log_files
+REST       http_server · rest_api · rest_paths
+JSON       json_text · json_values · json_tensors · json_answers · json_examples
 """

@@ -11,6 +11,7 @@ from typing import Any
 from serving.model_server.statuses import invalid
 
 PLATFORM = "tensorflow"
+LOG_TYPE = "tfrecord"
 LATEST, ALL, SPECIFIC = "latest", "all", "specific"
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
@@ -29,13 +30,22 @@ class Policy:
 
 
 @dataclass(frozen=True)
+class Logging:
+    """Which share of the requests goes to the log files whose names begin with an absolute path."""
+
+    prefix: str
+    rate: float
+
+
+@dataclass(frozen=True)
 class ModelSettings:
-    """One model of the config."""
+    """One model of the config. logging: None for none."""
 
     name: str
     base_path: str
     policy: Policy = Policy()
     labels: dict[str, int] = field(default_factory=dict)
+    logging: Logging | None = None
 
 
 def single(name: str, base_path: str) -> list[ModelSettings]:
@@ -96,7 +106,29 @@ def _settings(model: Any) -> ModelSettings:
         policy = Policy(SPECIFIC, versions=frozenset(choice.specific.versions))
     else:
         policy = Policy(LATEST, count=max(1, choice.latest.num_versions))
-    return ModelSettings(model.name, model.base_path, policy, dict(model.version_labels))
+    return ModelSettings(
+        model.name, model.base_path, policy, dict(model.version_labels), _logging(model.name, model)
+    )
+
+
+def _logging(name: str, model: Any) -> Logging | None:
+    asked = model.logging_config
+    sampling, collector = asked.sampling_config, asked.log_collector_config
+    rate, prefix = sampling.sampling_rate, collector.filename_prefix
+    if collector.type not in ("", LOG_TYPE):
+        raise invalid(f"Model {name} asks for a log collector of type {collector.type}; expected {LOG_TYPE}")
+    if sampling.per_task_sampling_configs or asked.HasField("custom_logging_config"):
+        raise invalid(f"Model {name}: per_task_sampling_configs and custom_logging_config are not supported")
+    if not 0 <= rate <= 1:
+        raise invalid(f"Model {name} has sampling_rate {rate:g}; expected 0 to 1")
+    if not rate:
+        return None
+    if not prefix.startswith("/") or prefix.endswith("/"):
+        raise invalid(
+            f"Model {name} has log files with filename_prefix '{prefix}'; expected an absolute path that the "
+            "names of the files begin with"
+        )
+    return Logging(prefix, rate)
 
 
 def _checked(models: Iterable[ModelSettings]) -> list[ModelSettings]:

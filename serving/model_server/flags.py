@@ -47,6 +47,9 @@ class Flags:
     max_batch_rows: int = Limits.batch_rows
     max_json_depth: int = Limits.json_depth
     max_gzip_ratio: int = Limits.gzip_ratio
+    monitoring_config_file: str = ""
+    request_log_max_bytes: int = 64 << 20  # of a file; this and the next are not upstream's
+    request_log_max_files: int = 16  # that are kept of a filename_prefix
     drain_seconds: int = 30  # not upstream's: how long requests in flight may take after SIGTERM
     version: bool = False
     help: bool = False
@@ -79,7 +82,6 @@ WITHOUT_EFFECT = {
 # Asking for these and not getting them would be a surprise later: the start is refused.
 REFUSED = {
     "ssl_config_file": "this server does not encrypt yet: put a proxy that does in front of it",
-    "monitoring_config_file": "this server has no metrics yet: leave the flag out",
     "platform_config_file": "this server has the platform tensorflow only: leave the flag out",
     "tensorflow_session_config_file": "this server has its own session settings: leave the flag out",
 }
@@ -157,6 +159,9 @@ def _check(flags: Flags) -> None:
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(flags, name) <= 65535:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 0 to 65535")
+    for name in ("request_log_max_bytes", "request_log_max_files"):
+        if getattr(flags, name) < 1:
+            raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 1 or more")
     threads = (
         flags.tensorflow_session_parallelism,
         flags.tensorflow_intra_op_parallelism,

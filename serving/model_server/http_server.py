@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -14,12 +15,22 @@ from aiohttp.web_protocol import RequestPayloadError
 from serving.model_server import limits, rest_api, statuses
 from serving.model_server.limits import Limits
 from serving.model_server.looped import LoopedServer
-from serving.model_server.rest_api import Reply, RestApi
+from serving.model_server.rest_api import Reply
 from serving.model_server.statuses import Status, invalid
 
 LOG = logging.getLogger("digits-model-server")
 IDLE = 75.0  # seconds that a connection may stay open without a whole request head
 BACKLOG = 1024
+
+
+class Api(Protocol):
+    """What answers requests: see RestApi."""
+
+    async def reply(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> Reply:
+        """The answer to a request, bad ones too."""
+        ...
 
 
 def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
@@ -41,11 +52,9 @@ def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
 
 
 class HttpServer(LoopedServer):
-    """Serves a RestApi on a socket until it is stopped."""
+    """Serves an Api on a socket until it is stopped."""
 
-    def __init__(
-        self, api: RestApi, sock: socket.socket, bounds: Limits, threads: int, seconds: float
-    ) -> None:
+    def __init__(self, api: Api, sock: socket.socket, bounds: Limits, threads: int, seconds: float) -> None:
         super().__init__("rest", threads)
         self._api, self._socket, self._bounds, self._seconds = api, sock, bounds, seconds
         self._under_way = 0

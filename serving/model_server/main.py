@@ -56,6 +56,7 @@ class _Server:
 
     def run(self) -> int:
         named = self._settings()  # before anything heavy: a bad file is reported at once
+        page = self._page()
         self._try_ports()
         stop = threading.Event()
         starting = True
@@ -67,13 +68,13 @@ class _Server:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
-        from serving.model_server import models, ports
+        from serving.model_server import models, observing, ports
 
-        manager, settings = models.manager(self.flags)
+        manager, settings = models.manager(self.flags, observing.Observer() if page else None)
         manager.start(named)
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
-        closing = ports.opened(self.flags, manager, settings)
+        closing = ports.opened(self.flags, manager, settings, page)
         starting = False
         stop.wait()
         LOG.info("stopping: no new requests, up to %d s for those under way", self.flags.drain_seconds)
@@ -86,6 +87,13 @@ class _Server:
         if self.flags.model_config_file:
             return config.read(Path(self.flags.model_config_file))
         return config.single(self.flags.model_name, self.flags.model_base_path)
+
+    def _page(self) -> str:
+        """Where the metrics are shown; "" for nowhere: nothing is counted then."""
+        from serving.model_server import observing
+
+        file = self.flags.monitoring_config_file
+        return observing.page(Path(file)) if file else ""
 
     def _try_ports(self) -> None:
         """A taken port is reported before anything is loaded; it opens when the models are there."""

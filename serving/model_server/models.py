@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.model_server import batch_settings
+from serving.model_server import batch_settings, observing
 from serving.model_server.batch_scheduler import Scheduler
 from serving.model_server.batch_settings import BatchSettings, Pool
 from serving.model_server.flags import Flags
 from serving.model_server.manager import Manager, Pace
+from serving.model_server.observing import Observer
 from serving.model_server.predict import Settings
 from serving.model_server.savedmodel import SavedModel
 from serving.model_server.sessions import Threads
 
 
-def manager(flags: Flags) -> tuple[Manager, Settings]:
-    """What loads, warms up and looks after the models; nothing is loaded yet."""
+def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Settings]:
+    """What loads, warms up and looks after the models; nothing is loaded yet. observer: counts, if any."""
     from serving.model_server import protos
 
     protos.messages_only()
     from serving.model_server import warmup
     from serving.model_server.priority import yield_to_requests
 
-    settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content)
+    settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content, observer)
     tags = [tag for tag in flags.saved_model_tags.split(",") if tag]
     threads = Threads(
         flags.tensorflow_session_parallelism,
@@ -31,14 +33,17 @@ def manager(flags: Flags) -> tuple[Manager, Settings]:
         flags.tensorflow_inter_op_parallelism,
     )
 
-    joined = _batching(flags)
+    joined = _batching(flags, observer)
 
     def load(directory: Path) -> SavedModel:
         model = SavedModel(directory, tags, threads)
         try:
             if flags.enable_model_warmup:
                 yield_to_requests()  # not before: the session's threads have the priority of their maker
-                warmup.replay(model, directory, settings, flags.num_request_iterations_for_warmup)
+                times = flags.num_request_iterations_for_warmup
+                observing.warming(
+                    observer, directory, lambda: warmup.replay(model, directory, settings, times)
+                )
             if joined and (how := joined.settings(directory)):
                 model.batch(how, joined.scheduler)  # the requests recorded with it came one by one
         except BaseException:
@@ -67,7 +72,7 @@ class _Batching:
         return self.common or batch_settings.of_version(directory)
 
 
-def _batching(flags: Flags) -> _Batching | None:
+def _batching(flags: Flags, observer: Observer | None) -> _Batching | None:
     """Raises Status for a bad parameters file."""
     if not flags.enable_batching:
         return None
@@ -75,4 +80,11 @@ def _batching(flags: Flags) -> _Batching | None:
     if flags.batching_parameters_file:
         common, pool = batch_settings.read(Path(flags.batching_parameters_file))
     own = flags.enable_per_model_batching_parameters
-    return _Batching(None if own else common, Scheduler(pool))
+
+    def seen(waits: Sequence[float], name: str) -> None:
+        if observer:
+            for seconds in waits:
+                observer.queued(name, seconds)
+            observer.wrapped_run()
+
+    return _Batching(None if own else common, Scheduler(pool, seen if observer else None))

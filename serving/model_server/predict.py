@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
-from serving.model_server import savedmodel, tensors
+from serving.model_server import observing, savedmodel, tensors
 from serving.model_server.limits import Limits
 from serving.model_server.savedmodel import Arrays, SavedModel, Signature
 from serving.model_server.statuses import invalid, precondition
@@ -16,10 +17,14 @@ from serving.model_server.statuses import invalid, precondition
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for every request. as_content: answers carry raw bytes rather than typed lists."""
+    """What holds for every request. as_content: answers carry raw bytes rather than typed lists.
+
+    observer: what is told of each request, None where nobody wants to know.
+    """
 
     limits: Limits
     as_content: bool = False
+    observer: observing.Observer | None = None
 
 
 async def predict(
@@ -55,7 +60,10 @@ async def answer(
     given = signature.defaults | arrays if signature.defaults else arrays
     for place, (alias, array) in enumerate(given.items()):
         savedmodel.check(alias, place, signature.inputs[alias], array, limits)
-    return await model.run(signature, given, wanted, seconds)
+    began = time.perf_counter()
+    answers = await model.run(signature, given, wanted, seconds)
+    observing.ran(time.perf_counter() - began)
+    return answers
 
 
 def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:

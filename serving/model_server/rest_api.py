@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from serving.model_server import (
     about,
@@ -17,23 +15,19 @@ from serving.model_server import (
     json_tensors,
     json_text,
     limits,
+    log_records,
     predict,
+    rest_paths,
     savedmodel,
     statuses,
 )
 from serving.model_server.manager import Manager
 from serving.model_server.predict import Settings
+from serving.model_server.request_log import RequestLog
+from serving.model_server.rest_paths import Target
 from serving.model_server.statuses import Status, invalid
 
 JSON = "application/json"
-_LARGEST = 2**63 - 1
-_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-_POST = re.compile(_MODEL + r":(?P<verb>classify|regress|predict)", re.IGNORECASE)
-_GET = re.compile(
-    r"/v1/models(?:/(?P<name>[^/:]+))?(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?(?P<metadata>/metadata)?",
-    re.IGNORECASE,
-)
-_API = re.compile(r"/v1/.*", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -44,26 +38,22 @@ class Reply:
     body: bytes
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Target:
-    name: str
-    version: int | None
-    label: str | None
+    code: int = statuses.OK  # what the status stands for
 
 
 class RestApi:
     """Answers for the models of a manager."""
 
-    def __init__(self, manager: Manager, settings: Settings, cors: bool = False) -> None:
-        self._manager, self._settings, self._cors = manager, settings, cors
+    def __init__(
+        self, manager: Manager, settings: Settings, cors: bool = False, log: RequestLog | None = None
+    ) -> None:
+        self._manager, self._settings, self._cors, self._log = manager, settings, cors, log
 
     async def reply(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
     ) -> Reply:
         """Answer one request, bad ones too. path: with its query. seconds: what a run may take."""
-        if not _API.fullmatch(path):
+        if not rest_paths.API.fullmatch(path):
             return Reply(
                 404,
                 b"<html><head><title>404 Not Found</title></head><body>Not Found</body></html>",
@@ -73,7 +63,9 @@ class RestApi:
         try:
             if verb == "OPTIONS":
                 origin = headers.get("Origin", "")
-                return Reply(200 if "http://" in origin or "https://" in origin else 400, b"", headers=extra)
+                allowed = "http://" in origin or "https://" in origin
+                code = statuses.OK if allowed else statuses.FAILED_PRECONDITION
+                return Reply(statuses.HTTP[code], b"", headers=extra, code=code)
             text = await self._answer(verb, path, headers, body, seconds)
             return Reply(200, text.encode(), headers=extra)
         except Status as error:
@@ -82,21 +74,22 @@ class RestApi:
     async def _answer(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
     ) -> str:
-        if verb == "POST" and (found := _POST.fullmatch(path)):
+        if verb == "POST" and (found := rest_paths.POST.fullmatch(path)):
             if headers.get("Content-Encoding", "").lower() == "gzip":
                 body = limits.gunzip(body, self._settings.limits)
             work = {"predict": self._predict, "classify": self._classify}.get(found["verb"])
             if work:
-                return await work(_target(found), body, seconds)
+                return await work(rest_paths.target(found), body, seconds)
             if found["verb"] == "regress":
                 raise Status(statuses.UNIMPLEMENTED, "this server does not answer regress yet: use predict")
-        if verb == "GET" and (found := _GET.fullmatch(path)):
-            if not found["name"]:
+        if verb == "GET" and (found := rest_paths.GET.fullmatch(path)):
+            target = rest_paths.target(found)
+            if not target.name:
                 raise invalid("Missing model name in request.")
-            return self._metadata(_target(found)) if found["metadata"] else self._status(_target(found))
+            return self._metadata(target) if found["metadata"] else self._status(target)
         raise invalid(f"Malformed request: {verb} {path}")
 
-    async def _predict(self, target: _Target, body: bytes, seconds: float) -> str:
+    async def _predict(self, target: Target, body: bytes, seconds: float) -> str:
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             model = version.loaded
@@ -108,32 +101,41 @@ class RestApi:
             arrays, row = json_tensors.predict_inputs(document, signature, self._settings.limits.json_depth)
             wanted = list(signature.outputs)
             answers = await predict.answer(model, signature, arrays, wanted, self._settings.limits, seconds)
-            return json_answers.body(dict(zip(wanted, answers, strict=True)), row)
+            outputs = dict(zip(wanted, answers, strict=True))
+            text = json_answers.body(outputs, row)
+            if self._log and (asked := self._log.sampled(target.name)):
+                done = log_records.Predicted(target, name, version.number, arrays, outputs)
+                size = len(body) + len(text)
+                self._log.put("Predict", target.name, asked, size, done.messages)
+            return text
         finally:
             version.leave()
 
-    async def _classify(self, target: _Target, body: bytes, seconds: float) -> str:
+    async def _classify(self, target: Target, body: bytes, seconds: float) -> str:
         from tensorflow_serving.apis import classification_pb2
 
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             document = json_text.parse(body, self._settings.limits.json_depth)
             request = classification_pb2.ClassificationRequest()
-            request.model_spec.name = target.name
+            target.write(request.model_spec)
             request.model_spec.signature_name = _signature_name(document)
             json_examples.fill(request.input, document)
             response = classification_pb2.ClassificationResponse()
             await classify.classify(version.loaded, request, response, self._settings.limits, seconds)
+            response.model_spec.version.value = version.number
+            if self._log:
+                self._log.answered("Classify", request, response)
             return json_examples.results(response.result)
         finally:
             version.leave()
 
-    def _status(self, target: _Target) -> str:
+    def _status(self, target: Target) -> str:
         from google.protobuf import json_format
         from tensorflow_serving.apis import get_model_status_pb2
 
         request = get_model_status_pb2.GetModelStatusRequest()
-        _name(request.model_spec, target)
+        target.write(request.model_spec)
         response = get_model_status_pb2.GetModelStatusResponse()
         about.status(self._manager, request, response)
         return str(
@@ -145,12 +147,12 @@ class RestApi:
             )
         )
 
-    def _metadata(self, target: _Target) -> str:
+    def _metadata(self, target: Target) -> str:
         from google.protobuf import json_format
         from tensorflow_serving.apis import get_model_metadata_pb2
 
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=[about.FIELD])
-        _name(request.model_spec, target)
+        target.write(request.model_spec)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         about.metadata(self._manager, request, response)
         signatures = get_model_metadata_pb2.SignatureDefMap()
@@ -171,25 +173,9 @@ _CORS = {
 def failure(error: Status, headers: dict[str, str] | None = None) -> Reply:
     """The answer that an error is."""
     text = json.dumps({"error": error.message}, ensure_ascii=False)
-    return Reply(statuses.HTTP[error.code], text.encode("utf-8", "replace"), headers=headers or {})
-
-
-def _target(found: re.Match[str]) -> _Target:
-    version = found["version"]
-    if version is not None and int(version) > _LARGEST:
-        raise invalid(f"Failed to convert version: {version} to numeric.")
-    label = found["label"]
-    return _Target(
-        unquote(found["name"]), None if version is None else int(version), label and unquote(label)
+    return Reply(
+        statuses.HTTP[error.code], text.encode("utf-8", "replace"), headers=headers or {}, code=error.code
     )
-
-
-def _name(spec: Any, target: _Target) -> None:
-    spec.name = target.name
-    if target.version is not None:
-        spec.version.value = target.version
-    elif target.label is not None:
-        spec.version_label = target.label
 
 
 def _signature_name(document: Any) -> str:

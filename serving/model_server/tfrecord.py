@@ -1,4 +1,4 @@
-"""TFRecord bytes → the records in them, every checksum checked. Without TensorFlow."""
+"""TFRecord bytes → the records in them, every checksum checked, and back. Without TensorFlow."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def records(data: bytes) -> Iterator[bytes]:
             raise _damaged(f"corrupted record at {place}")
         yield record
         place = end + _FOOT.size
+
+
+def framed(record: bytes) -> bytes:
+    """A record as it stands in a file."""
+    length = len(record).to_bytes(8, "little")
+    return b"".join((length, _FOOT.pack(_masked(length)), record, _FOOT.pack(_masked(record))))
 
 
 def _damaged(what: str) -> Status:

@@ -1,7 +1,7 @@
 import pytest
 
 from serving.model_server import config
-from serving.model_server.config import ConfigError, Policy
+from serving.model_server.config import ConfigError, Logging, Policy
 from serving.model_server.statuses import Status
 
 
@@ -63,3 +63,42 @@ def test_a_file_that_is_no_config_is_refused_in_the_words_that_people_look_for(t
         config.read(path)
     with pytest.raises(ConfigError, match=r"gone.config: No such file"):
         config.read(tmp_path / "gone.config")
+
+
+def logged(text):
+    return model(rest=f'model_platform: "tensorflow" logging_config {{ {text} }}')
+
+
+PREFIX = 'filename_prefix: "/logs/m"'
+HALF = "sampling_config { sampling_rate: 0.5 }"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"log_collector_config {{ {PREFIX} }} {HALF}", Logging("/logs/m", 0.5)),
+        (f'log_collector_config {{ type: "tfrecord" {PREFIX} }} {HALF}', Logging("/logs/m", 0.5)),
+        (f"log_collector_config {{ {PREFIX} }}", None),
+        ("", None),
+    ],
+)
+def test_a_model_says_what_is_logged(text, expected):
+    assert read(logged(text))[0].logging == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('log_collector_config { type: "kafka" }', "log collector of type kafka; expected tfrecord"),
+        (HALF, "filename_prefix ''; expected an absolute path"),
+        (f'log_collector_config {{ filename_prefix: "logs/m" }} {HALF}', "expected an absolute path"),
+        (f'log_collector_config {{ filename_prefix: "/logs/" }} {HALF}', "expected an absolute path"),
+        ("sampling_config { sampling_rate: 1.5 }", "has sampling_rate 1.5; expected 0 to 1"),
+        ("sampling_config { sampling_rate: nan }", "has sampling_rate nan; expected 0 to 1"),
+        ("sampling_config { per_task_sampling_configs { } }", "are not supported"),
+        ("custom_logging_config { }", "are not supported"),
+    ],
+)
+def test_a_log_that_can_t_be_kept_is_refused(text, said):
+    with pytest.raises(Status, match=said):
+        read(logged(text))

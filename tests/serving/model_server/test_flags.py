@@ -27,6 +27,7 @@ def test_what_has_no_meaning_or_no_effect_is_named_not_swallowed():
         (["--port"], "--port has no value"),
         (["--enable_model_warmup=perhaps"], "expected true or false"),
         (["--port=70000"], "expected 0 to 65535"),
+        (["--request_log_max_files=0"], "expected 1 or more"),
         (["--port=0"], "server_options.port and server_options.grpc_socket_path are not set"),
         (["--enable_batching"], "does not join requests"),
         (["--ssl_config_file=x"], "does not encrypt"),

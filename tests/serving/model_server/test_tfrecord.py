@@ -62,3 +62,8 @@ def test_a_changed_byte_anywhere_is_noticed(place):
 def test_a_file_that_is_cut_short_is_noticed(left):
     with pytest.raises(Status, match="truncated"):
         list(tfrecord.records(framed(b"hello")[:left]))
+
+
+def test_what_is_written_is_what_others_write():
+    for record in (b"", b"one", b"x" * 5000):
+        assert tfrecord.framed(record) == framed(record)

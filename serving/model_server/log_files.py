@@ -1,0 +1,120 @@
+"""Records → TFRecord files `<prefix>-<UTC time>-<process>-<n>.tfrecord`, bounded in size and number.
+
+A record is in a file whole or not at all as long as the machine lives: a process that is killed leaves whole
+records behind it. Nothing is synced: a machine that loses power may lose the last seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from serving.model_server import tfrecord
+
+CLOSED = -1
+ENDING = ".tfrecord"
+
+
+class LogFiles:
+    """The files of one prefix, for one thread.
+
+    Those of servers that have ended count among the most that are kept; one that another server still writes
+    to is never deleted.
+    """
+
+    def __init__(self, prefix: str, most_bytes: int, most_files: int) -> None:
+        self._prefix, self._most_bytes, self._most_files = Path(prefix), most_bytes, most_files
+        self._file, self._path, self._size, self._made = CLOSED, Path(), 0, 0
+
+    def write(self, record: bytes) -> None:
+        """Append it. Raises OSError, and then nothing of it is left."""
+        data = tfrecord.framed(record)
+        if self._file != CLOSED and (self._size + len(data) > self._most_bytes or self._deleted()):
+            self.close()
+        if self._file == CLOSED:
+            self._open()
+        try:
+            _write(self._file, data)
+        except OSError:
+            self._take_back()
+            raise
+        self._size += len(data)
+
+    def close(self) -> None:
+        """Write no more to the present file; a later record begins another one."""
+        if self._file != CLOSED:
+            os.close(self._file)
+            self._file = CLOSED
+
+    def _deleted(self) -> bool:
+        return os.fstat(self._file).st_nlink == 0
+
+    def _open(self) -> None:
+        self._make_room()
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        while self._file == CLOSED:
+            self._made += 1
+            name = f"{self._prefix.name}-{stamp}-{os.getpid()}-{self._made:04d}{ENDING}"
+            self._path = self._prefix.with_name(name)
+            with contextlib.suppress(FileExistsError):
+                self._file = os.open(self._path, flags, 0o640)  # what people sent: not for everyone to read
+        self._size = 0
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _take_back(self) -> None:
+        if self._size:
+            try:
+                os.ftruncate(self._file, self._size)
+            except OSError:  # half a record at the end: nothing may follow it
+                self.close()
+        else:  # nothing but a name
+            self.close()
+            self._path.unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        kept = list(files(self._prefix))
+        for path in kept[: max(0, len(kept) - self._most_files + 1)]:
+            with _unless_written(path) as free:
+                if free:
+                    path.unlink(missing_ok=True)
+
+
+def files(prefix: Path) -> Iterator[Path]:
+    """The files of a prefix, oldest first. Raises OSError."""
+    pattern = re.compile(re.escape(prefix.name) + r"-(\d{8}T\d{6}Z)-\d+-(\d+)" + re.escape(ENDING))
+    found = []
+    for path in prefix.parent.iterdir():
+        if match := pattern.fullmatch(path.name):
+            found.append((match[1], int(match[2]), path))
+    yield from (path for *_, path in sorted(found))
+
+
+@contextmanager
+def _unless_written(path: Path) -> Iterator[bool]:
+    """Whether no server writes to the file; none begins to inside the block."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(file)
+
+
+def _write(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]

@@ -1,0 +1,145 @@
+"""Counters and histograms → the text that Prometheus reads, as upstream spells it.
+
+Every thread counts in a shard of its own, so counting takes no lock. The ident of a thread that has ended
+goes to a later one, and its shard with it: there are about as many shards as threads at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from typing import Generic, TypeVar
+
+
+class Counter:
+    """How often."""
+
+    def __init__(self) -> None:
+        self._shards: dict[int, list[int]] = {}
+
+    def add(self, count: int = 1) -> None:
+        """Count so many more."""
+        ident = get_ident()
+        shard = self._shards.get(ident)
+        if shard is None:
+            shard = self._shards[ident] = [0]
+        shard[0] += count
+
+    @property
+    def value(self) -> int:
+        """The count."""
+        return sum(shard[0] for shard in list(self._shards.values()))
+
+    def lines(self, name: str, labels: str) -> list[str]:
+        """What the page says of it."""
+        return [f"{name}{{{labels}}} {self.value}"]
+
+
+class Histogram:
+    """How often and how much, by buckets. A value that equals a limit counts above it, as upstream has it."""
+
+    def __init__(self, limits: Sequence[float]) -> None:
+        self._limits = limits
+        self._shards: dict[int, list[float]] = {}  # a count per bucket, then the sum
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        ident = get_ident()
+        shard = self._shards.get(ident)
+        if shard is None:
+            shard = self._shards[ident] = [0] * (len(self._limits) + 2)
+        shard[bisect_right(self._limits, value)] += 1
+        shard[-1] += value
+
+    @property
+    def value(self) -> int:
+        """0: upstream asks every metric for a whole number, and a histogram has none."""
+        return 0
+
+    def lines(self, name: str, labels: str) -> list[str]:
+        """What the page says of it."""
+        shards = [*self._shards.values(), [0.0] * (len(self._limits) + 2)]
+        columns = [sum(column) for column in zip(*shards, strict=True)]
+        count, said = 0, []
+        before = f"{labels}," if labels else ""
+        for limit, more in zip([*(f"{limit:g}" for limit in self._limits), "+Inf"], columns, strict=False):
+            count += int(more)
+            said.append(f'{name}_bucket{{{before}le="{limit}"}} {count}')
+        return [*said, f"{name}_sum{{{labels}}} {columns[-1]:.17g}", f"{name}_count{{{labels}}} {count}"]
+
+
+Cell = TypeVar("Cell", Counter, Histogram)
+
+
+class Family(Generic[Cell]):
+    """A metric: a cell for each combination of its labels' values."""
+
+    def __init__(self, name: str, kind: str, labels: Sequence[str], make: Callable[[], Cell]) -> None:
+        self.name, self._kind, self._labels = name, kind, labels
+        self._make: Callable[[], Cell] = make
+        self._cells: dict[tuple[str, ...], Cell] = {}
+
+    def cell(self, *values: str) -> Cell:
+        """The cell of these values of the labels, in their order."""
+        found = self._cells.get(values)
+        return self._cells.setdefault(values, self._make()) if found is None else found
+
+    @property
+    def value(self) -> int:
+        """That of the first cell, as upstream answers a reload that asks for it; 0 without one."""
+        return next((cell.value for cell in list(self._cells.values())), 0)
+
+    def lines(self) -> list[str]:
+        """What the page says of it."""
+        name = _name(self.name)
+        said = [f"# TYPE {name} {self._kind}"]
+        for values, cell in sorted(self._cells.copy().items()):
+            pairs = zip(self._labels, values, strict=True)
+            said += cell.lines(name, ",".join(f'{label}="{_escaped(value)}"' for label, value in pairs))
+        return said
+
+
+class Registry:
+    """All metrics of a process."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Family[Counter] | Family[Histogram]] = {}
+
+    def counter(self, name: str, *labels: str) -> Family[Counter]:
+        """A new metric that counts. name: as upstream has it inside, `/tensorflow/serving/…`."""
+        made = Family(name, "counter", labels, Counter)
+        self._families[name] = made
+        return made
+
+    def histogram(self, name: str, limits: Sequence[float], *labels: str) -> Family[Histogram]:
+        """A new metric with buckets."""
+        made = Family(name, "histogram", labels, lambda: Histogram(limits))
+        self._families[name] = made
+        return made
+
+    def value(self, name: str) -> int:
+        """The count of a metric's first cell; 0 for a metric that is not known."""
+        return self._families[name].value if name in self._families else 0
+
+    def text(self) -> str:
+        """The page."""
+        return "\n".join(line for _, each in sorted(self._families.items()) for line in each.lines()) + "\n"
+
+
+def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
+    """Limits of buckets, each `growth` times the one before."""
+    limits = [scale]
+    while len(limits) < count:
+        limits.append(limits[-1] * growth)
+    return tuple(limits)
+
+
+def _name(name: str) -> str:
+    spelt = re.sub("[^a-zA-Z0-9_]", ":", name)
+    return f"_{spelt}" if spelt[:1].isdigit() else spelt
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,0 +1,99 @@
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.model_server import observing, statuses
+from serving.model_server.observing import Observer
+from serving.model_server.statuses import Status
+
+from .._server import ROOT
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prometheus_config { enable: true }", "/monitoring/prometheus/metrics"),
+        ('prometheus_config { enable: true path: "/metrics" }', "/metrics"),
+        ('prometheus_config { path: "/metrics" }', ""),
+        ("", ""),
+    ],
+)
+def test_a_config_says_where_the_page_is(tmp_path, text, expected):
+    assert observing.page(written(tmp_path / "monitoring.config", text)) == expected
+
+
+def test_the_real_server_s_config_is_read():
+    assert observing.page(ROOT / "serving" / "monitoring.config") == "/monitoring/prometheus/metrics"
+    scraped = (ROOT / "serving" / "prometheus.yml").read_text()
+    assert "metrics_path: /monitoring/prometheus/metrics" in scraped
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prometheus_config {", "Error parsing text-format tensorflow.serving.MonitoringConfig"),
+        ("nonsense: 1", "Error parsing text-format tensorflow.serving.MonitoringConfig"),
+        ('prometheus_config { enable: true path: "metrics" }', "is 'metrics'; expected it to begin with /"),
+    ],
+)
+def test_a_bad_config_is_refused_with_the_reason(tmp_path, text, said):
+    with pytest.raises(Status, match=re.escape(said)) as caught:
+        observing.page(written(tmp_path / "monitoring.config", text))
+    assert caught.value.code == statuses.INVALID_ARGUMENT
+
+
+def lines(observer, name):
+    return [line for line in observer.registry.text().splitlines() if line.startswith(f":tensorflow:{name}")]
+
+
+def test_a_batch_is_counted_by_its_author():
+    observer = Observer()
+    observer.queued("batches", 0.00011)
+    observer.wrapped_run()
+    name = "serving:batching_session:"
+    assert lines(observer, name + "wrapped_run_count") == [f":tensorflow:{name}wrapped_run_count{{}} 1"]
+    waited = lines(observer, name + "queuing_latency")
+    assert waited[:2] == [
+        f':tensorflow:{name}queuing_latency_bucket{{thread_pool_name="batches",le="{le}"}} {count}'
+        for le, count in (("100", 0), ("120", 1))
+    ]
+    assert len(waited) == 53 + 2 and waited[-1].endswith("} 1")
+
+
+def test_a_warm_up_is_counted_with_its_outcome(tmp_path):
+    observer = Observer()
+
+    def broken():
+        raise Status(statuses.DATA_LOSS, "truncated record at 0")
+
+    observing.warming(observer, tmp_path / "1", lambda: 3)
+    observing.warming(observer, tmp_path / "2", lambda: 0)  # without a file there is nothing to count
+    with pytest.raises(Status):
+        observing.warming(observer, tmp_path / "3", broken)
+    name = ":tensorflow:serving:model_warmup_records_read"
+    assert lines(observer, "serving:model_warmup_records_read") == [
+        f'{name}{{model_path="{tmp_path / "1"}",status="OK"}} 3',
+        f'{name}{{model_path="{tmp_path / "3"}",status="DATA_LOSS"}} 0',
+    ]
+
+
+def test_a_run_counts_for_the_request_around_it_only():
+    observer = Observer()
+    observing.ran(0.5)  # of a warm-up
+    observer.began("m", "Predict")
+    observing.ran(0.5)
+    observer.answered("m", "predict", observing.REST, statuses.OK, 0.6)
+    observing.ran(0.5)
+    (family,) = (
+        each
+        for each in text_string_to_metric_families(observer.registry.text())
+        if each.name == ":tensorflow:serving:runtime_latency"
+    )
+    (count,) = (each for each in family.samples if each.name.endswith("_count"))
+    assert (count.labels, count.value) == ({"model_name": "m", "API": "Predict", "runtime": "TF1"}, 1)
