@@ -196,6 +196,17 @@ def test_each_version_can_bring_its_own_parameters(tmp_path, model):
         assert status == 200 and [row["rows"] for row in answer["predictions"]] == [9] * 9
 
 
+def test_batches_are_counted_for_prometheus(tmp_path, model):
+    (tmp_path / "monitoring").write_text("prometheus_config { enable: true }")
+    flag = f"--monitoring_config_file={tmp_path / 'monitoring'}"
+    with served(tmp_path, model, PARAMETERS, flag) as client:
+        client.together(rows(1), rows(2), rows(3))
+        page = str(client.server.rest("/monitoring/prometheus/metrics")[1])
+        name = ":tensorflow:serving:batching_session:"
+        assert f"{name}wrapped_run_count{{}} 1\n" in page
+        assert f'{name}queuing_latency_count{{thread_pool_name="model_server_batch_threads"}} 3' in page
+
+
 @pytest.mark.parametrize(
     ("parameters", "batching", "error"),
     [
