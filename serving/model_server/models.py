@@ -20,7 +20,7 @@ def manager(flags: Flags) -> tuple[Manager, Settings]:
     from serving.model_server import protos
 
     protos.messages_only()
-    from serving.model_server import warmup
+    from serving.model_server import session_config, warmup
     from serving.model_server.priority import yield_to_requests
 
     settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content)
@@ -29,6 +29,7 @@ def manager(flags: Flags) -> tuple[Manager, Settings]:
         flags.tensorflow_session_parallelism,
         flags.tensorflow_intra_op_parallelism,
         flags.tensorflow_inter_op_parallelism,
+        session_config.read(flags),
     )
 
     joined = _batching(flags)

@@ -60,9 +60,10 @@ class RestApi:
         self._manager, self._settings, self._cors = manager, settings, cors
 
     async def reply(
-        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> Reply:
-        """Answer one request, bad ones too. path: with its query. seconds: what a run may take."""
+        """Answer one request, bad ones too. path: with its query. seconds: what a run may take, None
+        for any time."""
         if not _API.fullmatch(path):
             return Reply(
                 404,
@@ -80,7 +81,7 @@ class RestApi:
             return failure(error, extra)
 
     async def _answer(
-        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> str:
         if verb == "POST" and (found := _POST.fullmatch(path)):
             if headers.get("Content-Encoding", "").lower() == "gzip":
@@ -96,7 +97,7 @@ class RestApi:
             return self._metadata(_target(found)) if found["metadata"] else self._status(_target(found))
         raise invalid(f"Malformed request: {verb} {path}")
 
-    async def _predict(self, target: _Target, body: bytes, seconds: float) -> str:
+    async def _predict(self, target: _Target, body: bytes, seconds: float | None) -> str:
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             model = version.loaded
@@ -112,7 +113,7 @@ class RestApi:
         finally:
             version.leave()
 
-    async def _classify(self, target: _Target, body: bytes, seconds: float) -> str:
+    async def _classify(self, target: _Target, body: bytes, seconds: float | None) -> str:
         from tensorflow_serving.apis import classification_pb2
 
         version = self._manager.enter(target.name, target.version, target.label)
