@@ -33,7 +33,7 @@ def test_what_has_no_meaning_or_no_effect_is_named_not_swallowed():
         (["--port=70000"], "expected 0 to 65535"),
         (
             ["--port=0"],
-            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set",
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must",
         ),
         (["--enable_batching"], "does not join requests"),
         (["--use_alts_credentials"], "ALTS works inside Google's cloud only"),
