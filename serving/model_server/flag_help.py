@@ -40,7 +40,7 @@ TEXTS = {
     "grpc_max_threads": "threads for gRPC requests that take long; 0 for 4 per processor",
     "max_request_bytes": "largest request, packed or not; 0 for any",
     "max_batch_rows": "largest batch of a request; 0 for any",
-    "max_json_depth": "deepest nesting of a REST request",
+    "max_json_depth": "deepest nesting of a REST request; 0 for any",
     "max_gzip_ratio": "how many times its size a gzip body may unpack to; 0 for any",
     "shutdown_delay_seconds": "after SIGTERM, not ready but still answering for so long",
     "drain_seconds": "how long requests under way may take after that",

@@ -10,6 +10,7 @@ from typing import Any
 from serving.model_server.limits import Limits
 
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
+_BOUNDS = ("max_request_bytes", "max_batch_rows", "max_json_depth", "max_gzip_ratio")
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
@@ -164,7 +165,7 @@ def _check(flags: Flags) -> None:
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(flags, name) <= 65535:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 0 to 65535")
-    for name in ("shutdown_delay_seconds", "drain_seconds"):
+    for name in (*_BOUNDS, "shutdown_delay_seconds", "drain_seconds"):
         if getattr(flags, name) < 0:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 0 or more")
     if not 0 <= flags.per_process_gpu_memory_fraction <= 1:

@@ -92,7 +92,6 @@ class _Server:
         readiness.close_all(closing, self.flags.drain_seconds)
         if not readiness.done_within(LAST, manager.stop):
             LOG.warning("requests under way are cut off: they took longer than --drain_seconds")
-            os._exit(0)  # their threads are TensorFlow's, and would hold up the exit
         return 0
 
     def _settings(self) -> list[ModelSettings]:
@@ -136,7 +135,10 @@ def _log_to_stderr() -> None:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads that still load or answer are TensorFlow's: they would hold up the end
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def test_what_has_no_meaning_or_no_effect_is_named_not_swallowed():
         (["--per_process_gpu_memory_fraction=2"], "expected 0 to 1"),
         (["--per_process_gpu_memory_fraction=x"], "expected a number"),
         (["--drain_seconds=-1"], "expected 0 or more"),
+        (["--max_request_bytes=-1"], "expected 0 or more"),
         (["--enable_model_warmup=perhaps"], "expected true or false"),
         (["--port=70000"], "expected 0 to 65535"),
         (
