@@ -39,21 +39,29 @@ def _check(path: Path, config: Any) -> None:
     if config.client_verify and not config.custom_ca:
         raise invalid(f"{path}: client_verify needs custom_ca, which signed the clients' certificates")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # how strong a key is to be is its owner's choice
     if config.custom_ca:
         try:
             context.load_verify_locations(cadata=config.custom_ca)
         except (ssl.SSLError, ValueError) as error:
             raise _bad(path, "custom_ca is no certificate in PEM format", error) from None
-    with tempfile.TemporaryDirectory() as folder:  # of this user alone; OpenSSL reads files only
-        files = {name: Path(folder, name) for name in ("server_key", "server_cert")}
-        for name, file in files.items():
-            file.write_text(getattr(config, name), encoding="utf-8")
-        try:
-            context.load_cert_chain(files["server_cert"], files["server_key"], password=lambda: "")
-        except ssl.SSLError as error:
-            if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
-                raise invalid(f"{path}: server_key is not the key of server_cert") from None
-            raise _bad(path, "server_key or server_cert can't be read", error) from None
+    try:
+        _load(context, config.server_key, config.server_cert)
+    except ssl.SSLError as error:
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+            raise invalid(f"{path}: server_key is not the key of server_cert") from None
+        raise _bad(path, "server_key or server_cert can't be read", error) from None
+    except OSError as error:
+        raise invalid(f"{path} can't be checked in a temporary folder: {error.strerror or error}") from None
+
+
+def _load(context: ssl.SSLContext, key: str, certificate: str) -> None:
+    """OpenSSL reads files only: for a moment they lie in a folder of this user alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "certificate"), Path(folder, "key")
+        for file, text in zip(files, (certificate, key), strict=True):
+            file.write_text(text, encoding="utf-8")
+        context.load_cert_chain(*files, password=lambda: "")
 
 
 def _bad(path: Path, what: str, error: Exception) -> Status:
