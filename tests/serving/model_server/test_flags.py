@@ -36,7 +36,6 @@ def test_what_has_no_meaning_or_no_effect_is_named_not_swallowed():
             ["--port=0"],
             "At least one of server_options.grpc_port or server_options.grpc_socket_path must",
         ),
-        (["--enable_batching"], "does not join requests"),
         (["--use_alts_credentials"], "ALTS works inside Google's cloud only"),
         (["--platform_config_file=x"], "the platform tensorflow only"),
         (
