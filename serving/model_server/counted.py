@@ -81,7 +81,7 @@ class CountedApi:
         self._api, self._observer, self._known, self._page = api, observer, known, page
 
     async def reply(
-        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> Reply:
         """See RestApi."""
         if path.partition("?")[0] == self._page:

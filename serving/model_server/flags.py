@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from serving.model_server.limits import Limits
 
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
+_BOUNDS = ("max_request_bytes", "max_batch_rows", "max_json_depth", "max_gzip_ratio")
+_WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Flags:
     tensorflow_session_parallelism: int = 0
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
+    tensorflow_session_config_file: str = ""
+    per_process_gpu_memory_fraction: float = 0.0
+    mixed_precision: str = ""
+    ssl_config_file: str = ""
     enable_serialization_as_tensor_content: bool = False
     enable_grpc_healthcheck_service: bool = False
     grpc_channel_arguments: str = ""
@@ -48,9 +55,10 @@ class Flags:
     max_json_depth: int = Limits.json_depth
     max_gzip_ratio: int = Limits.gzip_ratio
     monitoring_config_file: str = ""
-    request_log_max_bytes: int = 64 << 20  # of a file; this and the next are not upstream's
+    request_log_max_bytes: int = 64 << 20  # of a file; this and the next three are not upstream's
     request_log_max_files: int = 16  # that are kept of a filename_prefix
-    drain_seconds: int = 30  # not upstream's: how long requests in flight may take after SIGTERM
+    shutdown_delay_seconds: int = 0
+    drain_seconds: int = 30
     version: bool = False
     help: bool = False
 
@@ -60,30 +68,27 @@ class Flags:
         return Limits(self.max_request_bytes, self.max_batch_rows, self.max_json_depth, self.max_gzip_ratio)
 
 
-# Accepted for the sake of existing command lines: no effect here, and the start says so.
-WITHOUT_EFFECT = {
-    "num_load_threads",
-    "num_unload_threads",
-    "flush_filesystem_caches",
-    "remove_unused_fields_from_bundle_metagraph",
-    "prefer_tflite_model",
-    "num_tflite_interpreters_per_pool",
-    "num_tflite_pools",
-    "per_process_gpu_memory_fraction",
-    "enable_profiler",
-    "enable_signature_method_name_check",
-    "skip_initialize_tpu",
-    "xla_cpu_compilation_enabled",
-    "xla_gpu_compilation_enabled",
-    "mixed_precision",
-    "thread_pool_factory_config_file",
-    "use_alts_credentials",
+# Accepted for the sake of existing command lines. The value is what this server does whatever it is told;
+# the start says so to whoever asks for another.
+WITHOUT_EFFECT: dict[str, bool | int | str] = {
+    "num_load_threads": 0,
+    "num_unload_threads": 0,
+    "flush_filesystem_caches": False,
+    "remove_unused_fields_from_bundle_metagraph": True,
+    "prefer_tflite_model": False,
+    "num_tflite_interpreters_per_pool": 1,
+    "num_tflite_pools": 0,
+    "enable_profiler": False,
+    "enable_signature_method_name_check": False,
+    "skip_initialize_tpu": True,
+    "xla_cpu_compilation_enabled": False,
+    "xla_gpu_compilation_enabled": False,
+    "thread_pool_factory_config_file": "",
 }
 # Asking for these and not getting them would be a surprise later: the start is refused.
 REFUSED = {
-    "ssl_config_file": "this server does not encrypt yet: put a proxy that does in front of it",
     "platform_config_file": "this server has the platform tensorflow only: leave the flag out",
-    "tensorflow_session_config_file": "this server has its own session settings: leave the flag out",
+    "use_alts_credentials": "ALTS works inside Google's cloud only: encrypt with --ssl_config_file",
 }
 
 
@@ -107,35 +112,37 @@ def parse(arguments: Sequence[str]) -> Given:
     unknown, ignored = [], []
     for argument in arguments:
         name, equals, text = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or (
-            name not in defaults and name not in {*WITHOUT_EFFECT, *REFUSED}
-        ):
-            unknown.append(argument)
-        elif name in WITHOUT_EFFECT:
-            ignored.append(name)
-        elif name in REFUSED:
+        default = defaults.get(name, WITHOUT_EFFECT.get(name))
+        if name in REFUSED and argument.startswith("--"):
             if text.lower() not in FALSE and (text or not equals):
                 raise FlagsError(f"--{name}: {REFUSED[name]}")
+        elif not argument.startswith("--") or default is None or not (equals or isinstance(default, bool)):
+            unknown.append(argument)
         else:
-            chosen[name] = _value(name, type(defaults[name]), text if equals else None)
+            value = _value(name, type(default), text if equals else "true")
+            if name in defaults:
+                chosen[name] = value
+            elif value != default:
+                ignored.append(name)
     flags = replace(Flags(), **chosen)
     _check(flags)
     return Given(flags, tuple(unknown), tuple(ignored))
 
 
-def _value(name: str, kind: type, text: str | None) -> Any:
+def _value(name: str, kind: type, text: str) -> Any:
     if kind is bool:
-        word = "true" if text is None else text.lower()
-        if word not in TRUE | FALSE:
+        if text.lower() not in TRUE | FALSE:
             raise FlagsError(f"--{name} is '{text}'; expected true or false")
-        return word in TRUE
-    if text is None:
-        raise FlagsError(f"--{name} has no value; expected --{name}=…")
+        return text.lower() in TRUE
     if kind is int:
+        if not _WHOLE.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+            raise FlagsError(f"--{name} is '{text}'; expected a whole number")
+        return int(text)
+    if kind is float:
         try:
-            return int(text)
+            return float(text)
         except ValueError:
-            raise FlagsError(f"--{name} is '{text}'; expected a whole number") from None
+            raise FlagsError(f"--{name} is '{text}'; expected a number") from None
     return text
 
 
@@ -144,7 +151,8 @@ def _check(flags: Flags) -> None:
         return
     if not flags.port and not flags.grpc_socket_path:
         raise FlagsError(
-            "INVALID_ARGUMENT: server_options.port and server_options.grpc_socket_path are not set."
+            "INVALID_ARGUMENT: At least one of server_options.grpc_port or server_options.grpc_socket_path "
+            "must be set."
         )
     if not flags.model_config_file and not flags.model_base_path:
         raise FlagsError(
@@ -162,6 +170,12 @@ def _check(flags: Flags) -> None:
     for name in ("request_log_max_bytes", "request_log_max_files"):
         if getattr(flags, name) < 1:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 1 or more")
+    for name in (*_BOUNDS, "shutdown_delay_seconds", "drain_seconds"):
+        if getattr(flags, name) < 0:
+            raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 0 or more")
+    if not 0 <= flags.per_process_gpu_memory_fraction <= 1:
+        share = flags.per_process_gpu_memory_fraction
+        raise FlagsError(f"--per_process_gpu_memory_fraction is {share}; expected 0 to 1")
     threads = (
         flags.tensorflow_session_parallelism,
         flags.tensorflow_intra_op_parallelism,
@@ -169,15 +183,7 @@ def _check(flags: Flags) -> None:
     )
     if all(value > 0 for value in threads):
         raise FlagsError(
-            "INVALID_ARGUMENT: Either configure tensorflow_session_parallelism or "
-            "(tensorflow_intra_op_parallelism, tensorflow_inter_op_parallelism)."
+            "INVALID_ARGUMENT: Either configure server_options.tensorflow_session_parallelism or "
+            "(server_options.tensorflow_intra_op_parallelism, "
+            "server_options.tensorflow_inter_op_parallelism) separately. You cannot configure all."
         )
-
-
-def usage() -> str:
-    """The flags and their defaults."""
-    lines = ["usage: digits-model-server [--name=value …]", "Flags:"]
-    for field in fields(Flags):
-        default = str(field.default).lower() if isinstance(field.default, bool) else field.default
-        lines.append(f"\t--{field.name}={default}")
-    return "\n".join(lines)

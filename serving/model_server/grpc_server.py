@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -17,6 +18,8 @@ from serving.model_server.statuses import Status, invalid
 LOG = logging.getLogger("digits-model-server")
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MOST = 2**31 - 1
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+Service = Callable[[LoopedServer], grpc.GenericRpcHandler]  # made in the server's event loop
 
 
 class GrpcServer(LoopedServer):
@@ -29,10 +32,13 @@ class GrpcServer(LoopedServer):
         threads: int,
         most_bytes: int,
         arguments: str,
+        credentials: Any = None,
+        services: Sequence[Service] = (),
     ) -> None:
         """arguments: channel arguments as `key=value,key=value`. Raises Status for others."""
         super().__init__("grpc", threads)
         self._methods, self._addresses = methods, addresses
+        self._credentials, self._services = credentials, services
         self._options = [
             ("grpc.max_receive_message_length", most_bytes or MOST),
             ("grpc.max_send_message_length", MOST),
@@ -51,8 +57,9 @@ class GrpcServer(LoopedServer):
             )
         for service, listed in handlers.items():
             server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, listed)])
+        server.add_generic_rpc_handlers([made(self) for made in self._services])
         for address in self._addresses:
-            _listen(server, address)
+            _listen(server, address, self._credentials)
         await server.start()
         self.opened()
         await self.stopping.wait()
@@ -96,13 +103,17 @@ def channel_arguments(text: str) -> list[tuple[str, Any]]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise invalid(f"--grpc_channel_arguments: '{pair}' is not of the form key=value")
-        found.append((key, int(value) if value.lstrip("-").isdecimal() else value))
+        whole = _WHOLE.fullmatch(value) and -MOST - 1 <= int(value) <= MOST
+        found.append((key, int(value) if whole else value))
     return found
 
 
-def _listen(server: Any, address: str) -> None:
+def _listen(server: Any, address: str, credentials: Any) -> None:
     try:
-        bound = server.add_insecure_port(address)
+        if credentials is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, credentials)
     except RuntimeError:
         bound = 0
     if not bound:

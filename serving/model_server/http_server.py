@@ -15,19 +15,21 @@ from aiohttp.web_protocol import RequestPayloadError
 from serving.model_server import limits, rest_api, statuses
 from serving.model_server.limits import Limits
 from serving.model_server.looped import LoopedServer
+from serving.model_server.readiness import Readiness
 from serving.model_server.rest_api import Reply
 from serving.model_server.statuses import Status, invalid
 
 LOG = logging.getLogger("digits-model-server")
 IDLE = 75.0  # seconds that a connection may stay open without a whole request head
 BACKLOG = 1024
+READY = "/readyz"  # for probes; upstream has none
 
 
 class Api(Protocol):
     """What answers requests: see RestApi."""
 
     async def reply(
-        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> Reply:
         """The answer to a request, bad ones too."""
         ...
@@ -54,8 +56,18 @@ def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
 class HttpServer(LoopedServer):
     """Serves an Api on a socket until it is stopped."""
 
-    def __init__(self, api: Api, sock: socket.socket, bounds: Limits, threads: int, seconds: float) -> None:
+    def __init__(
+        self,
+        api: Api,
+        sock: socket.socket,
+        bounds: Limits,
+        threads: int,
+        seconds: float | None,
+        readiness: Readiness,
+    ) -> None:
+        """seconds: what a request may take, None for any time."""
         super().__init__("rest", threads)
+        self._readiness = readiness
         self._api, self._socket, self._bounds, self._seconds = api, sock, bounds, seconds
         self._under_way = 0
 
@@ -84,9 +96,12 @@ class HttpServer(LoopedServer):
             response = await self._answered(request)
         finally:
             self._under_way -= 1
-        return _closing(response) if self.stopping.is_set() else response
+        return response if self._readiness.ready else _closing(response)  # a client that stays moves on
 
     async def _answered(self, request: Any) -> web.Response:
+        if request.raw_path == READY:
+            ready = self._readiness.ready
+            return web.Response(status=200 if ready else 503, text="ready\n" if ready else "stopping\n")
         try:
             body = await asyncio.wait_for(self._body(request), self._seconds)
             packed = request.headers.get("Content-Encoding")  # a few bytes that become many are never quick

@@ -65,7 +65,8 @@ class Keeper:
             poll = self._of.pace.poll
             with self._of.changed:
                 self._due = now + poll if poll > 0 else float("inf")
-            self._look()
+            if poll >= 0:
+                self._look()
         if self._step():
             return
         with self._of.changed:
@@ -98,9 +99,8 @@ class Keeper:
             models = list(self._of.models.values())
         for model in models:
             present, complaint = model.look()
-            if complaint and complaint != model.complaint:
+            if model.complains(complaint, time.monotonic()):
                 LOG.warning("model %s: %s", model.settings.name, complaint)
-            model.complaint = complaint
             if present is not None:  # a mount that went away is no reason to stop serving
                 with self._of.changed:
                     model.take_stock(present)

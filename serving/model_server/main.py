@@ -7,16 +7,19 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.model_server import config, flags
+from serving.model_server import config, flag_help, flags
 from serving.model_server.config import ConfigError, ModelSettings
 from serving.model_server.flags import Flags, FlagsError
 from serving.model_server.statuses import Status
 
 LOG = logging.getLogger("digits-model-server")
 FAILED = 255  # as upstream's exit(-1)
+KILLED = 128  # plus a signal's number, as shells have it
+LAST = 2.0  # seconds for models to be given back
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,15 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FlagsError as error:
         return _failed(str(error), usage=True)
     if given.flags.help:
-        _print(flags.usage())
+        _print(flag_help.usage())
         return FAILED
     if given.flags.version:
         return _version()
     _log_to_stderr()
-    for argument in given.unknown:
-        LOG.warning("unknown argument %s: passed over", argument)
+    if given.unknown:
+        _print("\n".join([*(f"unknown argument: {each}" for each in given.unknown), flag_help.usage()]))
     for name in given.ignored:
-        LOG.warning("--%s has no effect in this server", name)
+        LOG.warning("--%s has %s", name, flag_help.TEXTS[name])
     try:
         return _Server(given.flags).run()
     except ConfigError as error:
@@ -57,30 +60,39 @@ class _Server:
     def run(self) -> int:
         named = self._settings()  # before anything heavy: a bad file is reported at once
         page = self._page()
-        self._try_ports()
+        from serving.model_server import models, observing, ports, readiness
+
+        ports.check(self.flags)
         stop = threading.Event()
         starting = True
 
-        def end(*_: object) -> None:
+        def end(number: int, _: object) -> None:
             if starting:
                 raise _Terminated
+            if stop.is_set():  # somebody has no more patience
+                os._exit(KILLED + number)
             stop.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
-        from serving.model_server import models, observing, ports
 
         manager, settings = models.manager(self.flags, observing.Observer() if page else None)
         manager.start(named)
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
-        closing = ports.opened(self.flags, manager, settings, page)
+        state = readiness.Readiness()
+        closing, log = ports.opened(self.flags, manager, settings, state, page)
         starting = False
         stop.wait()
+        state.end()
+        if self.flags.shutdown_delay_seconds:
+            LOG.info("not ready any more: the ports stay open for %d s", self.flags.shutdown_delay_seconds)
+            time.sleep(self.flags.shutdown_delay_seconds)
         LOG.info("stopping: no new requests, up to %d s for those under way", self.flags.drain_seconds)
-        for close in closing:
-            close(self.flags.drain_seconds)
-        manager.stop()
+        readiness.close_all(closing, self.flags.drain_seconds)
+        log.close(self.flags.drain_seconds)  # last: it takes what the ports still answer
+        if not readiness.done_within(LAST, manager.stop):
+            LOG.warning("requests under way are cut off: they took longer than --drain_seconds")
         return 0
 
     def _settings(self) -> list[ModelSettings]:
@@ -94,13 +106,6 @@ class _Server:
 
         file = self.flags.monitoring_config_file
         return observing.page(Path(file)) if file else ""
-
-    def _try_ports(self) -> None:
-        """A taken port is reported before anything is loaded; it opens when the models are there."""
-        from serving.model_server.http_server import bind
-
-        for port in {self.flags.port, self.flags.rest_api_port} - {0}:
-            bind(self.flags.host, port, listen=False).close()  # nobody is to think that it serves already
 
 
 def _version() -> int:
@@ -117,7 +122,7 @@ def _version() -> int:
 def _failed(why: str, *, usage: bool = False) -> int:
     _print(f"Failed to start server. Error: {why}")
     if usage:
-        _print(flags.usage())
+        _print(flag_help.usage())
     return FAILED
 
 
@@ -138,7 +143,10 @@ def _log_to_stderr() -> None:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads that still load or answer are TensorFlow's: they would hold up the end
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
     from serving.model_server import protos
 
     protos.messages_only()
-    from serving.model_server import warmup
+    from serving.model_server import session_config, warmup
     from serving.model_server.priority import yield_to_requests
 
     settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content, observer)
@@ -31,6 +31,7 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
         flags.tensorflow_session_parallelism,
         flags.tensorflow_intra_op_parallelism,
         flags.tensorflow_inter_op_parallelism,
+        session_config.read(flags),
     )
 
     joined = _batching(flags, observer)

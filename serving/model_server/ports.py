@@ -4,35 +4,64 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from serving.model_server import counted, grpc_api, grpc_server, http_server, logged, rest_api
+from serving.model_server import (
+    counted,
+    grpc_api,
+    grpc_server,
+    health,
+    http_server,
+    logged,
+    rest_api,
+    tls,
+    unix_socket,
+)
 from serving.model_server.flags import Flags
 from serving.model_server.manager import Manager
 from serving.model_server.predict import Settings
+from serving.model_server.readiness import Close, Readiness
 from serving.model_server.request_log import Bounds, RequestLog
 
 LOG = logging.getLogger("digits-model-server")
-Close = Callable[[float], None]  # takes no more requests; waits so many seconds for those under way
 
 
-def opened(flags: Flags, manager: Manager, settings: Settings, page: str = "") -> list[Close]:
-    """Open the ports, gRPC's first; what closes each. page: where the metrics are shown. Raises Status."""
+def check(flags: Flags) -> None:
+    """Raise Status now for what could not be opened later, when the models are loaded."""
+    grpc_server.channel_arguments(flags.grpc_channel_arguments)
+    _credentials(flags)
+    if flags.grpc_socket_path:
+        unix_socket.claim(flags.grpc_socket_path)
+    for port in {flags.port, flags.rest_api_port} - {0}:
+        http_server.bind(flags.host, port, listen=False).close()  # nobody is to think that it serves already
+
+
+def opened(
+    flags: Flags, manager: Manager, settings: Settings, readiness: Readiness, page: str = ""
+) -> tuple[list[Close], RequestLog]:
+    """Open the ports, gRPC's first; what closes each, and the log of what they answer, to be closed after
+    them. page: where the metrics are shown. Raises Status."""
     threads = 4 * (os.cpu_count() or 1)
     observer, log = settings.observer, _request_log(flags, manager, settings)
     methods = logged.methods(grpc_api.methods(manager, settings), log)
     if observer:
         methods = counted.methods(methods, observer, lambda name: name in manager.models)
+    if flags.grpc_socket_path:
+        unix_socket.claim(flags.grpc_socket_path)  # again: gRPC takes it from whoever has come meanwhile
     server = grpc_server.GrpcServer(
         methods,
         _addresses(flags),
-        flags.grpc_max_threads or threads,
+        flags.grpc_max_threads if flags.grpc_max_threads > 0 else threads,
         flags.max_request_bytes,
         flags.grpc_channel_arguments,
+        _credentials(flags),
+        [partial(health.service, readiness)] if flags.enable_grpc_healthcheck_service else [],
     )
     server.start()
-    LOG.info("gRPC on %s:%d", flags.host, flags.port)
+    sealed = ", encrypted" if flags.ssl_config_file else ""
+    for address in _addresses(flags):
+        LOG.info("gRPC on %s%s", address, sealed)
     closing: list[Close] = [server.stop]
     if flags.rest_api_port and flags.rest_api_port != flags.port:
         api: http_server.Api = rest_api.RestApi(manager, settings, flags.rest_api_enable_cors_support, log)
@@ -42,17 +71,19 @@ def opened(flags: Flags, manager: Manager, settings: Settings, page: str = "") -
             api,
             http_server.bind(flags.host, flags.rest_api_port),  # after gRPC: whoever sees it finds both
             flags.limits,
-            flags.rest_api_num_threads or threads,
-            flags.rest_api_timeout_in_ms / 1000,
+            flags.rest_api_num_threads if flags.rest_api_num_threads > 0 else threads,
+            flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None,
+            readiness,
         )
         rest.start()
-        LOG.info("REST on %s:%d", flags.host, flags.rest_api_port)
+        plain = ", not encrypted: --ssl_config_file is for gRPC" if sealed else ""
+        LOG.info("REST on %s:%d%s", flags.host, flags.rest_api_port, plain)
         closing.append(rest.stop)
     elif flags.rest_api_port:
         LOG.error("--rest_api_port is --port: REST is left out")
     if observer and len(closing) == 1:
         LOG.warning("--monitoring_config_file: the metrics are shown on the REST port, and there is none")
-    return [*closing, log.close]  # last: it takes what the ports still answer
+    return closing, log
 
 
 def _request_log(flags: Flags, manager: Manager, settings: Settings) -> RequestLog:
@@ -61,10 +92,11 @@ def _request_log(flags: Flags, manager: Manager, settings: Settings) -> RequestL
     return RequestLog(manager, bounds, tags, settings.observer)
 
 
+def _credentials(flags: Flags) -> object:
+    return tls.credentials(Path(flags.ssl_config_file)) if flags.ssl_config_file else None
+
+
 def _addresses(flags: Flags) -> list[str]:
     host = f"[{flags.host}]" if ":" in flags.host else flags.host
     addresses = [f"{host}:{flags.port}"] if flags.port else []
-    if flags.grpc_socket_path:
-        Path(flags.grpc_socket_path).unlink(missing_ok=True)  # of a server that was killed
-        addresses.append(f"unix:{flags.grpc_socket_path}")
-    return addresses
+    return addresses + ([f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else [])

@@ -50,9 +50,10 @@ class RestApi:
         self._manager, self._settings, self._cors, self._log = manager, settings, cors, log
 
     async def reply(
-        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> Reply:
-        """Answer one request, bad ones too. path: with its query. seconds: what a run may take."""
+        """Answer one request, bad ones too. path: with its query. seconds: what a run may take, None
+        for any time."""
         if not rest_paths.API.fullmatch(path):
             return Reply(
                 404,
@@ -72,7 +73,7 @@ class RestApi:
             return failure(error, extra)
 
     async def _answer(
-        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> str:
         if verb == "POST" and (found := rest_paths.POST.fullmatch(path)):
             if headers.get("Content-Encoding", "").lower() == "gzip":
@@ -89,7 +90,7 @@ class RestApi:
             return self._metadata(target) if found["metadata"] else self._status(target)
         raise invalid(f"Malformed request: {verb} {path}")
 
-    async def _predict(self, target: Target, body: bytes, seconds: float) -> str:
+    async def _predict(self, target: Target, body: bytes, seconds: float | None) -> str:
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             model = version.loaded
@@ -111,7 +112,7 @@ class RestApi:
         finally:
             version.leave()
 
-    async def _classify(self, target: Target, body: bytes, seconds: float) -> str:
+    async def _classify(self, target: Target, body: bytes, seconds: float | None) -> str:
         from tensorflow_serving.apis import classification_pb2
 
         version = self._manager.enter(target.name, target.version, target.label)

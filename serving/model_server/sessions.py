@@ -34,11 +34,12 @@ class Threads:
     session: int = 0
     intra: int = 0
     inter: int = 0
+    config: bytes = b""  # a serialized ConfigProto that goes before this server's own settings
 
     @property
     def chosen(self) -> bool:
         """Whether somebody has decided: then there is one session, and it is as asked for."""
-        return bool(self.session or self.intra or self.inter)
+        return bool(self.session or self.intra or self.inter or self.config)
 
 
 class _Timed:
@@ -65,7 +66,7 @@ class Sessions:
     def __init__(self, directory: Path, tags: Sequence[str], threads: Threads) -> None:
         """Load it. Raises Status."""
         wide = threads.intra or threads.session, threads.inter or threads.session
-        self._wide = Session(directory, tags, _config(*wide))
+        self._wide = Session(directory, tags, _config(*wide, threads.config))
         self._lean: Session | None = None
         if not threads.chosen and _weight(directory) <= LIGHT and (os.cpu_count() or 1) > 1:
             try:
@@ -118,11 +119,11 @@ def _weight(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.glob("variables/*"))
 
 
-def _config(intra: int, inter: int) -> bytes:
-    """A ConfigProto. 0: TensorFlow chooses."""
+def _config(intra: int, inter: int, chosen: bytes = b"") -> bytes:
+    """A ConfigProto. 0: what is chosen in it, else TensorFlow's choice."""
     from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
-    config = config_pb2.ConfigProto(intra_op_parallelism_threads=intra, inter_op_parallelism_threads=inter)
+    config = config_pb2.ConfigProto()
     # Signatures never change: one copy of the graph less.
     config.experimental.optimize_for_static_graph = True
     # The graph's optimisation is most of what a rollout takes from the requests beside it. What is left out
@@ -131,6 +132,11 @@ def _config(intra: int, inter: int) -> bytes:
     rewrite.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
     rewrite.memory_optimization = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
     rewrite.disable_tfg_optimizer = True
+    config.MergeFromString(chosen)
+    if intra:
+        config.intra_op_parallelism_threads = intra
+    if inter:
+        config.inter_op_parallelism_threads = inter
     serialized: bytes = config.SerializeToString()
     return serialized
 

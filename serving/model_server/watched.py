@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.model_server import versions
+from serving.model_server import diagnosis, versions
 from serving.model_server.config import ModelSettings
 from serving.model_server.version import Version
 from serving.model_server.versions import AVAILABLE, END, LOADING, START
+
+AGAIN = 60.0  # seconds after which a complaint is repeated while nothing serves
+SOON = 10.0  # and another one is made: it may name what lies in a busy folder
 
 
 class Watched:
@@ -17,7 +20,8 @@ class Watched:
         self.settings = settings
         self.versions: dict[int, Version] = {}
         self.wanted: set[int] = set()
-        self.complaint = ""  # what was last logged, so that it is logged once
+        self.complaint = ""  # what was last logged, and when
+        self._complained = 0.0
 
     def settled(self) -> bool:
         """Whether each wanted version serves or has failed for good, and there is one at least."""
@@ -42,13 +46,33 @@ class Watched:
         base, policy = self.settings.base_path, self.settings.policy
         try:
             present = versions.on_disk(base)
-        except OSError as error:
-            return None, f"{base} can't be read: {error.strerror}"
+        except OSError:
+            return None, self._nothing()
         if not present:
-            return present, f"no version in {base}: expected folders named 1, 2, …"
+            return present, self._nothing()
         if not versions.aspired(policy, present):
             return present, f"{base} holds versions {sorted(present)}, none of {sorted(policy.versions)}"
         return present, ""
+
+    def _nothing(self) -> str:
+        why = diagnosis.explain(diagnosis.survey(self.settings.base_path))
+        start = f"No versions of servable {self.settings.name} found under base path"  # upstream's words
+        return f"{start} {self.settings.base_path}: {why}" if why else ""
+
+    def complains(self, complaint: str, now: float) -> bool:
+        """Whether to log what `look` found wrong: at once, and from time to time while nothing serves."""
+        if not complaint or not self.complaint:
+            log = bool(complaint)
+        elif complaint != self.complaint:
+            log = now - self._complained >= SOON
+        else:
+            serves = any(version.state == AVAILABLE for version in self.versions.values())
+            log = not serves and now - self._complained >= AGAIN
+        if log:
+            self._complained = now
+        if log or not complaint:
+            self.complaint = complaint
+        return log
 
     def take_stock(self, present: dict[int, Path]) -> None:
         """Begin what is wanted and new, end what was still to be loaded and is wanted no more."""

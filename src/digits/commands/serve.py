@@ -25,7 +25,7 @@ def run(given: argparse.Namespace) -> int:
     from digits.errors import StoreError
 
     if {"-h", "--help"} & set(given.flags):
-        from serving.model_server.flags import usage
+        from serving.model_server.flag_help import usage
 
         print(f"digits serve: {HELP}\n\n{usage()}")  # noqa: T201
         return 0

@@ -24,16 +24,24 @@ def test_what_has_no_meaning_or_no_effect_is_named_not_swallowed():
     ("arguments", "said"),
     [
         (["--port=many"], "--port is 'many'; expected a whole number"),
-        (["--port"], "--port has no value"),
+        (["--port=1_0"], "--port is '1_0'; expected a whole number"),
+        (["--num_load_threads=many"], "--num_load_threads is 'many'; expected a whole number"),
+        (["--per_process_gpu_memory_fraction=2"], "expected 0 to 1"),
+        (["--per_process_gpu_memory_fraction=x"], "expected a number"),
+        (["--drain_seconds=-1"], "expected 0 or more"),
+        (["--max_request_bytes=-1"], "expected 0 or more"),
         (["--enable_model_warmup=perhaps"], "expected true or false"),
         (["--port=70000"], "expected 0 to 65535"),
         (["--request_log_max_files=0"], "expected 1 or more"),
-        (["--port=0"], "server_options.port and server_options.grpc_socket_path are not set"),
-        (["--enable_batching"], "does not join requests"),
-        (["--ssl_config_file=x"], "does not encrypt"),
+        (
+            ["--port=0"],
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must",
+        ),
+        (["--use_alts_credentials"], "ALTS works inside Google's cloud only"),
+        (["--platform_config_file=x"], "the platform tensorflow only"),
         (
             [f"--tensorflow_{name}_parallelism=2" for name in ("session", "intra_op", "inter_op")],
-            "Either configure tensorflow_session_parallelism or",
+            "Either configure server_options.tensorflow_session_parallelism or",
         ),
     ],
 )
@@ -43,9 +51,35 @@ def test_what_can_t_be_honoured_is_refused(arguments, said):
 
 
 def test_a_refused_flag_that_is_off_is_no_reason_to_stop():
-    flags.parse([*BASE, "--enable_batching=false", "--ssl_config_file="])
+    flags.parse([*BASE, "--enable_batching=false", "--platform_config_file="])
 
 
 def test_neither_a_path_nor_a_config_is_refused():
     with pytest.raises(FlagsError, match=r"Both server_options\.model_base_path and"):
         flags.parse([])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", True), ("=TRUE", True), ("=1", True), ("=False", False), ("=0", False)]
+)
+def test_a_boolean_has_five_spellings(text, expected):
+    given = flags.parse([*BASE, f"--rest_api_enable_cors_support{text}"])
+    assert given.flags.rest_api_enable_cors_support is expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [("+7", 7), (" 7 ", 7), ("-7", -7)])
+def test_whole_numbers_are_read_as_upstream_reads_them(text, expected):
+    assert flags.parse([*BASE, f"--max_num_load_retries={text}"]).flags.max_num_load_retries == expected
+
+
+def test_a_value_after_a_space_is_no_value():
+    given = flags.parse([*BASE, "--port", "9000", "--enable_model_warmup", "false", "-port=1"])
+    assert given.unknown == ("--port", "9000", "false", "-port=1")
+    assert given.flags.port == 8500 and given.flags.enable_model_warmup
+
+
+def test_a_flag_without_effect_that_asks_for_what_is_done_anyhow_is_no_news():
+    quiet = ["--num_load_threads=0", "--enable_profiler=false", "--prefer_tflite_model=0"]
+    assert flags.parse([*BASE, *quiet]).ignored == ()
+    loud = ["--enable_profiler=true", "--prefer_tflite_model"]
+    assert flags.parse([*BASE, *loud]).ignored == ("enable_profiler", "prefer_tflite_model")

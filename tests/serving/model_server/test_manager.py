@@ -300,3 +300,82 @@ def test_no_request_is_lost_while_versions_change(world):
     for thread in threads:
         thread.join()
     assert not failures and set(answers) == {1, 2}
+
+
+def test_a_negative_interval_between_attempts_is_none(tmp_path):
+    world = World(tmp_path, retries=3, retry_after=-1.0)
+    world.add(1, broken=True)
+    began = time.monotonic()
+    with pytest.raises(Status, match="1 is broken"):
+        world.manager.start(world.settings())
+    assert world.loads == ["1"] * 4 and time.monotonic() - began < 5
+    world.manager.stop()
+
+
+def test_a_version_that_is_wanted_no_more_is_not_tried_again(tmp_path):
+    world = World(tmp_path, retries=1000, retry_after=0.05)
+    world.add(1)
+    world.manager.start(world.settings())
+    world.add(2, broken=True)
+    until(lambda: world.loads.count("2") > 1)
+    shutil.rmtree(world.base / "2")
+    until(lambda: world.state(2) == END)
+    tried = len(world.loads)
+    time.sleep(0.3)
+    assert len(world.loads) == tried and world.serving() == 1
+    world.manager.stop()
+
+
+def test_a_model_that_is_taken_out_of_the_settings_is_not_tried_again(tmp_path):
+    world = World(tmp_path / "m", retries=1000, retry_after=0.05)
+    world.add(1)
+    world.manager.start(world.settings())
+    broken = tmp_path / "n" / "5"
+    broken.mkdir(parents=True)
+    (broken / "broken").touch()
+    world.manager.declare([*world.settings(), ModelSettings("n", str(broken.parent))])
+    until(lambda: world.loads.count("5") > 1)
+    world.manager.declare(world.settings())
+    time.sleep(0.1)
+    tried = len(world.loads)
+    time.sleep(0.3)
+    assert len(world.loads) == tried and world.serving() == 1
+    world.manager.stop()
+
+
+def test_without_polling_the_disk_is_looked_at_once_and_again_for_new_settings(tmp_path):
+    world = World(tmp_path, poll=0)
+    world.add(1)
+    world.manager.start(world.settings())
+    world.add(2)
+    time.sleep(0.3)
+    assert world.serving() == 1
+    world.manager.apply(world.settings())
+    until(lambda: world.serving() == 2)
+    world.manager.stop()
+
+
+def test_below_zero_the_disk_is_never_looked_at(tmp_path):
+    world = World(tmp_path, poll=-1)
+    world.add(1)
+    waiting = threading.Thread(target=world.manager.start, args=(world.settings(),))
+    waiting.start()
+    time.sleep(0.3)
+    assert waiting.is_alive() and not world.loads
+    world.manager.stop()
+    waiting.join(20)
+    assert not waiting.is_alive() and not world.loads
+
+
+def test_a_base_path_that_is_missing_stops_no_other_model(world, tmp_path):
+    world.add(1)
+    gone = ModelSettings("gone", str(tmp_path / "gone"))
+    starting = threading.Thread(target=world.manager.start, args=([gone, *world.settings()],))
+    starting.start()
+    until(lambda: world.state(1) == AVAILABLE)
+    assert starting.is_alive(), "the start waits for every model"
+    world.add(2)
+    until(lambda: world.serving() == 2)
+    (tmp_path / "gone" / "1").mkdir(parents=True)
+    starting.join(20)
+    assert not starting.is_alive()

@@ -501,7 +501,7 @@ def test_sigterm_lets_requests_under_way_finish(models, tmp_path):
         sock.sendall(body[5:])
         assert sock.recv(1000).startswith(b"HTTP/1.1 400"), "it is answered, this one with its error"
         sock.close()
-        assert server.stop() == 0
+        assert server.process.wait(60) == 0
 
 
 def test_a_server_that_is_killed_is_a_clear_error_and_a_new_one_answers(models, tmp_path):
