@@ -37,6 +37,7 @@ class Flags:
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
     enable_serialization_as_tensor_content: bool = False
+    enable_signature_method_name_check: bool = False
     enable_grpc_healthcheck_service: bool = False
     grpc_channel_arguments: str = ""
     grpc_max_threads: int = 0  # 0: 4 × CPUs
@@ -65,7 +66,6 @@ WITHOUT_EFFECT = {
     "num_tflite_pools",
     "per_process_gpu_memory_fraction",
     "enable_profiler",
-    "enable_signature_method_name_check",
     "skip_initialize_tpu",
     "enable_per_model_batching_parameters",
     "xla_cpu_compilation_enabled",

@@ -19,7 +19,9 @@ def manager(flags: Flags) -> tuple[Manager, Settings]:
     from serving.model_server import warmup
     from serving.model_server.priority import yield_to_requests
 
-    settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content)
+    settings = Settings(
+        flags.limits, flags.enable_serialization_as_tensor_content, flags.enable_signature_method_name_check
+    )
     tags = [tag for tag in flags.saved_model_tags.split(",") if tag]
     threads = Threads(
         flags.tensorflow_session_parallelism,

@@ -1,4 +1,4 @@
-"""An HTTP request → its answer: predict, classify, status, metadata. No sockets here."""
+"""An HTTP request → its answer: predict, classify, regress, status, metadata. No sockets here."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from serving.model_server import (
     json_text,
     limits,
     predict,
+    regress,
     savedmodel,
     statuses,
 )
@@ -75,7 +76,7 @@ class RestApi:
                 origin = headers.get("Origin", "")
                 return Reply(200 if "http://" in origin or "https://" in origin else 400, b"", headers=extra)
             text = await self._answer(verb, path, headers, body, seconds)
-            return Reply(200, text.encode(), headers=extra)
+            return Reply(200, text.encode("utf-8", "surrogateescape"), headers=extra)
         except Status as error:
             return failure(error, extra)
 
@@ -83,31 +84,38 @@ class RestApi:
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float
     ) -> str:
         if verb == "POST" and (found := _POST.fullmatch(path)):
-            if headers.get("Content-Encoding", "").lower() == "gzip":
+            if "gzip" in headers.get("Content-Encoding", ""):
                 body = limits.gunzip(body, self._settings.limits)
-            work = {"predict": self._predict, "classify": self._classify}.get(found["verb"])
-            if work:
-                return await work(_target(found), body, seconds)
-            if found["verb"] == "regress":
-                raise Status(statuses.UNIMPLEMENTED, "this server does not answer regress yet: use predict")
+            target = _target(found)
+            work = {"predict": self._predict, "classify": self._classify, "regress": self._regress}
+            if found["verb"] in work:  # the path is matched in any case, the verb in lower case only
+                return await work[found["verb"]](target, body, seconds)
         if verb == "GET" and (found := _GET.fullmatch(path)):
-            if not found["name"]:
+            target = _target(found)
+            if not target.name:
                 raise invalid("Missing model name in request.")
-            return self._metadata(_target(found)) if found["metadata"] else self._status(_target(found))
+            return self._metadata(target) if found["metadata"] == "/metadata" else self._status(target)
         raise invalid(f"Malformed request: {verb} {path}")
 
     async def _predict(self, target: _Target, body: bytes, seconds: float) -> str:
+        limits = self._settings.limits
+        document = json_text.parse(body, limits.json_depth)
+        name = json_text.signature_name(document, savedmodel.DEFAULT)
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             model = version.loaded
-            document = json_text.parse(body, self._settings.limits.json_depth)
-            name = _signature_name(document)
             signature = model.signatures.get(name)
             if signature is None:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
-            arrays, row = json_tensors.predict_inputs(document, signature, self._settings.limits.json_depth)
+            if not signature.inputs:
+                named = document.get("signature_name") or "DEFAULT"
+                raise invalid(f"Failed to get input map for signature: {named}")
+            arrays, row = json_tensors.predict_inputs(document, signature, limits.json_depth)
+            if self._settings.method_names:
+                predict.check_method(signature)
+            predict.check_names(signature, arrays)
             wanted = list(signature.outputs)
-            answers = await predict.answer(model, signature, arrays, wanted, self._settings.limits, seconds)
+            answers = await predict.answer(model, signature, arrays, wanted, limits, seconds)
             return json_answers.body(dict(zip(wanted, answers, strict=True)), row)
         finally:
             version.leave()
@@ -115,18 +123,34 @@ class RestApi:
     async def _classify(self, target: _Target, body: bytes, seconds: float) -> str:
         from tensorflow_serving.apis import classification_pb2
 
+        request = self._filled(classification_pb2.ClassificationRequest(), target, body)
+        response = classification_pb2.ClassificationResponse()
         version = self._manager.enter(target.name, target.version, target.label)
         try:
-            document = json_text.parse(body, self._settings.limits.json_depth)
-            request = classification_pb2.ClassificationRequest()
-            request.model_spec.name = target.name
-            request.model_spec.signature_name = _signature_name(document)
-            json_examples.fill(request.input, document)
-            response = classification_pb2.ClassificationResponse()
-            await classify.classify(version.loaded, request, response, self._settings.limits, seconds)
-            return json_examples.results(response.result)
+            await classify.classify(version.loaded, request, response, self._settings, seconds)
         finally:
             version.leave()
+        return json_examples.classifications(response.result)
+
+    async def _regress(self, target: _Target, body: bytes, seconds: float) -> str:
+        from tensorflow_serving.apis import regression_pb2
+
+        request = self._filled(regression_pb2.RegressionRequest(), target, body)
+        response = regression_pb2.RegressionResponse()
+        version = self._manager.enter(target.name, target.version, target.label)
+        try:
+            await regress.regress(version.loaded, request, response, self._settings, seconds)
+        finally:
+            version.leave()
+        return json_examples.regressions(response.result)
+
+    def _filled(self, request: Any, target: _Target, body: bytes) -> Any:
+        """A classify or regress request with the examples of a body. Raises Status."""
+        document = json_text.parse(body, self._settings.limits.json_depth)
+        request.model_spec.name = target.name
+        request.model_spec.signature_name = json_text.signature_name(document, savedmodel.DEFAULT)
+        json_examples.fill(request.input, document)
+        return request
 
     def _status(self, target: _Target) -> str:
         from google.protobuf import json_format
@@ -170,7 +194,7 @@ _CORS = {
 
 def failure(error: Status, headers: dict[str, str] | None = None) -> Reply:
     """The answer that an error is."""
-    text = json.dumps({"error": error.message}, ensure_ascii=False)
+    text = f'{{\n    "error": {json.dumps(error.message, ensure_ascii=False)}\n}}'
     return Reply(statuses.HTTP[error.code], text.encode("utf-8", "replace"), headers=headers or {})
 
 
@@ -180,7 +204,7 @@ def _target(found: re.Match[str]) -> _Target:
         raise invalid(f"Failed to convert version: {version} to numeric.")
     label = found["label"]
     return _Target(
-        unquote(found["name"]), None if version is None else int(version), label and unquote(label)
+        unquote(found["name"] or ""), None if version is None else int(version), label and unquote(label)
     )
 
 
@@ -190,12 +214,3 @@ def _name(spec: Any, target: _Target) -> None:
         spec.version.value = target.version
     elif target.label is not None:
         spec.version_label = target.label
-
-
-def _signature_name(document: Any) -> str:
-    if not isinstance(document, dict):
-        raise invalid("JSON Parse error: The document is not object")
-    name = document.get("signature_name", savedmodel.DEFAULT)
-    if not isinstance(name, str):
-        raise invalid("JSON Parse error: 'signature_name' key must be a string value.")
-    return name or savedmodel.DEFAULT
