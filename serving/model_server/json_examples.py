@@ -66,7 +66,9 @@ def _add(feature: Any, name: str, value: Any) -> None:
 def _read(value: Any) -> Any:
     if isinstance(value, str):
         return text_bytes(value)
-    return unpacked(value["b64"]) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return unpacked(value["b64"])
+    return int(value) if isinstance(value, bool) else value
 
 
 def classifications(result: Any) -> str:

@@ -42,6 +42,8 @@ def to_array(proto: Any, most_bytes: int = 0) -> NDArray[Any]:
 
     Raises Undecodable, or Status for a type that is not served.
     """
+    if not proto.dtype:
+        raise Undecodable("it has no type")
     dtype = numpy_dtype(proto.dtype)
     if proto.tensor_shape.unknown_rank:
         raise Undecodable("its shape is unknown")

@@ -82,6 +82,8 @@ def graded(path: Path, half: float = 0.5) -> Path:
         flat = tf.squeeze(column, 1)
         scores = tf.concat([column, -column], axis=1)
         labels = tf.stack([tf.strings.as_string(flat, precision=1), tf.fill(tf.shape(flat), "other")], axis=1)
+        count = v1.get_variable("count", initializer=0.0, use_resource=False)
+        counted = tf.zeros_like(flat) + v1.assign_add(count, 1.0)  # how often the graph was run for it
         session.run(v1.global_variables_initializer())
         classify, regress, plain = (
             f"tensorflow/serving/{word}" for word in ("classify", "regress", "predict")
@@ -90,6 +92,8 @@ def graded(path: Path, half: float = 0.5) -> Path:
             "serving_default": (files, {"outputs": flat}, regress),
             "regress": (files, {"outputs": flat}, regress),
             "regress_column": (files, {"outputs": column}, regress),
+            "count": (files, {"outputs": counted}, regress),
+            "count_too": (files, {"outputs": tf.identity(counted)}, regress),
             "regress_other": (other, {"outputs": tf.squeeze(z, 1)}, regress),
             "regress_wide": (files, {"outputs": scores}, regress),
             "regress_one": (files, {"outputs": tf.constant([1.0])}, regress),

@@ -39,6 +39,15 @@ def test_inputs_that_are_different_tensors_are_fed_the_same_examples(client):
     assert [each.regression_result.regressions[0].value for each in answer.results] == [42.0, 80.0]
 
 
+def test_the_graph_is_run_once_for_all_tasks(client):
+    told = [("graded", "count", REGRESS), ("graded", "count_too", REGRESS)]
+    counts = []
+    for _ in range(2):
+        answer = client.MultiInference(tasks(*told, sent=examples(1.0)), timeout=20)
+        counts.append([each.regression_result.regressions[0].value for each in answer.results])
+    assert counts == [[1.0, 1.0], [2.0, 2.0]]
+
+
 def test_the_context_counts_here_too(client):
     sent = examples(None, context={"x": 80.0})
     answer = client.MultiInference(tasks(("graded", "", REGRESS), sent=sent), timeout=20)
