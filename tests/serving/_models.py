@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 v1 = tf.compat.v1
 
@@ -43,6 +44,17 @@ def many(path: Path) -> Path:
             "classes": build({"inputs": s}, {"scores": scores}),
         }
         _save(session, path, signatures)
+    return path
+
+
+def lenient(path: Path) -> Path:
+    """`many`, where the input b of serving_default may be left out: it is 5 then."""
+    many(path)
+    file = path / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    signature = model.meta_graphs[0].signature_def["serving_default"]
+    signature.defaults["b"].CopyFrom(tf.make_tensor_proto([5], tf.int32))
+    file.write_bytes(model.SerializeToString())
     return path
 
 

@@ -18,7 +18,8 @@ def models(tmp_path_factory):
     _models.half_plus(base / "half" / "1")
     _models.many(base / "many" / "1")
     _models.graded(base / "graded" / "1")
-    return {name: base / name for name in ("half", "many", "graded")}
+    _models.lenient(base / "lenient" / "1")
+    return {name: base / name for name in ("half", "many", "graded", "lenient")}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,17 @@ def request(model, inputs=(), signature="", outputs=()):
             "expected to be in the request {y}, or default input alias set: ",
         ),
         (
+            request("lenient", ["b"]),
+            BAD,
+            "Signature input alias: a(feed name: a:0) not found in request and no default value "
+            "provided. Inputs expected to be in the request {b}, or default input alias set: b",
+        ),
+        (
+            request("lenient", ["a", "z"]),
+            BAD,
+            "Inputs contains invalid name. Used request inputs: a, request input: a,z",
+        ),
+        (
             request("half", ["x"], outputs=["z"]),
             BAD,
             "output tensor alias not found in signature: z Outputs expected to be in the set {y}.",
@@ -90,6 +102,11 @@ def request(model, inputs=(), signature="", outputs=()):
 )
 def test_what_is_refused_to_the_letter(client, made, code, said):
     assert refused(client, made) == (code, said)
+
+
+def test_an_input_with_a_default_may_be_left_out(client):
+    answer = client.Predict(request("lenient", ["a"], outputs=["total"]), timeout=20)
+    assert list(answer.outputs) == ["total"] and list(answer.outputs["total"].float_val) == [7.0]
 
 
 def test_a_tensor_that_can_t_be_read_is_named(client):
