@@ -36,8 +36,6 @@ def status(manager: Manager, request: Any, response: Any) -> None:
     spec = request.model_spec
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
-    if not spec.name:
-        raise invalid("ModelSpec has no name specified.")
     number = spec.version.value if spec.HasField("version") else None
     for version, state, error in manager.states(spec.name, number):
         listed = response.model_version_status.add(version=version, state=state)

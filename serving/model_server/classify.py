@@ -1,4 +1,4 @@
-"""ClassificationRequest → ClassificationResponse: tf.Examples, serialized into the one string input."""
+"""ClassificationRequest → ClassificationResponse: labels and scores for tf.Examples."""
 
 from __future__ import annotations
 
@@ -7,72 +7,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.model_server import dtypes, predict, savedmodel
-from serving.model_server.limits import Limits
-from serving.model_server.savedmodel import SavedModel, Signature
+from serving.model_server import dtypes, examples, predict, savedmodel
+from serving.model_server.predict import Settings
+from serving.model_server.savedmodel import SavedModel
 from serving.model_server.statuses import invalid
 
-INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
+CLASSES, SCORES = "classes", "scores"
 
 
 async def classify(
-    model: SavedModel, request: Any, response: Any, limits: Limits, seconds: float | None = None
+    model: SavedModel, request: Any, response: Any, settings: Settings, seconds: float | None = None
 ) -> None:
     """Answer a ClassificationRequest into an empty response, all but its version. Raises Status."""
     name = request.model_spec.signature_name or savedmodel.DEFAULT
-    signature = model.signatures.get(name)
-    if signature is None:
-        raise invalid(f"No signature was found with the name: {name}")
-    wanted = _outputs(signature)
-    files = examples(request.input)
-    found = await predict.answer(model, signature, {INPUT: files}, wanted, limits, seconds)
-    answers = dict(zip(wanted, found, strict=True))
-    fill(response.result, answers, len(files))
+    signature = examples.signature_of(model, name)
+    wanted = outputs(model, name, settings)
+    files = examples.serialized(request.input)
+    given = {examples.INPUTS: files}
+    found = await predict.answer(model, signature, given, wanted, settings.limits, seconds)
+    fill(response.result, dict(zip(wanted, found, strict=True)), len(files))
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = name
 
 
-def examples(sent: Any) -> NDArray[Any]:
-    """The serialized Examples of an Input; the context goes before each. Raises Status."""
-    kind = sent.WhichOneof("kind")
-    if kind == "example_list":
-        found = [each.SerializeToString() for each in sent.example_list.examples]
-    elif kind == "example_list_with_context":
-        listed = sent.example_list_with_context
-        context = listed.context.SerializeToString()
-        found = [context + each.SerializeToString() for each in listed.examples]
-    else:
-        found = []
-    if not found:
-        raise invalid("Input is empty.")
-    return savedmodel.strings(found)
-
-
-def _outputs(signature: Signature) -> list[str]:
-    if list(signature.inputs) != [INPUT]:
-        raise invalid("Expected one input Tensor.")
-    if not signature.outputs or len(signature.outputs) > 2:
+def outputs(model: SavedModel, name: str, settings: Settings) -> list[str]:
+    """The outputs of a signature that Classify asks for: one or both of the two. Raises Status."""
+    signature = model.signatures[name]
+    examples.check_method(signature, settings, examples.CLASSIFY, "classification")
+    if len(signature.inputs) == 1 and len(signature.outputs) not in (1, 2):
         raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
-    if set(signature.outputs) - {CLASSES, SCORES}:
-        raise invalid(f"Expected classification signature outputs to contain {CLASSES} or {SCORES}")
-    return list(signature.outputs)
+    examples.one_input(model, name, "classification")
+    wanted = [alias for alias in (CLASSES, SCORES) if alias in signature.outputs]
+    if not wanted:
+        raise invalid(
+            f'Expected classification signature outputs to contain at least one of "{CLASSES}" or '
+            f'"{SCORES}". Signature was: {model.raw[name]}'
+        )
+    return wanted
 
 
 def fill(result: Any, answers: dict[str, NDArray[Any]], count: int) -> None:
     """Write class labels and scores, [count, classes] each, into a ClassificationResult. Raises Status."""
-    for name, kind in ((CLASSES, dtypes.STRING), (SCORES, dtypes.FLOAT)):
-        array = answers.get(name)
-        if array is None:
-            continue
-        if array.ndim != 2:
-            raise invalid(f"Expected Tensor shape: [batch_size num_{name}] but got {list(array.shape)}")
-        if dtypes.tensor_dtype(array.dtype) != kind:
-            raise invalid(f"Expected {name} Tensor of {dtypes.name(kind)}. Got: {array.dtype}")
-        if len(array) != count:
-            raise invalid(f"Expected {name} output batch size of {count}. Got: {len(array)}")
     classes, scores = answers.get(CLASSES), answers.get(SCORES)
+    for name, array, kind in ((CLASSES, classes, dtypes.STRING), (SCORES, scores, dtypes.FLOAT)):
+        if array is not None:
+            _check(name, array, kind, count)
     if classes is not None and scores is not None and classes.shape != scores.shape:
-        raise invalid("Tensors class and score should match in shape")
+        raise invalid(
+            f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. "
+            f"{scores.shape[1]}"
+        )
     known = classes if classes is not None else scores
     assert known is not None
     for row in range(count):
@@ -81,3 +65,13 @@ def fill(result: Any, answers: dict[str, NDArray[Any]], count: int) -> None:
             label = "" if classes is None else classes[row, column].decode("utf-8", "replace")
             score = 0.0 if scores is None else float(np.float32(scores[row, column]))
             listed.classes.add(label=label, score=score)
+
+
+def _check(name: str, array: NDArray[Any], kind: int, count: int) -> None:
+    if array.ndim != 2:
+        raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {examples.shape(array)}")
+    given = dtypes.tensor_dtype(array.dtype)
+    if given != kind:
+        raise invalid(f"Expected {name} Tensor of {dtypes.enum_name(kind)}. Got: {dtypes.enum_name(given)}")
+    if len(array) != count:
+        raise invalid(f"Expected {name} output batch size of {count}. Got: {len(array)}")

@@ -69,3 +69,8 @@ def tensor_dtype(dtype: np.dtype[Any]) -> int:
 def name(number: int) -> str:
     """The word for a DataType."""
     return NAMES.get(number, f"type {number}")
+
+
+def enum_name(number: int) -> str:
+    """A DataType as its enum spells it."""
+    return f"DT_{name(number).upper()}"

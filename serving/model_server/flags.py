@@ -47,6 +47,7 @@ class Flags:
     mixed_precision: str = ""
     ssl_config_file: str = ""
     enable_serialization_as_tensor_content: bool = False
+    enable_signature_method_name_check: bool = False
     enable_grpc_healthcheck_service: bool = False
     grpc_channel_arguments: str = ""
     grpc_max_threads: int = 0  # 0: 4 × CPUs
@@ -79,7 +80,6 @@ WITHOUT_EFFECT: dict[str, bool | int | str] = {
     "num_tflite_interpreters_per_pool": 1,
     "num_tflite_pools": 0,
     "enable_profiler": False,
-    "enable_signature_method_name_check": False,
     "skip_initialize_tpu": True,
     "xla_cpu_compilation_enabled": False,
     "xla_gpu_compilation_enabled": False,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from serving.model_server import about, classify, predict
+from serving.model_server import about, classify, multi_inference, predict, regress
 from serving.model_server.driving import Steps
 from serving.model_server.manager import Manager
 from serving.model_server.predict import Settings
@@ -32,8 +32,10 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
         classification_pb2,
         get_model_metadata_pb2,
         get_model_status_pb2,
+        inference_pb2,
         model_management_pb2,
         predict_pb2,
+        regression_pb2,
     )
 
     async def on_predict(request: Any, response: Any, seconds: float | None) -> None:
@@ -47,8 +49,21 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         with manager.model(request.model_spec) as version:
-            await classify.classify(version.loaded, request, response, settings.limits, seconds)
+            await classify.classify(version.loaded, request, response, settings, seconds)
             response.model_spec.version.value = version.number
+
+    async def on_regress(request: Any, response: Any, seconds: float | None) -> None:
+        if not request.HasField("model_spec"):
+            raise invalid("Missing ModelSpec")
+        with manager.model(request.model_spec) as version:
+            await regress.regress(version.loaded, request, response, settings, seconds)
+            response.model_spec.version.value = version.number
+
+    async def on_multi_inference(request: Any, response: Any, seconds: float | None) -> None:
+        with manager.model(multi_inference.spec_of(request)) as version:
+            await multi_inference.infer(version.loaded, request, response, settings, seconds)
+            for result in response.results:
+                result.model_spec.version.value = version.number
 
     async def on_metadata(request: Any, response: Any, _: float | None) -> None:
         about.metadata(manager, request, response)
@@ -65,6 +80,12 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
         prediction + "Predict": Method(on_predict, predict_pb2.PredictRequest, predict_pb2.PredictResponse),
         prediction + "Classify": Method(
             on_classify, classification_pb2.ClassificationRequest, classification_pb2.ClassificationResponse
+        ),
+        prediction + "Regress": Method(
+            on_regress, regression_pb2.RegressionRequest, regression_pb2.RegressionResponse
+        ),
+        prediction + "MultiInference": Method(
+            on_multi_inference, inference_pb2.MultiInferenceRequest, inference_pb2.MultiInferenceResponse
         ),
         prediction + "GetModelMetadata": Method(
             on_metadata,

@@ -1,4 +1,4 @@
-"""Arrays → the JSON that REST predict answers, in the row or the column format."""
+"""Arrays → the JSON that REST predict answers, in the row or the column format, white space as upstream's."""
 
 from __future__ import annotations
 
@@ -9,76 +9,102 @@ from typing import Any
 from numpy.typing import NDArray
 
 from serving.model_server import dtypes, json_text
-from serving.model_server.dtypes import BFLOAT16, BOOL, DOUBLE, FLOAT, HALF, STRING
+from serving.model_server.dtypes import BOOL, FLOAT, STRING
+from serving.model_server.json_values import FLOATS, MAPPED
 from serving.model_server.savedmodel import Arrays
 from serving.model_server.statuses import invalid
 
-_UNMAPPED = (8, 18, HALF, BFLOAT16)  # these have no JSON form
+STEP = "    "
 
 
 def body(answers: Arrays, row: bool) -> str:
     """The body of an answer: `predictions`, a list of rows, or `outputs`, whole tensors. Raises Status."""
-    if not row:
-        if len(answers) == 1:
-            ((alias, array),) = answers.items()
-            return f'{{\n    "outputs": {_written(array, alias)}\n}}'
-        columns = ", ".join(f"{json_text.string(a)}: {_written(x, a)}" for a, x in answers.items())
-        return f'{{\n    "outputs": {{{columns}}}\n}}'
+    if not answers:
+        raise invalid("Cannot convert empty tensor map to JSON")
+    return _rows(answers) if row else _columns(answers)
+
+
+def _columns(answers: Arrays) -> str:
+    if len(answers) == 1:
+        ((alias, array),) = answers.items()
+        return f'{{\n    "outputs": {_lines(_texts(array, alias, 1 + array.ndim), array.shape, 1)}\n}}'
+    columns = ",\n".join(
+        f"{STEP * 2}{json_text.string(alias)}: {_lines(_texts(array, alias, 2 + array.ndim), array.shape, 2)}"
+        for alias, array in answers.items()
+    )
+    return f'{{\n    "outputs": {{\n{columns}\n    }}\n}}'
+
+
+def _rows(answers: Arrays) -> str:
     count = None
     for alias, array in answers.items():
         if not array.ndim:
-            raise invalid(f"Tensor name: {alias} has no shape information")
+            raise invalid(f"Tensor name: {alias} has no shape information ")
         if count is not None and len(array) != count:
             raise invalid(
                 f"Tensor name: {alias} has inconsistent batch size: {len(array)} expecting: {count}"
             )
         count = len(array)
-    columns_of = {alias: _items(array, alias) for alias, array in answers.items()}
-    if len(columns_of) == 1:
-        rows = next(iter(columns_of.values()))
-    else:
-        keys = [json_text.string(alias) for alias in columns_of]
-        rows = [
-            "{" + ", ".join(f"{key}: {text}" for key, text in zip(keys, texts, strict=True)) + "}"
-            for texts in zip(*columns_of.values(), strict=True)
-        ]
-    return '{\n    "predictions": [' + ", ".join(rows) + "]\n}"
+    if not count:
+        return '{\n    "predictions": []\n}'
+    named = len(answers) > 1
+    columns = {
+        alias: _items(_texts(array, alias, array.ndim + 1 + named), array) for alias, array in answers.items()
+    }
+    if not named:
+        listed = ", ".join(next(iter(columns.values())))
+        return f'{{\n    "predictions": [{listed}\n    ]\n}}'
+    keys = [f"{STEP * 3}{json_text.string(alias)}: " for alias in columns]
+    rows = [
+        f"{STEP * 2}{{\n"
+        + ",\n".join(key + text for key, text in zip(keys, texts, strict=True))
+        + f"\n{STEP * 2}}}"
+        for texts in zip(*columns.values(), strict=True)
+    ]
+    return '{\n    "predictions": [\n' + ",\n".join(rows) + "\n    ]\n}"
 
 
-def _items(array: NDArray[Any], alias: str) -> list[str]:
-    """The JSON of each element along the first dimension."""
-    flat = _texts(array, alias)
+def _items(flat: list[str], array: NDArray[Any]) -> list[str]:
+    """The JSON of each element along the first dimension, in one line."""
     if array.ndim == 1:
         return flat
     width = math.prod(array.shape[1:])
-    return [_nested(flat[i * width : (i + 1) * width], array.shape[1:]) for i in range(len(array))]
+    return [_line(flat[i * width : (i + 1) * width], array.shape[1:]) for i in range(len(array))]
 
 
-def _written(array: NDArray[Any], alias: str) -> str:
-    return _nested(_texts(array, alias), array.shape)
-
-
-def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
-    if not shape:
-        return texts[0]
+def _line(texts: list[str], shape: tuple[int, ...]) -> str:
     if len(shape) == 1:
         return "[" + ", ".join(texts) + "]"
     width = math.prod(shape[1:])
-    parts = [_nested(texts[i * width : (i + 1) * width], shape[1:]) for i in range(shape[0])]
+    parts = [_line(texts[i * width : (i + 1) * width], shape[1:]) for i in range(shape[0])]
     return "[" + ", ".join(parts) + "]"
 
 
-def _texts(array: NDArray[Any], alias: str) -> list[str]:
+def _lines(texts: list[str], shape: tuple[int, ...], level: int) -> str:
+    """Nested lists, each element on a line of its own."""
+    if not shape:
+        return texts[0]
+    if not shape[0]:
+        return "[]"
+    width = math.prod(shape[1:])
+    parts = [_lines(texts[i * width : (i + 1) * width], shape[1:], level + 1) for i in range(shape[0])]
+    inner = "\n" + STEP * (level + 1)
+    return f"[{inner}{f',{inner}'.join(parts)}\n{STEP * level}]"
+
+
+def _texts(array: NDArray[Any], alias: str, level: int) -> list[str]:
+    """The JSON of each value. level: how many brackets stand around it."""
     number = dtypes.tensor_dtype(array.dtype)
     values = array.ravel().tolist()
     if number == STRING:
         if alias.endswith("_bytes"):
-            return [f'{{"b64": "{base64.b64encode(value).decode()}"}}' for value in values]
-        return [json_text.string(value.decode("utf-8", "replace")) for value in values]
-    if number in (FLOAT, DOUBLE):
+            before, after = f'{{\n{STEP * (level + 1)}"b64": "', f'"\n{STEP * level}}}'
+            return [before + base64.b64encode(value).decode() + after for value in values]
+        return [json_text.string(value.decode("utf-8", "surrogateescape")) for value in values]
+    if number in FLOATS:
         return [json_text.number(value, number == FLOAT) for value in values]
     if number == BOOL:
         return ["true" if value else "false" for value in values]
-    if number in _UNMAPPED:
-        raise invalid(f"JSON has no form for {dtypes.name(number)}: use gRPC")
+    if number not in MAPPED and values:
+        raise invalid(f"Failed to write JSON value for tensor type: {dtypes.name(number)}")
     return [str(value) for value in values]

@@ -9,38 +9,40 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving.model_server.statuses import invalid
+from serving.model_server import json_scan
+from serving.model_server.json_shown import shown
+from serving.model_server.statuses import Status, invalid
 
-_DECODER = json.JSONDecoder()
 
-
-def parse(body: bytes, deepest: int) -> Any:
-    """The first value of a body; NaN and Infinity are numbers, text after it is left. Raises Status."""
+def parse(body: bytes, deepest: int) -> dict[str, Any]:
+    """The object that a body is; NaN and Inf are numbers, text after it is left. Raises Status."""
     try:
-        return orjson.loads(body)  # strict and fast; what it refuses is looked at again
+        value = orjson.loads(body)  # strict and fast; what it refuses is looked at again
     except orjson.JSONDecodeError:
-        pass
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise invalid(f"JSON Parse error: Invalid encoding in string. at offset: {error.start}") from None
-    stripped = text.lstrip(" \t\r\n")
-    start = len(text) - len(stripped)
-    if not stripped:
-        raise invalid("JSON Parse error: The document is empty")
-    try:
-        return _DECODER.raw_decode(text, start)[0]
-    except json.JSONDecodeError as error:
-        raise invalid(f"JSON Parse error: Invalid value. at offset: {error.pos}") from None
-    except RecursionError:
-        raise too_deep(deepest) from None
+        if not body:
+            raise invalid("JSON Parse error: The document is empty") from None
+        value = json_scan.read(body, deepest)
+    if not isinstance(value, dict):
+        raise invalid(f"JSON Value: {shown(value)} Is not object")
+    return value
 
 
-def too_deep(deepest: int) -> Exception:
+def signature_name(document: dict[str, Any], default: str) -> str:
+    """The signature that a body asks for. Raises Status."""
+    name = document.get("signature_name", default)
+    if not isinstance(name, str):
+        raise invalid(
+            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key must be a string "
+            "value."
+        )
+    return name.encode("utf-8", "replace").decode() or default
+
+
+def too_deep(deepest: int) -> Status:
     """Lists in lists beyond the limit."""
     return invalid(
-        f"JSON Parse error: nested deeper than {deepest or 'this server can read'}: expected tensors, as "
-        "deep as their rank; --max_json_depth sets the limit"
+        f"JSON Parse error: nested deeper than {deepest}: expected tensors, as deep as their rank; "
+        "--max_json_depth sets the limit"
     )
 
 
@@ -52,18 +54,9 @@ def kind(value: Any) -> str:
         return "True" if value else "False"
     if isinstance(value, dict):
         return "Object"
-    if isinstance(value, list):
-        return "Array"
-    return "String" if isinstance(value, str) else "Number"
-
-
-def shown(value: Any, longest: int = 256) -> str:
-    """A value as JSON, cut."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (RecursionError, ValueError):
-        text = "…"
-    return text if len(text) <= longest else text[:longest] + "..."
+    if isinstance(value, str):
+        return "String"
+    return "Number" if isinstance(value, int | float) else "Array"
 
 
 def number(value: float, single: bool) -> str:

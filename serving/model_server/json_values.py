@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 
 from serving.model_server import dtypes, json_text
-from serving.model_server.dtypes import BFLOAT16, BOOL, DOUBLE, FLOAT, HALF, STRING
-from serving.model_server.statuses import Status, invalid
+from serving.model_server.dtypes import BOOL, DOUBLE, FLOAT, STRING
+from serving.model_server.json_shown import shown
+from serving.model_server.statuses import UNIMPLEMENTED, Status, invalid
 
-FLOATS = (FLOAT, DOUBLE, HALF, BFLOAT16)
-UNMAPPED = (8, 18)  # complex numbers have no JSON form
+FLOATS = (FLOAT, DOUBLE)
+MAPPED = (*FLOATS, 3, 4, 5, 6, STRING, 9, BOOL, 22, 23)  # the types that JSON requests can carry
 
 
 def reader(number: int) -> Callable[[Any], Any]:
-    """What reads one JSON value as a DataType; it raises Status for one that does not fit."""
+    """What reads one JSON value, no list, as a DataType; it raises Status for one that does not fit."""
     word = dtypes.name(number)
 
     def refuse(value: Any) -> Status:
         return invalid(
-            f"JSON Value: {json_text.shown(value)} Type: {json_text.kind(value)} is not of expected "
-            f"type: {word}"
+            f"JSON Value: {shown(value)} Type: {json_text.kind(value)} is not of expected type: {word}"
         )
 
     def read_float(value: Any) -> Any:
@@ -44,23 +44,30 @@ def reader(number: int) -> Callable[[Any], Any]:
             raise refuse(value)
         return value
 
-    if number in UNMAPPED:
-        raise invalid(f"JSON has no form for {word}: use gRPC")
+    def read_string(value: Any) -> bytes:
+        if isinstance(value, str):
+            return text_bytes(value)
+        if is_b64(value):
+            return unpacked(value["b64"])
+        if isinstance(value, dict):
+            raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+        raise refuse(value)
+
+    def unmapped(value: Any) -> Any:
+        if isinstance(value, dict):
+            raise refuse(value)
+        raise Status(UNIMPLEMENTED, f"Conversion of JSON Value: {shown(value)} to type: {word}")
+
+    if number not in MAPPED:
+        return unmapped
     if number in FLOATS:
         return read_float
-    return {STRING: text_bytes, BOOL: read_bool}.get(number, read_int)
+    return {STRING: read_string, BOOL: read_bool}.get(number, read_int)
 
 
-def text_bytes(value: Any) -> bytes:
-    """The bytes of a JSON string or of {"b64": …}. Raises Status."""
-    if is_b64(value):
-        return _unpacked(value["b64"])
-    if not isinstance(value, str):
-        raise invalid(
-            f"JSON Value: {json_text.shown(value)} Type: {json_text.kind(value)} is not of expected type: "
-            "string"
-        )
-    return value.encode("utf-8", "surrogatepass")
+def text_bytes(value: str) -> bytes:
+    """The bytes of a JSON string, those too that are no UTF-8."""
+    return value.encode("utf-8", "surrogateescape")
 
 
 def is_b64(value: Any) -> bool:
@@ -68,12 +75,14 @@ def is_b64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
-def _unpacked(text: str) -> bytes:
+def unpacked(text: str) -> bytes:
+    """The bytes of base64, with or without padding, white space or the alphabet of URLs. Raises Status."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
-    try:  # the alphabet of URLs is taken too, with or without padding
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars="-_", validate=True)
+    bare = "".join(text.split())
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), altchars="-_", validate=True)
     except (binascii.Error, ValueError):
         raise invalid("Unable to base64 decode") from None

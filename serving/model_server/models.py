@@ -25,7 +25,12 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
     from serving.model_server import session_config, warmup
     from serving.model_server.priority import yield_to_requests
 
-    settings = Settings(flags.limits, flags.enable_serialization_as_tensor_content, observer)
+    settings = Settings(
+        flags.limits,
+        flags.enable_serialization_as_tensor_content,
+        flags.enable_signature_method_name_check,
+        observer,
+    )
     tags = [tag for tag in flags.saved_model_tags.split(",") if tag]
     threads = Threads(
         flags.tensorflow_session_parallelism,

@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 from serving.model_server import observing, savedmodel, tensors
 from serving.model_server.limits import Limits
 from serving.model_server.savedmodel import Arrays, SavedModel, Signature
-from serving.model_server.statuses import invalid, precondition
+from serving.model_server.statuses import INTERNAL, Status, invalid, precondition
+
+METHODS = tuple(f"tensorflow/serving/{word}" for word in ("predict", "classify", "regress"))
 
 
 @dataclass(frozen=True)
 class Settings:
     """What holds for every request. as_content: answers carry raw bytes rather than typed lists.
 
+    method_names: a signature answers only the calls that its method_name is for.
     observer: what is told of each request, None where nobody wants to know.
     """
 
     limits: Limits
     as_content: bool = False
+    method_names: bool = False
     observer: observing.Observer | None = None
 
 
@@ -35,11 +39,13 @@ async def predict(
     signature = model.signatures.get(name)
     if signature is None:
         raise precondition(f'Serving signature key "{name}" not found.')
+    if settings.method_names:
+        check_method(signature)
     sent = request.inputs
     check_names(signature, sent)
-    wanted = chosen_outputs(signature, request.output_filter)
     most = settings.limits.request_bytes
     arrays = {alias: tensors.parsed(alias, sent[alias], most) for alias in signature.inputs if alias in sent}
+    wanted = chosen_outputs(signature, request.output_filter)
     answers = await answer(model, signature, arrays, wanted, settings.limits, seconds)
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = name
@@ -66,6 +72,16 @@ async def answer(
     return answers
 
 
+def check_method(signature: Signature) -> None:
+    """Whether the signature's method_name is one that Predict answers. Raises Status."""
+    if signature.method not in METHODS:
+        raise Status(
+            INTERNAL,
+            f"Expected prediction signature method_name to be one of {{{', '.join(METHODS)}}}. Was: "
+            f"{signature.method}",
+        )
+
+
 def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
     """Whether the inputs are the signature's. Raises Status in upstream's words."""
     expected = signature.inputs
@@ -80,12 +96,14 @@ def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
         if alias not in sent and alias not in signature.defaults:
             raise invalid(
                 f"Signature input alias: {alias}(feed name: {tensor.name}) not found in request and no "
-                f"default value provided. Inputs expected to be in the set {_set(expected)}."
+                f"default value provided. Inputs expected to be in the request {_set(sent)}, or default "
+                f"input alias set: {','.join(sorted(signature.defaults))}"
             )
-    if unknown := set(sent) - set(expected):
+    if set(sent) - set(expected):
+        used = ",".join(sorted(set(sent) & set(expected)))
         raise invalid(
-            f"Inputs contains invalid name. Sent extra: {_set(unknown)}. Inputs expected to be in the set "
-            f"{_set(expected)}."
+            f"Inputs contains invalid name. Used request inputs: {used}, request input: "
+            f"{','.join(sorted(sent))}"
         )
 
 

@@ -1,4 +1,4 @@
-"""An HTTP request → its answer: predict, classify, status, metadata. No sockets here."""
+"""An HTTP request → its answer: predict, classify, regress, status, metadata. No sockets here."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from serving.model_server import (
     limits,
     log_records,
     predict,
+    regress,
     rest_paths,
     savedmodel,
     statuses,
@@ -68,7 +69,7 @@ class RestApi:
                 code = statuses.OK if allowed else statuses.FAILED_PRECONDITION
                 return Reply(statuses.HTTP[code], b"", headers=extra, code=code)
             text = await self._answer(verb, path, headers, body, seconds)
-            return Reply(200, text.encode(), headers=extra)
+            return Reply(200, text.encode("utf-8", "surrogateescape"), headers=extra)
         except Status as error:
             return failure(error, extra)
 
@@ -76,32 +77,38 @@ class RestApi:
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> str:
         if verb == "POST" and (found := rest_paths.POST.fullmatch(path)):
-            if headers.get("Content-Encoding", "").lower() == "gzip":
+            if "gzip" in headers.get("Content-Encoding", ""):
                 body = limits.gunzip(body, self._settings.limits)
-            work = {"predict": self._predict, "classify": self._classify}.get(found["verb"])
-            if work:
-                return await work(rest_paths.target(found), body, seconds)
-            if found["verb"] == "regress":
-                raise Status(statuses.UNIMPLEMENTED, "this server does not answer regress yet: use predict")
+            target = rest_paths.target(found)
+            work = {"predict": self._predict, "classify": self._classify, "regress": self._regress}
+            if found["verb"] in work:  # the path is matched in any case, the verb in lower case only
+                return await work[found["verb"]](target, body, seconds)
         if verb == "GET" and (found := rest_paths.GET.fullmatch(path)):
             target = rest_paths.target(found)
             if not target.name:
                 raise invalid("Missing model name in request.")
-            return self._metadata(target) if found["metadata"] else self._status(target)
+            return self._metadata(target) if found["metadata"] == "/metadata" else self._status(target)
         raise invalid(f"Malformed request: {verb} {path}")
 
     async def _predict(self, target: Target, body: bytes, seconds: float | None) -> str:
+        limits = self._settings.limits
+        document = json_text.parse(body, limits.json_depth)
+        name = json_text.signature_name(document, savedmodel.DEFAULT)
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             model = version.loaded
-            document = json_text.parse(body, self._settings.limits.json_depth)
-            name = _signature_name(document)
             signature = model.signatures.get(name)
             if signature is None:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
-            arrays, row = json_tensors.predict_inputs(document, signature, self._settings.limits.json_depth)
+            if not signature.inputs:
+                named = document.get("signature_name") or "DEFAULT"
+                raise invalid(f"Failed to get input map for signature: {named}")
+            arrays, row = json_tensors.predict_inputs(document, signature, limits.json_depth)
+            if self._settings.method_names:
+                predict.check_method(signature)
+            predict.check_names(signature, arrays)
             wanted = list(signature.outputs)
-            answers = await predict.answer(model, signature, arrays, wanted, self._settings.limits, seconds)
+            answers = await predict.answer(model, signature, arrays, wanted, limits, seconds)
             outputs = dict(zip(wanted, answers, strict=True))
             text = json_answers.body(outputs, row)
             if self._log and (asked := self._log.sampled(target.name)):
@@ -115,21 +122,42 @@ class RestApi:
     async def _classify(self, target: Target, body: bytes, seconds: float | None) -> str:
         from tensorflow_serving.apis import classification_pb2
 
+        request = self._filled(classification_pb2.ClassificationRequest(), target, body)
+        response = classification_pb2.ClassificationResponse()
         version = self._manager.enter(target.name, target.version, target.label)
         try:
-            document = json_text.parse(body, self._settings.limits.json_depth)
-            request = classification_pb2.ClassificationRequest()
-            target.write(request.model_spec)
-            request.model_spec.signature_name = _signature_name(document)
-            json_examples.fill(request.input, document)
-            response = classification_pb2.ClassificationResponse()
-            await classify.classify(version.loaded, request, response, self._settings.limits, seconds)
-            response.model_spec.version.value = version.number
-            if self._log:
-                self._log.answered("Classify", request, response)
-            return json_examples.results(response.result)
+            await classify.classify(version.loaded, request, response, self._settings, seconds)
+            self._answered("Classify", version.number, request, response)
         finally:
             version.leave()
+        return json_examples.classifications(response.result)
+
+    async def _regress(self, target: Target, body: bytes, seconds: float | None) -> str:
+        from tensorflow_serving.apis import regression_pb2
+
+        request = self._filled(regression_pb2.RegressionRequest(), target, body)
+        response = regression_pb2.RegressionResponse()
+        version = self._manager.enter(target.name, target.version, target.label)
+        try:
+            await regress.regress(version.loaded, request, response, self._settings, seconds)
+            self._answered("Regress", version.number, request, response)
+        finally:
+            version.leave()
+        return json_examples.regressions(response.result)
+
+    def _answered(self, call: str, number: int, request: Any, response: Any) -> None:
+        """Note a request in the log, if it is one of those."""
+        response.model_spec.version.value = number
+        if self._log:
+            self._log.answered(call, request, response)
+
+    def _filled(self, request: Any, target: Target, body: bytes) -> Any:
+        """A classify or regress request with the examples of a body. Raises Status."""
+        document = json_text.parse(body, self._settings.limits.json_depth)
+        target.write(request.model_spec)
+        request.model_spec.signature_name = json_text.signature_name(document, savedmodel.DEFAULT)
+        json_examples.fill(request.input, document)
+        return request
 
     def _status(self, target: Target) -> str:
         from google.protobuf import json_format
@@ -173,16 +201,7 @@ _CORS = {
 
 def failure(error: Status, headers: dict[str, str] | None = None) -> Reply:
     """The answer that an error is."""
-    text = json.dumps({"error": error.message}, ensure_ascii=False)
+    text = f'{{\n    "error": {json.dumps(error.message, ensure_ascii=False)}\n}}'
     return Reply(
         statuses.HTTP[error.code], text.encode("utf-8", "replace"), headers=headers or {}, code=error.code
     )
-
-
-def _signature_name(document: Any) -> str:
-    if not isinstance(document, dict):
-        raise invalid("JSON Parse error: The document is not object")
-    name = document.get("signature_name", savedmodel.DEFAULT)
-    if not isinstance(name, str):
-        raise invalid("JSON Parse error: 'signature_name' key must be a string value.")
-    return name or savedmodel.DEFAULT

@@ -94,12 +94,12 @@ class SavedModel:
 
 
 def _signature(definition: Any) -> Signature:
-    from serving.model_server.tensors import to_array
+    from serving.model_server.tensors import parsed
 
     return Signature(
         {alias: _tensor(info) for alias, info in sorted(definition.inputs.items())},
         {alias: _tensor(info) for alias, info in sorted(definition.outputs.items())},
-        {alias: to_array(proto) for alias, proto in definition.defaults.items()},
+        {alias: parsed(alias, proto, 0) for alias, proto in definition.defaults.items()},
         definition.method_name,
     )
 

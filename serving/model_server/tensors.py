@@ -42,6 +42,8 @@ def to_array(proto: Any, most_bytes: int = 0) -> NDArray[Any]:
 
     Raises Undecodable, or Status for a type that is not served.
     """
+    if not proto.dtype:
+        raise Undecodable("it has no type")
     dtype = numpy_dtype(proto.dtype)
     if proto.tensor_shape.unknown_rank:
         raise Undecodable("its shape is unknown")
@@ -52,7 +54,9 @@ def to_array(proto: Any, most_bytes: int = 0) -> NDArray[Any]:
     if most_bytes and count * dtype.itemsize > most_bytes:
         raise Undecodable(f"its shape is {list(shape)}, more than {most_bytes} bytes")
     content = proto.tensor_content
-    if content and proto.dtype != STRING:
+    if content and proto.dtype == STRING:
+        return _strings(content, count).reshape(shape)
+    if content:
         if len(content) != count * dtype.itemsize:
             raise Undecodable(f"{len(content)} bytes of content for shape {list(shape)}")
         return np.frombuffer(content, dtype=dtype).reshape(shape)
@@ -82,6 +86,31 @@ def _from_list(values: Any, number: int, dtype: np.dtype[Any], count: int) -> ND
     filled[: len(flat)] = flat
     filled[len(flat) :] = flat[-1] if len(flat) else (b"" if number == STRING else 0)
     return filled
+
+
+def _strings(content: bytes, count: int) -> NDArray[Any]:
+    """Strings packed as raw content: the length of each as a varint, then their bytes."""
+    lengths: list[int] = []
+    place = 0
+    while len(lengths) < count:
+        length = shift = 0
+        while True:
+            if place >= len(content) or shift > 28:
+                raise Undecodable(f"its content ends before {count} strings")
+            byte = content[place]
+            place += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        lengths.append(length)
+    if place + sum(lengths) != len(content):
+        raise Undecodable(f"{len(content)} bytes of content, {place + sum(lengths)} expected")
+    flat = np.empty(count, dtype=object)
+    for each, length in enumerate(lengths):
+        flat[each] = content[place : place + length]
+        place += length
+    return flat
 
 
 def fill(proto: Any, array: NDArray[Any], as_content: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from serving.model_server import classify, predict, tfrecord
+from serving.model_server import classify, multi_inference, predict, regress, tfrecord
 from serving.model_server.driving import through
 from serving.model_server.predict import Settings
 from serving.model_server.savedmodel import SavedModel
@@ -14,6 +14,7 @@ from serving.model_server.statuses import INVALID_ARGUMENT, UNIMPLEMENTED, Statu
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST = 1000  # records
 MOST_BYTES = 1 << 30  # of the file
+SHOWN = 256  # bytes of a record in an error
 
 
 def replay(model: SavedModel, directory: Path, settings: Settings, times: int) -> int:
@@ -41,18 +42,24 @@ def _log(record: bytes, path: Path) -> Any:
     try:
         return prediction_log_pb2.PredictionLog.FromString(record)
     except DecodeError:
-        raise Status(INVALID_ARGUMENT, f"Failed to parse warmup record at {path}") from None
+        shown = record[:SHOWN].decode("utf-8", "replace")
+        raise Status(INVALID_ARGUMENT, f"Failed to parse warmup record: {shown} from {path}") from None
 
 
 async def _answer(model: SavedModel, log: Any, settings: Settings) -> None:
-    from tensorflow_serving.apis import classification_pb2, predict_pb2
+    from tensorflow_serving.apis import classification_pb2, inference_pb2, predict_pb2, regression_pb2
 
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         await predict.predict(model, log.predict_log.request, predict_pb2.PredictResponse(), settings)
     elif kind == "classify_log":
-        answer = classification_pb2.ClassificationResponse()
-        await classify.classify(model, log.classify_log.request, answer, settings.limits)
-    else:
-        number = next((field.number for field in log.DESCRIPTOR.fields if field.name == kind), 0)
+        classes = classification_pb2.ClassificationResponse()
+        await classify.classify(model, log.classify_log.request, classes, settings)
+    elif kind == "regress_log":
+        await regress.regress(model, log.regress_log.request, regression_pb2.RegressionResponse(), settings)
+    elif kind == "multi_inference_log":
+        results = inference_pb2.MultiInferenceResponse()
+        await multi_inference.infer(model, log.multi_inference_log.request, results, settings)
+    elif kind:  # an empty record is passed over
+        number = log.DESCRIPTOR.fields_by_name[kind].number
         raise Status(UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")

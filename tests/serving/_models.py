@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 v1 = tf.compat.v1
 
@@ -46,6 +47,17 @@ def many(path: Path) -> Path:
     return path
 
 
+def lenient(path: Path) -> Path:
+    """`many`, where the input b of serving_default may be left out: it is 5 then."""
+    many(path)
+    file = path / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    signature = model.meta_graphs[0].signature_def["serving_default"]
+    signature.defaults["b"].CopyFrom(tf.make_tensor_proto([5], tf.int32))
+    file.write_bytes(model.SerializeToString())
+    return path
+
+
 def modern(path: Path) -> Path:
     """TF2 style, bfloat16 and int64 outputs among others."""
 
@@ -63,6 +75,96 @@ def _save(session, path: Path, signatures) -> None:
     builder = v1.saved_model.builder.SavedModelBuilder(str(path))
     builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
     builder.save()
+
+
+def graded(path: Path, half: float = 0.5) -> Path:
+    """TF1 style, as old exports serve Examples: y = x / 2 + 2 of the float feature `x`, with method names.
+
+    `regress` and `regress_column` answer [n] and [n, 1]; `classify` labels and scores, `scores` and `labels`
+    one of the two; the others have something wrong with them.
+    """
+    with v1.Graph().as_default(), v1.Session() as session:
+        files = v1.placeholder(tf.string, [None], name="files")
+        other = v1.placeholder(tf.string, [None], name="other")
+        parse = v1.parse_example
+        x = parse(files, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+        z = parse(other, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+        weight = v1.get_variable("weight", initializer=half, use_resource=False)  # a reference variable
+        column = tf.add(x * weight, 2.0, name="y")
+        flat = tf.squeeze(column, 1)
+        scores = tf.concat([column, -column], axis=1)
+        labels = tf.stack([tf.strings.as_string(flat, precision=1), tf.fill(tf.shape(flat), "other")], axis=1)
+        count = v1.get_variable("count", initializer=0.0, use_resource=False)
+        counted = tf.zeros_like(flat) + v1.assign_add(count, 1.0)  # how often the graph was run for it
+        session.run(v1.global_variables_initializer())
+        classify, regress, plain = (
+            f"tensorflow/serving/{word}" for word in ("classify", "regress", "predict")
+        )
+        told = {
+            "serving_default": (files, {"outputs": flat}, regress),
+            "regress": (files, {"outputs": flat}, regress),
+            "regress_column": (files, {"outputs": column}, regress),
+            "count": (files, {"outputs": counted}, regress),
+            "count_too": (files, {"outputs": tf.identity(counted)}, regress),
+            "regress_other": (other, {"outputs": tf.squeeze(z, 1)}, regress),
+            "regress_wide": (files, {"outputs": scores}, regress),
+            "regress_one": (files, {"outputs": tf.constant([1.0])}, regress),
+            "regress_ints": (files, {"outputs": tf.cast(flat, tf.int64)}, regress),
+            "regress_elsewhere": (files, {"out": flat}, regress),
+            "regress_two": (files, {"outputs": flat, "more": flat}, regress),
+            "regress_modern": (files, {"outputs": flat}, plain),
+            "classify": (files, {"classes": labels, "scores": scores}, classify),
+            "classify_modern": (files, {"classes": labels, "scores": scores}, plain),
+            "labels": (files, {"classes": labels}, classify),
+            "scores": (files, {"scores": scores}, classify),
+            "classify_flat": (files, {"scores": flat}, classify),
+            "classify_ints": (files, {"scores": tf.cast(scores, tf.int32)}, classify),
+            "classify_numbers": (files, {"classes": scores}, classify),
+            "classify_one": (files, {"scores": tf.constant([[1.0, 2.0]])}, classify),
+            "classify_unlike": (files, {"classes": labels, "scores": column}, classify),
+            "classify_elsewhere": (files, {"out": scores}, classify),
+            "classify_three": (files, {"classes": labels, "scores": scores, "more": flat}, classify),
+            "odd": (files, {"outputs": flat}, "my/own"),
+        }
+        info = v1.saved_model.build_tensor_info
+        signatures = {
+            name: v1.saved_model.build_signature_def(
+                {"inputs": info(given)}, {alias: info(each) for alias, each in answers.items()}, method
+            )
+            for name, (given, answers, method) in told.items()
+        }
+        signatures["elsewhere"] = v1.saved_model.build_signature_def(
+            {"input": info(files)}, {"outputs": info(flat)}, regress
+        )
+        signatures["two_inputs"] = v1.saved_model.build_signature_def(
+            {"inputs": info(files), "more": info(other)}, {"outputs": info(flat)}, regress
+        )
+        _save(session, path, signatures)
+    return path
+
+
+def typed(path: Path) -> Path:
+    """TF2 style: a signature for each data type, `x` in and `y` out, and one that reads Examples."""
+
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def regress(self, inputs):
+            parsed = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([], tf.float32)})
+            return {"outputs": parsed["x"] * 3.0}
+
+    model = Model()
+    signatures = {"serving_default": model.regress}
+    for name in TYPES:
+        spec = tf.TensorSpec(None, getattr(tf, name), name="x")
+        signatures[name] = tf.function(lambda x: {"y": tf.identity(x)}).get_concrete_function(spec)
+    tf.saved_model.save(model, str(path), signatures=signatures)
+    return path
+
+
+TYPES = (
+    *("float32", "float64", "int32", "uint8", "int16", "int8", "string", "complex64", "int64", "bool"),
+    *("bfloat16", "uint16", "complex128", "float16", "uint32", "uint64"),
+)
 
 
 def joinable(path: Path) -> Path:

@@ -34,8 +34,8 @@ def test_numbers_that_json_does_not_know_and_text_after_the_value():
         (b"  \n", "The document is empty"),
         (b"hello", "JSON Parse error: Invalid value. at offset: 0"),
         (b'{"a": }', "Invalid value. at offset: 6"),
-        (b"\xff\xfe", "Invalid encoding in string. at offset: 0"),
-        (b"[" * 50_000, "nested deeper than 100"),
+        (b"\xff\xfe", "Invalid value. at offset: 0"),
+        (b"[" * 50_000, "Invalid value. at offset: 50000"),
     ],
 )
 def test_text_that_is_no_json(body, said):
@@ -86,11 +86,15 @@ def test_both_formats(body, inputs, expected, row):
         ('{"instances": []}', {"x": FLOAT}, "No values in 'instances' array"),
         ('{"instances": [[1, 2], [3]]}', {"x": FLOAT}, "element: 1 .*Expecting tensor size: 2 but got: 1"),
         ('{"instances": [[[1, 2]], [[1], [2]]]}', {"x": FLOAT}, r"Expecting shape \[1,2\] but got: \[2,1\]"),
-        ('{"instances": [[1, [2]]]}', {"x": FLOAT}, "Array is not of expected type: float"),
-        ('{"instances": [[[1], 2]]}', {"x": FLOAT}, "is not list/array"),
+        ('{"instances": [[1, [2]]]}', {"x": FLOAT}, "Encountered list at unexpected level: 1 expected < 1"),
+        (
+            '{"instances": [[[1], 2]]}',
+            {"x": FLOAT},
+            "JSON Value: 2 found at incorrect level: 2 in ",
+        ),
         ('{"instances": [1, {"x": 1}]}', {"x": FLOAT}, "Expecting value/list but got object at item 1"),
         ('{"instances": [{"x": 1}, [1]]}', {"x": FLOAT}, "Expecting object but got list at item 1"),
-        ('{"instances": [{"y": 1}]}', {"x": FLOAT}, "keys must be equal to: {x}"),
+        ('{"instances": [{"y": 1}]}', {"x": FLOAT}, "does not have named input: y"),
         ('{"instances": [0.5]}', {"x": UINT8}, "JSON Value: 0.5 Type: Number is not of expected type: uint8"),
         ('{"instances": [256]}', {"x": UINT8}, "JSON Value: 256 .* uint8"),
         ('{"instances": [-1]}', {"x": UINT8}, "JSON Value: -1 .* uint8"),
@@ -105,7 +109,7 @@ def test_both_formats(body, inputs, expected, row):
         ('{"instances": [{"b64": "*"}]}', {"s": STRING}, "Unable to base64 decode"),
         ('{"inputs": {"y": 1}}', {"x": FLOAT, "z": FLOAT}, "Missing named input: x in 'inputs' object."),
         ('{"inputs": [[1], [2, 3]]}', {"x": FLOAT}, "Encountered list at unexpected size: 2"),
-        ('{"instances": [1]}', {"x": 8}, "JSON has no form for complex64"),
+        ('{"instances": [1]}', {"x": 8}, "UNIMPLEMENTED: Conversion of JSON Value: 1 to type: complex64"),
         ('{"instances": [NaN]}', {"x": UINT8}, "not of expected type: uint8"),
     ],
 )
@@ -146,7 +150,7 @@ def test_answers_in_both_formats():
 
 def test_bytes_are_base64_where_the_name_says_so():
     arrays = {"x_bytes": np.array([b"\xff"], object), "s": np.array(["é".encode()], object)}
-    assert json_answers.body(arrays, True).count('{"b64": "/w=="}') == 1
+    assert json_answers.body(arrays, True).count('"b64": "/w=="') == 1
     assert '"s": "é"' in json_answers.body(arrays, True)
 
 
