@@ -36,13 +36,13 @@ class BatchSettings:
 class Pool:
     """The threads that run batches, shared by all models."""
 
-    threads: int = 0  # 0: one for each CPU
+    threads: int = 0  # 0: one less than there are CPUs, for the event loop needs one too
     name: str = "model_server_batch_threads"
 
     @property
     def size(self) -> int:
         """How many."""
-        return self.threads or os.cpu_count() or 1
+        return self.threads or max(1, (os.cpu_count() or 1) - 1)
 
 
 def read(path: Path) -> tuple[BatchSettings, Pool]:
