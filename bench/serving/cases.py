@@ -8,8 +8,9 @@ from dataclasses import dataclass
 OURS, REAL = "ours", "tensorflow_model_server"
 JOINING = "ours-batching"  # the same server with --enable_batching and its defaults
 NOOP_GRPC = ("noop-grpc-aio", "noop-grpc-threads")  # the better of the two in a round is the floor
-NOOP_REST, FLASK, FASTAPI = "noop-rest", "flask", "fastapi"
-SERVERS = (OURS, JOINING, REAL, *NOOP_GRPC, NOOP_REST, FLASK, FASTAPI)
+NOOP_REST = ("noop-rest", "noop-rest-aiohttp")  # bare asyncio; with the library that the server has too
+FLASK, FASTAPI = "flask", "fastapi"
+SERVERS = (OURS, JOINING, REAL, *NOOP_GRPC, *NOOP_REST, FLASK, FASTAPI)
 
 CLIENTS = (1, 8, 64)
 BATCHES = (1, 32, 256)
@@ -23,7 +24,8 @@ ASKED: dict[str, tuple[tuple[str, str], ...]] = {
     REAL: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
     NOOP_GRPC[0]: ((GRPC, PIXELS),),
     NOOP_GRPC[1]: ((GRPC, PIXELS),),
-    NOOP_REST: ((REST, PIXELS),),
+    NOOP_REST[0]: ((REST, PIXELS),),
+    NOOP_REST[1]: ((REST, PIXELS),),
     FLASK: ((REST, PIXELS),),
     FASTAPI: ((REST, PIXELS),),
 }

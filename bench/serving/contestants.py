@@ -80,8 +80,8 @@ def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: i
     app = [sys.executable, "-m", "bench.serving.apps."]
     if name in NOOP_GRPC:
         return [*app[:2], f"{app[2]}noop_grpc", str(ports[GRPC]), name.rpartition("-")[2]]
-    if name == NOOP_REST:
-        return [*app[:2], f"{app[2]}noop_rest", str(ports[REST])]
+    if name in NOOP_REST:
+        return [*app[:2], f"{app[2]}{name.replace('-', '_')}", str(ports[REST])]
     if name == FLASK:
         return [*app[:2], f"{app[2]}flask_predict", str(ports[REST]), str(models / "candidate")]
     return [*app[:2], f"{app[2]}fastapi_savedmodel", str(ports[REST]), str(models / "exported")]

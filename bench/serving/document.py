@@ -30,7 +30,8 @@ TITLES = {
     REAL: "`tensorflow_model_server`",
     NOOP_GRPC[0]: "no-op, asyncio",
     NOOP_GRPC[1]: "no-op, threads",
-    NOOP_REST: "no-op",
+    NOOP_REST[0]: "no-op, bare asyncio",
+    NOOP_REST[1]: "no-op, aiohttp",
     FLASK: "Flask + `model.predict`",
     FASTAPI: "FastAPI + SavedModel",
 }
@@ -78,9 +79,9 @@ METHOD = """\
 - Rounds: each case once a round; what is compared stands side by side, and every second round runs backwards.
   Rates are medians over the rounds; a ratio is taken within a round.
 - The no-op gRPC servers parse the same request and build the same answer, with made-up values; the better of
-  the two in a round is the floor. The no-op REST server is a bare asyncio protocol with `json`. All others
-  answer with the same network's output, and the first answer of each case is compared with what the model
-  says without a server.
+  the two in a round is the floor. One no-op REST server is a bare asyncio protocol, the other is aiohttp,
+  which the embedded server has too; both read and write with `json`. All others answer with the same
+  network's output, and the first answer of each case is compared with what the model says without a server.
 - Flask runs its own threaded server and calls Keras's `model.predict`, as tutorials do. FastAPI calls the
   SavedModel in a plain function on one uvicorn worker.
 - The call in process goes from NumPy to NumPy through the loaded SavedModel's signature, one after another.

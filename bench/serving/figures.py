@@ -73,10 +73,12 @@ def against_floor(records: Sequence[Record], clients: int, server: str = OURS) -
     return ratio(by_round(records, Case(server, GRPC, PIXELS, 1, clients)), floor(records, clients))
 
 
-def rest_against_floor(records: Sequence[Record], clients: int, payload: str) -> float | None:
-    """Requests/s of single images over REST ÷ those of the no-op server, which takes JSON pixels."""
+def rest_against_floor(
+    records: Sequence[Record], clients: int, payload: str, floor: str = NOOP_REST[0]
+) -> float | None:
+    """Requests/s of single images over REST ÷ those of a no-op server, which takes JSON pixels."""
     ours = by_round(records, Case(OURS, REST, payload, 1, clients))
-    return ratio(ours, by_round(records, Case(NOOP_REST, REST, PIXELS, 1, clients)))
+    return ratio(ours, by_round(records, Case(floor, REST, PIXELS, 1, clients)))
 
 
 def joining(records: Sequence[Record], clients: int, key: str) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.figures import Record, of_kind
 from bench.serving import figures
-from bench.serving.cases import PIXELS, PNG
+from bench.serving.cases import NOOP_REST, PIXELS, PNG
 from bench.targets import Target
 
 ROLLOUTS, RELOADS = 100, 200  # what the targets speak of; fewer are shown but count for nothing
@@ -21,7 +21,7 @@ def _rates(records: Sequence[Record]) -> list[Target]:
     one = "one image over gRPC, {}: requests/s"
     floor, flask = "× no-op server", "× Flask + `predict`"
     call = figures.against_call(records, 256, 8)
-    alone, rest = "× without batching", "one image over REST as {}, 1 client: requests/s"
+    alone = "× without batching"
     return [
         Target(one.format("1 client"), False, 0.5, figures.against_floor(records, 1), floor),
         Target(one.format("64 clients"), False, 0.5, figures.against_floor(records, 64), floor),
@@ -37,8 +37,22 @@ def _rates(records: Sequence[Record]) -> list[Target]:
         Target(
             "batching, one image over gRPC, 1 client: p50", True, 1.3, figures.joining_p50(records, 1), alone
         ),
-        Target(rest.format("JSON"), False, 0.5, figures.rest_against_floor(records, 1, PIXELS), floor),
-        Target(rest.format("PNG in base64"), False, 0.5, figures.rest_against_floor(records, 1, PNG), floor),
+        *_rest(records),
+    ]
+
+
+def _rest(records: Sequence[Record]) -> list[Target]:
+    title = "one image over REST as {}, 1 client: requests/s"
+    return [
+        Target(
+            title.format(sent),
+            False,
+            0.5,
+            figures.rest_against_floor(records, 1, payload, floor),
+            f"× no-op server{of}",
+        )
+        for sent, payload in (("JSON", PIXELS), ("PNG in base64", PNG))
+        for floor, of in zip(NOOP_REST, (" without a library", " with the same library"), strict=True)
     ]
 
 

@@ -33,7 +33,7 @@ from bench.serving.document import document
 from digits import files
 from digits.errors import DataError, DigitsError
 
-MADE_UP = (*NOOP_GRPC, NOOP_REST)  # their answers aren't the model's
+MADE_UP = (*NOOP_GRPC, *NOOP_REST)  # their answers aren't the model's
 WARM = 0.4  # seconds before the window of a case
 BLOCK, QUIET = 20, 8.0  # rollouts of a block, seconds of its load without
 STARTS, REFUSALS = 3, 5
