@@ -426,3 +426,23 @@ def test_status_in_full(server):
     ok = {"error_code": "OK", "error_message": ""}
     listed = [{"version": "123", "state": "AVAILABLE", "status": ok}]
     assert server.rest("/v1/models/half") == (200, {"model_version_status": listed})
+
+
+def test_metadata_in_full(server):
+    def told(name):
+        dims = [{"size": "-1", "name": ""}, {"size": "1", "name": ""}]
+        return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": name}
+
+    signature = {
+        "inputs": {"x": told("x:0")},
+        "outputs": {"y": told("y:0")},
+        "method_name": "tensorflow/serving/predict",
+        "defaults": {},
+    }
+    assert server.rest("/v1/models/half/metadata") == (
+        200,
+        {
+            "model_spec": {"name": "half", "signature_name": "", "version": "123"},
+            "metadata": {"signature_def": {"signature_def": {"serving_default": signature}}},
+        },
+    )
