@@ -95,7 +95,7 @@ def test_examples_are_counted_by_the_model_of_the_first_task():
         pass
 
     method = Method(answer, inference_pb2.MultiInferenceRequest, inference_pb2.MultiInferenceResponse)
-    (counting,) = methods({"/x/MultiInference": method}, observer, lambda name: True).values()
+    (counting,) = methods({"/x/MultiInference": method}, observer, bool).values()
     request = tasks(("m", "a", REGRESS), ("m", "b", REGRESS), sent=examples(1.0, 2.0, 3.0))
     through(counting.answer(request, inference_pb2.MultiInferenceResponse(), None))
     name = ":tensorflow:serving:request_example_count"

@@ -400,6 +400,11 @@ def test_features_are_typed_by_how_they_are_written(server):
         assert post(server, "graded:regress", f'{{"examples": [{{"x": {value}}}]}}')[0] == 200, value
 
 
+def test_the_name_of_a_feature_is_utf8(server):
+    body = b'{"examples": [{"\xff": 1.0}]}'
+    assert refused(server, "graded:regress", body) == (400, "the name of a feature is not UTF-8")
+
+
 def test_nesting_of_a_bad_key_is_no_matter(server):
     deep = '{"signature_name": ' + "[" * 500_000 + "]" * 500_000 + "}"
     status, text = refused(server, "half:predict", deep)
