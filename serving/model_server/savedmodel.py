@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.model_server import dtypes
+from serving.model_server import dtypes, stateful
 from serving.model_server.batch_scheduler import Scheduler
 from serving.model_server.batch_settings import BatchSettings
 from serving.model_server.batching import Batched
@@ -27,11 +27,15 @@ INDEX = "variables/variables.index"
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of a signature. shape: None for an unknown rank, -1 for an open dimension."""
+    """An input or output of a signature. shape: None for an unknown rank, -1 for an open dimension.
+
+    fed: what the graph takes there, where it is a placeholder; old exports may say another dtype.
+    """
 
     name: str
     dtype: int
     shape: tuple[int, ...] | None
+    fed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,15 @@ class SavedModel:
         if VARIABLES & {node.op for node in meta.graph_def.node} and not (directory / INDEX).is_file():
             self._sessions.close()  # TensorFlow loads it without a word, and every request fails
             raise Status(NOT_FOUND, f"{directory} lacks {INDEX}: its model has variables; copy it again")
+        if stateful.changes(meta):
+            self._sessions.join()
         self._batched: Batched | None = None
         self.raw: dict[str, Any] = {}
         for key, definition in meta.signature_def.items():
             self.raw[key] = type(definition).FromString(definition.SerializeToString())
-        self.signatures = {key: _signature(definition) for key, definition in self.raw.items()}
+        nodes = (node for node in meta.graph_def.node if node.op == "Placeholder")
+        fed = {f"{node.name}:0": node.attr["dtype"].type for node in nodes}
+        self.signatures = {key: _signature(definition, fed) for key, definition in self.raw.items()}
 
     async def run(
         self,
@@ -93,21 +101,22 @@ class SavedModel:
         self._sessions.close()
 
 
-def _signature(definition: Any) -> Signature:
+def _signature(definition: Any, fed: Mapping[str, int]) -> Signature:
     from serving.model_server.tensors import parsed
 
     return Signature(
-        {alias: _tensor(info) for alias, info in sorted(definition.inputs.items())},
-        {alias: _tensor(info) for alias, info in sorted(definition.outputs.items())},
+        {alias: _tensor(info, fed) for alias, info in sorted(definition.inputs.items())},
+        {alias: _tensor(info, fed) for alias, info in sorted(definition.outputs.items())},
         {alias: parsed(alias, proto, 0) for alias, proto in definition.defaults.items()},
         definition.method_name,
     )
 
 
-def _tensor(info: Any) -> Tensor:
+def _tensor(info: Any, fed: Mapping[str, int]) -> Tensor:
     shape = info.tensor_shape
-    known = None if shape.unknown_rank else tuple(dimension.size for dimension in shape.dim)
-    return Tensor(info.name, info.dtype, known)
+    told = info.HasField("tensor_shape") and not shape.unknown_rank  # the oldest exports leave it out
+    known = tuple(dimension.size for dimension in shape.dim) if told else None
+    return Tensor(info.name, info.dtype, known, fed.get(info.name))
 
 
 def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: Limits) -> None:
@@ -117,9 +126,10 @@ def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: L
     [n, 1] goes through: clients of old models send it.
     """
     given = dtypes.tensor_dtype(array.dtype)
-    if given != tensor.dtype:
+    wanted = tensor.fed or tensor.dtype
+    if given != wanted:
         raise invalid(
-            f"input {alias}: Expects arg[{place}] to be {dtypes.name(tensor.dtype)} but {dtypes.name(given)} "
+            f"input {alias}: Expects arg[{place}] to be {dtypes.name(wanted)} but {dtypes.name(given)} "
             "is provided"
         )
     shape = tensor.shape

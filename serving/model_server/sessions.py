@@ -83,6 +83,13 @@ class Sessions:
         found, self._wide.meta_graph = self._wide.meta_graph, b""
         return found
 
+    def join(self) -> None:
+        """One session for all requests from now on: they change what each session has a copy of. No call may
+        be running."""
+        if self._lean:
+            self._lean.close()
+        self._lean = None
+
     def run(
         self,
         feeds: tuple[str, ...],

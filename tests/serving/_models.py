@@ -167,6 +167,60 @@ TYPES = (
 )
 
 
+def oldest(path: Path) -> Path:
+    """As TensorFlow 1.0 wrote it: y = x / 2 + 3. The signatures tell no shapes; x is fed amid the graph, and
+    the strings that `regress` takes are declared as floats."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        files = v1.placeholder(tf.string, name="tf_example")
+        parsed = v1.parse_example(files, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+        x = tf.identity(parsed, name="x")
+        half = v1.get_variable("a", initializer=0.5, use_resource=False)
+        y = tf.add(half * x, 3.0, name="y")
+        session.run(v1.global_variables_initializer())
+        build = v1.saved_model.predict_signature_def
+        regress = build({"inputs": files}, {"outputs": y})
+        regress.inputs["inputs"].dtype = tf.float32.as_datatype_enum
+        regress.method_name = "tensorflow/serving/regress"
+        signatures = {"serving_default": build({"x": x}, {"y": y}), "tensorflow/serving/regress": regress}
+        for signature in signatures.values():
+            for info in (*signature.inputs.values(), *signature.outputs.values()):
+                info.ClearField("tensor_shape")
+        _save(session, path, signatures)
+    return path
+
+
+def counter(path: Path) -> Path:
+    """TF1 style, a reference variable that requests change: some signatures have no inputs."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        count = v1.get_variable("counter", initializer=0.0, use_resource=False)
+        delta = v1.placeholder(tf.float32, name="delta")
+        session.run(v1.global_variables_initializer())
+        told = {
+            "get_counter": ({}, tf.identity(count)),
+            "incr_counter": ({}, v1.assign_add(count, 1.0)),
+            "incr_counter_by": ({"delta": delta}, v1.assign_add(count, tf.reduce_sum(delta))),
+            "reset_counter": ({}, v1.assign(count, 0.0)),
+        }
+        info, build = v1.saved_model.build_tensor_info, v1.saved_model.build_signature_def
+        signatures = {
+            name: build({alias: info(each) for alias, each in given.items()}, {"output": info(answer)})
+            for name, (given, answer) in told.items()
+        }
+        _save(session, path, signatures)
+    return path
+
+
+def pinned(path: Path, device: str = "/device:GPU:0") -> Path:
+    """TF1 style, y = x / 2 + 2 on one device."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        with v1.device(device):
+            x = v1.placeholder(tf.float32, [None, 1], name="x")
+            y = tf.add(x * 0.5, 2.0, name="y")
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        _save(session, path, {"serving_default": signature})
+    return path
+
+
 def joinable(path: Path) -> Path:
     """What shows how requests are run together: each row answers with the size of its run."""
     with v1.Graph().as_default(), v1.Session() as session:

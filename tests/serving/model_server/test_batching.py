@@ -173,6 +173,21 @@ def test_what_has_waited_is_told():
     assert told[-1] == (2, "model_server_batch_threads") and len(told) == 3
 
 
+def test_all_models_share_the_threads():
+    one, other = Model(threads=1), Model()
+    other.batched = Batched(other.run, BatchSettings(), one.batched._scheduler)
+    with ThreadPoolExecutor(4) as pool:
+        one.gate.clear()
+        first = pool.submit(one.ask, 1)
+        one.until(lambda: one.runs)
+        second = pool.submit(other.ask, 2)
+        other.until(lambda: other.batched._waiting == 1)
+        time.sleep(0.05)
+        assert not other.runs, "the only thread is busy with the other model"
+        one.gate.set()
+        assert (first.result(20), second.result(20)) == ([2], [4])
+
+
 # --- driven by an event loop
 
 

@@ -1,8 +1,11 @@
 """Upstream's Classify and Regress over gRPC: answers, and every check with its code and its text."""
 
 import grpc
+import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
+
+from serving.model_server import classify
 
 from .. import _models
 from ._calls import classification, examples, regression, serving, stub
@@ -173,3 +176,9 @@ def test_with_the_method_name_check_only_signatures_for_the_call_answer(strict):
         "Expected classification signature method_name to be tensorflow/serving/classify. Was: "
         "tensorflow/serving/regress",
     )
+
+
+def test_a_label_that_is_no_utf8_comes_with_marks_for_what_is_lost():
+    result = classification_pb2.ClassificationResult()
+    classify.fill(result, {"classes": np.array([[b"a\xff"]], object)}, 1)
+    assert result.classifications[0].classes[0].label == "a\N{REPLACEMENT CHARACTER}"

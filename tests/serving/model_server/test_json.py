@@ -27,6 +27,11 @@ def test_numbers_that_json_does_not_know_and_text_after_the_value():
     ]
 
 
+@pytest.mark.parametrize("value", [b"1", b"Inf"])
+def test_of_a_key_that_stands_twice_the_last_counts(value):
+    assert json_text.parse(b'{"a": ' + value + b', "a": 2}', 100) == {"a": 2}
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -117,6 +117,15 @@ def test_rest_without_a_time_limit_answers(half, tmp_path):
         assert answer == (200, {"predictions": [2.0]})
 
 
+def test_a_server_never_shares_its_grpc_port_with_another(half, tmp_path):
+    with Server(tmp_path / "log", f"--model_base_path={half}") as first:
+        done = start(f"--port={first.port}", f"--model_base_path={half}")
+        assert done.returncode == 255 and "choose another port" in done.stdout
+        with socket.socket() as other, pytest.raises(OSError):
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            other.bind(("127.0.0.1", first.port))
+
+
 def test_channel_arguments_reach_the_server(half, tmp_path):
     flags = ("--grpc_channel_arguments=grpc.max_connection_age_ms=300,grpc.primary_user_agent=x",)
     with (

@@ -2,12 +2,17 @@ import re
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tensorflow_serving.apis import inference_pb2
 
 from serving.model_server import observing, statuses
+from serving.model_server.counted import methods
+from serving.model_server.driving import through
+from serving.model_server.grpc_api import Method
 from serving.model_server.observing import Observer
 from serving.model_server.statuses import Status
 
 from .._server import ROOT
+from ._calls import REGRESS, examples, tasks
 
 
 def written(path, text):
@@ -64,6 +69,38 @@ def test_a_batch_is_counted_by_its_author():
         for le, count in (("100", 0), ("120", 1))
     ]
     assert len(waited) == 53 + 2 and waited[-1].endswith("} 1")
+
+
+@pytest.mark.parametrize("name", ["request_latency", "runtime_latency", "model_warmup_latency"])
+def test_latencies_are_counted_in_upstream_s_buckets_of_microseconds(tmp_path, name):
+    observer = Observer()
+    observer.began("m", "Predict")
+    observing.ran(0.00002)
+    observer.answered("m", "Predict", observing.GRPC, statuses.OK, 0.00002)
+    observer.warmed(tmp_path, statuses.OK, 1, 0.00002)
+    buckets = [line for line in lines(observer, f"serving:{name}") if "_bucket{" in line]
+    assert len(buckets) == 34
+    assert [line.partition('le="')[2] for line in buckets[:4]] == [
+        '10"} 0',
+        '18"} 0',
+        '32.4"} 1',
+        '58.32"} 1',
+    ]
+
+
+def test_examples_are_counted_by_the_model_of_the_first_task():
+    observer = Observer()
+
+    async def answer(request, response, seconds):
+        pass
+
+    method = Method(answer, inference_pb2.MultiInferenceRequest, inference_pb2.MultiInferenceResponse)
+    (counting,) = methods({"/x/MultiInference": method}, observer, bool).values()
+    request = tasks(("m", "a", REGRESS), ("m", "b", REGRESS), sent=examples(1.0, 2.0, 3.0))
+    through(counting.answer(request, inference_pb2.MultiInferenceResponse(), None))
+    name = ":tensorflow:serving:request_example_count"
+    assert f'{name}_total{{model="m"}} 3' in lines(observer, "serving:request_example_count_total")
+    assert f'{name}s_sum{{model="m"}} 3' in lines(observer, "serving:request_example_counts")
 
 
 def test_a_warm_up_is_counted_with_its_outcome(tmp_path):

@@ -400,6 +400,11 @@ def test_features_are_typed_by_how_they_are_written(server):
         assert post(server, "graded:regress", f'{{"examples": [{{"x": {value}}}]}}')[0] == 200, value
 
 
+def test_the_name_of_a_feature_is_utf8(server):
+    body = b'{"examples": [{"\xff": 1.0}]}'
+    assert refused(server, "graded:regress", body) == (400, "the name of a feature is not UTF-8")
+
+
 def test_nesting_of_a_bad_key_is_no_matter(server):
     deep = '{"signature_name": ' + "[" * 500_000 + "]" * 500_000 + "}"
     status, text = refused(server, "half:predict", deep)
@@ -426,3 +431,23 @@ def test_status_in_full(server):
     ok = {"error_code": "OK", "error_message": ""}
     listed = [{"version": "123", "state": "AVAILABLE", "status": ok}]
     assert server.rest("/v1/models/half") == (200, {"model_version_status": listed})
+
+
+def test_metadata_in_full(server):
+    def told(name):
+        dims = [{"size": "-1", "name": ""}, {"size": "1", "name": ""}]
+        return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": name}
+
+    signature = {
+        "inputs": {"x": told("x:0")},
+        "outputs": {"y": told("y:0")},
+        "method_name": "tensorflow/serving/predict",
+        "defaults": {},
+    }
+    assert server.rest("/v1/models/half/metadata") == (
+        200,
+        {
+            "model_spec": {"name": "half", "signature_name": "", "version": "123"},
+            "metadata": {"signature_def": {"signature_def": {"serving_default": signature}}},
+        },
+    )

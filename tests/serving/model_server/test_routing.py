@@ -7,6 +7,7 @@ import json
 import pytest
 
 from .. import _models
+from .._server import Server
 from ._calls import serving
 
 ODD = "modelname!#$%&'()*+,/:;=?@[]"
@@ -170,6 +171,26 @@ def test_options_needs_an_origin(server, origin, status):
         server, "OPTIONS", "/v1/models/half:predict", None, {"Origin": origin} if origin else {}
     )
     assert (found, body) == (status, b"")
+
+
+def test_a_label_in_the_path_is_the_version_that_it_stands_for(models, tmp_path):
+    (tmp_path / "models.config").write_text(
+        f'model_config_list {{ config {{ name: "half" base_path: "{models / "half"}" '
+        'model_platform: "tensorflow" model_version_policy { all {} } '
+        'version_labels { key: "blue/1" value: 122 } version_labels { key: "green" value: 123 } } }'
+    )
+    flags = (
+        f"--model_config_file={tmp_path / 'models.config'}",
+        "--allow_version_labels_for_unavailable_models",
+    )
+    with Server(tmp_path / "log", *flags) as server:
+        for label, expected in (("blue%2F1", 1.5), ("green", 2.5)):
+            path = f"/v1/models/half/labels/{label}"
+            assert server.rest(f"{path}:predict", BODY) == (200, {"predictions": [expected]})
+            assert (
+                server.rest(f"{path}/metadata")[1]["model_spec"]["version"]
+                == {1.5: "122", 2.5: "123"}[expected]
+            )
 
 
 def test_cors_headers_stand_on_every_answer_where_they_are_asked_for(models, tmp_path):

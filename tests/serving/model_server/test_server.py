@@ -225,6 +225,7 @@ def test_a_bad_request_is_refused_with_its_reason_and_the_server_lives(channel, 
         ("dtype: DT_FLOAT tensor_shape { dim { size: 9000000000 } } float_val: 1", "more than"),
         ("dtype: DT_FLOAT tensor_shape { unknown_rank: true }", "unknown"),
         ("dtype: DT_RESOURCE", "not supported"),
+        ("dtype: DT_QINT8 tensor_shape { dim { size: 1 } }", "data type 11 is not supported"),
     ],
 )
 def test_a_tensor_that_contradicts_itself_is_refused(channel, proto, said):
