@@ -84,14 +84,16 @@ class Keeper:
         assert self._of.follows
         read, every = self._of.follows
         self._settings_due = time.monotonic() + every
+        complaint = ""
         try:
             if settings := read():
                 self._of.declare(settings)
-            complaint = ""
+            elif self._of.models:  # rather half a file than a wish
+                complaint = "they name no model"
         except Exception as error:
             complaint = str(error)
-            if complaint != self._complaint:
-                LOG.error("the settings are not applied, everything serves on: %s", complaint)
+        if complaint and complaint != self._complaint:
+            LOG.error("the settings are not applied, everything serves on: %s", complaint)
         self._complaint = complaint
 
     def _look(self) -> None:
@@ -145,7 +147,9 @@ class Keeper:
 
     def _failed(self, version: Version, error: Exception) -> None:
         why = error if isinstance(error, Status) else Status(INTERNAL, f"{type(error).__name__}: {error}")
-        version.attempts += 1
+        with self._of.changed:
+            version.attempts += 1
+            self._of.changed.notify_all()
         if version.attempts <= self._of.pace.retries:
             LOG.warning("%s/%d can't be loaded, tried again: %s", version.model, version.number, why)
             version.again_at = time.monotonic() + max(0.0, self._of.pace.retry_after)

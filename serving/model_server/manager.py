@@ -102,7 +102,7 @@ class Manager:
     # --- what the process needs
 
     def start(self, settings: Sequence[ModelSettings]) -> None:
-        """Load all models and wait until each serves. Raises Status when one can't."""
+        """Load all models; wait until each serves a version at least. Raises Status when one can't."""
         self.declare(settings)
         self._keeper.start()
         self._wait([each.name for each in settings], "servable")
@@ -114,9 +114,8 @@ class Manager:
             self._keeper.soon()
 
     def apply(self, settings: Sequence[ModelSettings]) -> None:
-        """Declare the models and wait for the new ones; without any nothing changes. Raises Status."""
-        if settings:
-            self._wait(self.declare(settings), "model")
+        """Declare the models, wait for the new ones; those not named go, all of them too. Raises Status."""
+        self._wait(self.declare(settings), "model")
 
     def stop(self) -> None:
         """Let no request in any more, wait for those under way, give everything back."""
@@ -166,10 +165,10 @@ class Manager:
                 if self.stopping or all(model.settled() for model in waiting):
                     break
                 self.changed.wait()
-            failed = [version for model in waiting for version in model.failed()]
+            failed = [version for model in waiting if (version := model.failed())]
         if failed:
-            each = (f"{{name: {v.model} version: {v.number}}} due to error: {v.error}" for v in failed)
-            raise Status(UNKNOWN, f"{len(failed)} {what}(s) did not become available: {{{', '.join(each)}}}")
+            each = (f"{{{{name: {v.model} version: {v.number}}} due to error: {v.error}}}, " for v in failed)
+            raise Status(UNKNOWN, f"{len(failed)} {what}(s) did not become available: {{{''.join(each)}}}")
 
     def set_state(self, version: Version, state: int) -> None:
         """Move a version on, and with it what requests find."""
