@@ -563,7 +563,7 @@ def test_a_model_that_can_t_be_loaded_ends_the_start_with_the_reason(tmp_path):
     flags = (f"--port={free_port()}", f"--model_base_path={tmp_path / 'm'}", "--max_num_load_retries=0")
     done = start(*flags)
     assert done.returncode == 255
-    assert "1 servable(s) did not become available: {{name: default version: 3} due to error:" in done.stdout
+    assert "1 servable(s) did not become available: {{{name: default version: 3} due to error:" in done.stdout
 
 
 def test_version_and_help():
