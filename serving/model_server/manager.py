@@ -41,6 +41,7 @@ class Manager:
         self.load, self.pace = load, pace
         self.models: dict[str, Watched] = {}
         self.leaving: list[Watched] = []  # models that the settings no longer name
+        self.gone: dict[str, Watched] = {}  # the last of those that have left: people ask for them
         self.changed = threading.Condition()  # guards all of these
         self.stopping = False
         self.follows: tuple[Callable[[], Sequence[ModelSettings]], float] | None = None
@@ -91,6 +92,7 @@ class Manager:
         with self.changed:
             model = self.models.get(name)
             model = model or next((each for each in self.leaving if each.settings.name == name), None)
+            model = model or self.gone.get(name)
             known = model.versions if model else {}
             if number is not None and number not in known:
                 raise not_found(f"Could not find version {number} of model {name}")
@@ -135,7 +137,8 @@ class Manager:
         with self.changed:
             for each in settings:
                 self._check_labels(each)
-            for name in set(self.models) - {each.name for each in settings}:
+            named = {each.name for each in settings}
+            for name in [name for name in self.models if name not in named]:
                 self.leaving.append(self.models.pop(name))
             new = []
             for each in settings:
@@ -143,7 +146,7 @@ class Manager:
                     self.models[each.name].change(each)
                 else:
                     new.append(each.name)
-                    self.models[each.name] = Watched(each)
+                    self.models[each.name] = Watched(each, self.gone.pop(each.name, None))
             self._keeper.soon()
             return new
 

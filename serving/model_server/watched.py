@@ -16,12 +16,21 @@ SOON = 10.0  # and another one is made: it may name what lies in a busy folder
 class Watched:
     """A model that the settings name. versions: every one ever seen. wanted: those that should serve."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings, before: Watched | None = None) -> None:
+        """before: the same model, which had left the settings; its versions that failed are tried again."""
         self.settings = settings
-        self.versions: dict[int, Version] = {}
+        seen = before.versions if before else {}
+        self.versions: dict[int, Version] = {n: each for n, each in seen.items() if not each.error}
         self.wanted: set[int] = set()
         self.complaint = ""  # what was last logged, and when
         self._complained = 0.0
+
+    def leave(self) -> bool:
+        """Give up what is yet to be loaded; whether all has ended."""
+        for version in self.versions.values():
+            if version.state in (START, LOADING):
+                version.state = END
+        return all(version.state == END for version in self.versions.values())
 
     def settled(self) -> bool:
         """Whether one wanted version serves and the others have been tried, or all have failed for good."""

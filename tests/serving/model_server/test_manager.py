@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.model_server import keeper
 from serving.model_server.config import ModelSettings, Policy
 from serving.model_server.manager import Manager, Pace
 from serving.model_server.statuses import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
@@ -319,6 +320,32 @@ def test_a_reload_does_not_wait_for_the_requests_inside_what_goes(world, tmp_pat
     assert not world.models["1"].closed
     inside.leave()
     until(lambda: world.models["1"].closed)
+
+
+def test_a_model_that_has_left_is_told_of_and_may_come_back(world):
+    world.add(1)
+    world.add(2)
+    world.manager.start(world.settings(1))
+    world.manager.apply([])
+    until(lambda: not world.manager.leaving)
+    assert world.manager.states("m") == [(1, END, None)]
+    world.manager.apply(world.settings(2))
+    assert world.manager.states("m") == [(2, AVAILABLE, None), (1, END, None)]
+    world.manager.apply([])
+    until(lambda: not world.manager.leaving)
+    world.manager.apply(world.settings(1, 2))
+    assert world.manager.states("m") == [(2, AVAILABLE, None), (1, AVAILABLE, None)]
+
+
+def test_so_many_models_that_have_left_are_remembered(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "MOST_GONE", 2)
+    world.manager.start([])
+    for name in ("a", "b", "c"):
+        (tmp_path / name / "1").mkdir(parents=True)
+        world.manager.apply([ModelSettings(name, str(tmp_path / name))])
+    world.manager.apply([])
+    until(lambda: not world.manager.leaving and len(world.manager.gone) == 2)
+    assert all(world.manager.states(name) == [(1, END, None)] for name in world.manager.gone)
 
 
 def test_models_that_stay_in_the_settings_are_not_loaded_anew(world, tmp_path):
