@@ -88,16 +88,17 @@ def _settings(model: Any) -> ModelSettings:
     if not model.model_platform and not model.model_type:
         raise invalid(
             "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-            f"ModelServerConfig::model_platform for model {model.name}"
+            f"ModelServerConfig::model_platform, model name is {model.name}"
         )
     if model.model_platform and model.model_type:
         raise invalid(
             "Illegal setting both ModelServerConfig::model_type (deprecated) and "
-            f"ModelServerConfig::model_platform for model {model.name}"
+            f"ModelServerConfig::model_platform, model name is {model.name}"
         )
-    if model.model_platform not in ("", PLATFORM) or (model.model_type not in (0, 1)):
-        platform = model.model_platform or f"type {model.model_type}"
-        raise invalid(f"Model {model.name} requests unsupported platform {platform}")
+    if model.model_type not in (0, 1):
+        raise invalid(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
+    if model.model_platform not in ("", PLATFORM):
+        raise invalid(f"Model {model.name} requests unsupported platform {model.model_platform}")
     choice = model.model_version_policy
     kind = choice.WhichOneof("policy_choice")
     if kind == ALL:

@@ -12,7 +12,7 @@ from serving.model_server import versions
 from serving.model_server.memory import trim
 from serving.model_server.statuses import INTERNAL, Status
 from serving.model_server.version import Version
-from serving.model_server.versions import AVAILABLE, END, LOADING, START, UNLOADING
+from serving.model_server.versions import AVAILABLE, END, LOADING, UNLOADING
 from serving.model_server.watched import Watched
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("digits-model-server")
 LONGEST = 3600.0  # seconds of sleep
 SHORTEST = 0.01
+MOST_GONE = 1000  # models that are remembered after they have left
 
 
 class Keeper:
@@ -84,14 +85,16 @@ class Keeper:
         assert self._of.follows
         read, every = self._of.follows
         self._settings_due = time.monotonic() + every
+        complaint = ""
         try:
             if settings := read():
                 self._of.declare(settings)
-            complaint = ""
+            elif self._of.models:  # rather half a file than a wish
+                complaint = "they name no model"
         except Exception as error:
             complaint = str(error)
-            if complaint != self._complaint:
-                LOG.error("the settings are not applied, everything serves on: %s", complaint)
+        if complaint and complaint != self._complaint:
+            LOG.error("the settings are not applied, everything serves on: %s", complaint)
         self._complaint = complaint
 
     def _look(self) -> None:
@@ -112,9 +115,12 @@ class Keeper:
         acted = [self._act(model, model.wanted) for model in models]
         for model in leaving:
             acted.append(self._act(model, set()))
-            if all(each.state in (START, LOADING, END) for each in model.versions.values()):
-                with self._of.changed:
+            with self._of.changed:
+                if model.leave():
                     self._of.leaving.remove(model)
+                    self._of.gone[model.settings.name] = model
+                    if len(self._of.gone) > MOST_GONE:
+                        del self._of.gone[next(iter(self._of.gone))]
         return any(acted)
 
     def _act(self, model: Watched, wanted: set[int]) -> bool:
@@ -145,7 +151,9 @@ class Keeper:
 
     def _failed(self, version: Version, error: Exception) -> None:
         why = error if isinstance(error, Status) else Status(INTERNAL, f"{type(error).__name__}: {error}")
-        version.attempts += 1
+        with self._of.changed:
+            version.attempts += 1
+            self._of.changed.notify_all()
         if version.attempts <= self._of.pace.retries:
             LOG.warning("%s/%d can't be loaded, tried again: %s", version.model, version.number, why)
             version.again_at = time.monotonic() + max(0.0, self._of.pace.retry_after)

@@ -41,6 +41,7 @@ class Manager:
         self.load, self.pace = load, pace
         self.models: dict[str, Watched] = {}
         self.leaving: list[Watched] = []  # models that the settings no longer name
+        self.gone: dict[str, Watched] = {}  # the last of those that have left: people ask for them
         self.changed = threading.Condition()  # guards all of these
         self.stopping = False
         self.follows: tuple[Callable[[], Sequence[ModelSettings]], float] | None = None
@@ -91,6 +92,7 @@ class Manager:
         with self.changed:
             model = self.models.get(name)
             model = model or next((each for each in self.leaving if each.settings.name == name), None)
+            model = model or self.gone.get(name)
             known = model.versions if model else {}
             if number is not None and number not in known:
                 raise not_found(f"Could not find version {number} of model {name}")
@@ -102,7 +104,7 @@ class Manager:
     # --- what the process needs
 
     def start(self, settings: Sequence[ModelSettings]) -> None:
-        """Load all models and wait until each serves. Raises Status when one can't."""
+        """Load all models; wait until each serves a version at least. Raises Status when one can't."""
         self.declare(settings)
         self._keeper.start()
         self._wait([each.name for each in settings], "servable")
@@ -114,9 +116,8 @@ class Manager:
             self._keeper.soon()
 
     def apply(self, settings: Sequence[ModelSettings]) -> None:
-        """Declare the models and wait for the new ones; without any nothing changes. Raises Status."""
-        if settings:
-            self._wait(self.declare(settings), "model")
+        """Declare the models, wait for the new ones; those not named go, all of them too. Raises Status."""
+        self._wait(self.declare(settings), "model")
 
     def stop(self) -> None:
         """Let no request in any more, wait for those under way, give everything back."""
@@ -136,7 +137,8 @@ class Manager:
         with self.changed:
             for each in settings:
                 self._check_labels(each)
-            for name in set(self.models) - {each.name for each in settings}:
+            named = {each.name for each in settings}
+            for name in [name for name in self.models if name not in named]:
                 self.leaving.append(self.models.pop(name))
             new = []
             for each in settings:
@@ -144,7 +146,7 @@ class Manager:
                     self.models[each.name].change(each)
                 else:
                     new.append(each.name)
-                    self.models[each.name] = Watched(each)
+                    self.models[each.name] = Watched(each, self.gone.pop(each.name, None))
             self._keeper.soon()
             return new
 
@@ -166,10 +168,10 @@ class Manager:
                 if self.stopping or all(model.settled() for model in waiting):
                     break
                 self.changed.wait()
-            failed = [version for model in waiting for version in model.failed()]
+            failed = [version for model in waiting if (version := model.failed())]
         if failed:
-            each = (f"{{name: {v.model} version: {v.number}}} due to error: {v.error}" for v in failed)
-            raise Status(UNKNOWN, f"{len(failed)} {what}(s) did not become available: {{{', '.join(each)}}}")
+            each = (f"{{{{name: {v.model} version: {v.number}}} due to error: {v.error}}}, " for v in failed)
+            raise Status(UNKNOWN, f"{len(failed)} {what}(s) did not become available: {{{''.join(each)}}}")
 
     def set_state(self, version: Version, state: int) -> None:
         """Move a version on, and with it what requests find."""

@@ -14,15 +14,21 @@ STATES = {START: "START", LOADING: "LOADING", AVAILABLE: "AVAILABLE", UNLOADING:
 _LARGEST = 2**63 - 1
 
 
-def on_disk(base: str) -> dict[int, Path]:
-    """Number → folder; names that are no number are passed over. Raises OSError for a missing base."""
+def on_disk(base: str) -> tuple[dict[int, Path], list[str]]:
+    """Number → folder; names that are no number are passed over. Raises OSError for a missing base.
+
+    The list has the names that another folder of the same number goes before: 007 goes for 7.
+    """
     found: dict[int, Path] = {}
+    hidden: list[str] = []
     with os.scandir(base) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             name = entry.name
             if name.isascii() and name.isdecimal() and int(name) <= _LARGEST and entry.is_dir():
-                found.setdefault(int(name), Path(entry.path))
-    return found
+                if int(name) in found:
+                    hidden.append(found[int(name)].name)
+                found[int(name)] = Path(entry.path)
+    return found, hidden
 
 
 def aspired(policy: Policy, present: Collection[int]) -> set[int]:

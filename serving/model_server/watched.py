@@ -16,23 +16,41 @@ SOON = 10.0  # and another one is made: it may name what lies in a busy folder
 class Watched:
     """A model that the settings name. versions: every one ever seen. wanted: those that should serve."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings, before: Watched | None = None) -> None:
+        """before: the same model, which had left the settings; its versions that failed are tried again."""
         self.settings = settings
-        self.versions: dict[int, Version] = {}
+        seen = before.versions if before else {}
+        self.versions: dict[int, Version] = {n: each for n, each in seen.items() if not each.error}
         self.wanted: set[int] = set()
         self.complaint = ""  # what was last logged, and when
         self._complained = 0.0
 
-    def settled(self) -> bool:
-        """Whether each wanted version serves or has failed for good, and there is one at least."""
-        states = [self.versions[number].state for number in self.wanted if number in self.versions]
-        done = all(state in (AVAILABLE, END) for state in states)
-        return bool(self.wanted) and len(states) == len(self.wanted) and done
+    def leave(self) -> bool:
+        """Give up what is yet to be loaded; whether all has ended."""
+        for version in self.versions.values():
+            if version.state in (START, LOADING):
+                version.state = END
+        return all(version.state == END for version in self.versions.values())
 
-    def failed(self) -> list[Version]:
-        """The wanted versions that can't be loaded."""
-        found = (self.versions.get(number) for number in sorted(self.wanted))
-        return [version for version in found if version is not None and version.error is not None]
+    def settled(self) -> bool:
+        """Whether one wanted version serves and the others have been tried, or all have failed for good."""
+        known = self._known()
+        if any(version.state == AVAILABLE for version in known):
+            tried = (version.state in (AVAILABLE, END) or version.attempts > 0 for version in known)
+            return len(known) == len(self.wanted) and all(tried)
+        return bool(known) and all(version.state == END and version.error for version in known)
+
+    def failed(self) -> Version | None:
+        """The newest wanted version where none can be loaded."""
+        known = self._known()
+        if any(version.state == AVAILABLE for version in known):
+            return None
+        return next((version for version in known if version.error is not None), None)
+
+    def _known(self) -> list[Version]:
+        """The wanted versions, the newest first."""
+        wanted = sorted(self.wanted, reverse=True)
+        return [self.versions[number] for number in wanted if number in self.versions]
 
     def change(self, settings: ModelSettings) -> None:
         """Take over other settings: a reason to try again what failed under the old ones."""
@@ -45,14 +63,19 @@ class Watched:
         """(versions on disk, what is wrong with them); None where the base path can't be read."""
         base, policy = self.settings.base_path, self.settings.policy
         try:
-            present = versions.on_disk(base)
+            present, hidden = versions.on_disk(base)
         except OSError:
             return None, self._nothing()
         if not present:
             return present, self._nothing()
-        if not versions.aspired(policy, present):
-            return present, f"{base} holds versions {sorted(present)}, none of {sorted(policy.versions)}"
-        return present, ""
+        said = []
+        if hidden:
+            said.append(f"{', '.join(hidden)}: left out, for another folder has the same number")
+        if missing := policy.versions - set(present):
+            said.append(f"versions {sorted(missing)} are asked for and not there")
+        elif not versions.aspired(policy, present):
+            said.append("no version is asked for: the policy specific names none")
+        return present, f"{base} holds versions {sorted(present)}; {'; '.join(said)}" if said else ""
 
     def _nothing(self) -> str:
         why = diagnosis.explain(diagnosis.survey(self.settings.base_path))

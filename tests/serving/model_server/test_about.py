@@ -5,9 +5,14 @@ import pytest
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
+
+from serving.model_server import about
+from serving.model_server.manager import Manager, Pace
+from serving.model_server.statuses import Status
 
 from .. import _models
 from ._calls import serving
@@ -78,6 +83,29 @@ def test_what_is_refused_to_the_letter(channel, request_, code, said):
     with pytest.raises(grpc.RpcError) as caught:
         ask(channel, request_)
     assert (caught.value.code().name, caught.value.details()) == (code, said)
+
+
+@pytest.mark.parametrize("kind", ["", "custom_model_config"])
+def test_a_reload_takes_a_list_of_models_only(channel, kind):
+    request = model_management_pb2.ReloadConfigRequest()
+    if kind:
+        getattr(request.config, kind).SetInParent()
+    with pytest.raises(grpc.RpcError) as caught:
+        model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=20)
+    assert (caught.value.code().name, caught.value.details()) == (
+        BAD,
+        "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
+        "currently supported",
+    )
+
+
+def test_the_status_of_a_reload_is_in_the_response_too():
+    request = model_management_pb2.ReloadConfigRequest()
+    response = model_management_pb2.ReloadConfigResponse()
+    request.config.model_config_list.config.add(name="m", base_path="m", model_platform="tensorflow")
+    with pytest.raises(Status) as caught:
+        about.reload(Manager(lambda _: None, Pace()), request, response)
+    assert (response.status.error_code, response.status.error_message) == (3, caught.value.message)
 
 
 def test_a_label_is_no_matter_to_the_status(channel):

@@ -72,7 +72,8 @@ def test_a_batch_is_run_with_the_next_allowed_size():
 
 def test_a_version_may_bring_its_own(tmp_path):
     assert batch_settings.of_version(tmp_path) is None
-    (tmp_path / "batching_params.pbtxt").write_text("max_batch_size { value: 5 }")
+    threads = "num_batch_threads { value: 0 }"  # which are of the pool, that all share: not even looked at
+    (tmp_path / "batching_params.pbtxt").write_text("max_batch_size { value: 5 } " + threads)
     found = batch_settings.of_version(tmp_path)
     assert found and found.rows == 5
     (tmp_path / "batching_params.pbtxt").write_text("what?")

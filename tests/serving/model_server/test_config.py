@@ -2,7 +2,7 @@ import pytest
 
 from serving.model_server import config
 from serving.model_server.config import ConfigError, Logging, Policy
-from serving.model_server.statuses import Status
+from serving.model_server.statuses import INVALID_ARGUMENT, Status
 
 
 def model(name="m", path="/models/m", rest='model_platform: "tensorflow"'):
@@ -44,14 +44,39 @@ def test_labels():
             [model(path="models/m")],
             r"Expected model m to have an absolute path or URI; got base_path\(\)=models/m",
         ),
-        ([model(rest="")], "Illegal setting neither ModelServerConfig::model_type"),
-        ([model(rest='model_platform: "caffe"')], "Model m requests unsupported platform caffe"),
+        (
+            [model(rest="")],
+            r"Illegal setting neither ModelServerConfig::model_type \(deprecated\) nor "
+            "ModelServerConfig::model_platform, model name is m$",
+        ),
+        (
+            [model(rest='model_platform: "tensorflow" model_type: TENSORFLOW')],
+            r"Illegal setting both ModelServerConfig::model_type \(deprecated\) and "
+            "ModelServerConfig::model_platform, model name is m$",
+        ),
+        ([model(rest="model_type: OTHER")], "ModelServerConfig::model_type choice 2 not supported.$"),
+        ([model(rest='model_platform: "caffe"')], "Model m requests unsupported platform caffe$"),
         ([model(path="gs://bucket/m")], "reads local folders"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(models, said):
-    with pytest.raises(Status, match=said):
+    with pytest.raises(Status, match=said) as caught:
         read(*models)
+    assert caught.value.code == INVALID_ARGUMENT
+
+
+def test_the_deprecated_type_is_the_platform_too():
+    assert [each.name for each in read(model(rest="model_type: TENSORFLOW"))] == ["m"]
+
+
+def test_a_config_without_models_is_none():
+    assert read() == config.from_proto(config.parse("")) == []
+
+
+def test_a_custom_config_is_refused():
+    with pytest.raises(Status, match="custom_model_config is not supported") as caught:
+        config.from_proto(config.parse("custom_model_config {}"))
+    assert caught.value.code == INVALID_ARGUMENT
 
 
 def test_a_file_that_is_no_config_is_refused_in_the_words_that_people_look_for(tmp_path):

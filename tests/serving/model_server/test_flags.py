@@ -6,6 +6,38 @@ from serving.model_server.flags import FlagsError
 BASE = ["--model_base_path=/models/m"]
 
 
+UPSTREAM = {
+    "port": 8500,
+    "grpc_socket_path": "",
+    "rest_api_port": 0,
+    "rest_api_timeout_in_ms": 30_000,
+    "rest_api_enable_cors_support": False,
+    "model_name": "default",
+    "model_config_file": "",
+    "model_config_file_poll_wait_seconds": 0,
+    "file_system_poll_wait_seconds": 1,
+    "max_num_load_retries": 5,
+    "load_retry_interval_micros": 60_000_000,
+    "enable_batching": False,
+    "enable_per_model_batching_parameters": False,
+    "allow_version_labels_for_unavailable_models": False,
+    "enable_model_warmup": True,
+    "num_request_iterations_for_warmup": 0,
+    "saved_model_tags": "serve",
+    "tensorflow_session_parallelism": 0,
+    "tensorflow_intra_op_parallelism": 0,
+    "tensorflow_inter_op_parallelism": 0,
+    "enable_grpc_healthcheck_service": False,
+    "enable_signature_method_name_check": False,
+    "enable_serialization_as_tensor_content": False,
+}
+
+
+def test_what_is_left_out_is_as_upstream_has_it():
+    given = flags.parse(BASE).flags
+    assert {name: getattr(given, name) for name in UPSTREAM} == UPSTREAM
+
+
 def test_values_are_read_as_upstream_spells_them():
     given = flags.parse(
         [*BASE, "--port=9000", "--rest_api_enable_cors_support", "--enable_model_warmup=FALSE"]

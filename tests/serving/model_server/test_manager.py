@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from serving.model_server import keeper
 from serving.model_server.config import ModelSettings, Policy
 from serving.model_server.manager import Manager, Pace
 from serving.model_server.statuses import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
-from serving.model_server.versions import AVAILABLE, END
+from serving.model_server.versions import AVAILABLE, END, LOADING, START, UNLOADING
 
 
 class Model:
@@ -25,13 +26,17 @@ class Model:
 class World:
     """A base path, a manager of it, and a gate that holds up loading."""
 
-    def __init__(self, base: Path, **pace: float) -> None:
+    def __init__(self, base: Path, *, labels_for_unavailable: bool = False, **pace: float) -> None:
         self.base = base
         self.loads: list[str] = []
         self.models: dict[str, Model] = {}
         self.gate = threading.Event()
         self.gate.set()
-        self.manager = Manager(self.load, Pace(**{"poll": 0.02, "retries": 0, "retry_after": 0.0, **pace}))
+        self.manager = Manager(
+            self.load,
+            Pace(**{"poll": 0.02, "retries": 0, "retry_after": 0.0, **pace}),
+            labels_for_unavailable=labels_for_unavailable,
+        )
 
     def load(self, path: Path) -> Model:
         self.loads.append(path.name)
@@ -54,6 +59,11 @@ class World:
 
     def serving(self) -> int:
         version = self.manager.enter("m")
+        version.leave()
+        return version.number
+
+    def labelled(self, label: str) -> int:
+        version = self.manager.enter("m", label=label)
         version.leave()
         return version.number
 
@@ -126,11 +136,13 @@ def test_a_failed_version_that_goes_and_comes_back_is_tried_again(world):
 def test_loading_is_tried_again_as_often_as_asked(tmp_path):
     world = World(tmp_path, retries=2)
     world.add(1, broken=True)
-    with pytest.raises(
-        Status, match=r"1 servable\(s\) did not become available.*name: m version: 1.*1 is broken"
-    ) as error:
+    with pytest.raises(Status) as error:
         world.manager.start(world.settings())
     assert world.loads == ["1"] * 3 and error.value.code == UNKNOWN
+    assert error.value.message == (
+        "1 servable(s) did not become available: "
+        "{{{name: m version: 1} due to error: INTERNAL: 1 is broken}, }"
+    )
     world.manager.stop()
 
 
@@ -222,6 +234,57 @@ def test_a_label_names_an_available_version_only(world):
     version.leave()
 
 
+def test_a_label_is_checked_before_anything_is_loaded(world):
+    world.add(1)
+    with pytest.raises(Status, match="version 1 of model m, which is not currently available") as caught:
+        world.manager.start(world.settings(labels={"stable": 1}))
+    assert caught.value.code == FAILED_PRECONDITION and not world.loads
+
+
+def test_where_it_is_allowed_a_new_label_may_go_ahead_of_its_version(tmp_path):
+    world = World(tmp_path, labels_for_unavailable=True)
+    world.add(1)
+    world.manager.start(world.settings(labels={"stable": 1}))
+    assert world.labelled("stable") == 1
+    world.manager.apply(world.settings(labels={"stable": 1, "next": 2}))
+    with pytest.raises(Status, match=r"Specific\(m, 2\)") as caught:
+        world.labelled("next")
+    assert caught.value.code == NOT_FOUND
+    with pytest.raises(Status, match="version 2 of model m, which is not") as caught:
+        world.manager.apply(world.settings(labels={"stable": 2}))
+    assert caught.value.code == FAILED_PRECONDITION and world.labelled("stable") == 1
+    world.manager.apply(world.settings(1, labels={"stable": 1, "next": 2}))  # it keeps its version
+    world.add(2)
+    world.manager.apply(world.settings(1, 2, labels={"stable": 1, "next": 2}))
+    until(lambda: world.state(2) == AVAILABLE)
+    assert world.labelled("next") == 2
+    world.manager.stop()
+
+
+def test_a_label_moves_at_once_while_both_versions_serve(world):
+    world.add(1)
+    world.add(2)
+    world.manager.start(world.settings(1, 2))
+    world.manager.apply(world.settings(1, 2, labels={"stable": 1}))
+    answers, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            answers.append(world.labelled("stable"))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: 1 in answers)
+    world.manager.apply(world.settings(1, 2, labels={"stable": 2}))
+    until(lambda: 2 in answers)
+    stop.set()
+    asking.join(20)
+    assert answers == sorted(answers)
+    world.manager.apply(world.settings(1, 2))
+    with pytest.raises(Status, match="Unrecognized servable version label: stable"):
+        world.labelled("stable")
+
+
 def test_settings_are_the_whole_truth(world, tmp_path):
     world.add(1)
     world.manager.start(world.settings())
@@ -236,11 +299,115 @@ def test_settings_are_the_whole_truth(world, tmp_path):
         world.manager.enter("m")
 
 
-def test_settings_without_a_model_change_nothing(world):
+def test_settings_without_a_model_end_all_models_but_a_followed_file_without_one_none(world, caplog):
     world.add(1)
     world.manager.start(world.settings())
+    world.manager.follow(list, 0.02)
+    until(lambda: "they name no model" in caplog.text)
+    time.sleep(0.1)
+    assert world.serving() == 1 and caplog.text.count("they name no model") == 1
     world.manager.apply([])
+    until(lambda: world.models["1"].closed)
+
+
+def test_a_reload_does_not_wait_for_the_requests_inside_what_goes(world, tmp_path):
+    world.add(1)
+    world.manager.start(world.settings())
+    inside = world.manager.enter("m")
+    (tmp_path / "other" / "5").mkdir(parents=True)
+    world.manager.apply([ModelSettings("n", str(tmp_path / "other"))])
+    until(lambda: world.state(1) == UNLOADING)
+    assert not world.models["1"].closed
+    inside.leave()
+    until(lambda: world.models["1"].closed)
+
+
+def test_a_model_that_has_left_is_told_of_and_may_come_back(world):
+    world.add(1)
+    world.add(2)
+    world.manager.start(world.settings(1))
+    world.manager.apply([])
+    until(lambda: not world.manager.leaving)
+    assert world.manager.states("m") == [(1, END, None)]
+    world.manager.apply(world.settings(2))
+    assert world.manager.states("m") == [(2, AVAILABLE, None), (1, END, None)]
+    world.manager.apply([])
+    until(lambda: not world.manager.leaving)
+    world.manager.apply(world.settings(1, 2))
+    assert world.manager.states("m") == [(2, AVAILABLE, None), (1, AVAILABLE, None)]
+
+
+def test_so_many_models_that_have_left_are_remembered(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "MOST_GONE", 2)
+    world.manager.start([])
+    for name in ("a", "b", "c"):
+        (tmp_path / name / "1").mkdir(parents=True)
+        world.manager.apply([ModelSettings(name, str(tmp_path / name))])
+    world.manager.apply([])
+    until(lambda: not world.manager.leaving and len(world.manager.gone) == 2)
+    assert all(world.manager.states(name) == [(1, END, None)] for name in world.manager.gone)
+
+
+def test_models_that_stay_in_the_settings_are_not_loaded_anew(world, tmp_path):
+    world.add(1)
+    world.manager.start(world.settings())
+    (tmp_path / "other" / "5").mkdir(parents=True)
+    world.manager.apply([*world.settings(), ModelSettings("n", str(tmp_path / "other"))])
+    assert world.loads == ["1", "5"] and world.serving() == 1
+
+
+def test_one_version_that_serves_is_enough_to_start_beside_one_that_fails(tmp_path):
+    world = World(tmp_path, retries=1000, retry_after=60.0)
+    world.add(1)
+    world.add(2, broken=True)
+    world.add(3)
+    world.manager.start(world.settings(1, 2, 3))
+    assert world.loads == ["3", "2", "1"] and world.serving() == 3
+    assert [world.state(number) for number in (3, 2, 1)] == [AVAILABLE, LOADING, AVAILABLE]
+    world.manager.stop()
+
+
+def test_each_state_of_a_version_is_seen(world):
+    world.add(1)
+    world.gate.clear()
+    starting = threading.Thread(target=world.manager.start, args=(world.settings(),))
+    starting.start()
+    until(lambda: world.state(1) == LOADING)
+    world.gate.set()
+    starting.join(20)
+    assert world.state(1) == AVAILABLE
+    inside = world.manager.enter("m")
+    shutil.rmtree(world.base / "1")
+    until(lambda: world.state(1) == UNLOADING)
+    inside.leave()
+    until(lambda: world.state(1) == END)
+    assert (START, LOADING, AVAILABLE, UNLOADING, END) == (10, 20, 30, 40, 50)
+
+
+def test_a_specific_version_that_is_missing_is_only_warned_of(world, caplog):
+    world.add(1)
+    world.add(3)
+    world.manager.start(world.settings(1, 2))
     assert world.serving() == 1
+    assert "holds versions [1, 3]; versions [2] are asked for and not there" in caplog.text
+
+
+def test_the_policy_specific_without_versions_serves_nothing_and_says_so(world, caplog):
+    world.add(1)
+    settings = [ModelSettings("m", str(world.base), Policy("specific"))]
+    starting = threading.Thread(target=world.manager.start, args=(settings,))
+    starting.start()
+    until(lambda: "the policy specific names none" in caplog.text)
+    world.manager.stop()
+    starting.join(20)
+    assert not world.loads
+
+
+def test_of_two_folders_with_the_same_number_the_one_left_out_is_warned_of(world, caplog):
+    world.add(7)
+    (world.base / "007").mkdir()
+    world.manager.start(world.settings())
+    assert world.loads == ["7"] and "007: left out" in caplog.text
 
 
 def test_a_new_model_that_fails_is_an_error_of_the_call_and_the_others_serve_on(world, tmp_path):
@@ -248,8 +415,12 @@ def test_a_new_model_that_fails_is_an_error_of_the_call_and_the_others_serve_on(
     world.manager.start(world.settings())
     (tmp_path / "bad" / "1").mkdir(parents=True)
     (tmp_path / "bad" / "1" / "broken").touch()
-    with pytest.raises(Status, match=r"1 model\(s\) did not become available"):
+    with pytest.raises(Status) as caught:
         world.manager.apply([*world.settings(), ModelSettings("bad", str(tmp_path / "bad"))])
+    assert caught.value.code == UNKNOWN and caught.value.message == (
+        "1 model(s) did not become available: "
+        "{{{name: bad version: 1} due to error: INTERNAL: 1 is broken}, }"
+    )
     assert world.serving() == 1
 
 

@@ -54,6 +54,16 @@ def test_the_context_counts_here_too(client):
     assert answer.results[0].regression_result.regressions[0].value == 42.0
 
 
+def test_the_first_task_chooses_the_version(client):
+    request = tasks(("graded", "regress", REGRESS), ("graded", "classify", CLASSIFY), sent=examples(1.0))
+    request.tasks[1].model_spec.version.value = 9
+    answer = client.MultiInference(request, timeout=20)
+    assert [each.model_spec.version.value for each in answer.results] == [3, 3]
+    request.tasks[0].model_spec.version.value = 9
+    with pytest.raises(grpc.RpcError, match=r"Specific\(graded, 9\)"):
+        client.MultiInference(request, timeout=20)
+
+
 GOOD = ("graded", "regress", REGRESS)
 
 

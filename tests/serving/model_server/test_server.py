@@ -188,6 +188,21 @@ def test_metadata_is_what_the_file_holds(server, channel, models):
     assert dict(listed.signature_def) == expected
 
 
+def test_metadata_shows_the_signature_that_initialises_too(channel):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "modern"
+    answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=10)
+    found = get_model_metadata_pb2.SignatureDefMap()
+    answer.metadata["signature_def"].Unpack(found)
+    assert sorted(found.signature_def) == ["__saved_model_init_op", "serving_default"]
+
+
+def test_the_session_service_is_not_served(channel):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")(b"", timeout=10)
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -549,7 +564,7 @@ def test_a_model_that_can_t_be_loaded_ends_the_start_with_the_reason(tmp_path):
     flags = (f"--port={free_port()}", f"--model_base_path={tmp_path / 'm'}", "--max_num_load_retries=0")
     done = start(*flags)
     assert done.returncode == 255
-    assert "1 servable(s) did not become available: {{name: default version: 3} due to error:" in done.stdout
+    assert "1 servable(s) did not become available: {{{name: default version: 3} due to error:" in done.stdout
 
 
 def test_version_and_help():

@@ -9,7 +9,13 @@ def test_only_folders_named_by_a_number_are_versions(tmp_path):
     for name in ("1", "00000123", "7.new", ".incoming-8", "-3", "12a", "９", str(2**63)):
         (tmp_path / name).mkdir()
     (tmp_path / "5").write_text("a file")
-    assert versions.on_disk(str(tmp_path)) == {1: tmp_path / "1", 123: tmp_path / "00000123"}
+    assert versions.on_disk(str(tmp_path)) == ({1: tmp_path / "1", 123: tmp_path / "00000123"}, [])
+
+
+def test_of_two_folders_with_the_same_number_one_is_left_out_and_named(tmp_path):
+    for name in ("7", "007"):
+        (tmp_path / name).mkdir()
+    assert versions.on_disk(str(tmp_path)) == ({7: tmp_path / "7"}, ["007"])
 
 
 def test_a_missing_base_path_is_an_error_not_an_empty_one(tmp_path):
