@@ -133,7 +133,7 @@ def test_a_large_request_is_cut_and_answered_whole():
 
 
 def test_a_batch_waits_its_timeout_for_company():
-    model = Model(BatchSettings(timeout=0.3))
+    model = Model(BatchSettings(timeout=20, rows=2, execution=2))
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(lambda value: model.ask(value)[0], (1, 2))) == [2, 4]
     assert len(model.runs) == 1

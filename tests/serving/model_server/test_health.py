@@ -81,7 +81,7 @@ def test_a_server_that_stops_is_not_ready_but_answers_while_it_is_asked_to(half,
     flags = (
         f"--model_base_path={half}",
         "--enable_grpc_healthcheck_service",
-        "--shutdown_delay_seconds=2",
+        "--shutdown_delay_seconds=5",
     )
     with Server(tmp_path / "log", *flags) as server, grpc.insecure_channel(server.target) as channel:
         assert server.rest("/readyz") == (200, "ready\n")
@@ -98,6 +98,6 @@ def test_a_server_that_stops_is_not_ready_but_answers_while_it_is_asked_to(half,
         with grpc.insecure_channel(server.target) as late:
             assert predict(late, 4.0) == 3.0, "a connection that comes now is answered too"
         assert server.rest("/v1/models/default:predict", {"instances": [2.0]})[0] == 200
-        assert server.process.wait(30) == 0 and 1.9 < time.monotonic() - began < 10
+        assert server.process.wait(30) == 0 and 4.9 < time.monotonic() - began < 25
         watcher.join(10)
         assert not watcher.is_alive(), "a watcher does not hold up the end"

@@ -94,7 +94,7 @@ def test_a_load_that_takes_long_does_not_hold_up_the_end(tmp_path):
     with Server(tmp_path / "log", f"--model_base_path={tmp_path / 'many'}", ready=False) as server:
         time.sleep(3)  # it is at the endless request by now; if not, it ends all the same
         began = time.monotonic()
-        assert server.stop() == 0 and time.monotonic() - began < 5
+        assert server.stop() == 0 and time.monotonic() - began < 25
 
 
 def test_rest_is_left_out_where_its_port_is_grpc_s(half, tmp_path):

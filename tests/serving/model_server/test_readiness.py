@@ -98,7 +98,7 @@ def test_a_request_that_never_ends_is_cut_off(many, tmp_path):
         slow = endless(channel, None)
         time.sleep(0.5)
         began = time.monotonic()
-        assert server.stop() == 0 and time.monotonic() - began < 8
+        assert server.stop() == 0 and time.monotonic() - began < 25
         assert slow.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
         assert "cut off" in server.text()
 
