@@ -18,6 +18,7 @@ from serving.model_server.statuses import Status, invalid
 LOG = logging.getLogger("digits-model-server")
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MOST = 2**31 - 1
+PENDING = 100_000  # requests that gRPC may hold until the event loop takes them; its own limit is 1,000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 Service = Callable[[LoopedServer], grpc.GenericRpcHandler]  # made in the server's event loop
 
@@ -42,6 +43,8 @@ class GrpcServer(LoopedServer):
         self._options = [
             ("grpc.max_receive_message_length", most_bytes or MOST),
             ("grpc.max_send_message_length", MOST),
+            ("grpc.server.max_pending_requests", PENDING),  # else those of a stalled second are cancelled
+            ("grpc.server.max_pending_requests_hard_limit", PENDING),
             ("grpc.so_reuseport", 0),  # else a second server takes the same port and half of the calls
             *channel_arguments(arguments),
         ]

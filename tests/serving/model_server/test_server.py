@@ -575,3 +575,23 @@ def test_version_and_help():
     ]
     done = start("--help")
     assert done.returncode == 255 and "--rest_api_port=0" in done.stdout
+
+
+def test_a_burst_that_meets_a_stalled_server_is_answered_to_the_last_request(models, tmp_path):
+    """gRPC itself would cancel what goes beyond a thousand waiting requests."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "half"
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([[1.0]]))
+    flags = ("--model_name=half", f"--model_base_path={models / 'half'}")
+    options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+    with Server(tmp_path / "log", *flags) as server, contextlib.ExitStack() as stack:
+        channels = [
+            stack.enter_context(grpc.insecure_channel(server.target, options=options)) for _ in range(40)
+        ]
+        stubs = [prediction_service_pb2_grpc.PredictionServiceStub(channel) for channel in channels]
+        for stub in stubs:
+            stub.Predict(request, timeout=30)
+        server.process.send_signal(signal.SIGSTOP)
+        waiting = [stubs[number % 40].Predict.future(request, timeout=60) for number in range(4000)]
+        server.process.send_signal(signal.SIGCONT)
+        assert {call.code() for call in waiting} == {grpc.StatusCode.OK}
