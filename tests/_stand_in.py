@@ -8,8 +8,8 @@ from digits.stages import STAGES
 
 CODE = """
 import json, os, signal, sys, time
-from digits.processes import die_with_parent
-die_with_parent()
+from digits.processes import die_with_dvc
+die_with_dvc()
 stage, source, target = sys.argv[1:4]
 print(stage, "at work", flush=True)
 text = open(source).read()

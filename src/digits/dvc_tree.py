@@ -14,7 +14,7 @@ from pathlib import Path
 
 from digits import files, locks
 from digits.errors import DigitsError
-from digits.processes import RUN_PID, die_with_parent
+from digits.processes import RUN_PID, die_with_parent, is_dvc
 
 RUN_LOG = "DIGITS_RUN_LOG"  # as digits.stages._main has it: each stage appends a line of JSON when it ends
 GRACE = 10.0  # seconds for a stage to end after SIGTERM
@@ -73,10 +73,9 @@ def _is_dvc(info: dict[str, object]) -> bool:
     import psutil
 
     try:
-        words = psutil.Process(int(str(info["pid"]))).cmdline()  # of a zombie: none
+        return is_dvc(psutil.Process(int(str(info["pid"]))))
     except (psutil.Error, KeyError, ValueError):
         return False
-    return any("dvc" in word for word in words)
 
 
 def start(

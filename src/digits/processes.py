@@ -6,9 +6,18 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 PR_SET_PDEATHSIG = 1
 RUN_PID = "DIGITS_RUN_PID"  # the process of `digits run`, for what it starts
+LOOK = 0.5  # seconds between two looks at whether they live
 
 
 def alive(pid: int) -> bool:
@@ -32,3 +41,52 @@ def die_with_parent() -> None:
     run = os.environ.get(RUN_PID, "")
     if run.isdecimal() and not alive(int(run)):  # it died before the line above: that signal never comes
         sys.exit("the run that this belongs to has ended")
+
+
+def die_with_dvc() -> None:
+    """For a stage: `die_with_parent`, and also when the DVC or the run above its parent dies.
+
+    DVC starts a stage through a shell. Bash becomes the stage; dash stays between, and outlives DVC.
+    """
+    die_with_parent()
+    import psutil
+
+    above = psutil.Process().parents()[:2]
+    until = next((n for n, process in enumerate(above, 1) if is_dvc(process)), 0)
+    watched = above[:until]
+    run = os.environ.get(RUN_PID, "")
+    if run.isdecimal():
+        try:
+            watched.append(psutil.Process(int(run)))
+        except psutil.NoSuchProcess:
+            sys.exit("the run that this belongs to has ended")
+    if watched:
+        threading.Thread(target=_die_with, args=[watched], name="die-with-dvc", daemon=True).start()
+
+
+def is_dvc(process: psutil.Process) -> bool:
+    """Whether a process is a DVC that runs."""
+    import psutil
+
+    try:
+        words = process.cmdline()  # of a zombie: none
+    except psutil.Error:
+        return False
+    return any(Path(word).stem == "dvc" for word in words)  # bin/dvc, dvc.exe, -m dvc
+
+
+def _die_with(watched: Sequence[psutil.Process]) -> None:
+    while all(map(_runs, watched)):
+        time.sleep(LOOK)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _runs(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

@@ -56,11 +56,11 @@ class Project:
         commit(root, "start")
         self.children = []
 
-    def start(self, *options, code=RUN):
+    def start(self, *options, code=RUN, **extra):
         child = subprocess.Popen(
             [sys.executable, "-c", code, str(self.root), *options],
             cwd=self.root,
-            env=environment(),
+            env=environment(**extra),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -164,9 +164,10 @@ def test_a_stage_that_is_killed_is_named_and_the_next_run_heals(project):
     assert project.ended(child) == "Not published - as asked"
 
 
-def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_heals(project):
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # DVC starts a stage through it
+def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_heals(project, shell):
     hold(project)
-    child = project.start("scheduled")
+    child = project.start("scheduled", SHELL=shell)
     clone = project.root / ".digits" / "workspace"
     project.held(clone)
     family = psutil.Process(child.pid).children(recursive=True)

@@ -2,10 +2,7 @@
 
 import errno
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,7 @@ FILE = Path(__file__).resolve().parents[2] / "params.yaml"
 @pytest.fixture(autouse=True)
 def here(monkeypatch, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(_main, "die_with_parent", lambda: None)
+    monkeypatch.setattr(_main, "die_with_dvc", lambda: None)
     monkeypatch.setenv(_main.RUN_LOG, str(tmp_path / "log"))
     monkeypatch.delenv(_main.DEBUG, raising=False)
     yield
@@ -85,29 +82,3 @@ def test_params_are_checked_before_the_stage_starts(tmp_path, capsys):
         _main.stage_main("train", failing(AssertionError()), ["--params", str(tmp_path / "p.yaml")])
     assert done.value.code == ParamsError.exit_code
     assert "trian" in capsys.readouterr().err
-
-
-def test_a_stage_dies_with_the_process_that_started_it(tmp_path):
-    code = (
-        "from digits.processes import die_with_parent; import time; "
-        "die_with_parent(); print(1, flush=True); time.sleep(60)"
-    )
-    parent = (
-        "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', sys.argv[1]], "
-        "stdout=subprocess.PIPE); c.stdout.readline(); print(c.pid, flush=True); time.sleep(60)"
-    )
-    started = subprocess.Popen([sys.executable, "-c", parent, code], stdout=subprocess.PIPE, text=True)
-    child = int(started.stdout.readline())
-    started.kill()
-    started.wait()
-    started.stdout.close()
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return
-        if state == "Z":
-            return
-        os.sched_yield()
-        signal.sigtimedwait([], 0.05)
-    pytest.fail("the orphan lives on")

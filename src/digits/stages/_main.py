@@ -20,7 +20,7 @@ from pathlib import Path
 
 from digits import params
 from digits.errors import DigitsError
-from digits.processes import die_with_parent
+from digits.processes import die_with_dvc
 
 RUN_LOG = "DIGITS_RUN_LOG"  # a file to append {"stage", "seconds", "ok", "code"} to, for who started DVC
 DEBUG = "DIGITS_DEBUG"  # set: an unexpected error keeps its traceback
@@ -28,7 +28,7 @@ DEBUG = "DIGITS_DEBUG"  # set: an unexpected error keeps its traceback
 
 def stage_main(stage: str, run: Callable[..., None], argv: Sequence[str] | None = None) -> None:
     """Run one stage from the command line and exit."""
-    die_with_parent()
+    die_with_dvc()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's chatter; warnings and errors stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = list(inspect.signature(run).parameters)

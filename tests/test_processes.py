@@ -1,0 +1,126 @@
+"""Children that end with who started them: real processes, killed for real."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from digits.processes import RUN_PID, is_dvc
+
+SLEEP = "print(os.getpid(), flush=True); time.sleep(60)"
+PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); time.sleep(60)"
+
+
+def start(*command, **environment):
+    """A process, and the one below it that says its number."""
+    kept = {k: v for k, v in os.environ.items() if k != RUN_PID}
+    top = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kept | environment)
+    return top, psutil.Process(int(top.stdout.readline()))
+
+
+def ends(process, seconds=30.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def kill(process):
+    process.kill()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def stage(function):
+    return f"import os, time; from digits.processes import {function}; {function}(); {SLEEP}"
+
+
+def in_a_shell(code):
+    """A shell that stays until its command has ended, as dash does."""
+    return ["sh", "-c", '"$0" -c "$1"; true', sys.executable, code]
+
+
+@pytest.fixture
+def dvc(tmp_path):
+    """A stand-in for DVC: a process of that name that starts what it is told."""
+    script = tmp_path / "dvc"
+    script.write_text("import subprocess, sys, time\nsubprocess.Popen(sys.argv[1:])\ntime.sleep(60)\n")
+    return [sys.executable, str(script)]
+
+
+def test_a_child_dies_with_the_process_that_started_it():
+    parent, child = start(sys.executable, "-c", PARENT, stage("die_with_parent"))
+    kill(parent)
+    assert ends(child)
+
+
+@pytest.mark.parametrize("between", [list, in_a_shell], ids=["no shell", "a shell that stays"])
+def test_a_stage_dies_with_dvc(dvc, between):
+    code = stage("die_with_dvc")
+    started = [sys.executable, "-c", code] if between is list else between(code)
+    parent, child = start(*dvc, *started)
+    family = psutil.Process(parent.pid).children(recursive=True)
+    kill(parent)
+    assert ends(child)
+    assert all(ends(process) for process in family)
+
+
+def test_a_stage_dies_with_the_run_above_dvc(dvc):
+    run = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    parent, child = start(*dvc, *in_a_shell(stage("die_with_dvc")), **{RUN_PID: str(run.pid)})
+    run.kill()  # nobody has collected it: it is a zombie
+    assert ends(child)
+    kill(run)
+    kill(parent)
+
+
+def test_a_stage_whose_run_is_gone_does_not_start():
+    run = subprocess.Popen([sys.executable, "-c", ""])
+    run.wait()
+    code = "from digits.processes import die_with_dvc; die_with_dvc(); print('at work')"
+    environment = os.environ | {RUN_PID: str(run.pid)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "has ended" in done.stderr
+
+
+def test_a_stage_that_a_person_started_outlives_their_shells_parent():
+    above = [
+        sys.executable,
+        "-c",
+        "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)",
+    ]
+    parent, child = start(*above, *in_a_shell(stage("die_with_dvc")))
+    kill(parent)
+    assert not ends(child, seconds=2)
+    child.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("words", "so"),
+    [
+        (["{python}", "{folder}/dvc", "repro"], True),
+        (["{python}", "-m", "dvc"], True),
+        (["{python}", "-c", "import time; time.sleep(60)", "dvc-cache"], False),
+    ],
+)
+def test_what_a_dvc_is(tmp_path, monkeypatch, words, so):
+    (tmp_path / "dvc").write_text("import time; time.sleep(60)")
+    shutil.copy(tmp_path / "dvc", tmp_path / "dvc.py")
+    command = [word.format(python=sys.executable, folder=tmp_path) for word in words]
+    process = subprocess.Popen(command, cwd=tmp_path)
+    assert is_dvc(psutil.Process(process.pid)) is so
+    kill(process)
+    assert not is_dvc(psutil.Process(os.getpid()))
