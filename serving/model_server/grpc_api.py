@@ -15,6 +15,7 @@ from serving.model_server.statuses import invalid
 Answer = Callable[
     [Any, Any, float | None], Steps[None]
 ]  # request, empty response, seconds left. Raises Status
+Work = Callable[[Any, Any, Any, Settings, float | None], Steps[None]]  # the same for a model that is loaded
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,15 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
         regression_pb2,
     )
 
-    async def on_predict(request: Any, response: Any, seconds: float | None) -> None:
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        with manager.model(request.model_spec) as version:
-            await predict.predict(version.loaded, request, response, settings, seconds)
-            response.model_spec.version.value = version.number
+    def on(work: Work) -> Answer:
+        async def answer(request: Any, response: Any, seconds: float | None) -> None:
+            if not request.HasField("model_spec"):
+                raise invalid("Missing ModelSpec")
+            with manager.model(request.model_spec) as version:
+                await work(version.loaded, request, response, settings, seconds)
+                response.model_spec.version.value = version.number
 
-    async def on_classify(request: Any, response: Any, seconds: float | None) -> None:
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        with manager.model(request.model_spec) as version:
-            await classify.classify(version.loaded, request, response, settings, seconds)
-            response.model_spec.version.value = version.number
-
-    async def on_regress(request: Any, response: Any, seconds: float | None) -> None:
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        with manager.model(request.model_spec) as version:
-            await regress.regress(version.loaded, request, response, settings, seconds)
-            response.model_spec.version.value = version.number
+        return answer
 
     async def on_multi_inference(request: Any, response: Any, seconds: float | None) -> None:
         with manager.model(multi_inference.spec_of(request)) as version:
@@ -77,12 +67,16 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
     prediction = "/tensorflow.serving.PredictionService/"
     model = "/tensorflow.serving.ModelService/"
     return {
-        prediction + "Predict": Method(on_predict, predict_pb2.PredictRequest, predict_pb2.PredictResponse),
+        prediction + "Predict": Method(
+            on(predict.predict), predict_pb2.PredictRequest, predict_pb2.PredictResponse
+        ),
         prediction + "Classify": Method(
-            on_classify, classification_pb2.ClassificationRequest, classification_pb2.ClassificationResponse
+            on(classify.classify),
+            classification_pb2.ClassificationRequest,
+            classification_pb2.ClassificationResponse,
         ),
         prediction + "Regress": Method(
-            on_regress, regression_pb2.RegressionRequest, regression_pb2.RegressionResponse
+            on(regress.regress), regression_pb2.RegressionRequest, regression_pb2.RegressionResponse
         ),
         prediction + "MultiInference": Method(
             on_multi_inference, inference_pb2.MultiInferenceRequest, inference_pb2.MultiInferenceResponse

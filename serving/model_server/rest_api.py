@@ -22,6 +22,7 @@ from serving.model_server import (
     savedmodel,
     statuses,
 )
+from serving.model_server.grpc_api import Work
 from serving.model_server.manager import Manager
 from serving.model_server.predict import Settings
 from serving.model_server.request_log import RequestLog
@@ -122,42 +123,36 @@ class RestApi:
     async def _classify(self, target: Target, body: bytes, seconds: float | None) -> str:
         from tensorflow_serving.apis import classification_pb2
 
-        request = self._filled(classification_pb2.ClassificationRequest(), target, body)
-        response = classification_pb2.ClassificationResponse()
-        version = self._manager.enter(target.name, target.version, target.label)
-        try:
-            await classify.classify(version.loaded, request, response, self._settings, seconds)
-            self._answered("Classify", version.number, request, response)
-        finally:
-            version.leave()
+        request, response = (
+            classification_pb2.ClassificationRequest(),
+            classification_pb2.ClassificationResponse(),
+        )
+        await self._on_examples(classify.classify, target, body, seconds, request, response)
         return json_examples.classifications(response.result)
 
     async def _regress(self, target: Target, body: bytes, seconds: float | None) -> str:
         from tensorflow_serving.apis import regression_pb2
 
-        request = self._filled(regression_pb2.RegressionRequest(), target, body)
-        response = regression_pb2.RegressionResponse()
-        version = self._manager.enter(target.name, target.version, target.label)
-        try:
-            await regress.regress(version.loaded, request, response, self._settings, seconds)
-            self._answered("Regress", version.number, request, response)
-        finally:
-            version.leave()
+        request, response = regression_pb2.RegressionRequest(), regression_pb2.RegressionResponse()
+        await self._on_examples(regress.regress, target, body, seconds, request, response)
         return json_examples.regressions(response.result)
 
-    def _answered(self, call: str, number: int, request: Any, response: Any) -> None:
-        """Note a request in the log, if it is one of those."""
-        response.model_spec.version.value = number
-        if self._log:
-            self._log.answered(call, request, response)
-
-    def _filled(self, request: Any, target: Target, body: bytes) -> Any:
-        """A classify or regress request with the examples of a body. Raises Status."""
+    async def _on_examples(
+        self, work: Work, target: Target, body: bytes, seconds: float | None, request: Any, response: Any
+    ) -> None:
+        """Classify or regress the examples of a body: fills request and response. Raises Status."""
         document = json_text.parse(body, self._settings.limits.json_depth)
         target.write(request.model_spec)
         request.model_spec.signature_name = json_text.signature_name(document, savedmodel.DEFAULT)
         json_examples.fill(request.input, document)
-        return request
+        version = self._manager.enter(target.name, target.version, target.label)
+        try:
+            await work(version.loaded, request, response, self._settings, seconds)
+            response.model_spec.version.value = version.number
+            if self._log:
+                self._log.answered(work.__name__.capitalize(), request, response)
+        finally:
+            version.leave()
 
     def _status(self, target: Target) -> str:
         from google.protobuf import json_format

@@ -15,6 +15,7 @@ import pytest
 
 from flows.scheduling import server
 
+from .._disk import disk
 from .._project import ROOT
 from .._stand_in import pipeline
 from ._processes import environment, gone, wait_for
@@ -183,15 +184,8 @@ def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_heals(project, 
 @pytest.fixture
 def small_disk(project):
     """DVC's cache on a disk of its own, of 256 kB."""
-    cache = project.root / ".dvc" / "cache"
-    cache.mkdir(exist_ok=True)
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=256k", "digits-test", str(cache)]
-    try:
-        subprocess.run(mounting, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no right to mount a disk")
-    yield cache
-    subprocess.run(["umount", "-l", str(cache)], check=True)
+    with disk(project.root / ".dvc" / "cache", "256k") as cache:
+        yield cache
 
 
 def test_a_cache_on_a_full_disk_fails_the_run_in_a_line_and_the_next_one_heals(project, small_disk):

@@ -6,6 +6,7 @@ import pytest
 from serving.model_server import log_files, tfrecord
 from serving.model_server.log_files import LogFiles
 
+from ..._disk import disk
 from .._server import ROOT, environment
 
 
@@ -74,13 +75,8 @@ def test_strangers_can_t_read_what_people_sent(tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 64 kB."""
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=64k", "digits-test", str(tmp_path)]
-    try:
-        subprocess.run(mounting, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no right to mount a disk")
-    yield tmp_path
-    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+    with disk(tmp_path, "64k"):
+        yield tmp_path
 
 
 def test_a_full_disk_keeps_whole_records_and_goes_on_when_there_is_room(small_disk):

@@ -19,6 +19,7 @@ from tensorflow_serving.apis import (
 
 from serving.model_server import config, log_files, tfrecord
 
+from ..._disk import disk
 from .. import _models
 from .._server import Server
 
@@ -161,15 +162,8 @@ def test_a_server_that_is_killed_leaves_a_log_of_whole_records(serve, tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=64k", "digits-test", str(disk)]
-    try:
-        subprocess.run(mounting, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no right to mount a disk")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with disk(tmp_path / "disk", "64k") as made:
+        yield made
 
 
 def test_a_server_whose_log_disk_is_full_serves_on_counts_and_goes_on_logging(serve, small_disk, tmp_path):

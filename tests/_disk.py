@@ -1,0 +1,21 @@
+"""A small disk of its own, for tests of what happens when it is full."""
+
+import contextlib
+import subprocess
+
+import pytest
+
+
+@contextlib.contextmanager
+def disk(folder, size):
+    """Mount one of a size such as 64k on a folder, empty; where that is not allowed the test is skipped."""
+    folder.mkdir(exist_ok=True)
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={size}", "digits-test", str(folder)]
+    try:
+        subprocess.run(mounting, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no right to mount a disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
