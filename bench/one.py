@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from bench.references import REFERENCES
 from digits import files
 from digits.corruptions import CORRUPTIONS, corrupt
-from digits.params import AugmentationParams, TrainParams
 from digits.processes import die_with_parent
 from digits.recipe import Recipe
 from digits.splits import Split
+from digits.train_params import AugmentationParams, TrainParams
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[Any]]  # uint8 [n, 28, 28] → a score for each digit [n, 10]
 

@@ -26,7 +26,7 @@ from flows.search import parallel, sweep_trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
 if TYPE_CHECKING:
-    from digits.params import TrainParams
+    from digits.train_params import TrainParams
 
 DONE = Path(".digits/crossval")
 REPORTS = Path("reports/crossval")

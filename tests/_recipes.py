@@ -5,10 +5,26 @@ from dataclasses import replace
 from digits.recipe import Augmentation, Recipe
 
 STILL = Augmentation(
-    rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0, damaged=0.0, wide=0.0, wide_by=1.0
+    rotation=0.0,
+    scale=0.0,
+    shear=0.0,
+    shift=0.0,
+    elastic=0.0,
+    damaged=0.0,
+    wide=0.0,
+    wide_by=1.0,
+    mirrored=0.0,
 )
 BENT = Augmentation(
-    rotation=10.0, scale=0.1, shear=0.1, shift=1.5, elastic=0.6, damaged=0.4, wide=0.2, wide_by=2.0
+    rotation=10.0,
+    scale=0.1,
+    shear=0.1,
+    shift=1.5,
+    elastic=0.6,
+    damaged=0.4,
+    wide=0.2,
+    wide_by=2.0,
+    mirrored=0.0,
 )
 
 
@@ -20,8 +36,10 @@ def tiny(**changes) -> Recipe:
         n_train=320,
         small_data=True,
         architecture="compact",
+        normalization="canonical",
         optimizer="adamw",
         rate=0.005,
+        beta_2=0.99,
         schedule="cosine",
         warmup=0.2,
         batch=64,
@@ -34,6 +52,8 @@ def tiny(**changes) -> Recipe:
         ema=0.9,
         early_stopping=0,
         validation_every=1,
+        distillation=0.0,
+        teacher=None,
         device="cpu",
         precision="float32",
         xla="nothing",

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from digits import models
 from digits.errors import TrainingError
 from digits.fit import fit
 from digits.splits import Split
@@ -126,3 +129,42 @@ def test_nothing_to_train_or_validate_on_is_refused(train, validation):
         fit(train, nothing, tiny())
     with pytest.raises(TrainingError, match="no training images"):
         fit(nothing, validation, tiny())
+
+
+def test_the_networks_of_an_ensemble_are_trained_one_after_another(train, validation):
+    recipe = tiny(architecture="small+mlp-128", steps=10)
+    told = []
+    result = fit(train, validation, recipe, on_epoch=lambda progress, _: told.append(progress))
+    assert [epoch.step for epoch in result.history] == [5, 10, 15, 20]
+    assert [epoch.epoch for epoch in result.history] == [1, 2, 3, 4]
+    for place, one in enumerate(recipe.networks()):
+        alone = fit(train, validation, one)
+        trained = models.networks(result.model)[place].get_weights()
+        assert all(
+            np.array_equal(a, b) for a, b in zip(trained, alone.model.get_weights(), strict=True)
+        )  # the member is the network that its recipe makes
+    for progress in told:
+        resumed = fit(train, validation, recipe, resume=progress)
+        assert resumed.history == result.history
+        assert equal(resumed, result)
+
+
+def test_a_pupil_learns_what_its_teacher_answers(train, validation):
+    teacher = tiny(steps=30)
+    pupil = tiny(
+        architecture="mlp-128", teacher=teacher, distillation=1.0, ema=0.0, steps=60, augmentation=STILL
+    )
+    wrong = replace(train, labels=np.zeros_like(train.labels))  # nothing to learn but from the teacher
+    told = []
+    taught = fit(train, validation, pupil, on_epoch=lambda progress, _: told.append(progress))
+    assert len(told[-1].finished) == 1
+    assert taught.model.count_params() == 101_770
+    begun = next(progress for progress in told if progress.finished)
+    from_teacher = fit(wrong, validation, pupil, resume=begun)
+    alone = fit(wrong, validation, replace(pupil, teacher=None, distillation=0.0))
+    assert from_teacher.validation_accuracy > 0.5 > alone.validation_accuracy
+
+
+def test_no_network_needs_statistics(train, validation):
+    result = fit(train, validation, tiny(architecture="mlp-128", normalization="scaled", augmentation=STILL))
+    assert result.validation_accuracy > 0.3

@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits import models
+from digits import models, train_params
+from digits.architectures import ARCHITECTURES
+from digits.fused_norm import FusedBatchNorm
+from digits.recipe import members
 
 from ._digits import digits
 
 
-@pytest.fixture(scope="module", params=sorted(models.ARCHITECTURES))
+@pytest.fixture(scope="module", params=[*sorted(ARCHITECTURES), "small+mlp-128"])
 def model(request):
     return models.build(request.param, seed=3)
 
@@ -34,7 +37,7 @@ def test_canonicalisation_is_inside(model, images):
 
 
 def test_the_network_is_the_part_after_canonicalisation(model, images):
-    canonical = model.get_layer("canonicalize")(images)
+    canonical = model.get_layer(models.NORMALIZE)(images)
     assert np.allclose(models.network(model)(canonical), model(images), atol=1e-5)
 
 
@@ -55,12 +58,56 @@ def test_weights_fit_whatever_the_precision_and_dropout(precision, images):
     assert np.allclose(plain(images), mixed(images), atol=0.2)
 
 
-def test_compact_is_as_small_as_it_says():
-    assert models.build("compact").count_params() == 116_266
+@pytest.mark.parametrize(
+    ("architecture", "weights"),
+    [
+        ("compact", 116_266),
+        ("wide", 309_834),
+        ("mlp-128", 101_770),
+        ("mlp-128-32", 104_938),
+        ("cnn-32", 693_962),
+        ("cnn-32-64-64", 93_322),
+        ("compact+mlp-128", 218_036),
+    ],
+)
+def test_architectures_are_as_large_as_they_say(architecture, weights):
+    assert models.build(architecture).count_params() == weights
+
+
+def test_small_has_under_10_000_weights():
+    assert models.build("small").count_params() < 10_000
+
+
+def test_scaled_pixels_go_in_as_they_are(images):
+    model = models.build("mlp-128", normalization="scaled", seed=1)
+    scaled = tf.constant(images / np.float32(255))
+    assert np.allclose(models.network(model)(scaled), model(images), atol=1e-5)
+    assert not np.allclose(model(255 - images), model(images), atol=0.05)
+
+
+def test_an_ensemble_answers_the_mean_of_its_networks(images):
+    model = models.build("small+mlp-128", seed=7)
+    nets = models.networks(model)
+    assert len(nets) == 2
+    canonical = model.get_layer(models.NORMALIZE)(images)[..., None]
+    mean = np.mean([net(canonical) for net in nets], axis=0)
+    assert np.allclose(model(images), mean, atol=1e-5)
+    (alone,) = models.networks(models.build("small", seed=7))
+    assert np.allclose(alone(canonical[..., 0]), nets[0](canonical), atol=1e-5)
+
+
+def test_two_networks_of_an_ensemble_start_apart():
+    first, second = models.networks(models.build("small+small", seed=7))
+    assert not np.array_equal(first.get_weights()[0], second.get_weights()[0])
+
+
+def test_the_names_of_architectures_are_those_of_params():
+    assert set(train_params.ARCHITECTURES) == set(ARCHITECTURES)
+    assert members("small+mlp-128") == ["small", "mlp-128"]
 
 
 def test_batch_norm_normalises_in_training_and_remembers():
-    layer = models.FusedBatchNorm(momentum=0.5)
+    layer = FusedBatchNorm(momentum=0.5)
     x = tf.random.stateless_normal([64, 5, 5, 3], [1, 2], mean=4.0, stddev=2.0)
     y = layer(x, training=True).numpy()
     assert np.allclose(y.mean(axis=(0, 1, 2)), 0, atol=1e-3)

@@ -1,7 +1,9 @@
+import typing
+
 import pytest
 import yaml
 
-from digits import params
+from digits import params, train_params
 from digits.errors import ParamsError
 from digits.profiles import PROFILES, SMALL, Hardware, resolve
 from digits.recipe import Recipe
@@ -21,7 +23,7 @@ def section():
             k: None if k not in ("device", "precision", "xla", "seed", "profile") else v
             for k, v in tree.items()
         }
-        tree["augmentation"] = dict.fromkeys(params.AugmentationParams.model_fields) | changes.pop(
+        tree["augmentation"] = dict.fromkeys(train_params.AugmentationParams.model_fields) | changes.pop(
             "augmentation", {}
         )
         return params.parse("train", tree | changes)
@@ -34,7 +36,7 @@ def section():
 def test_every_value_is_concrete(section, profile, n):
     recipe = resolve(section(profile=profile), n, CPU)
     values = recipe.to_dict()
-    assert None not in [*values.values(), *values["augmentation"].values()]
+    assert None not in [*(v for k, v in values.items() if k != "teacher"), *values["augmentation"].values()]
     assert recipe.n_train == n
     assert recipe.precision == "bfloat16"
     assert Recipe.from_dict(values) == recipe
@@ -91,3 +93,48 @@ def test_an_unknown_key_names_the_valid_ones(section):
         section(augmentation={"rotate": 3.0})
     with pytest.raises(ParamsError, match=r"train\.dropuot.*dropout"):
         section(dropuot=0.1)
+
+
+def test_the_names_of_profiles_are_those_of_params(section):
+    names = typing.get_args(train_params.Profile)
+    assert set(names) == set(PROFILES)
+    with pytest.raises(ParamsError, match=r"train\.profile.*speedrun"):
+        section(profile="speedy")
+
+
+def test_an_ensemble_is_several_trainings_with_seeds_of_their_own(section):
+    recipe = resolve(section(architecture="compact+wide+compact", seed=3), 55_000, CPU)
+    ones = recipe.trainings()
+    assert [one.architecture for one in ones] == ["compact", "wide", "compact"]
+    assert len({one.seed for one in ones}) == 3
+    assert recipe.all_steps == 3 * recipe.steps
+    with pytest.raises(ParamsError, match=r"train\.architecture.*'wied' is none of compact"):
+        section(architecture="compact+wied")
+
+
+def test_a_teacher_is_trained_first(section):
+    recipe = resolve(section(teacher="speedrun", distillation=0.5), 55_000, CPU)
+    speedrun = resolve(section(profile="speedrun"), 55_000, CPU)
+    assert recipe.teacher == speedrun
+    assert [one.profile for one in recipe.trainings()] == ["speedrun", "fast"]
+    assert recipe.all_steps == recipe.steps + speedrun.steps
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"teacher": "speedrun"}, {"distillation": 0.5}, {"teacher": "S1", "distillation": 0.5}],
+    ids=["no share", "no teacher", "sees other images"],
+)
+def test_a_teacher_that_can_not_teach_is_refused(section, wrong):
+    with pytest.raises(ParamsError, match=r"train\.teacher"):
+        resolve(section(**wrong), 55_000, CPU)
+
+
+def test_tutorials_train_for_as_many_epochs_as_they_say(section):
+    recipe = resolve(section(profile="S4"), 60_000, CPU)
+    assert (recipe.steps, recipe.normalization, recipe.ema) == (9375, "scaled", 0.0)
+    assert resolve(section(profile="S4"), 640, CPU).steps == 100
+    assert resolve(section(profile="S4", steps=7), 60_000, CPU).steps == 7
+    assert recipe.augmentation.mirrored == 0
+    assert resolve(section(profile="S4-augmented"), 60_000, CPU).augmentation.mirrored == 0.5

@@ -29,14 +29,22 @@ def state(step):
 
 
 @pytest.mark.parametrize(
-    "progress", [Progress(state(5), (EPOCH,)), Progress(state(9), (EPOCH,) * 2, state(5), 1)]
+    "progress",
+    [
+        Progress(state(5), (EPOCH,)),
+        Progress(state(9), (EPOCH,) * 2, state(5), 1),
+        Progress(state(9), (EPOCH,) * 2, epochs=1, finished=(state(3).arrays, state(4).arrays)),
+    ],
 )
 def test_a_checkpoint_comes_back_exactly(here, split, progress):
     path = unfinished.path_of(tiny(), split)
     unfinished.save(path, progress)
     back = unfinished.load(path)
     assert back.history == progress.history
-    assert back.waited == progress.waited
+    assert (back.waited, back.epochs) == (progress.waited, progress.epochs)
+    for mine, theirs in zip(progress.finished, back.finished, strict=True):
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[k], theirs[k]) for k in mine)
     for mine, theirs in ((progress.state, back.state), (progress.best, back.best)):
         assert (mine is None) == (theirs is None)
         if mine:

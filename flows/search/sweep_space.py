@@ -21,7 +21,7 @@ import yaml
 
 from digits import params
 from digits.errors import ParamsError
-from digits.params import TrainParams
+from digits.train_params import TrainParams
 
 SECTION = "train"
 DIGITS = 4  # significant ones of a drawn value: the printed command then holds exactly what was trained with

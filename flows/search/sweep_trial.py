@@ -14,8 +14,8 @@ from flows.search.workers import FailedError
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
-    from digits.params import TrainParams
     from digits.splits import Split
+    from digits.train_params import TrainParams
 
 PARTS = 10  # a training is compared with others at each tenth: their epochs and steps may differ
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from digits.errors import ParamsError
-from digits.params import TrainParams
 from digits.profiles import Hardware
+from digits.train_params import TrainParams
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # elsewhere bfloat16 is emulated, slower than float32
 BF16_GPU = (8, 0)  # compute capability; older GPUs are fast in float16

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -22,7 +23,8 @@ class Epoch:
 
     `loss` and `accuracy` are those of training: augmented images, weights as they change. The rest is about
     the averaged weights and clean images: `gap` = train_accuracy − val_accuracy tells what was learnt by
-    heart. Where `validation_every` skips an epoch, they are the last validated one's.
+    heart. Where `validation_every` skips an epoch, they are the last validated one's. Of several networks,
+    trained one after another, epochs and steps count on; the figures are those of the network at work.
     """
 
     epoch: int
@@ -49,7 +51,9 @@ class Probe:
 class Progress:
     """A training between two epochs: all that `fit(resume=…)` needs to go on."""
 
-    state: State
-    history: tuple[Epoch, ...]
+    state: State | None  # of the network that is trained; None: its training has not begun
+    history: tuple[Epoch, ...]  # of all networks so far
     best: State | None = None  # with early stopping: the state of the lowest validation loss
     waited: int = 0  # epochs since then
+    epochs: int = 0  # of the network that is trained
+    finished: tuple[dict[str, NDArray[np.float32]], ...] = ()  # weights of the networks before it

@@ -1,13 +1,7 @@
-"""A recipe and training images → weights, moved many steps in one call of the graph.
-
-All kernels are one flat variable, all other parameters a second, batch norm's statistics a third: the
-optimizer, the averaging and a checkpoint then handle three arrays rather than eighteen, which on two cores
-saves a tenth of a step and more.
-"""
+"""The recipe of one network and training images → weights, moved many steps in one call of the graph."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits import models
+from digits import flat, models
 from digits.augment import augment
 from digits.canonicalize import SIZE, canonicalize
 from digits.history import State
@@ -26,23 +20,6 @@ from digits.splits import CLASSES, Split
 SCORED_AT_ONCE = 500  # images
 
 
-class Flat:
-    """Several arrays as one vector, and back."""
-
-    def __init__(self, variables: Sequence[Any]) -> None:
-        self.shapes = [tuple(v.shape) for v in variables]
-        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
-
-    def join(self, parts: Sequence[Any]) -> Any:
-        """One float32 vector."""
-        return tf.concat([tf.reshape(tf.convert_to_tensor(part), [-1]) for part in parts], axis=0)
-
-    def split(self, vector: Any) -> list[Any]:
-        """The arrays."""
-        parts = tf.split(vector, self.sizes)
-        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
-
-
 def _graph(function: Any, **options: Any) -> Any:
     """A tf.function without AutoGraph, whose rewriting of Python took 2 of the 3 seconds of tracing."""
     return tf.function(function, autograph=False, **options)
@@ -51,21 +28,14 @@ def _graph(function: Any, **options: Any) -> Any:
 class Loop:
     """The moving parts of one training."""
 
-    def __init__(self, recipe: Recipe, train: Split) -> None:
+    def __init__(self, recipe: Recipe, train: Split, teacher: keras.Model | None = None) -> None:
+        """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation."""
         self.recipe = recipe
-        model = models.build(
-            recipe.architecture, dropout=recipe.dropout, precision=recipe.precision, seed=recipe.seed
-        )
-        self.net = models.network(model)
+        self.teacher = teacher if recipe.distillation else None
+        self.net = network_of(recipe)
         self.images, self.labels = tf.constant(train.images), tf.constant(train.labels.astype(np.int32))
-        trainable = self.net.trainable_variables
-        self.is_kernel = [len(v.shape) > 1 for v in trainable]
-        groups = {
-            "kernels": [v for v in trainable if len(v.shape) > 1],
-            "others": [v for v in trainable if len(v.shape) <= 1],
-            "statistics": [v for v in self.net.non_trainable_variables if v.dtype == "float32"],
-        }
-        self.flat = {name: Flat(group) for name, group in groups.items()}
+        groups = flat.groups(self.net)
+        self.flat = {name: flat.Flat(group) for name, group in groups.items()}
         self.now = {
             name: keras.Variable(self.flat[name].join(group), name=name) for name, group in groups.items()
         }
@@ -106,13 +76,13 @@ class Loop:
 
     def _prepared(self, images: Any, step: Any) -> Any:
         augmented = augment(images, self.recipe.seed, step, self.recipe.augmentation)
-        return canonicalize(augmented, compiled=self.recipe.xla != "nothing")
+        return normalized(augmented, self.recipe, compiled=self.recipe.xla != "nothing")
 
     def _stepped(self, images: Any, labels: Any, step: Any) -> tuple[Any, Any]:
         now = self.now
         with tf.GradientTape() as tape:
             logits, statistics = self._forward(now, images, step)
-            loss = self._loss(logits, labels)
+            loss = self._loss(logits, self._truth(labels, images))
             scaled = self.optimizer.scale_loss(loss)
         sources = [now["kernels"].value, now["others"].value]
         self.optimizer.apply(tape.gradient(scaled, sources), [now["kernels"], now["others"]])
@@ -129,26 +99,30 @@ class Loop:
         """Logits, and the statistics as a training step leaves them; `step` None: inference."""
         kernels = iter(self.flat["kernels"].split(weights["kernels"]))
         others = iter(self.flat["others"].split(weights["others"]))
-        trainable = [next(kernels if is_kernel else others) for is_kernel in self.is_kernel]
+        trainable = [next(kernels if flat.is_kernel(v) else others) for v in self.net.trainable_variables]
         statistics = iter(self.flat["statistics"].split(weights["statistics"]))
         fixed = []
         for place, variable in enumerate(self.net.non_trainable_variables):
-            if variable.dtype == "float32":
+            if flat.is_statistic(variable):
                 fixed.append(next(statistics))
             else:  # the state of a dropout layer's generator: replayable too
                 drawn = tf.stack([self.recipe.seed ^ place, 0 if step is None else step])
                 fixed.append(tf.cast(drawn, variable.dtype))
         logits, left = self.net.stateless_call(trainable, fixed, images, training=step is not None)
-        kept = [
-            v
-            for v, made in zip(left, self.net.non_trainable_variables, strict=True)
-            if made.dtype == "float32"
-        ]
+        made = self.net.non_trainable_variables
+        kept = [v for v, known in zip(left, made, strict=True) if flat.is_statistic(known)]
         return logits, self.flat["statistics"].join(kept)
 
-    def _loss(self, logits: Any, labels: Any) -> Any:
-        smooth = self.recipe.label_smoothing
+    def _truth(self, labels: Any, images: Any) -> Any:
+        """What the answer should be, [n, 10]; part of it is the teacher's (Hinton 2015, arXiv:1503.02531)."""
+        smooth, share = self.recipe.label_smoothing, self.recipe.distillation
         truth = tf.one_hot(labels, CLASSES) * (1 - smooth) + smooth / CLASSES
+        if self.teacher is None:
+            return truth
+        taught = tf.nn.softmax(self.teacher(images, training=False))
+        return tf.stop_gradient((1 - share) * truth + share * taught)
+
+    def _loss(self, logits: Any, truth: Any) -> Any:
         loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))
         kernels = self.now["kernels"]
         if self.recipe.l1:
@@ -197,12 +171,24 @@ class Loop:
         """The learning rate at a step."""
         return float(self.schedule(tf.constant(step)))
 
-    def fill(self, model: keras.Model) -> None:
-        """Give the weights to a model of the same architecture."""
-        net = models.network(model)
-        parts = {name: iter(self.flat[name].split(self.weights[name].value)) for name in self.flat}
-        for variable in net.trainable_variables:
-            variable.assign(next(parts["kernels" if len(variable.shape) > 1 else "others"]))
-        for variable in net.non_trainable_variables:
-            if variable.dtype == "float32":
-                variable.assign(next(parts["statistics"]))
+    def vectors(self) -> dict[str, NDArray[np.float32]]:
+        """The weights that are kept, by the names of `digits.flat`."""
+        return {name: variable.numpy() for name, variable in self.weights.items()}
+
+
+def network_of(recipe: Recipe, architecture: str | None = None) -> keras.Model:
+    """The network that a recipe trains, new: normalised images → logits, in the recipe's precision.
+
+    architecture: another one, without dropout, in the same precision.
+    """
+    options: dict[str, Any] = {"precision": recipe.precision, "seed": recipe.seed}
+    if architecture is None:
+        options["dropout"] = recipe.dropout
+    return models.network(models.build(architecture or recipe.architecture, **options))
+
+
+def normalized(images: Any, recipe: Recipe, *, compiled: bool = False) -> Any:
+    """What the network sees: uint8, or float32 of 0–1 → float32 of 0–1, [n, 28, 28]."""
+    if recipe.normalization == "canonical":
+        return canonicalize(images, compiled=compiled)
+    return tf.image.convert_image_dtype(images, tf.float32)

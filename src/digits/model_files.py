@@ -10,8 +10,9 @@ from pathlib import Path
 import keras
 
 from digits import files, models
+from digits.architectures import ARCHITECTURES
 from digits.errors import DataError
-from digits.recipe import Recipe
+from digits.recipe import Recipe, members
 
 WEIGHTS = "model.weights.h5"
 RECIPE = "recipe.json"
@@ -29,17 +30,17 @@ def load_recipe(directory: Path) -> Recipe:
 
 
 def load_candidate(directory: Path) -> keras.Model:
-    """The model of `save_candidate`: uint8 [n, 28, 28] → logits float32 [n, 10], canonicalisation inside.
+    """The model of `save_candidate`: uint8 [n, 28, 28] → logits float32 [n, 10], normalisation inside.
 
     It computes in float32, whatever it was trained in. Raises DataError when files are missing or damaged.
     """
     recipe = load_recipe(directory)
-    if recipe.architecture not in models.ARCHITECTURES:
+    if unknown := [name for name in members(recipe.architecture) if name not in ARCHITECTURES]:
         raise DataError(
-            f"{directory / RECIPE} names the architecture {recipe.architecture!r}, expected one of "
-            f"{', '.join(models.ARCHITECTURES)}: run `dvc repro train`"
+            f"{directory / RECIPE} names the architecture {unknown[0]!r}, expected one of "
+            f"{', '.join(ARCHITECTURES)}: run `dvc repro train`"
         )
-    model = models.build(recipe.architecture)
+    model = models.build(recipe.architecture, normalization=recipe.normalization)
     try:
         model.load_weights(directory / WEIGHTS)
     except FileNotFoundError:

@@ -34,13 +34,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 def optimizer(recipe: Recipe, kernels: Any, others: Any) -> Any:
     """Keras's optimizer over two flat variables; weight decay reaches the kernels alone.
 
-    adamw: Loshchilov & Hutter 2019 (arXiv:1711.05101). β2 0.99 rather than 0.999: runs are short. float16 is
+    adamw: Loshchilov & Hutter 2019 (arXiv:1711.05101). float16 is
     scaled against underflow.
     """
     rate = Schedule(recipe)
     makers = {
-        "adam": lambda: keras.optimizers.Adam(rate, beta_2=0.99),
-        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, beta_2=0.99),
+        "adam": lambda: keras.optimizers.Adam(rate, beta_2=recipe.beta_2),
+        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, beta_2=recipe.beta_2),
         "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
         "rmsprop": lambda: keras.optimizers.RMSprop(rate),
     }

@@ -6,23 +6,14 @@ import difflib
 import re
 import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from digits.errors import ParamsError
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Section(BaseModel):
-    """A section of params.yaml: every key required, none unknown, no silent conversion, frozen."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from digits.section import Count, Positive, Section, Seed, Share
+from digits.train_params import TrainParams
 
 
 class IdxFile(Section):
@@ -80,45 +71,6 @@ class PreprocessParams(Section):
 
     validation_share: Share
     seed: Seed
-
-
-class AugmentationParams(Section):
-    """How far training images are bent and damaged; null takes the profile's value."""
-
-    rotation: Annotated[float, Field(ge=0.0, le=180.0)] | None
-    scale: Share | None
-    shear: Share | None
-    shift: Annotated[float, Field(ge=0.0, le=14.0)] | None
-    elastic: Annotated[float, Field(ge=0.0, le=14.0)] | None
-    damaged: Share | None
-    wide: Share | None
-    wide_by: Annotated[float, Field(ge=1.0, le=10.0)] | None
-
-
-class TrainParams(Section):
-    """A profile, and what overrides it; null takes the profile's value."""
-
-    profile: Literal["speedrun", "fast"]
-    seed: Seed
-    architecture: Literal["compact"] | None
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] | None
-    rate: Positive | None
-    schedule: Literal["constant", "linear", "cosine"] | None
-    warmup: Share | None
-    batch: Count | None
-    steps: Count | None
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] | None
-    l1: Annotated[float, Field(ge=0.0)] | None
-    l2: Annotated[float, Field(ge=0.0)] | None
-    weight_decay: Annotated[float, Field(ge=0.0)] | None
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
-    ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None
-    early_stopping: Annotated[int, Field(ge=0)] | None
-    validation_every: Count | None
-    device: Literal["auto", "cpu", "gpu"]
-    precision: Literal["auto", "float32", "bfloat16", "float16"]
-    xla: Literal["auto", "nothing", "augmentation", "everything"]
-    augmentation: AugmentationParams
 
 
 class EvaluateParams(Section):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from digits.errors import DataError
+
+SEEDS_APART = 10_007  # of the members of an ensemble, so that those of seeds 1, 2, 3 … do not meet
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Augmentation:
     damaged: float  # share of each batch that also gets one photometric damage
     wide: float  # share of each batch that is bent `wide_by` times as far
     wide_by: float
+    mirrored: float  # share of the images that are flipped left to right, as a tutorial does
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,15 @@ class Recipe:
     seed: int
     n_train: int
     small_data: bool  # the preset's small-data settings apply
-    architecture: str
+    architecture: str  # one of digits.architectures, or several joined by +: an ensemble of them
+    normalization: str  # canonical | scaled
     optimizer: str
     rate: float  # highest learning rate
+    beta_2: float  # adam's and adamw's: decay a step of the squared gradient's average
     schedule: str
     warmup: float  # share of the steps
     batch: int
-    steps: int
+    steps: int  # of each network
     label_smoothing: float
     l1: float
     l2: float
@@ -45,10 +50,31 @@ class Recipe:
     ema: float  # decay of the averaged weights a step; 0 keeps the last weights
     early_stopping: int  # epochs without a better validation loss; 0 never stops early
     validation_every: int  # epochs
+    distillation: float  # share of the truth that is the teacher's answer
+    teacher: Recipe | None  # whose model is trained first and then taught from; none without distillation
     device: str  # cpu | gpu
     precision: str  # float32 | bfloat16 | float16
     xla: str  # what it compiles: nothing | augmentation | everything
     augmentation: Augmentation
+
+    def networks(self) -> tuple[Recipe, ...]:
+        """A recipe for each network of the model, itself where there is one."""
+        names = members(self.architecture)
+        if len(names) == 1:
+            return (self,)
+        return tuple(
+            replace(self, architecture=name, seed=(self.seed + SEEDS_APART * place) % 2**31)
+            for place, name in enumerate(names)
+        )
+
+    def trainings(self) -> tuple[Recipe, ...]:
+        """A recipe for each network that is trained, in order: the teacher's come first."""
+        return (*(self.teacher.trainings() if self.teacher else ()), *self.networks())
+
+    @property
+    def all_steps(self) -> int:
+        """Of all trainings together."""
+        return sum(one.steps for one in self.trainings())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -58,9 +84,16 @@ class Recipe:
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
         """The recipe that `to_dict` gave. Raises DataError when keys are missing or unknown."""
         try:
-            return cls(**(values | {"augmentation": Augmentation(**values["augmentation"])}))
+            teacher = values["teacher"] and cls.from_dict(values["teacher"])
+            inner = {"augmentation": Augmentation(**values["augmentation"]), "teacher": teacher}
+            return cls(**(values | inner))
         except (TypeError, KeyError):
             known = ", ".join(field.name for field in fields(cls))
             raise DataError(
                 f"the recipe holds {', '.join(sorted(values))}, expected {known}: run `dvc repro train`"
             ) from None
+
+
+def members(architecture: str) -> list[str]:
+    """The architectures of an ensemble's networks; of a plain name the one."""
+    return architecture.split("+")

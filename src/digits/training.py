@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from digits.history import Epoch, Progress
-    from digits.params import TrainParams
     from digits.splits import Split
+    from digits.train_params import TrainParams
 
 GoesOn = Callable[
     [float, float], bool
@@ -75,7 +75,7 @@ def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn
 
     def on_epoch(_: Progress, epoch: Epoch) -> None:
         nonlocal last
-        last = (epoch.step / recipe.steps, epoch.val_accuracy)
+        last = (epoch.step / recipe.all_steps, epoch.val_accuracy)
         if goes_on and not goes_on(*last):
             raise _EnoughError
 

@@ -12,10 +12,12 @@ import json
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from digits import files
 from digits.history import Epoch, Progress, State
@@ -36,11 +38,16 @@ def path_of(recipe: Recipe, *splits: Split) -> Path:
 
 
 def save(path: Path, progress: Progress) -> None:
-    """Write a checkpoint whole."""
+    """Write a checkpoint of a training that has begun, whole."""
+    assert progress.state is not None
     arrays = {f"state/{name}": array for name, array in progress.state.arrays.items()}
+    for place, vectors in enumerate(progress.finished):
+        arrays |= {f"finished/{place}/{name}": array for name, array in vectors.items()}
     about = {
         "step": progress.state.step,
         "waited": progress.waited,
+        "epochs": progress.epochs,
+        "finished": len(progress.finished),
         "history": [asdict(epoch) for epoch in progress.history],
     }
     if progress.best:
@@ -60,12 +67,17 @@ def load(path: Path) -> Progress | None:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 
-    def state(kind: str, step: int) -> State:
-        own = {name.removeprefix(f"{kind}/"): a for name, a in arrays.items() if name.startswith(f"{kind}/")}
-        return State(step, own)
+    def part(kind: str) -> dict[str, NDArray[Any]]:
+        return {name.removeprefix(f"{kind}/"): a for name, a in arrays.items() if name.startswith(f"{kind}/")}
 
-    best = state("best", about["best_step"]) if "best_step" in about else None
-    return Progress(state("state", about["step"]), history, best, about["waited"])
+    return Progress(
+        state=State(about["step"], part("state")),
+        history=history,
+        best=State(about["best_step"], part("best")) if "best_step" in about else None,
+        waited=about["waited"],
+        epochs=about["epochs"],
+        finished=tuple(part(f"finished/{place}") for place in range(about["finished"])),
+    )
 
 
 def prune(path: Path) -> None:

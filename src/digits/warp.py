@@ -1,4 +1,4 @@
-"""Digits → the same digits rotated, scaled, sheared, shifted and elastically bent; never mirrored.
+"""Digits → the same digits rotated, scaled, sheared, shifted and elastically bent; mirrored only if asked.
 
 All of it is one displacement field and one bilinear gather an image. The elastic part is a smooth random
 field (Simard 2003, "Best practices for convolutional neural networks") from a coarse grid.
@@ -20,6 +20,7 @@ SIZE = 28
 MIDDLE = 14.0
 KNOTS = 6  # of the elastic field, along each side
 STREAM = 0  # this and the next are drawn from
+MIRROR_STREAM = 31  # and this, where some are mirrored
 
 
 def warp(images: Any, key: Any, strengths: Augmentation) -> Any:
@@ -55,7 +56,9 @@ def _coefficients(n: int, key: Any, strengths: Augmentation) -> Any:
     slant = slant * strengths.shear
     tall, broad = tf.exp(tall * math.log1p(strengths.scale)), tf.exp(broad * math.log1p(strengths.scale))
     cos, sin = tf.cos(turn), tf.sin(turn)
-    # rotation · [[tall, 0], [slant, broad]]: the determinant, tall · broad, is positive, so never a mirror
+    # rotation · [[tall, 0], [slant, broad]]: the determinant, tall · broad, is negative for a mirror only
+    if strengths.mirrored:
+        broad = tf.where(uniform([n], key, MIRROR_STREAM) < strengths.mirrored, -broad, broad)
     rows = [lower * strengths.shift, cos * tall - sin * slant, -sin * broad]
     columns = [righter * strengths.shift, sin * tall + cos * slant, cos * broad]
     affine = tf.reshape(tf.stack(rows + columns, axis=1), [n * 2, 3])

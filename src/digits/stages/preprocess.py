@@ -15,12 +15,13 @@ from PIL import Image
 from digits import files
 from digits.duplicates import refuse_leaks, split_train
 from digits.errors import DataError
-from digits.params import PreprocessParams, TrainParams
+from digits.params import PreprocessParams
 from digits.profiles import Hardware, resolve
 from digits.progress import say
 from digits.quiet import load_tensorflow
 from digits.splits import CLASSES, Split
 from digits.stages._main import stage_main
+from digits.train_params import TrainParams
 
 TITLE = (
     "Real digits (framed) and what one training batch makes of them with the profile '{}': "

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digits import files
-from digits.params import TrainParams
 from digits.progress import bar, say
 from digits.quiet import load_tensorflow
 from digits.stages._main import stage_main
+from digits.train_params import TrainParams
 
 if TYPE_CHECKING:
     from digits.fit import FitResult
@@ -42,9 +42,10 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     checkpoint = unfinished.path_of(recipe, images, held)
     resume = unfinished.load(checkpoint)
     if resume:
-        say(f"going on after epoch {len(resume.history)}, step {resume.state.step} of {recipe.steps}")
+        step = resume.history[-1].step
+        say(f"going on after epoch {len(resume.history)}, step {step} of {recipe.all_steps}")
 
-    with _live(live) as log, bar("training", recipe.steps, "steps") as advance:
+    with _live(live) as log, bar("training", recipe.all_steps, "steps") as advance:
         done = 0
 
         def show(epoch: Epoch) -> None:
@@ -76,9 +77,11 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
 
 def _headline(recipe: Recipe, n_validation: int) -> str:
     few = ", settings for few images" if recipe.small_data else ""
+    count = len(recipe.trainings())
+    networks = f"{count} networks, " if count > 1 else ""
     return (
         f"profile {recipe.profile}{few}: {recipe.n_train:,} images, {n_validation:,} for validation, "
-        f"{recipe.steps:,} steps of {recipe.batch}, {recipe.device} in {recipe.precision}"
+        f"{networks}{recipe.all_steps:,} steps of {recipe.batch}, {recipe.device} in {recipe.precision}"
     )
 
 

@@ -1,0 +1,55 @@
+"""Batch normalisation as a Keras layer over TensorFlow's fused kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="digits")
+class FusedBatchNorm(keras.layers.Layer):  # type: ignore[misc]
+    """Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) over all but the last axis.
+
+    Through TensorFlow's fused kernel: Keras 3's own layer is unfused, which makes a whole step 1.4 × slower
+    on CPU. Statistics and parameters stay float32 whatever the precision of the images.
+    """
+
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, **options: Any) -> None:
+        super().__init__(**options)
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Make the parameters and the moving statistics."""
+
+        def weight(name: str, initial: str, trainable: bool) -> Any:
+            options = {"dtype": "float32", "autocast": False, "trainable": trainable}
+            return self.add_weight(name=name, shape=(shape[-1],), initializer=initial, **options)
+
+        self.gamma = weight("gamma", "ones", True)
+        self.beta = weight("beta", "zeros", True)
+        self.moving_mean = weight("moving_mean", "zeros", False)
+        self.moving_variance = weight("moving_variance", "ones", False)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Normalise by the batch's statistics when training, else by the moving ones."""
+        options = {"epsilon": self.epsilon, "is_training": bool(training)}
+        scale, offset = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
+        result = tf.raw_ops.FusedBatchNormV3(
+            x=inputs, scale=scale, offset=offset, mean=mean, variance=variance, **options
+        )
+        if training:
+            self.moving_mean.assign(mean + (1 - self.momentum) * (result.batch_mean - mean))
+            self.moving_variance.assign(variance + (1 - self.momentum) * (result.batch_variance - variance))
+        return result.y
+
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:  # noqa: ARG002 - Keras passes it
+        """Shape and type of the result."""
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """What rebuilds the layer."""
+        return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -1,0 +1,120 @@
+"""Profiles: a name → the settings of a recipe, and what few images change in them. Plain values.
+
+S0 to S4 are models of common tutorials, as these train them: see `TUTORIAL`. The others are this project's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Settings = dict[str, Any]  # of a Recipe; `augmentation` is nested
+
+STILL: Settings = {
+    "rotation": 0.0,
+    "scale": 0.0,
+    "shear": 0.0,
+    "shift": 0.0,
+    "elastic": 0.0,
+    "damaged": 0.0,
+    "wide": 0.0,
+    "wide_by": 1.0,
+    "mirrored": 0.0,
+}
+# Keras's defaults; adam at 0.001 without a schedule; pixels divided by 255; the last weights are kept. As in
+# every profile a part of the training images is held back for validation, and batches are stratified.
+TUTORIAL: Settings = {
+    "architecture": "cnn-32-64-64",
+    "normalization": "scaled",
+    "optimizer": "adam",
+    "rate": 0.001,
+    "beta_2": 0.999,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "batch": 32,
+    "epochs": 5,  # in place of steps
+    "label_smoothing": 0.0,
+    "l1": 0.0,
+    "l2": 0.0,
+    "weight_decay": 0.0,
+    "dropout": 0.0,
+    "ema": 0.0,
+    "early_stopping": 0,
+    "validation_every": 1,
+    "distillation": 0.0,
+    "teacher": "none",
+    "augmentation": STILL,
+}
+# Keras's image generator with the values that tutorials give it; its shear is in degrees, 0.2 of them here.
+GENERATOR: Settings = {
+    "rotation": 40.0,
+    "scale": 0.2,
+    "shear": 0.0035,
+    "shift": 5.6,
+    "mirrored": 0.5,
+}
+SPEEDRUN: Settings = {
+    "architecture": "compact",
+    "normalization": "canonical",
+    "optimizer": "adamw",
+    "rate": 0.008,
+    "beta_2": 0.99,  # rather than 0.999: runs are short
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "batch": 256,
+    "steps": 1200,
+    "label_smoothing": 0.1,
+    "l1": 0.0,
+    "l2": 0.0,
+    "weight_decay": 0.02,
+    "dropout": 0.0,
+    "ema": 0.98,
+    "early_stopping": 0,
+    "validation_every": 3,
+    "distillation": 0.0,
+    "teacher": "none",
+    "augmentation": STILL
+    | {
+        "rotation": 10.0,
+        "scale": 0.1,
+        "shear": 0.1,
+        "shift": 1.5,
+        "elastic": 0.6,
+        "damaged": 0.4,
+        "wide_by": 2.5,
+    },
+}
+ROBUST: Settings = {"steps": 1700, "validation_every": 1, "augmentation": {"wide": 0.15}}
+FEW_IMAGES: Settings = {
+    "rate": 0.003,
+    "batch": 128,
+    "steps": 4000,
+    "weight_decay": 0.05,
+    "dropout": 0.3,
+    "ema": 0.99,
+    "validation_every": 10,
+    "augmentation": {"rotation": 15.0, "scale": 0.15, "shear": 0.2, "shift": 2.5, "elastic": 1.2},
+}
+
+
+def over(settings: Settings, change: Settings) -> Settings:
+    """The settings with those of `change` put in, one level deep; steps and epochs replace each other."""
+    nested = {k: settings[k] | v for k, v in change.items() if isinstance(v, dict)}
+    if "steps" in change:
+        settings = {k: v for k, v in settings.items() if k != "epochs"}
+    return settings | change | nested
+
+
+# name → what it sets, and what few images change in that
+PROFILES: dict[str, tuple[Settings, Settings]] = {
+    "speedrun": (SPEEDRUN, FEW_IMAGES),
+    "fast": (over(SPEEDRUN, ROBUST), FEW_IMAGES),
+    "S0": (over(TUTORIAL, {"architecture": "mlp-128"}), {}),
+    "S1": (over(TUTORIAL, {"batch": 64}), {}),
+    "S2": (over(TUTORIAL, {"architecture": "cnn-32", "epochs": 10}), {}),
+    "S3": (over(TUTORIAL, {"architecture": "mlp-128-32", "epochs": 25}), {}),
+    "S4": (TUTORIAL, {}),
+    "S4-dropout": (over(TUTORIAL, {"dropout": 0.2}), {}),
+    "S4-l2": (over(TUTORIAL, {"l2": 1e-4}), {}),
+    "S4-augmented": (over(TUTORIAL, {"augmentation": GENERATOR}), {}),
+    "S4-early-stopping": (over(TUTORIAL, {"epochs": 30, "early_stopping": 3}), {}),
+}
