@@ -20,7 +20,7 @@ def section():
     def make(**changes):
         tree = yaml.safe_load(FILE.read_text())["train"]
         tree = {
-            k: None if k not in ("device", "precision", "xla", "seed", "profile") else v
+            k: None if k not in ("device", "precision", "xla", "seed", "profile", "in_memory") else v
             for k, v in tree.items()
         }
         tree["augmentation"] = dict.fromkeys(train_params.AugmentationParams.model_fields) | changes.pop(

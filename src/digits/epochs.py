@@ -58,7 +58,7 @@ class Epochs:
         self.probes: list[Probe] = []
         rows = gap_rows(train)
         # normalised once
-        self.seen, self.seen_labels = self._normal(train.images[rows]), train.labels[rows]
+        self.seen, self.seen_labels = self._normal(loop.feed.take(rows)), train.labels[rows]
         self.held, self.held_labels = self._normal(validation.images), validation.labels
 
     def _normal(self, images: NDArray[np.uint8]) -> tf.Tensor:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from digits.errors import DataError
+from digits.mapped import let_go
 from digits.processes import alive
 from digits.splits import Split
 
@@ -136,10 +137,15 @@ def load_split(directory: Path, *, mmap: bool = False) -> Split:
     return Split(images, labels, batches)
 
 
+HASHED_AT_ONCE = 1 << 16  # rows
+
+
 def array_sha256(array: np.ndarray[Any, Any]) -> str:
-    """Digest of an array's dtype, shape and values."""
+    """Digest of an array's dtype, shape and values; the array has a dimension."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
+    for start in range(0, len(array), HASHED_AT_ONCE):
+        digest.update(np.ascontiguousarray(array[start : start + HASHED_AT_ONCE]).data)
+        let_go(array)
     return digest.hexdigest()
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from digits import flat, models
 from digits.epochs import Epochs, Watch, gap_rows
 from digits.errors import TrainingError
+from digits.feed import Feed, Read
 from digits.history import Epoch, Probe, Progress
 from digits.loop import Loop
 from digits.recipe import Recipe
@@ -49,6 +50,7 @@ def fit(
     probe_steps: Sequence[int] = (),
     clock: Callable[[], float] | None = None,
     resume: Progress | None = None,
+    read: Read | None = None,
 ) -> FitResult:
     """Train by the recipe.
 
@@ -56,6 +58,7 @@ def fit(
     probe_steps, clock: with `clock=time.perf_counter` (or process_time), accuracy on validation is measured
     after these steps of each network, with the clock stopped meanwhile; steps past the last are left out.
     resume: what `on_epoch` was given by an earlier call with the same data and recipe.
+    read: rows → their images, for training images that are to stay on disk: else they are held in memory.
 
     Raises TrainingError when there is nothing to train or validate on, or the loss is not finite.
     """
@@ -64,17 +67,18 @@ def fit(
             raise TrainingError(f"there are no {name} images: add data, then run `dvc repro`")
     watch = Watch(clock)
     probes: list[Probe] = []
+    feed = Feed(train, read)
     done = resume or Progress(None, ())
     trainings = recipe.trainings()
     for one in trainings[len(done.finished) :]:
-        loop = Loop(one, train, _teacher(one, done.finished))
+        loop = Loop(one, feed, _teacher(one, done.finished))
         epochs = Epochs(loop, train, validation, watch, probe_steps if clock else ())
         done = epochs.run(done, on_epoch)
         probes += epochs.probes
         done = Progress(None, done.history, finished=(*done.finished, loop.vectors()))
     model = assembled(recipe, done.finished[-len(recipe.networks()) :])
     rows = gap_rows(train)
-    train_accuracy, _ = _evaluate(model, train.images[rows], train.labels[rows])
+    train_accuracy, _ = _evaluate(model, feed.take(rows), train.labels[rows])
     validation_accuracy, validation_loss = _evaluate(model, validation.images, validation.labels)
     return FitResult(
         model=model,

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from digits import flat, models
 from digits.augment import augment
 from digits.canonicalize import SIZE, canonicalize
+from digits.feed import Feed
 from digits.history import State
 from digits.optimizers import Schedule, optimizer
 from digits.recipe import Recipe
-from digits.splits import CLASSES, Split
+from digits.splits import CLASSES
 
 SCORED_AT_ONCE = 500  # images
 
@@ -28,12 +29,12 @@ def _graph(function: Any, **options: Any) -> Any:
 class Loop:
     """The moving parts of one training."""
 
-    def __init__(self, recipe: Recipe, train: Split, teacher: keras.Model | None = None) -> None:
+    def __init__(self, recipe: Recipe, feed: Feed, teacher: keras.Model | None = None) -> None:
         """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation."""
         self.recipe = recipe
         self.teacher = teacher if recipe.distillation else None
         self.net = network_of(recipe)
-        self.images, self.labels = tf.constant(train.images), tf.constant(train.labels.astype(np.int32))
+        self.feed = feed
         groups = flat.groups(self.net)
         self.flat = {name: flat.Flat(group) for name, group in groups.items()}
         self.now = {
@@ -45,34 +46,39 @@ class Loop:
         # On a CPU XLA makes augmentation several times faster, and the convolutions several times slower.
         self._prepare = _graph(self._prepared, jit_compile=recipe.xla != "nothing")
         self._step = _graph(self._stepped, jit_compile=recipe.xla == "everything")
-        rows = tf.TensorSpec([None, recipe.batch], tf.int32)
-        self._run = _graph(self._steps, input_signature=[rows, tf.TensorSpec([], tf.int32)])
+        labels, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, recipe.batch], tf.int32)
+        images = tf.TensorSpec([None, SIZE, SIZE], tf.uint8)
+        self._run = _graph(self._steps, input_signature=[images, labels, rows, tf.TensorSpec([], tf.int32)])
         pixels = tf.TensorSpec([None, SIZE, SIZE], tf.float32)
-        self._score = _graph(self._scored, input_signature=[pixels, tf.TensorSpec([None], tf.int32)])
+        self._score = _graph(self._scored, input_signature=[pixels, labels])
 
     # ------------------------------------------------------------------------------------------ training
     def run(self, order: NDArray[np.int32], start: int) -> tuple[float, float]:
         """Train on the rows of `order` int32 [k, batch], from step `start`; mean loss and accuracy."""
-        loss, hits = self._run(tf.constant(order), tf.constant(start))
-        return float(loss) / len(order), float(hits) / order.size
+        loss = hits = 0.0
+        for images, labels, rows in self.feed.blocks(order):
+            block_loss, block_hits = self._run(images, labels, rows, tf.constant(start))
+            loss, hits, start = loss + float(block_loss), hits + float(block_hits), start + len(rows)
+        return loss / len(order), hits / order.size
 
-    def _steps(self, order: Any, start: Any) -> Any:
+    def _steps(self, images: Any, labels: Any, order: Any, start: Any) -> Any:
         count = tf.shape(order)[0]
 
-        def one(done: Any, loss: Any, hits: Any, images: Any, labels: Any) -> tuple[Any, ...]:
+        def take(place: Any) -> tuple[Any, Any]:
+            rows = order[place]
+            batch = tf.ensure_shape(tf.gather(images, rows), [self.recipe.batch, SIZE, SIZE])
+            truth = tf.ensure_shape(tf.gather(labels, rows), [self.recipe.batch])
+            return self._prepare(batch, start + place), truth
+
+        def one(done: Any, loss: Any, hits: Any, batch: Any, truth: Any) -> tuple[Any, ...]:
             # The next batch is prepared while this one is trained on: the one keeps the other's core busy.
-            following = self._take(order[tf.minimum(done + 1, count - 1)], start + done + 1)
-            step_loss, step_hits = self._step(images, labels, start + done)
+            following = take(tf.minimum(done + 1, count - 1))
+            step_loss, step_hits = self._step(batch, truth, start + done)
             return (done + 1, loss + step_loss, hits + step_hits, *following)
 
-        state = (tf.constant(0), tf.constant(0.0), tf.constant(0.0), *self._take(order[0], start))
+        state = (tf.constant(0), tf.constant(0.0), tf.constant(0.0), *take(0))
         _, loss, hits, _, _ = tf.while_loop(lambda done, *_: done < count, one, state)
         return loss, hits
-
-    def _take(self, rows: Any, step: Any) -> tuple[Any, Any]:
-        images = tf.ensure_shape(tf.gather(self.images, rows), [self.recipe.batch, SIZE, SIZE])
-        labels = tf.ensure_shape(tf.gather(self.labels, rows), [self.recipe.batch])
-        return self._prepare(images, step), labels
 
     def _prepared(self, images: Any, step: Any) -> Any:
         augmented = augment(images, self.recipe.seed, step, self.recipe.augmentation)

@@ -28,8 +28,11 @@ class Hardware:
 
 def resolve(params: TrainParams, n: int, hardware: Hardware) -> Recipe:
     """The recipe for `n` training images. Raises ParamsError where keys contradict each other."""
-    given = params.model_dump(exclude={"profile", "device", "precision", "xla"}, exclude_none=True)
+    given = params.model_dump(exclude=_NOT_OF_THE_RECIPE, exclude_none=True)
     return _recipe(params.profile, given, n, hardware)
+
+
+_NOT_OF_THE_RECIPE = {"profile", "device", "precision", "xla", "in_memory"}
 
 
 def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe:

@@ -71,6 +71,7 @@ class TrainParams(Section):
     validation_every: Count | None
     teacher: Profile | Literal["none"] | None
     distillation: Share | None
+    in_memory: Count
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     xla: Literal["auto", "nothing", "augmentation", "everything"]

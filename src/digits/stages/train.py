@@ -32,7 +32,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits import device, fit, model_files, profiles, unfinished
+    from digits import device, fit, mapped, model_files, profiles, unfinished
 
     hardware = device.find(params)
     tf.config.experimental.enable_op_determinism()
@@ -60,7 +60,8 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
 
         for epoch in resume.history if resume else ():
             show(epoch)
-        result = fit.fit(images, held, recipe, on_epoch=on_epoch, resume=resume)
+        read = mapped.reader(images.images, params.in_memory << 20)
+        result = fit.fit(images, held, recipe, on_epoch=on_epoch, resume=resume, read=read)
 
     with files.replacing(candidate) as new:
         new.mkdir()
