@@ -5,10 +5,26 @@ from dataclasses import replace
 from digits.recipe import Augmentation, Recipe
 
 STILL = Augmentation(
-    rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0, damaged=0.0, wide=0.0, wide_by=1.0
+    rotation=0.0,
+    scale=0.0,
+    shear=0.0,
+    shift=0.0,
+    elastic=0.0,
+    damaged=0.0,
+    severe=0.0,
+    wide=0.0,
+    wide_by=1.0,
 )
 BENT = Augmentation(
-    rotation=10.0, scale=0.1, shear=0.1, shift=1.5, elastic=0.6, damaged=0.4, wide=0.2, wide_by=2.0
+    rotation=10.0,
+    scale=0.1,
+    shear=0.1,
+    shift=1.5,
+    elastic=0.6,
+    damaged=0.4,
+    severe=0.0,
+    wide=0.2,
+    wide_by=2.0,
 )
 
 

@@ -91,3 +91,14 @@ def test_an_unknown_key_names_the_valid_ones(section):
         section(augmentation={"rotate": 3.0})
     with pytest.raises(ParamsError, match=r"train\.dropuot.*dropout"):
         section(dropuot=0.1)
+
+
+def test_no_image_is_hit_twice(section):
+    resolve(section(augmentation={"damaged": 0.6, "severe": 0.4}), 55_000, CPU)
+    with pytest.raises(ParamsError, match=r"damaged 0\.6 and severe 0\.5 .* lower one of them"):
+        resolve(section(augmentation={"damaged": 0.6, "severe": 0.5}), 55_000, CPU)
+
+
+@pytest.mark.parametrize("profile", ["speedrun", "fast"])
+def test_severe_damage_is_for_those_who_ask(section, profile):
+    assert resolve(section(profile=profile), 55_000, CPU).augmentation.severe == 0

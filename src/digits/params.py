@@ -91,6 +91,7 @@ class AugmentationParams(Section):
     shift: Annotated[float, Field(ge=0.0, le=14.0)] | None
     elastic: Annotated[float, Field(ge=0.0, le=14.0)] | None
     damaged: Share | None
+    severe: Share | None
     wide: Share | None
     wide_by: Annotated[float, Field(ge=1.0, le=10.0)] | None
 
@@ -179,12 +180,10 @@ def load_all(path: Path = Path("params.yaml")) -> dict[str, Any]:
         raise ParamsError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise ParamsError(f"{path.name} must hold the sections {', '.join(SECTIONS)}")
-    for key in tree:
-        if key not in SECTIONS:
-            raise ParamsError(f"{path.name}: unknown section '{key}'{_hint(key, list(SECTIONS))}")
-    for key in SECTIONS:
-        if key not in tree:
-            raise ParamsError(f"{path.name}: section '{key}' is missing; expected {', '.join(SECTIONS)}")
+    for key in [key for key in tree if key not in SECTIONS]:
+        raise ParamsError(f"{path.name}: unknown section '{key}'{_hint(key, list(SECTIONS))}")
+    for key in [key for key in SECTIONS if key not in tree]:
+        raise ParamsError(f"{path.name}: section '{key}' is missing; expected {', '.join(SECTIONS)}")
     return {name: parse(name, tree[name], path) for name in SECTIONS}
 
 

@@ -51,6 +51,7 @@ SPEEDRUN: Settings = {
         "shift": 1.5,
         "elastic": 0.6,
         "damaged": 0.4,
+        "severe": 0.0,
         "wide": 0.0,
         "wide_by": 2.5,
     },
@@ -95,6 +96,12 @@ def resolve(params: TrainParams, n: int, hardware: Hardware) -> Recipe:
         raise ParamsError(
             f"train.weight_decay is {settings['weight_decay']} with the optimizer {settings['optimizer']}, "
             "which has none: take adamw, or train.l2"
+        )
+    hit = settings["augmentation"]
+    if hit["damaged"] + hit["severe"] > 1:
+        raise ParamsError(
+            f"train.augmentation: damaged {hit['damaged']} and severe {hit['severe']} hit different images, "
+            "so together they can't be more than 1: lower one of them"
         )
     settings["batch"] = min(settings["batch"], n)
     return Recipe(
