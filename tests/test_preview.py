@@ -1,16 +1,16 @@
 """The picture of what augmentation does."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from digits.preview import VARIANTS, sheet, variants
-from digits.recipe import Augmentation
 
 from ._digits import digits
+from ._recipes import STILL
 
 IMAGES = digits(10, seed=8)[0]
-NONE = {"rotation": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": 0.0}
-STILL = Augmentation(**NONE, damaged=0.0, wide=0.0, wide_by=1.0)
-STRONG = Augmentation(**(NONE | {"rotation": 20.0, "shift": 2.0}), damaged=0.3, wide=0.2, wide_by=2.0)
+STRONG = replace(STILL, rotation=20.0, shift=2.0, damaged=0.3, wide=0.2, wide_by=2.0)
 
 
 def test_each_row_holds_variants_of_its_own_digit():

@@ -138,3 +138,14 @@ def test_tutorials_train_for_as_many_epochs_as_they_say(section):
     assert resolve(section(profile="S4", steps=7), 60_000, CPU).steps == 7
     assert recipe.augmentation.mirrored == 0
     assert resolve(section(profile="S4-augmented"), 60_000, CPU).augmentation.mirrored == 0.5
+
+
+def test_no_image_is_hit_twice(section):
+    resolve(section(augmentation={"damaged": 0.6, "severe": 0.4}), 55_000, CPU)
+    with pytest.raises(ParamsError, match=r"damaged 0\.6 and severe 0\.5 .* lower one of them"):
+        resolve(section(augmentation={"damaged": 0.6, "severe": 0.5}), 55_000, CPU)
+
+
+@pytest.mark.parametrize("profile", ["speedrun", "fast"])
+def test_severe_damage_is_for_those_who_ask(section, profile):
+    assert resolve(section(profile=profile), 55_000, CPU).augmentation.severe == 0

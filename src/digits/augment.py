@@ -13,6 +13,7 @@ import tensorflow as tf
 from digits.damage import damage
 from digits.draws import key_of
 from digits.recipe import Augmentation
+from digits.severe import damage_severely
 from digits.warp import warp
 
 
@@ -22,4 +23,6 @@ def augment(images: Any, seed: int, step: Any, strengths: Augmentation) -> Any:
     Which rows are damaged, and how, goes by position: the caller's order must be random.
     """
     key = key_of(seed, step)
-    return damage(warp(tf.convert_to_tensor(images), key, strengths), key, strengths.damaged)
+    bent = warp(tf.convert_to_tensor(images), key, strengths)
+    hit = damage_severely(bent, key, strengths.severe, strengths.damaged)
+    return damage(hit, key, strengths.damaged)

@@ -8,7 +8,7 @@ The numbers of all damages are drawn at once: XLA compiles a draw for a tenth of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -26,20 +26,36 @@ def damage(images: Any, key: Any, share: float) -> Any:
 
     float32 [n, 28, 28] of 0–1 → the same. `key`: int32 [2]; equal keys damage equally. n must be known.
     """
+    return each_way(images, key, share, DAMAGES, NUMBERS, STREAM)
+
+
+def rows_hit(n: int, share: float, ways: int) -> int:
+    """How many of `n` rows `share` of them is when every way gets equally many."""
+    return min(round(n * share / ways), n // ways) * ways
+
+
+def each_way(
+    images: Any, key: Any, share: float, ways: Sequence[Damage], count: int, stream: int, spared: int = 0
+) -> Any:
+    """Damage `share` of the rows, those before the last `spared`, an equal part of them in each of `ways`.
+
+    Each is given `count` numbers a row, drawn from `stream`. Where fewer rows are left, fewer are damaged.
+    """
     n = images.shape[0]
-    each = round(n * share / len(DAMAGES))
+    last = n - spared
+    each = min(rows_hit(n, share, len(ways)), last) // len(ways)
     if each == 0:
         return images
-    first = n - each * len(DAMAGES)
+    first = last - each * len(ways)
     parts = [images[:first]]
-    numbers = uniform([len(DAMAGES), NUMBERS, each, 1, 1], key, STREAM)
-    for place, apply in enumerate(DAMAGES):
+    numbers = uniform([len(ways), count, each, 1, 1], key, stream)
+    for place, apply in enumerate(ways):
         start = first + place * each
         parts.append(apply(images[start : start + each], numbers[place], key))
-    return tf.clip_by_value(tf.concat(parts, axis=0), 0.0, 1.0)
+    return tf.clip_by_value(tf.concat([*parts, images[last:]], axis=0), 0.0, 1.0)
 
 
-def _blurred(images: Any, sigma: Any) -> Any:
+def blurred(images: Any, sigma: Any) -> Any:
     """Gaussian blur with sigma float32 [m, 1, 1], in pixels."""
     place = tf.range(SIZE, dtype=tf.float32)
     kernel = tf.exp(-(((place[:, None] - place) / sigma) ** 2) / 2)
@@ -67,7 +83,7 @@ def _impulse(images: Any, numbers: Any, key: Any) -> Any:
 
 
 def _blur(images: Any, numbers: Any, _: Any) -> Any:
-    return _blurred(images, 0.4 + 1.6 * numbers[0])
+    return blurred(images, 0.4 + 1.6 * numbers[0])
 
 
 def _thick(images: Any, numbers: Any, _: Any) -> Any:
@@ -86,7 +102,7 @@ def _spatter(images: Any, numbers: Any, key: Any) -> Any:
     """Blobs: where smooth noise stands out."""
     sigma, above, strength, _ = tf.unstack(numbers)
     sigma = 0.8 + 0.8 * sigma
-    noise = _blurred(normal(images.shape, key, STREAM + 3), sigma)
+    noise = blurred(normal(images.shape, key, STREAM + 3), sigma)
     noise = noise * sigma * (2 * math.sqrt(math.pi))  # blurring had shrunk the deviation by that
     return images + (0.5 + strength) * tf.nn.relu(noise - (1.2 + 0.8 * above))
 

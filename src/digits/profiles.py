@@ -48,6 +48,12 @@ def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe
             f"train.weight_decay is {settings['weight_decay']} with the optimizer {settings['optimizer']}, "
             "which has none: take adamw, or train.l2"
         )
+    hit = settings["augmentation"]
+    if hit["damaged"] + hit["severe"] > 1:
+        raise ParamsError(
+            f"train.augmentation: damaged {hit['damaged']} and severe {hit['severe']} hit different images, "
+            "so together they can't be more than 1: lower one of them"
+        )
     settings["batch"] = min(settings["batch"], n)
     epochs = settings.pop("epochs", None)
     if epochs:

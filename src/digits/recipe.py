@@ -20,6 +20,7 @@ class Augmentation:
     shift: float  # pixels either way
     elastic: float  # pixels, standard deviation of a smooth random displacement
     damaged: float  # share of each batch that also gets one photometric damage
+    severe: float  # share of each batch, other images, that also gets a severe one
     wide: float  # share of each batch that is bent `wide_by` times as far
     wide_by: float
     mirrored: float  # share of the images that are flipped left to right, as a tutorial does

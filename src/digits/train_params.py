@@ -42,6 +42,7 @@ class AugmentationParams(Section):
     shift: Annotated[float, Field(ge=0.0, le=14.0)] | None
     elastic: Annotated[float, Field(ge=0.0, le=14.0)] | None
     damaged: Share | None
+    severe: Share | None
     wide: Share | None
     wide_by: Annotated[float, Field(ge=1.0, le=10.0)] | None
     mirrored: Share | None

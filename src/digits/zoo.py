@@ -16,6 +16,7 @@ STILL: Settings = {
     "shift": 0.0,
     "elastic": 0.0,
     "damaged": 0.0,
+    "severe": 0.0,
     "wide": 0.0,
     "wide_by": 1.0,
     "mirrored": 0.0,
