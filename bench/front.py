@@ -22,8 +22,8 @@ def page(readme: str, records: list[Record]) -> str:
 
 
 def _front(records: list[Record]) -> str:
-    header = figures.header(records)
-    head = ["2 cores, no GPU" if header["machine"]["cores"] == 2 else "CPU", "test accuracy, n seeds"]
+    machine = figures.sessions(records)[-1]["machine"]
+    head = ["2 cores, no GPU" if machine["cores"] == 2 else "CPU", "test accuracy, n seeds"]
     head += ["mean of 18 corruptions", "worst", f"fit, × {YARDSTICK}"]
     rows = []
     for model, title in SHOWN.items():
@@ -38,11 +38,11 @@ def _front(records: list[Record]) -> str:
                     f"n = {len(runs)}",
                     f"{percent(figures.mean(_by_seed(records, model, mean=True)), 1)} %",
                     f"{percent(min(_by_seed(records, model, mean=False)), 1)} %",
-                    number(_middle(figures.ratios(records, model, "wall")), 2),
+                    number(figures.ratio(records, model), 2),
                 ]
             )
     note = (
-        f"{header['machine']['cpu']}, commit `{header['commit']}`. All figures beside their targets, and how "
+        f"{machine['cpu']}, commit {figures.commits(records)}. All figures beside their targets, and how "
         "they are measured: [docs/results.md](docs/results.md)."
     )
     return f"{table(head, rows)}\n\n{note}\n"
@@ -50,7 +50,3 @@ def _front(records: list[Record]) -> str:
 
 def _by_seed(records: list[Record], model: str, *, mean: bool) -> list[float]:
     return figures.by_seed(records, model, (lambda v: sum(v) / len(v)) if mean else min)
-
-
-def _middle(values: list[float]) -> float | None:
-    return figures.median([{"value": value} for value in values], "value")
