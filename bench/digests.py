@@ -43,6 +43,7 @@ def digest(root: Path, job: Mapping[str, Any]) -> str:
     else:
         start = ["bench.train_ours", "bench.latency"]
         data += [params[name] for name in ("preprocess", "evaluate", "export")]
+    if part != "peak" and job["model"] not in REFERENCES:
         section = recipes.params_of(job["model"], job["seed"])
         n = SAMPLE if part == "sample" else FULL
         data.append(profiles.resolve(section, n, Hardware("cpu", "float32", "nothing")).to_dict())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 STEP = 3  # forward passes that a training step costs: one forward, and backward to the inputs and the weights
-SIDE, REPETITIONS = 2048, 12  # of the matrices whose product is timed: 17 GFLOP each
+SIDE, REPETITIONS = 2048, 40  # of the matrices whose product is timed: 17 GFLOP each
 LARGEST_SIDE = 8192  # on a GPU, where a small product is over before the clock has read
 
 
