@@ -24,7 +24,7 @@ def suites() -> Iterator[tuple[str, list[str], Corrupt]]:
     yield "corruptions", list(CORRUPTIONS), corrupt
     if importlib.util.find_spec("digits.mnist_c"):
         mnist_c = importlib.import_module("digits.mnist_c")
-        yield "mnist_c", list(mnist_c.MNIST_C), mnist_c.corrupt
+        yield "mnist_c", list(mnist_c.CORRUPTIONS), mnist_c.corrupt
 
 
 def accuracy(predict: Predict, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> float:
