@@ -41,7 +41,7 @@ format: $(DONE) ## let ruff rewrite
 	ruff format .
 	ruff check --fix .
 
-bench-train: $(DONE) ## reference models and our profiles side by side; rewrites docs/results.md (about an hour)
+bench-train: $(DONE) ## reference models and our profiles side by side; rewrites docs/results.md (an hour, or hours: `--continue`)
 	python -m bench.train
 
 bench-serving: $(DONE) ## model servers side by side; rewrites docs/results-serving.md (about a quarter of an hour)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bench import figures
 from bench.figures import YARDSTICK, Record
+from bench.model_tables import average, spread
+from bench.plan import OURS
 from bench.table import number, percent, table
 
 BEGIN, END = "<!-- results: written by make bench-train -->\n", "<!-- /results -->"
-SHOWN = {
+TITLES = {
     YARDSTICK: f"{YARDSTICK}, a tutorial's convolutional net, 5 epochs",
-    "speedrun": "`speedrun`",
     "fast": "`fast`, the default",
 }
 
@@ -22,35 +23,23 @@ def page(readme: str, records: list[Record]) -> str:
 
 
 def _front(records: list[Record]) -> str:
-    header = figures.header(records)
-    head = ["2 cores, no GPU" if header["machine"]["cores"] == 2 else "CPU", "test accuracy, n seeds"]
+    machine = figures.sessions(records)[-1]["machine"]
+    head = ["2 cores, no GPU" if machine["cores"] == 2 else "CPU", "test accuracy, n seeds"]
     head += ["mean of 18 corruptions", "worst", f"fit, × {YARDSTICK}"]
     rows = []
-    for model, title in SHOWN.items():
-        runs = figures.trainings(records, model)
-        if runs:
-            accuracies = [float(r["accuracy"]) for r in runs]
-            spread = figures.sd(accuracies)
-            rows.append(
-                [
-                    title,
-                    f"{percent(figures.mean(accuracies))} {'± ' + percent(spread) if spread else ''} %, "
-                    f"n = {len(runs)}",
-                    f"{percent(figures.mean(_by_seed(records, model, mean=True)), 1)} %",
-                    f"{percent(min(_by_seed(records, model, mean=False)), 1)} %",
-                    number(_middle(figures.ratios(records, model, "wall")), 2),
-                ]
-            )
+    for model in figures.trained(records, (YARDSTICK, *OURS)):
+        accuracies = [float(r["accuracy"]) for r in figures.trainings(records, model)]
+        rows.append(
+            [
+                TITLES.get(model, f"`{model}`"),
+                f"{spread(accuracies)} %, n = {len(accuracies)}",
+                f"{percent(figures.mean(figures.by_seed(records, model, average)), 1)} %",
+                f"{percent(min(figures.by_seed(records, model, min)), 1)} %",
+                number(figures.ratio(records, model), 2),
+            ]
+        )
     note = (
-        f"{header['machine']['cpu']}, commit `{header['commit']}`. All figures beside their targets, and how "
+        f"{machine['cpu']}, commit {figures.commits(records)}. All figures beside their targets, and how "
         "they are measured: [docs/results.md](docs/results.md)."
     )
     return f"{table(head, rows)}\n\n{note}\n"
-
-
-def _by_seed(records: list[Record], model: str, *, mean: bool) -> list[float]:
-    return figures.by_seed(records, model, (lambda v: sum(v) / len(v)) if mean else min)
-
-
-def _middle(values: list[float]) -> float | None:
-    return figures.median([{"value": value} for value in values], "value")

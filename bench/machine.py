@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-MEASURED = ("src/digits/**/*.py", "bench/one.py", "bench/references.py", "params.yaml", "requirements.lock")
 
 
 def machine() -> dict[str, Any]:
@@ -52,12 +49,3 @@ def commit(root: Path) -> tuple[str, bool]:
     name = git(root, "rev-parse", "--short", "HEAD")
     changed = git(root, "status", "--porcelain", "--untracked-files=no")
     return (name or "unknown").strip(), bool(changed and changed.strip())
-
-
-def code_digest(root: Path) -> str:
-    """Digest of all that a training here depends on: a broken-off run goes on with the same code only."""
-    digest = hashlib.sha256()
-    for pattern in MEASURED:
-        for path in sorted(root.glob(pattern)):
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -1,8 +1,8 @@
 """Tutorial models and ours, side by side in one run → docs/results.md, each target beside what was measured.
 
-    python -m bench.train                      everything: about 45 minutes on two cores
-    python -m bench.train --continue           go on with a run that was broken off
-    python -m bench.train --only sample        some parts; the document goes to .bench/results.md
+    python -m bench.train                      everything: about an hour a seed where long profiles exist
+    python -m bench.train --continue           go on with a run that was broken off, tomorrow as well
+    python -m bench.train --continue --only robust     one profile of it; the document: .bench/results.md
 
 Needs full MNIST: from a source of params.yaml, or DIGITS_MIRROR.
 """
@@ -10,28 +10,26 @@ Needs full MNIST: from a source of params.yaml, or DIGITS_MIRROR.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from bench import front, pipeline, table, workspace
-from bench.figures import PROFILES, YARDSTICK, Record, header
-from bench.machine import code_digest, commit, machine
-from bench.references import REFERENCES
+from bench import document, front, pipeline, workspace
+from bench.digests import digest
+from bench.figures import YARDSTICK, Record
+from bench.machine import commit
+from bench.plan import DEFAULT, FEW, MANY, PARTS, SHORT, Job, missing, plan, with_yardsticks
+from bench.raw import Raw
 from digits import files
-from digits.errors import DataError, DigitsError
+from digits.errors import DigitsError
 from digits.processes import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("references", "profiles", "sample", "pipeline", "cold")
-DEFAULT = PARTS[:4]  # `cold` downloads every package again
-Job = dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=_parts, default=DEFAULT, help=f"of {','.join(PARTS)}; default: {','.join(DEFAULT)}"
     )
-    parser.add_argument("--seeds", type=int, default=3, help=f"of {YARDSTICK} and our profiles; default: 3")
+    most = ", ".join((YARDSTICK, *SHORT))
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        help=f"of {YARDSTICK} and our profiles; default: {MANY} of {most}, {FEW} of others",
+    )
     parser.add_argument("--reference-seeds", type=int, default=1, help="of the other references; default: 1")
     parser.add_argument("--sample-seeds", type=int, default=5, help="of trainings on the sample; default: 5")
     parser.add_argument(
@@ -69,7 +72,10 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="a few steps on few images: tries the bench itself"
     )
     parser.add_argument(
-        "--continue", dest="go_on", action="store_true", help="keep what --raw holds, do the rest"
+        "--continue",
+        dest="go_on",
+        action="store_true",
+        help="keep what --raw holds, do the rest; what other code made is set aside and made again",
     )
     parser.add_argument("--raw", type=Path, default=ROOT / ".bench" / "results.jsonl", help="raw records")
     parser.add_argument(
@@ -85,43 +91,16 @@ def _parts(text: str) -> tuple[str, ...]:
     return parts
 
 
-def plan(
-    parts: Sequence[str], seeds: int, reference_seeds: int, sample_seeds: int, first_seed: int = 1
-) -> list[Job]:
-    """Every training, in order: one round a seed, so that a machine that slows down slows all of it."""
-    jobs: list[Job] = []
-    others = [name for name in REFERENCES if name != YARDSTICK]
-    for place in range(max(seeds, reference_seeds)):
-        seed = first_seed + place
-        models = [YARDSTICK] if "references" in parts else []
-        models += PROFILES if "profiles" in parts and place < seeds else []
-        models += others if "references" in parts and place < reference_seeds else []
-        jobs += [{"part": "full", "model": model, "seed": seed} for model in models]
-    if "sample" in parts:
-        jobs += [
-            {"part": "sample", "model": "fast", "seed": first_seed + place} for place in range(sample_seeds)
-        ]
-    if "profiles" in parts:
-        jobs.append({"part": "canonicalisation", "model": "fast", "seed": 1})
-    return jobs
-
-
-def missing(jobs: Sequence[Job], records: Sequence[Record]) -> list[Job]:
-    """The jobs that have no record yet."""
-    done = {(r.get("part"), r.get("model"), r.get("seed")) for r in records}
-    return [job for job in jobs if (job["part"], job["model"], job["seed"]) not in done]
-
-
 class Bench:
-    """One run: its raw file, its scratch folder, its clock."""
+    """One session of a run: its raw file, its scratch folder, its clock."""
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
-        self.raw: Path = given.raw
         self.scratch: Path = given.raw.parent
         self.log = self.scratch / "log.txt"
         self.started = time.monotonic()
-        self.records: list[Record] = []
+        facts = {"command": " ".join(["python -m bench.train", *options(given)]), "quick": given.quick}
+        self.raw = Raw(given.raw, ROOT, facts, partial(digest, ROOT))
 
     def run(self) -> None:
         """Everything that is missing, then the document."""
@@ -129,72 +108,54 @@ class Bench:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self._open()
         jobs = plan(given.only, given.seeds, given.reference_seeds, given.sample_seeds, given.first_seed)
-        left = missing(jobs, self.records)
+        left = with_yardsticks(missing(jobs, self.raw.records))
         for name in self._workspaces(left):
             if given.go_on and workspace.ready(self.scratch / name):
                 continue
             self._say(f"data: {name}, through ingest, validate and preprocess")
             workspace.prepare(ROOT, self.scratch / name, sample=name == "sample")
-        for job in left:
-            self._train(job, len(jobs) - len(left) + left.index(job) + 1, len(jobs))
-        if "pipeline" in given.only and not any(r["kind"] == "repro" for r in self.records):
-            self._keep(*pipeline.measure(ROOT, self.log, self._say))
-        if "cold" in given.only and not any(r["kind"] == "cold" for r in self.records):
-            self._keep(*pipeline.cold(ROOT, self.log, self._say))
+        for place, job in enumerate(left, 1):
+            self._train(job, f"run {place} of {len(left)}")
+        if "pipeline" in given.only and not self._has("repro"):
+            self._measure("pipeline", pipeline.measure)
+        if "cold" in given.only and not self._has("cold"):
+            self._measure("cold", pipeline.cold)
         self._write()
+
+    def _measure(self, part: str, measure: Callable[..., list[Record]]) -> None:
+        about = {"part": part} | self.raw.stamp({"part": part})
+        self.raw.keep(*(record | about for record in measure(ROOT, self.log, self._say)))
+
+    def _has(self, kind: str) -> bool:
+        return any(record["kind"] == kind for record in self.raw.records)
 
     def _workspaces(self, jobs: Sequence[Job]) -> list[str]:
         """The data sets that the jobs need; a model of the sample is scored on the full test images too."""
         return (["full"] if jobs else []) + (["sample"] if any(j["part"] == "sample" for j in jobs) else [])
 
     def _open(self) -> None:
-        """Start a raw file, or read the one to go on with. Raises DataError when that was made otherwise."""
-        code = code_digest(ROOT)
-        if self.given.go_on and self.raw.exists():
-            lines = self.raw.read_text(encoding="utf-8").splitlines()
-            self.records = [json.loads(line) for line in lines if line.endswith("}")]
-            first = header(self.records)
-            if first["code"] != code or first["quick"] != self.given.quick:
-                raise DataError(
-                    f"{self.raw} was made with other code or settings: run without --continue to start anew"
+        """Start a raw file, or read the one to go on with."""
+        if self.given.go_on:
+            if stale := self.raw.go_on():
+                names = sorted({str(r.get("model", r.get("part", r["kind"]))) for r in stale})
+                self._say(
+                    f"{len(stale)} records were made with other code or settings and are set aside; measured "
+                    f"again: {', '.join(names)}"
                 )
-            self.raw.write_text("".join(json.dumps(r) + "\n" for r in self.records), encoding="utf-8")
-            return
-        name, dirty = commit(ROOT)
-        if dirty:
+        elif kept := self.raw.start():
+            self._say(f"the records of the run before are kept in {kept.name}")
+        if commit(ROOT)[1]:
             self._say("the working tree has changes that are not committed; the document will say so")
-        files.write_text(self.raw, "")
-        self._keep(
-            {
-                "kind": "header",
-                "code": code,
-                "commit": name,
-                "dirty": dirty,
-                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                "command": " ".join(["python -m bench.train", *self._options()]),
-                "quick": self.given.quick,
-                "machine": machine(),
-            }
-        )
 
-    def _options(self) -> list[str]:
-        """The options that change what is measured; no paths."""
-        defaults = vars(_parser().parse_args([]))
-        found = []
-        for name in ("only", "seeds", "reference_seeds", "sample_seeds", "first_seed", "quick"):
-            value = getattr(self.given, name)
-            if value != defaults[name]:
-                text = ",".join(value) if name == "only" else "" if value is True else str(value)
-                found.append(f"--{name.replace('_', '-')} {text}".strip())
-        return found
-
-    def _train(self, job: Job, number: int, count: int) -> None:
-        """One training in a process of its own."""
-        what = f"{job['model']} seed {job['seed']}" + ("" if job["part"] == "full" else f", {job['part']}")
-        self._say(f"run {number} of {count}: {what} …")
+    def _train(self, job: Job, which: str) -> None:
+        """One training, or one timing, in a process of its own."""
+        part = "" if job["part"] == "full" else f", {job['part']}"
+        what = f"{job['model']} seed {job['seed']}{part}"
+        self._say(f"{which}: {what} …")
         spec = job | {"quick": self.given.quick, "scratch": str(self.scratch.resolve())}
         result = self.scratch / "result.json"
         result.unlink(missing_ok=True)
+        about = self.raw.stamp(job)
         with self.log.open("ab") as stream:
             done = subprocess.run(
                 [sys.executable, "-m", "bench.one", json.dumps(spec), str(result)],
@@ -207,34 +168,44 @@ class Bench:
         if done.returncode:
             tail = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise DigitsError(f"{what} failed ({' '.join(tail)}): see {self.log}, then go on with --continue")
-        record = files.read_json(result)
-        self._keep(record)
-        if record["kind"] == "training":
-            self._say(
-                f"run {number} of {count}: {what}: {record['wall']:.1f} s wall, {record['cpu']:.1f} CPU-s, "
-                f"{record['accuracy']:.2%}"
-            )
-        else:
-            self._say(f"run {number} of {count}: {what}: {record['ms_per_image']:.4f} ms an image")
-
-    def _keep(self, *records: Record) -> None:
-        with self.raw.open("a", encoding="utf-8") as stream:
-            for record in records:
-                stream.write(json.dumps(record) + "\n")
-        self.records += records
+        record = files.read_json(result) | about
+        self.raw.keep(record)
+        self._say(f"{which}: {what}: {told(record)}")
 
     def _write(self) -> None:
         complete = set(DEFAULT) <= set(self.given.only) and not self.given.quick
         out = self.given.out or (ROOT / "docs" / "results.md" if complete else self.scratch / "results.md")
-        files.write_text(out, table.document(self.records))
+        files.write_text(out, document.document(self.raw.records))
         self._say(f"written: {out}")
         if out == ROOT / "docs" / "results.md":
             readme = ROOT / "README.md"
-            files.write_text(readme, front.page(readme.read_text(encoding="utf-8"), self.records))
+            files.write_text(readme, front.page(readme.read_text(encoding="utf-8"), self.raw.records))
 
     def _say(self, line: str) -> None:
         elapsed = int(time.monotonic() - self.started)
         print(f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {line}", flush=True)
+
+
+def options(given: argparse.Namespace) -> list[str]:
+    """The options that change what is measured, as they were given; no paths."""
+    defaults = vars(_parser().parse_args([]))
+    found = []
+    for name in ("only", "seeds", "reference_seeds", "sample_seeds", "first_seed", "quick"):
+        value = getattr(given, name)
+        if value != defaults[name]:
+            text = ",".join(value) if name == "only" else "" if value is True else str(value)
+            found.append(f"--{name.replace('_', '-')} {text}".strip())
+    return [*found, *(["--continue"] if given.go_on else [])]
+
+
+def told(record: Record) -> str:
+    """A record in a few words."""
+    if record["kind"] == "peak":
+        return ", ".join(f"{name} {rate:,.0f} GFLOP/s" for name, rate in record["gflops"].items())
+    if record["kind"] == "canonicalisation":
+        return f"{record['ms_per_image']:.4f} ms an image"
+    seconds = f"{record['wall']:.1f} s wall, {record['cpu']:.1f} CPU-s"
+    return f"{seconds}, {record['accuracy']:.2%}" if "accuracy" in record else seconds
 
 
 if __name__ == "__main__":

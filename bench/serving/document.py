@@ -22,7 +22,7 @@ from bench.serving.cases import (
 from bench.serving.goals import goals
 from bench.serving.summary import RANKS
 from bench.table import NONE, UNMEASURED, number, table
-from bench.targets import Target
+from bench.target import Target
 
 TITLES = {
     OURS: "embedded server",

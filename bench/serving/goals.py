@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.figures import Record, of_kind
 from bench.serving import figures
 from bench.serving.cases import NOOP_REST, PIXELS, PNG
-from bench.targets import Target
+from bench.target import Target
 
 ROLLOUTS, RELOADS = 100, 200  # what the targets speak of; fewer are shown but count for nothing
 

@@ -1,0 +1,53 @@
+"""A profile as it stands → its recipe, and the operations that training by it takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bench import flops
+from digits.recipe import Recipe
+from digits.train_params import AugmentationParams, TrainParams
+
+IN_MEMORY = 2048  # MiB; MNIST has 41
+QUICK_STEPS = 20  # of a trial of the bench itself
+
+
+def recipe(job: dict[str, Any], n_train: int) -> Recipe:
+    """The profile as it stands: what params.yaml overrides in it is left aside."""
+    from digits import device, profiles
+
+    params = params_of(job["model"], job["seed"])
+    found = profiles.resolve(params, n_train, device.find(params))
+    return quick(found) if job["quick"] else found
+
+
+def quick(recipe: Recipe) -> Recipe:
+    """A few steps of it, of its teacher's too."""
+    return replace(recipe, steps=QUICK_STEPS, teacher=recipe.teacher and quick(recipe.teacher))
+
+
+def params_of(model: str, seed: int) -> TrainParams:
+    """The section `train` that chooses a profile and overrides nothing in it."""
+    free = dict.fromkeys(TrainParams.model_fields)
+    auto = dict.fromkeys(("device", "precision", "xla"), "auto")
+    bent = {"augmentation": dict.fromkeys(AugmentationParams.model_fields)}
+    chosen = {"profile": model, "seed": seed}
+    return TrainParams.model_validate(free | auto | bent | chosen | {"in_memory": IN_MEMORY})
+
+
+def flop(recipe: Recipe, steps: int) -> float:
+    """Operations of the training steps that were taken, of all that the recipe plans."""
+    return planned_flop(recipe) * steps / recipe.all_steps
+
+
+def planned_flop(recipe: Recipe) -> int:
+    """Operations of a recipe's training steps; those of a teacher, and of asking it, included."""
+    from digits import models
+
+    images = recipe.batch * recipe.steps
+    total = flops.training(flops.forward(models.build(recipe.architecture)), images)
+    if recipe.teacher:
+        asked = images * flops.forward(models.build(recipe.teacher.architecture))
+        total += planned_flop(recipe.teacher) + asked
+    return total

@@ -1,0 +1,88 @@
+"""One of our profiles, trained, scored, exported and timed: job → the figures of its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench import exported, flops, inputs, recipes
+from bench.clocks import Clock, Ticks, probe_steps
+from bench.scores import Predict, calibration, scores
+from digits import files
+from digits.corruptions import CORRUPTIONS, corrupt
+from digits.splits import Split
+
+
+def ours(job: dict[str, Any]) -> dict[str, Any]:
+    """Train one of our profiles, on full MNIST or on the sample, and score it."""
+    import tensorflow as tf
+
+    from digits.fit import fit
+    from digits.scoring import scorer
+
+    tf.config.experimental.enable_op_determinism()  # as the pipeline trains
+    on_sample = job["part"] == "sample"
+    train, validation = inputs.splits(
+        job, "sample" if on_sample else "full", "prepared", "train", "validation"
+    )
+    (test,) = inputs.splits(job, "full", "prepared", "test")
+    recipe = recipes.recipe(job, len(train))
+    probed = [] if on_sample else probe_steps(recipe.steps)
+    ticks, clock = Ticks(), Clock()
+    clock.go()
+    result = fit(train, validation, recipe, probe_steps=probed, clock=ticks)
+    clock.stop()
+    probing = ticks.probing(len(result.probes))
+    predict = scorer(result.model)
+    record = {
+        "parameters": result.model.count_params(),
+        "forward_flop": flops.forward(result.model),
+        "flop": recipes.flop(recipe, result.history[-1].step),
+        "steps": result.history[-1].step,
+        "batch": recipe.batch,
+        "n": len(train),
+        "wall": clock.wall - probing[0],
+        "cpu": clock.cpu - probing[1],
+        "device": f"{recipe.device.upper()}, {recipe.precision}",
+        "precision": recipe.precision,
+        "validation_accuracy": result.validation_accuracy,
+        "curve": [
+            {"step": p.step, "seconds": p.seconds, "accuracy": p.validation_accuracy} for p in result.probes
+        ],
+        **scores(predict, test),
+    }
+    if on_sample:
+        record |= {"n_validation": len(validation)}
+        record |= _judged(job, predict, validation, result.train_accuracy)
+        return record
+    calibrated = calibration(predict, validation, test)
+    measured = exported.measure(result.model, calibrated["temperature"], quick=job["quick"])
+    return record | calibrated | measured
+
+
+def _judged(
+    job: dict[str, Any], predict: Predict, validation: Split, train_accuracy: float
+) -> dict[str, Any]:
+    """What the pipeline's gate says of a model of the sample, on the sample's held-out images."""
+    from digits import gate, params
+    from digits.scorecard import Answers, scorecard
+
+    where = Path(job["scratch"]) / "sample"
+    test, heldout = (files.load_split(where / "data" / "prepared" / name) for name in ("test", "heldout"))
+    limits = params.load("evaluate", where / "params.yaml")
+    known = [Answers.of(predict(split.images), split.labels) for split in (validation, test, heldout)]
+    corrupted = {
+        name: Answers.of(predict(corrupt(name, test.images, limits.seed)), test.labels)
+        for name in CORRUPTIONS
+    }
+    manifest = files.read_json(where / "data" / "prepared" / "manifest.json")
+    facts = {"train_accuracy": train_accuracy}
+    card = scorecard(manifest, facts, known[0], known[1], known[2], heldout.batches, corrupted)
+    verdict = gate.decide(card.content, limits)
+    return {
+        "n_heldout": len(test),
+        "heldout_accuracy": known[1].accuracy,
+        "gate_accuracy": limits.accuracy,
+        "gate_passed": verdict.passed,
+        "gate_reasons": "; ".join(rule.reason for rule in verdict.rules if not rule.passed),
+    }
