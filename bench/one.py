@@ -27,6 +27,7 @@ from digits.splits import Split
 Predict = Callable[[NDArray[np.uint8]], NDArray[Any]]  # uint8 [n, 28, 28] → a score for each digit [n, 10]
 
 CORRUPTION_SEED = 1
+STRANGERS = 20  # pictures of each kind without a digit: the gate reports on them and refuses nothing
 QUICK_TRAIN, QUICK_TEST, QUICK_STEPS = 1000, 300, 20  # of a trial of the bench itself
 BATCH, PAIRS, WARM_UP = 32, 500, 20  # images, and calls of each, where canonicalisation is timed
 
@@ -189,7 +190,7 @@ def _judged(
     job: dict[str, Any], predict: Predict, validation: Split, train_accuracy: float
 ) -> dict[str, Any]:
     """What the pipeline's gate says of a model of the sample, on the sample's held-out images."""
-    from digits import gate, params
+    from digits import gate, non_digits, params
     from digits.scorecard import Answers, scorecard
 
     where = Path(job["scratch"]) / "sample"
@@ -200,9 +201,23 @@ def _judged(
         name: Answers.of(predict(corrupt(name, test.images, limits.seed)), test.labels)
         for name in CORRUPTIONS
     }
+    strangers = {
+        kind: Answers.of(predict(images), np.zeros(len(images), np.uint8))
+        for kind, images in non_digits.every(STRANGERS, limits.seed, test).items()
+    }
     manifest = files.read_json(where / "data" / "prepared" / "manifest.json")
     facts = {"train_accuracy": train_accuracy}
-    card = scorecard(manifest, facts, known[0], known[1], known[2], heldout.batches, corrupted)
+    card = scorecard(
+        manifest,
+        facts,
+        known[0],
+        known[1],
+        known[2],
+        heldout.batches,
+        corrupted,
+        strangers,
+        limits.answered_precision,
+    )
     verdict = gate.decide(card.content, limits)
     return {
         "n_heldout": len(test),
