@@ -118,7 +118,8 @@ figcaption { color: var(--dim); font-size: .9rem; margin: .4rem 0 0; }
   {{ held.n | count }} images are answered ({{ held.coverage_interval[0] | percent }} –
   {{ held.coverage_interval[1] | percent }}), and {{ held.precision | percent }} of the answers are right
   ({{ held.precision_interval[0] | percent }} – {{ held.precision_interval[1] | percent }}, Wilson).
-  With 95% confidence at least {{ held.precision_guaranteed | percent }} are, of images like these
+  With 95% confidence at least
+  {{ "%.2f" | format((held.precision_guaranteed * 10000 + 1e-3) | int / 100) }}% are, of images like these
   (Clopper-Pearson).</p>
 <div class="wide"><table>
 <thead><tr><th>no digit</th><th class="number">pictures</th><th class="number">refused</th>
