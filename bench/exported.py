@@ -42,7 +42,7 @@ def save(directory: Path, logits: Any, variables: Any, temperature: float) -> No
     from digits import bundle, signature
 
     limits = params.load("export", ROOT / "params.yaml")
-    functions = signature.endpoints(logits, temperature, max_pixels=limits.max_pixels)
+    functions = signature.endpoints(logits, temperature, threshold=0.0, max_pixels=limits.max_pixels)
     bundle.save(directory, signature.traced(functions), [variable.value for variable in variables])
 
 

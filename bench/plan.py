@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.figures import YARDSTICK, Record
 from bench.references import REFERENCES
-from digits.profiles import PROFILES
+from digits.zoo import PROFILES
 
 # Tutorial models are contestants of their own here, by Keras's `fit`: not again as profiles.
 OURS = tuple(name for name in PROFILES if not re.match(r"S\d", name))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digits import mnist_c
 from digits.corruptions import CORRUPTIONS, corrupt
 from digits.splits import Split
 
@@ -20,11 +19,9 @@ CORRUPTION_SEED = 1
 
 
 def suites() -> Iterator[tuple[str, list[str], Corrupt]]:
-    """(key of a record, the corruptions, the function that makes them) of each suite that the project has."""
+    """(key of a record, the corruptions, the function that makes them) of each suite."""
     yield "corruptions", list(CORRUPTIONS), corrupt
-    if importlib.util.find_spec("digits.mnist_c"):
-        mnist_c = importlib.import_module("digits.mnist_c")
-        yield "mnist_c", list(mnist_c.CORRUPTIONS), mnist_c.corrupt
+    yield "mnist_c", list(mnist_c.CORRUPTIONS), mnist_c.corrupt
 
 
 def accuracy(predict: Predict, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> float:

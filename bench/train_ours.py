@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench import exported, flops, inputs, recipes
 from bench.clocks import Clock, Ticks, probe_steps
 from bench.scores import Predict, calibration, scores
 from digits import files
 from digits.corruptions import CORRUPTIONS, corrupt
 from digits.splits import Split
+
+STRANGERS = 20  # pictures of each kind without a digit: the gate reports on them and refuses nothing
 
 
 def ours(job: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def _judged(
     job: dict[str, Any], predict: Predict, validation: Split, train_accuracy: float
 ) -> dict[str, Any]:
     """What the pipeline's gate says of a model of the sample, on the sample's held-out images."""
-    from digits import gate, params
+    from digits import gate, non_digits, params
     from digits.scorecard import Answers, scorecard
 
     where = Path(job["scratch"]) / "sample"
@@ -77,11 +81,17 @@ def _judged(
     }
     manifest = files.read_json(where / "data" / "prepared" / "manifest.json")
     facts = {"train_accuracy": train_accuracy}
-    card = scorecard(manifest, facts, known[0], known[1], known[2], heldout.batches, corrupted)
+    strangers = {
+        kind: Answers.of(predict(images), np.zeros(len(images), np.uint8))
+        for kind, images in non_digits.every(STRANGERS, limits.seed, test).items()
+    }
+    wanted = limits.answered_precision
+    seen, clean, new = known
+    card = scorecard(manifest, facts, seen, clean, new, heldout.batches, corrupted, strangers, wanted)
     verdict = gate.decide(card.content, limits)
     return {
         "n_heldout": len(test),
-        "heldout_accuracy": known[1].accuracy,
+        "heldout_accuracy": clean.accuracy,
         "gate_accuracy": limits.accuracy,
         "gate_passed": verdict.passed,
         "gate_reasons": "; ".join(rule.reason for rule in verdict.rules if not rule.passed),

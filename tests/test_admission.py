@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from digits.admission import admit
+from digits.admission import Fitted, admit
 from digits.errors import DataError, GateRefused
 
 METRICS = {
@@ -15,6 +15,7 @@ METRICS = {
     "corruption_mean": 0.96,
     "ece": 0.01,
     "temperature": 0.8,
+    "abstention": {"threshold": 0.97},
 }
 FIGURES = {
     "accuracy": "accuracy",
@@ -48,8 +49,19 @@ def changed(tree, path, value):
     return made
 
 
-def test_a_whole_pass_gives_the_temperature():
-    assert admit(METRICS, VERDICT, MANIFEST) == 0.8
+def test_a_whole_pass_gives_temperature_and_threshold():
+    assert admit(METRICS, VERDICT, MANIFEST) == Fitted(0.8, 0.97)
+
+
+@pytest.mark.parametrize("value", [math.nan, None, "0.9", True, -0.1, 2.0])
+def test_a_threshold_that_is_none_is_refused(value):
+    with pytest.raises(DataError, match=r"threshold is .*evaluate"):
+        admit(changed(METRICS, ["abstention", "threshold"], value), VERDICT, MANIFEST)
+
+
+def test_metrics_of_before_there_was_a_threshold_are_refused_with_what_to_do():
+    with pytest.raises(DataError, match="dvc repro --force evaluate"):
+        admit({key: value for key, value in METRICS.items() if key != "abstention"}, VERDICT, MANIFEST)
 
 
 def test_a_failed_verdict_is_refused_with_every_failed_rule():

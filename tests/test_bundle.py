@@ -18,7 +18,7 @@ from ._nearest import nearest
 
 def saved(directory):
     model = nearest()
-    functions = traced(endpoints(lambda images: model(images, training=False), 1.0, 1_000_000))
+    functions = traced(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
     bundle.save(directory, functions, [variable.value for variable in model.variables])
     return directory
 

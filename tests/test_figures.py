@@ -7,11 +7,13 @@ from PIL import Image
 
 from digits import figures, metrics
 from digits.corruptions import CORRUPTIONS, corrupt
+from digits.selective import risk_coverage
 from tests._digits import digits
 
 IMAGES, LABELS = digits(24, seed=1)
 LOGITS = np.random.default_rng(0).normal(size=(24, 10))
 SCORES = metrics.reliability(LOGITS, LABELS, 1.0)
+CURVE = risk_coverage(LOGITS, LABELS, 1.0)
 HISTORY = {
     "epoch": np.arange(1.0, 4),
     "loss": np.array([2.0, 1, 0.5]),
@@ -29,6 +31,9 @@ DRAWN: dict[str, Callable[[], bytes]] = {
     "reliability": lambda: figures.reliability(SCORES, SCORES),
     "mistakes": lambda: figures.mistakes(IMAGES[:9], LABELS[:9], LABELS[:9] + 1, np.full(9, 0.7), 30),
     "no mistakes": lambda: figures.mistakes(IMAGES[:0], LABELS[:0], LABELS[:0], np.empty(0), 0),
+    "strangers": lambda: figures.strangers(IMAGES[:9], np.arange(9), np.linspace(0.5, 1, 9), 0.9),
+    "risk and coverage": lambda: figures.risk_coverage(CURVE, 0.3, 0.9),
+    "nothing answered": lambda: figures.risk_coverage(CURVE, 1.01, 0.9995),
     "corruptions": lambda: figures.corruptions(
         dict.fromkeys(CORRUPTIONS, 0.9) | {"blur": 0.02},
         0.99,

@@ -8,6 +8,7 @@ import pytest
 from digits import params
 from digits.corruptions import CORRUPTIONS
 from digits.gate import RULES, decide
+from digits.non_digits import KINDS
 
 PARAMS = params.load("evaluate", Path(__file__).parents[1] / "params.yaml")
 
@@ -25,6 +26,7 @@ def metrics(correct: int, n: int, dataset: str, wrong: dict[str, int] | None = N
         "digits": digits,
         "corruptions": dict.fromkeys(CORRUPTIONS, 0.95),
         "slices": {},
+        "non_digits": {kind: {"share": 0.5} for kind in KINDS},
         "not_finite": 0,
     }
 
@@ -141,9 +143,20 @@ def test_a_missing_figure_refuses(key: str) -> None:
     assert any(f"{key} is missing" in rule.reason for rule in verdict.rules if not rule.passed)
 
 
-@pytest.mark.parametrize("path", ["corruptions/spatter", "digits/7", "digits/7/correct"])
+@pytest.mark.parametrize(
+    "path", ["corruptions/spatter", "digits/7", "digits/7/correct", "non_digits/letters"]
+)
 def test_a_missing_part_of_a_table_refuses(path: str) -> None:
     assert failing(removed(GOOD, path)) != []
+
+
+def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floor_is_set() -> None:
+    content = changed(GOOD, "non_digits", {kind: {"share": 0.0} for kind in KINDS})
+    assert failing(content) == []
+    strict = PARAMS.model_copy(update={"non_digits": 0.3})
+    (rule,) = [rule for rule in decide(content, strict).rules if not rule.passed]
+    assert rule.rule == "non_digits" and "0.0% of the pictures without a digit refused" in rule.reason
+    assert decide(GOOD, strict).passed
 
 
 def test_figures_that_contradict_each_other_refuse() -> None:

@@ -3,6 +3,7 @@ import pytest
 
 from digits import metrics, plots
 from digits.errors import DataError
+from digits.selective import RiskCoverage
 
 HEADING = ",".join(plots.HISTORY)
 
@@ -33,6 +34,15 @@ def test_confusion_has_a_row_an_image() -> None:
 def test_reliability_leaves_empty_bins_out() -> None:
     scores = metrics.Reliability(np.array([np.nan, 0.75]), np.array([np.nan, 0.5]), np.array([0, 8]))
     assert plots.reliability(scores) == "confidence,accuracy,images\n0.75,0.5,8\n"
+
+
+def test_the_curve_is_thinned_and_keeps_both_ends() -> None:
+    n = np.arange(1, 1001)
+    curve = RiskCoverage(1 - n / 2000, n, n // 100, 0.01)
+    heading, first, *_, last = plots.risk_coverage(curve).splitlines()
+    assert heading == "coverage,risk,threshold"
+    assert first == "0.001,0,0.9995" and last == "1,0.01,0.5"
+    assert len(plots.risk_coverage(curve).splitlines()) == 201
 
 
 def test_corruptions_start_with_clean() -> None:

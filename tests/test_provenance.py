@@ -17,12 +17,14 @@ def test_it_holds_what_the_model_came_from():
         {"accuracy": 0.99},
         {"passed": True},
         {"max_pixels": 5},
+        0.97,
         WEIGHTS,
         {"keras": "3"},
     )
     assert record["dataset"] == "mnist-sample-5k" and record["sample"] is True
     assert record["data"] == manifest and record["recipe"] == {"profile": "fast"}
     assert record["weights_sha256"] == weights_sha256(WEIGHTS)
+    assert record["threshold"] == 0.97
     json.dumps(record)
 
 

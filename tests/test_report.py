@@ -30,6 +30,19 @@ def metrics(**changes: Any) -> dict[str, Any]:
         "digits": {str(d): row for d in range(10)},
         "confused": [{"truth": 4, "predicted": 9, "n": 7}],
         "slices": {"scans<b>": {"n": 20, "correct": 19, "accuracy": 0.95, "interval": [0.76, 0.99]}},
+        "abstention": {
+            "target": 0.9995,
+            "threshold": 0.9876,
+            "n": 10_000,
+            "answered": 9500,
+            "correct": 9499,
+            "coverage": 0.95,
+            "coverage_interval": [0.94, 0.96],
+            "precision": 0.9999,
+            "precision_interval": [0.9992, 1.0],
+            "precision_guaranteed": 0.99918,
+        },
+        "non_digits": {"half_digits": {"n": 300, "refused": 251, "share": 0.8367, "interval": [0.79, 0.87]}},
         "training": {"profile": "fast", "steps": 1500},
     } | changes
 
@@ -73,6 +86,13 @@ def test_a_sample_is_loud_and_the_full_set_is_not() -> None:
     loud = render(metrics(sample=True, dataset="mnist-sample-5k", n_test=1000), PASSED, PICTURE_BYTES)
     assert "Made on a sample" in loud and "mnist-sample-5k" in loud
     assert "Made on a sample" not in render(metrics(), PASSED, PICTURE_BYTES)
+
+
+def test_what_is_aimed_at_is_told_apart_from_what_is_sure() -> None:
+    page = " ".join(body(render(metrics(), PASSED, PICTURE_BYTES)).split())
+    assert "0.9876 confidence" in page and "9,500 of 10,000 images are answered" in page
+    assert "With 95% confidence at least 99.91% are" in page
+    assert re.search(r"half digits</td>.*?83.67%", page)
 
 
 def test_names_from_outside_are_escaped() -> None:

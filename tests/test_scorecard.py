@@ -10,6 +10,9 @@ MANIFEST = {"dataset": "mnist-sample-5k", "sample": True}
 TRAINING = {"train_accuracy": 0.9, "validation_accuracy": 0.5, "gap": 0.4, "parameters": 7, "profile": "fast"}
 
 
+STRANGERS = {"noise": Answers.of(LOGITS[:20] / 4, LABELS[:20])}
+
+
 def wrong(n: int) -> Answers:
     """Answers whose first n are off by one digit."""
     logits = LOGITS.copy()
@@ -19,7 +22,17 @@ def wrong(n: int) -> Answers:
 
 def test_every_set_lands_under_its_own_name() -> None:
     corrupted = {"blur": wrong(20), "line": wrong(60)}
-    card = scorecard(MANIFEST, TRAINING, wrong(30), wrong(10), wrong(5), np.array(["scans"] * 100), corrupted)
+    card = scorecard(
+        MANIFEST,
+        TRAINING,
+        wrong(30),
+        wrong(10),
+        wrong(5),
+        np.array(["scans"] * 100),
+        corrupted,
+        STRANGERS,
+        0.9,
+    )
     content = card.content
     assert (content["dataset"], content["sample"]) == ("mnist-sample-5k", True)
     assert (content["n_test"], content["correct"], content["accuracy"]) == (100, 90, 0.9)
@@ -29,11 +42,44 @@ def test_every_set_lands_under_its_own_name() -> None:
     assert content["slices"]["scans"]["correct"] == 95
     assert content["training"] == {"parameters": 7, "profile": "fast"}
     assert card.matrix.trace() == 90
+    assert content["abstention"]["target"] == 0.9 and content["abstention"]["n"] == 100
+    assert content["non_digits"]["noise"]["n"] == 20
+
+
+def test_the_threshold_comes_from_validation_and_its_worth_from_the_test() -> None:
+    def told(validation: Answers, test: Answers) -> dict:
+        blur = {"blur": wrong(1)}
+        card = scorecard(
+            MANIFEST, TRAINING, validation, test, NONE, np.empty(0, "U1"), blur, STRANGERS, 0.999
+        )
+        return card.content["abstention"]
+
+    def unsure(n: int) -> Answers:  # the n mistakes are less sure than the right answers
+        logits = np.array(wrong(n).logits)
+        logits[:n] /= 2
+        return Answers.of(logits, LABELS)
+
+    first, other_test = (told(unsure(5), unsure(n)) for n in (9, 30))
+    assert first["threshold"] == other_test["threshold"]
+    assert (first["answered"], first["precision"]) == (91, 1.0)
+    assert other_test["answered"] == 70
+    hopeless = told(wrong(5), wrong(0))  # as sure of the mistakes as of the rest
+    assert (hopeless["answered"], hopeless["precision"]) == (0, None)
 
 
 def test_the_temperature_comes_from_validation_alone() -> None:
     cards = [
-        scorecard(MANIFEST, TRAINING, wrong(v), wrong(t), NONE, np.empty(0, "U1"), {"blur": wrong(1)})
+        scorecard(
+            MANIFEST,
+            TRAINING,
+            wrong(v),
+            wrong(t),
+            NONE,
+            np.empty(0, "U1"),
+            {"blur": wrong(1)},
+            STRANGERS,
+            0.9,
+        )
         for v, t in ((30, 10), (30, 70), (60, 10))
     ]
     first, other_test, other_validation = (card.content["temperature"] for card in cards)

@@ -18,13 +18,15 @@ from ._nearest import nearest
 from ._pictures import encode, hostile, page
 
 IMAGES, LABELS = digits(60, seed=5)
-TEMPERATURE = 1.7
+TEMPERATURE, THRESHOLD = 1.7, 0.9
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     model = nearest()
-    functions = traced(endpoints(lambda images: model(images, training=False), TEMPERATURE, 1_000_000))
+    functions = traced(
+        endpoints(lambda images: model(images, training=False), TEMPERATURE, THRESHOLD, 1_000_000)
+    )
     directory = tmp_path_factory.mktemp("model") / "1"
     bundle.save(directory, functions, [variable.value for variable in model.variables])
     return directory
@@ -67,6 +69,19 @@ def test_pixels_answer_as_the_model_does_with_the_temperature(served):
     assert answers[wire.PROBABILITIES] == pytest.approx(expected, abs=1e-5)
     assert (answers[wire.DIGIT] == expected.argmax(1)).all()
     assert (answers[wire.CONFIDENCE] == answers[wire.PROBABILITIES].max(1)).all()
+
+
+def test_an_answer_is_accepted_from_the_threshold_on(served):
+    answers = served(wire.PIXELS, IMAGES)
+    assert (answers[wire.ACCEPTED] == (answers[wire.CONFIDENCE] >= np.float32(THRESHOLD))).all()
+    assert 0 < answers[wire.ACCEPTED].sum() < len(IMAGES)
+
+
+@pytest.mark.parametrize(("threshold", "accepted"), [(0.0, True), (1.01, False)])
+def test_the_lowest_threshold_accepts_all_and_the_highest_none(threshold, accepted):
+    logits = tf.constant([[0.0] * 10, [1000.0] + [0.0] * 9])
+    pixels = endpoints(lambda _: logits, 1.0, threshold, 100)[wire.PIXELS]
+    assert (pixels(tf.zeros([2, 28, 28], tf.uint8))[wire.ACCEPTED].numpy() == accepted).all()
 
 
 def test_dropout_and_other_random_parts_stay_behind(served, saved):

@@ -1,4 +1,4 @@
-"""Metrics, verdict, manifest → may this model be exported, and at what temperature?
+"""Metrics, verdict, manifest → may this model be exported, and with which temperature and threshold?
 
 Core. The last look at the paper: that the verdict is a pass, is whole, and judges this model on these data.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import DataError, GateRefused
+from digits.selective import NEVER
 
 REDO = "run `dvc repro --force evaluate`"
 # rule → the figure of metrics.json that it judged: the verdict repeats it, so the two can be held together
@@ -24,8 +26,19 @@ JUDGED = {
 }
 
 
-def admit(metrics: Any, verdict: Any, manifest: Any) -> float:
-    """The temperature to export with. Raises GateRefused when the verdict is no pass, DataError when what was
+@dataclass(frozen=True)
+class Fitted:
+    """What evaluate fitted on validation.
+
+    temperature: what the logits are divided by. threshold: the least confidence of an accepted answer.
+    """
+
+    temperature: float
+    threshold: float
+
+
+def admit(metrics: Any, verdict: Any, manifest: Any) -> Fitted:
+    """What to export with. Raises GateRefused when the verdict is no pass, DataError when what was
     read is damaged or does not belong together."""
     _whole(metrics, verdict, manifest)
     failed = [f"{rule['rule']}: {rule['reason']}" for rule in verdict["rules"] if rule["passed"] is not True]
@@ -53,7 +66,13 @@ def admit(metrics: Any, verdict: Any, manifest: Any) -> float:
     temperature = _number(metrics.get("temperature"), "temperature")
     if not 0.01 <= temperature <= 100:
         raise DataError(f"temperature is {temperature:g} in the metrics, expected 0.01 to 100: {REDO}")
-    return temperature
+    abstention = metrics.get("abstention")
+    threshold = _number(
+        abstention.get("threshold") if isinstance(abstention, Mapping) else None, "abstention.threshold"
+    )
+    if not 0 <= threshold <= NEVER:
+        raise DataError(f"the threshold is {threshold:g} in the metrics, expected 0 to {NEVER:g}: {REDO}")
+    return Fitted(temperature, threshold)
 
 
 def refuse_stranger(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from digits.metrics import Reliability
+from digits.selective import RiskCoverage
 from digits.splits import CLASSES
 
 BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#8a8f98"
@@ -116,6 +117,25 @@ def mistakes(
     total: int,
 ) -> bytes:
     """Sheet of the given images [n, 28, 28], worst first; `total` is the number of mistakes in all."""
+    rows = zip(truth.tolist(), predicted.tolist(), confidence.tolist(), strict=True)
+    captions = [f"{right} read as {read}\n{sure:.0%} sure" for right, read, sure in rows]
+    return _sheet(
+        images, captions, f"The {len(images)} worst of {total:,} mistakes" if captions else "No mistakes"
+    )
+
+
+def strangers(
+    images: NDArray[np.uint8], predicted: NDArray[np.intp], confidence: NDArray[np.float64], threshold: float
+) -> bytes:
+    """Sheet of pictures without a digit [n, 28, 28], and which digit was read in each."""
+    rows = zip(predicted.tolist(), confidence.tolist(), strict=True)
+    captions = [
+        f"{'answered' if sure >= threshold else 'not sure'}: {read}\n{sure:.2%} sure" for read, sure in rows
+    ]
+    return _sheet(images, captions, "No digit here: of each kind those that were taken for one most surely")
+
+
+def _sheet(images: NDArray[np.uint8], captions: Sequence[str], title: str) -> bytes:
     columns, tile, text = 8, 32, 10  # pixels of a tile's side, and of the room for two lines above it
     rows = max(1, -(-len(images) // columns))
     figure = _figure(9, 1.48 * rows + 0.5)
@@ -123,12 +143,36 @@ def mistakes(
     axes.set_axis_off()
     axes.set_xlim(0, columns * tile)
     axes.set_ylim(rows * (tile + text), 0)
-    for place, image in enumerate(images):
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
         top, left = place // columns * (tile + text) + text, place % columns * tile + (tile - 28) / 2
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(left, left + 28, top + 28, top))
-        caption = f"{truth[place]} read as {predicted[place]}\n{confidence[place]:.0%} sure"
         axes.text(left + 14, top - 1.5, caption, fontsize=9, ha="center", va="bottom", linespacing=1.1)
-    axes.set_title(f"The {len(images)} worst of {total:,} mistakes" if len(images) else "No mistakes")
+    axes.set_title(title)
+    return _png(figure)
+
+
+def risk_coverage(curve: RiskCoverage, threshold: float, target: float) -> bytes:
+    """Share of wrong answers against the share of images answered, with what the threshold chooses."""
+    figure = _figure(6.4, 4.4)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.plot(curve.coverage, curve.risk, color=BLUE, label=f"test images: area {curve.aurc:.2g}")
+    axes.axhline(1 - target, ls="--", color=GREY, label=f"aimed at: {target:.2%} of the answers right")
+    given = curve.threshold >= threshold
+    if given.any():
+        coverage, risk = curve.coverage[given][-1], curve.risk[given][-1]
+        told = f"threshold {threshold:.4f}: {coverage:.1%} answered, {1 - risk:.2%} of them right"
+        axes.plot([coverage], [risk], "o", color=ORANGE, ms=8, label=told)
+    clean = curve.coverage[curve.wrong == 0]  # there is nothing to see
+    axes.set_xlim(max(0, 1 - 1.5 * (1 - min(0.9, clean.max(initial=0)))), 1.005)
+    axes.set_ylim(0, max(1.1 * float(curve.risk.max()), 3 * (1 - target)))
+    axes.set_xlabel("share of the images answered (coverage)")
+    axes.set_ylabel("share of the answers wrong (risk)")
+    axes.set_title("What does it gain to say “not sure”?")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, loc="upper left")
     return _png(figure)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from digits.corruptions import CORRUPTIONS
 from digits.metrics import wilson
+from digits.non_digits import KINDS
 from digits.params import EvaluateParams
 
 
@@ -194,6 +195,13 @@ def _new_batches(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome
     return value, floor, value >= floor, f"batch {worst} at best {value:.1%} right, {floor:.1%} wanted"
 
 
+def _non_digits(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
+    table, floor = _part(metrics, "non_digits"), params.non_digits
+    value = sum(_number(table, kind, "share") for kind in KINDS) / len(KINDS)
+    text = f"{value:.1%} of the pictures without a digit refused, {floor:.1%} wanted"
+    return value, floor, value >= floor, text
+
+
 RULES: dict[str, _Rule] = {
     "accuracy": _accuracy,
     "accuracy_lower_bound": _lower_bound,
@@ -205,4 +213,5 @@ RULES: dict[str, _Rule] = {
     "corruption_worst": _corruption_worst,
     "calibration_error": _calibration,
     "new_batches": _new_batches,
+    "non_digits": _non_digits,
 }

@@ -86,6 +86,8 @@ class EvaluateParams(Section):
     corruption_worst: Share
     calibration_error: Share
     new_batch: Share
+    answered_precision: Share
+    non_digits: Share
     seed: Seed
 
 
@@ -115,7 +117,6 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _BARE, list("-+01234567
 
 def load(section: str, path: Path = Path("params.yaml")) -> Any:
     """The typed section of a params file; the whole file is checked, so that a typo anywhere stops at once.
-
     Raises ParamsError naming the key, what it holds, what was expected and the valid keys.
     """
     return load_all(path)[section]
@@ -134,9 +135,8 @@ def load_all(path: Path = Path("params.yaml")) -> dict[str, Any]:
     for key in tree:
         if key not in SECTIONS:
             raise ParamsError(f"{path.name}: unknown section '{key}'{_hint(key, list(SECTIONS))}")
-    for key in SECTIONS:
-        if key not in tree:
-            raise ParamsError(f"{path.name}: section '{key}' is missing; expected {', '.join(SECTIONS)}")
+    if missing := [key for key in SECTIONS if key not in tree]:
+        raise ParamsError(f"{path.name}: section '{missing[0]}' is missing; expected {', '.join(SECTIONS)}")
     return {name: parse(name, tree[name], path) for name in SECTIONS}
 
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from digits.errors import DataError
 from digits.metrics import Reliability
+from digits.selective import RiskCoverage
 
+POINTS = 200  # of the risk-coverage table at most: a template draws no more
 HISTORY = ("epoch", "loss", "accuracy", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -55,6 +57,14 @@ def reliability(scores: Reliability) -> str:
 def corruptions(table: dict[str, float], clean: float) -> str:
     """One row a corruption, after the clean images."""
     return to_csv(["corruption", "accuracy"], {"clean": clean, **table}.items())
+
+
+def risk_coverage(curve: RiskCoverage) -> str:
+    """One row for each of at most 200 thresholds, from the surest answers to all of them."""
+    rows = np.unique(np.linspace(0, len(curve.threshold) - 1, POINTS).round().astype(np.intp))
+    columns = (curve.coverage, curve.risk, curve.threshold)
+    table = zip(*(column[rows].tolist() for column in columns), strict=True)
+    return to_csv(["coverage", "risk", "threshold"], table)
 
 
 def _field(value: object) -> object:

@@ -28,13 +28,17 @@ SIDES = (60, 600)  # pixels; smallest and largest picture rendered
 
 
 def disagreements(
-    signatures: Mapping[str, Signature], images: NDArray[np.uint8], expected: NDArray[np.float32]
+    signatures: Mapping[str, Signature],
+    images: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    threshold: float,
 ) -> list[str]:
     """One line for everything that is not as it was.
 
     images: uint8 [n, 28, 28], real digits. expected: float32 [n, 10], the model's calibrated probabilities.
+    threshold: the least confidence of an accepted answer.
     """
-    found = _pixels(signatures[wire.PIXELS], images, expected)
+    found = _pixels(signatures[wire.PIXELS], images, expected, threshold)
     digits = expected[:PICTURES].argmax(axis=1)
     for manner, render in MANNERS.items():
         files = [render(image, _side(row)) for row, image in enumerate(images[:PICTURES])]
@@ -45,7 +49,9 @@ def disagreements(
     return found + _empty(signatures)
 
 
-def _pixels(signature: Signature, images: NDArray[np.uint8], expected: NDArray[np.float32]) -> list[str]:
+def _pixels(
+    signature: Signature, images: NDArray[np.uint8], expected: NDArray[np.float32], threshold: float
+) -> list[str]:
     batches = [
         signature(**{wire.IMAGES: tf.constant(images[start : start + BATCH])})
         for start in range(0, len(images), BATCH)
@@ -65,6 +71,8 @@ def _pixels(signature: Signature, images: NDArray[np.uint8], expected: NDArray[n
         found.append(f"{wire.DIGIT} is not the likeliest digit")
     if not (answers[wire.CONFIDENCE] == probabilities.max(axis=1)).all():
         found.append(f"{wire.CONFIDENCE} is not that digit's probability")
+    if not (answers[wire.ACCEPTED] == (probabilities.max(axis=1) >= np.float32(threshold))).all():
+        found.append(f"{wire.ACCEPTED} does not tell which answers reach a threshold of {threshold:g}")
     return found
 
 

@@ -21,12 +21,14 @@ def provenance(
     metrics: Mapping[str, Any],
     verdict: Mapping[str, Any],
     export: Mapping[str, Any],
+    threshold: float,
     weights: Sequence[NDArray[Any]],
     libraries: Mapping[str, str],
 ) -> dict[str, Any]:
     """Plain values for provenance.json.
 
     manifest: data set, rows and digests. recipe: how it was trained. export: that section of params.yaml.
+    threshold: the least confidence of an accepted answer.
     weights: in the model's order. libraries: name → version.
     """
     return {
@@ -38,6 +40,7 @@ def provenance(
         "metrics": dict(metrics),
         "verdict": dict(verdict),
         "export": dict(export),
+        "threshold": threshold,
         "weights_sha256": weights_sha256(weights),
         "libraries": dict(libraries),
     }

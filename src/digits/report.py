@@ -37,6 +37,18 @@ PICTURES = {
         "On the dashed line the model is right exactly as often as it claims. The temperature is fitted on "
         "validation images.",
     ),
+    "risk_coverage": (
+        "Saying “not sure”",
+        "Curve of wrong answers against the share of images answered",
+        "Answers from the threshold on are “accepted”, the others “not sure”. The threshold is fitted on "
+        "validation images and promises nothing for others; the test tells what it came to.",
+    ),
+    "non_digits": (
+        "Pictures without a digit",
+        "Letters, scribbles, noise and the like that were read as digits, with confidence",
+        "A row of each kind: empty, noise, letters, scribbles, figures, two digits, half digits. “Answered” "
+        "ones got past the threshold.",
+    ),
     "learning_curves": (
         "Learning curves",
         "Loss and accuracy by epoch on training and validation images",
@@ -75,6 +87,8 @@ def _facts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"mistakes in {metrics['n_test']:,} images", f"{metrics['n_test'] - metrics['correct']:,}"
     yield "mean of 18 corruptions", _percent(metrics["corruption_mean"])
     yield "calibration error", _percent(metrics["ece"])
+    yield "answered, others “not sure”", _percent(metrics["abstention"]["coverage"])
+    yield "of the answered right", _percent(metrics["abstention"]["precision"])
     yield "log loss, nats", _number(metrics["loss"])
     yield "training − validation", _percent(metrics["gap"])
 

@@ -111,6 +111,27 @@ figcaption { color: var(--dim); font-size: .9rem; margin: .4rem 0 0; }
 <figcaption>{{ picture.caption }}</figcaption></figure>
 {% endfor %}
 
+{% set held = metrics.abstention -%}
+<h2>Answered and refused</h2>
+<p>With at least {{ "%.4f" | format(held.threshold) }} confidence an answer is accepted, fitted for
+  {{ held.target | percent }} right on validation. On the test {{ held.answered | count }} of
+  {{ held.n | count }} images are answered ({{ held.coverage_interval[0] | percent }} –
+  {{ held.coverage_interval[1] | percent }}), and {{ held.precision | percent }} of the answers are right
+  ({{ held.precision_interval[0] | percent }} – {{ held.precision_interval[1] | percent }}, Wilson).
+  With 95% confidence at least
+  {{ "%.2f" | format((held.precision_guaranteed * 10000 + 1e-3) | int / 100) }}% are, of images like these
+  (Clopper-Pearson).</p>
+<div class="wide"><table>
+<thead><tr><th>no digit</th><th class="number">pictures</th><th class="number">refused</th>
+  <th class="number">95% interval</th></tr></thead>
+<tbody>
+{%- for kind, row in metrics.non_digits.items() %}
+<tr><td>{{ kind | words }}</td><td class="number">{{ row.n | count }}</td>
+  <td class="number">{{ row.share | percent }}</td>
+  <td class="number">{{ row.interval[0] | percent }} – {{ row.interval[1] | percent }}</td></tr>
+{%- endfor %}
+</tbody></table></div>
+
 <h2>Digit by digit</h2>
 <div class="wide"><table>
 <thead><tr><th>digit</th><th class="number">images</th><th class="number">wrong</th>

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import metrics
+from digits import metrics, selective
 from digits.calibration import fit_temperature
 from digits.metrics import Reliability
+from digits.selective import RiskCoverage
 
 MEASURED = ("gap", "train_accuracy", "validation_accuracy", "validation_loss")  # stand on their own
 
@@ -50,6 +51,7 @@ class Scorecard:
     matrix: NDArray[np.int64]
     raw: Reliability
     calibrated: Reliability
+    curve: RiskCoverage
 
 
 def scorecard(
@@ -60,13 +62,19 @@ def scorecard(
     heldout: Answers,
     heldout_batches: NDArray[np.str_],
     corrupted: Mapping[str, Answers],
+    strangers: Mapping[str, Answers],
+    precision: float,
 ) -> Scorecard:
     """Every figure of metrics.json.
 
     manifest: names the data set, and says whether it is a sample. training: summary.json of the candidate.
-    corrupted: answers on the test images under each corruption. Raises DataError when validation is empty.
+    corrupted: answers on the test images under each corruption. strangers: those on pictures without a digit,
+    by kind; their labels are not looked at. precision: share right that is wanted of the answers given.
+    Raises DataError when validation or test is empty.
     """
     temperature = fit_temperature(validation.logits, validation.labels)
+    threshold = selective.threshold_for(validation.logits, validation.labels, temperature, precision)
+    abstention, curve = selective.abstention(test.logits, test.labels, temperature, precision, threshold)
     matrix = metrics.confusion(test.labels, test.predicted)
     raw = metrics.reliability(test.logits, test.labels, 1.0)
     calibrated = metrics.reliability(test.logits, test.labels, temperature)
@@ -92,8 +100,15 @@ def scorecard(
         "corruptions": table,
         "corruption_mean": sum(table.values()) / len(table),
         "corruption_worst": min(table.values()),
+        "abstention": abstention,
+        "non_digits": selective.refused(
+            {kind: answers.logits for kind, answers in strangers.items()}, temperature, threshold
+        ),
         "slices": metrics.slices(heldout.predicted, heldout.labels, heldout_batches),
-        "not_finite": sum(a.not_finite for a in (validation, test, heldout, *corrupted.values())),
+        "not_finite": sum(
+            answers.not_finite
+            for answers in (validation, test, heldout, *corrupted.values(), *strangers.values())
+        ),
         "training": {key: value for key, value in training.items() if key not in MEASURED},
     }
-    return Scorecard(metrics.rounded(content), matrix, raw, calibrated)
+    return Scorecard(metrics.rounded(content), matrix, raw, calibrated, curve)

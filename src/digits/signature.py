@@ -21,11 +21,14 @@ PARALLEL_PICTURES = 4  # decoded at a time; each of 16 million pixels takes some
 Endpoint = Callable[[Any], dict[str, Any]]
 
 
-def endpoints(logits: Callable[[Any], Any], temperature: float, max_pixels: int) -> dict[str, Endpoint]:
+def endpoints(
+    logits: Callable[[Any], Any], temperature: float, threshold: float, max_pixels: int
+) -> dict[str, Endpoint]:
     """Signature name → function of one tensor to a dictionary of named tensors.
 
     logits: uint8 [n, 28, 28] → float [n, 10], deterministic. temperature: > 0, what the logits are divided by
-    before the softmax (Guo et al. 2017, arXiv:1706.04599). max_pixels: larger pictures are refused undecoded.
+    before the softmax (Guo et al. 2017, arXiv:1706.04599). threshold: the least confidence of an accepted
+    answer (digits.selective). max_pixels: larger pictures are refused undecoded.
     """
 
     @_shared(wire.PIXELS)
@@ -35,10 +38,12 @@ def endpoints(logits: Callable[[Any], Any], temperature: float, max_pixels: int)
         # A blank image stands in for no image: TensorFlow's fused convolutions fail on empty batches.
         some = tf.pad(images, [[0, tf.cast(n == 0, tf.int32)], [0, 0], [0, 0]])
         probabilities = tf.nn.softmax(tf.cast(logits(some)[:n], tf.float32) / temperature)
+        confidence = tf.reduce_max(probabilities, axis=1)
         return {
             wire.PROBABILITIES: probabilities,
             wire.DIGIT: tf.argmax(probabilities, axis=1, output_type=tf.int64),
-            wire.CONFIDENCE: tf.reduce_max(probabilities, axis=1),
+            wire.CONFIDENCE: confidence,
+            wire.ACCEPTED: confidence >= threshold,
         }
 
     def pixels(images: Any) -> dict[str, Any]:

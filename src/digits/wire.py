@@ -19,6 +19,7 @@ EXAMPLE_KEY = "image/encoded"  # the feature of such an Example that holds the P
 PROBABILITIES = "probabilities"  # float32 [n, 10], calibrated, each row sums to 1
 DIGIT = "digit"  # int64 [n], the likeliest digit
 CONFIDENCE = "confidence"  # float32 [n], the probability of that digit
+ACCEPTED = "accepted"  # bool [n], whether that is enough; versions made before this output existed lack it
 CLASSES = "classes"  # of CLASSIFY: string [n, 10], "0" … "9"; the Classify API fixes the name
 SCORES = "scores"  # of CLASSIFY: float32 [n, 10], the probability of each class; ditto
 
@@ -33,6 +34,7 @@ _PREDICTION: Aliases = {
     PROBABILITIES: ("float32", (None, 10)),
     DIGIT: ("int64", (None,)),
     CONFIDENCE: ("float32", (None,)),
+    ACCEPTED: ("bool", (None,)),
 }
 OUTPUTS: dict[str, Aliases] = {
     PIXELS: _PREDICTION,

@@ -19,6 +19,7 @@ def export(directory, *, shift=0, accuracy=0.99, images_sha256="", broken=False)
             wire.PROBABILITIES: probabilities,
             wire.DIGIT: tf.argmax(probabilities, axis=1),
             wire.CONFIDENCE: tf.reduce_max(probabilities, axis=1),
+            wire.ACCEPTED: tf.reduce_max(probabilities, axis=1) >= 0.5,
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.uint8, name=wire.IMAGES)])

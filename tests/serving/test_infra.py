@@ -54,7 +54,10 @@ def test_without_the_classify_api_the_signature_is_asked_through_predict_and_tha
     [
         ("wrong digits", "serving_default × 1 over gRPC: digit differs"),
         ("off by 1e-4", r"serving_default × 1 over gRPC: \w+ is off by 0.0001"),
-        ("no confidence", "answered digit, probabilities, expected confidence, digit, probabilities"),
+        (
+            "no confidence",
+            "answered accepted, digit, probabilities, expected accepted, confidence, digit, probabilities",
+        ),
         ("empty batch fails", "gRPC answered INTERNAL: no rows"),
         ("takes any shape", "images of 27×27 were answered, expected INVALID_ARGUMENT"),
         ("dies of a wrong shape", "images of 27×27 got UNAVAILABLE"),

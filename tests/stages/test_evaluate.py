@@ -12,6 +12,7 @@ import pytest
 from digits import files, params
 from digits.corruptions import CORRUPTIONS
 from digits.errors import DataError
+from digits.non_digits import KINDS
 from digits.plots import HISTORY
 from digits.splits import Split
 from digits.stages import evaluate
@@ -95,15 +96,19 @@ def test_a_good_model_is_scored_passed_and_drawn(
     assert metrics["gap"] == pytest.approx(0.99 - metrics["validation_accuracy"])
     out = tmp_path / "reports"
     assert {p.stem for p in (out / "figures").iterdir()} == {
-        "confusion", "corruptions", "learning_curves", "mistakes", "reliability"
+        "confusion", "corruptions", "learning_curves", "mistakes", "non_digits", "reliability",
+        "risk_coverage",
     }  # fmt: skip
     assert {p.stem for p in (out / "plots").iterdir()} == {
         "confusion",
         "corruptions",
         "history",
         "reliability",
+        "risk_coverage",
     }
-    assert (out / "report.html").read_text().count("data:image/png;base64,") == 5
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 7
+    assert metrics["abstention"]["target"] == PARAMS.answered_precision
+    assert set(metrics["non_digits"]) == set(KINDS)
 
 
 def test_every_test_image_counts(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:
@@ -124,7 +129,7 @@ def test_a_model_that_answers_nan_is_refused_without_an_error(score: Callable[..
     found = score(lambda pixels, training: good(pixels, training) * np.float32("nan"))
     failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
     assert {"accuracy", "finite_answers"} <= failed
-    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40
+    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40 + evaluate.STRANGERS * len(KINDS)
 
 
 def test_the_same_model_gives_the_same_bytes(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:
@@ -132,7 +137,7 @@ def test_the_same_model_gives_the_same_bytes(score: Callable[..., Any], good: Mo
     score(good, "second")
     first, second = tmp_path / "first", tmp_path / "second"
     names = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
-    assert len(names) == 12
+    assert len(names) == 15
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 

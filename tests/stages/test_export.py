@@ -22,7 +22,7 @@ from .._digits import digits
 from .._pictures import encode, page
 
 SETTINGS = params.load_all()
-TEMPERATURE = 1.25
+TEMPERATURE, THRESHOLD = 1.25, 0.9
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,7 @@ def made(tmp_path_factory):
         "corruption_mean": 0.95,
         "ece": 0.01,
         "temperature": TEMPERATURE,
+        "abstention": {"threshold": THRESHOLD},
         "validation_accuracy": right,
     }
     judged = {"accuracy": "accuracy", "test_images": "n_test", "corruption_mean": "corruption_mean"}
@@ -104,6 +105,12 @@ def test_a_fresh_process_answers_as_the_candidate_does(made, tmp_path):
     assert np.load(tmp_path / "answers.npy") == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_threshold_that_evaluate_fitted_is_the_one_that_is_served(made, served):
+    answers = served.signatures[wire.PIXELS](images=files.load_split(made / "validation").images)
+    confidence, accepted = answers[wire.CONFIDENCE].numpy(), answers[wire.ACCEPTED].numpy()
+    assert (accepted == (confidence >= THRESHOLD)).all() and 0 < accepted.sum() < len(accepted)
+
+
 @pytest.fixture(scope="module")
 def served(made):
     return tf.saved_model.load(str(made / "exported"))
@@ -141,7 +148,7 @@ def test_warm_up_requests_name_this_models_inputs(made, served):
         if log.HasField("predict_log"):
             request = log.predict_log.request
             feeds = {alias: tf.constant(tf.make_ndarray(value)) for alias, value in request.inputs.items()}
-            assert len(served.signatures[request.model_spec.signature_name](**feeds)) == 3
+            assert len(served.signatures[request.model_spec.signature_name](**feeds)) == 4
 
 
 def test_provenance_tells_data_recipe_scores_and_libraries_and_no_time_or_place(made):
@@ -150,6 +157,7 @@ def test_provenance_tells_data_recipe_scores_and_libraries_and_no_time_or_place(
     assert record["recipe"] == json.loads((made / "candidate" / "recipe.json").read_text())
     assert record["metrics"] == json.loads((made / "metrics.json").read_text())
     assert record["verdict"]["passed"] is True and record["data"]["splits"]["train"]["n"] == 1500
+    assert record["threshold"] == THRESHOLD
     assert record["export"] == {"max_pixels": SETTINGS["export"].max_pixels}
     assert record["libraries"]["tensorflow"] == tf.__version__
     assert str(made) not in text and "time" not in {key.lower() for key in record}
@@ -198,16 +206,16 @@ def test_a_damaged_candidate_is_refused(made, refused, tmp_path):
 
 
 def test_an_export_that_answers_otherwise_is_thrown_away(refused, monkeypatch):
-    def off(logits, temperature, max_pixels, honest=signature.endpoints):
-        return honest(logits, temperature * 1.01, max_pixels)
+    def off(logits, temperature, *others, honest=signature.endpoints):
+        return honest(logits, temperature * 1.01, *others)
 
     monkeypatch.setattr(signature, "endpoints", off)
     refused(DataError, "off the model's probabilities")
 
 
 def test_a_graph_with_random_parts_is_thrown_away(refused, monkeypatch):
-    def noisy(logits, temperature, max_pixels, honest=signature.endpoints):
-        return honest(lambda images: logits(images) + 1e-9 * tf.random.normal([10]), temperature, max_pixels)
+    def noisy(logits, *others, honest=signature.endpoints):
+        return honest(lambda images: logits(images) + 1e-9 * tf.random.normal([10]), *others)
 
     monkeypatch.setattr(signature, "endpoints", noisy)
     refused(DataError, "RandomStandardNormal")

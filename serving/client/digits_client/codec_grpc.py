@@ -42,7 +42,7 @@ class GrpcCodec:
         return Message(PREDICT, request.SerializeToString())
 
     def predicted(self, body: bytes, count: int) -> Outputs:
-        """The three outputs of a PredictResponse, and its version."""
+        """The outputs of a PredictResponse, and its version."""
         response = _parse(messages.PredictResponse, body)
         found = response.outputs
         for name in (contract.DIGIT, contract.CONFIDENCE, contract.PROBABILITIES):
@@ -50,12 +50,17 @@ class GrpcCodec:
                 raise ValueError(f"no output '{name}'")
         if not response.model_spec.HasField("version"):
             raise ValueError("no model version")
+        accepted = None
+        if contract.ACCEPTED in found:
+            flags = tensors.read(found[contract.ACCEPTED], tensors.BOOL, (count,))
+            accepted = [bool(flag) for flag in flags]
         flat = tensors.read(found[contract.PROBABILITIES], tensors.FLOAT, (count, contract.DIGITS))
         return Outputs(
             tensors.read(found[contract.DIGIT], tensors.INT64, (count,)),
             tensors.read(found[contract.CONFIDENCE], tensors.FLOAT, (count,)),
             [flat[i : i + contract.DIGITS] for i in range(0, len(flat), contract.DIGITS)],
             response.model_spec.version.value,
+            accepted,
         )
 
     def status(self, spec: Spec) -> Message:

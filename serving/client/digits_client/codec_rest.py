@@ -59,7 +59,11 @@ class RestCodec:
             if not all(name in row for row in rows):
                 raise ValueError(f"no output '{name}'")
         digits, confidences, probabilities = ([row[name] for row in rows] for name in names)
-        return Outputs(digits, confidences, probabilities, None)
+        told = [contract.ACCEPTED in row for row in rows]
+        if any(told) and not all(told):
+            raise ValueError(f"output '{contract.ACCEPTED}' of some images only")
+        accepted = [row[contract.ACCEPTED] for row in rows] if any(told) else None
+        return Outputs(digits, confidences, probabilities, None, accepted)
 
     def status(self, spec: Spec) -> Message:
         """A status request."""

@@ -1,7 +1,8 @@
 """`digits-client IMAGE…`: pictures → a line each. `digits predict` is the same function under another name.
 
-On a terminal the lines are a table; elsewhere columns parted by tabs: file, digit, confidence. With --json
-one object a line. What fails is one line on stderr. The epilog below lists the exit codes.
+On a terminal the lines are a table; elsewhere columns parted by tabs: file, digit, confidence, and "sure" or
+"not sure", or "-" where the model version does not tell. With --json one object a line. A failure is one line
+on stderr. The epilog below lists the exit codes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from digits_client.results import Answer, Prediction
 
 STDIN = "-"
 LARGEST_STDIN = 64 << 20  # bytes
+SURE = {True: "sure", False: "not sure", None: "-"}  # of Prediction.accepted
 WIDEST = 60  # characters of a file's name in a table
 
 Result = Prediction | BadRequest
@@ -127,23 +129,26 @@ def _json_line(name: str, result: Result, version: int | None) -> None:
         shown["error"] = one_line(str(result))
     else:
         shown |= {"digit": result.digit, "confidence": round(result.confidence, 6)}
+        shown |= {"accepted": result.accepted}
         shown |= {"probabilities": [round(p, 6) for p in result.probabilities], "version": version}
     print(json.dumps(shown, ensure_ascii=True))  # noqa: T201
 
 
 def _column_line(name: str, result: Result, version: int | None) -> None:  # noqa: ARG001
     if isinstance(result, Prediction):
-        print(one_line(name, 4096), result.digit, f"{result.confidence:.4f}", sep="\t")  # noqa: T201
+        columns = (one_line(name, 4096), result.digit, f"{result.confidence:.4f}", SURE[result.accepted])
+        print(*columns, sep="\t")  # noqa: T201
 
 
 def _table(names: list[str]) -> Write:
     """A writer of aligned lines, the first of which has a heading above it."""
     width = max(4, *(len(_short(name)) for name in names))
-    heading = [f"{'file':<{width}}  digit  confidence"]
+    heading = [f"{'file':<{width}}  digit  confidence  sure?"]
 
     def write(name: str, result: Result, version: int | None) -> None:  # noqa: ARG001
         if isinstance(result, Prediction):
-            line = f"{_short(name):<{width}}  {result.digit:>5}  {result.confidence:>9.2%}"
+            line = f"{_short(name):<{width}}  {result.digit:>5}  {result.confidence:>10.2%}"
+            line += f"  {SURE[result.accepted]}"
             print(*heading, line, sep="\n")  # noqa: T201
             heading.clear()
 

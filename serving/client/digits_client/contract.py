@@ -13,6 +13,7 @@ IMAGE_BYTES = "image_bytes"  # input of ENCODED: string [n]
 PROBABILITIES = "probabilities"  # float32 [n, 10]
 DIGIT = "digit"  # int64 [n]
 CONFIDENCE = "confidence"  # float32 [n]
+ACCEPTED = "accepted"  # bool [n]; model versions made before this output existed lack it
 
 SIDE = 28  # pixels
 AREA = SIDE * SIDE

@@ -36,6 +36,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "int_val": (7, "repeated int32"),
         "string_val": (8, "repeated bytes"),
         "int64_val": (10, "repeated int64"),
+        "bool_val": (11, "repeated bool"),
     },
     "tensorflow.serving.ModelSpec": {
         "name": (1, "string"),

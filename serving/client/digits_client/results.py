@@ -18,6 +18,7 @@ class Prediction:
     digit: int  # the likeliest, 0–9
     confidence: float  # its probability
     probabilities: tuple[float, ...]  # of the digits 0–9, float32 values; they sum to 1
+    accepted: bool | None = None  # whether the confidence is enough; None: this model version does not tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 # DataType of TensorFlow
-FLOAT, UINT8, STRING, INT64 = 1, 4, 7, 9
+FLOAT, UINT8, STRING, INT64, BOOL = 1, 4, 7, 9, 10
 
 # DataType → name of the typed list, and the code that `array` has for the raw bytes
-_NUMBERS = {FLOAT: ("float_val", "f"), INT64: ("int64_val", "q")}
+_NUMBERS = {FLOAT: ("float_val", "f"), INT64: ("int64_val", "q"), BOOL: ("bool_val", "B")}
 
 
 def read(tensor: Any, dtype: int, shape: tuple[int, ...]) -> Sequence[float]:

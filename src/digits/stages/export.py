@@ -36,7 +36,7 @@ def run(
 ) -> None:
     """Write the SavedModel with its warm-up requests and its provenance."""
     scores, judgement, facts = (files.read_json(path) for path in (metrics, verdict, manifest))
-    temperature = admit(scores, judgement, facts)
+    fitted = admit(scores, judgement, facts)
     known = files.load_split(validation)
     if not len(known):
         raise DataError(f"{validation} holds no image to prove the export on: run `dvc repro preprocess`")
@@ -56,30 +56,35 @@ def run(
         scores,
         judgement,
         params.model_dump(),
+        fitted.threshold,
         [weight.numpy() for weight in model.weights],
         {name: version(name) for name in LIBRARIES},
     )
     functions = signature.endpoints(
-        lambda images: model(images, training=False), temperature, params.max_pixels
+        lambda images: model(images, training=False),
+        fitted.temperature,
+        fitted.threshold,
+        params.max_pixels,
     )
     with files.replacing(exported) as new:
         bundle.save(new, signature.traced(functions), [variable.value for variable in model.variables])
         bundle.add_extra(new, warmup.records(known.images[:WARMED_WITH]), record)
-        _prove(new, known, tf.nn.softmax(logits / temperature).numpy())
+        _prove(new, known, tf.nn.softmax(logits / fitted.temperature).numpy(), fitted.threshold)
     say(
         f"export: {facts['dataset']}: wrote {', '.join(wire.SIGNATURES)}; they answer as the model does on "
         f"{len(known):,} validation images, as pixels and as pictures"
     )
 
 
-def _prove(directory: Path, known: Split, expected: Any) -> None:
+def _prove(directory: Path, known: Split, expected: Any, threshold: float) -> None:
     """Raises DataError when what was written does not answer as the model does."""
     import tensorflow as tf
 
     from digits import bundle
     from digits.proof import disagreements
 
-    found = disagreements(tf.saved_model.load(str(directory)).signatures, known.images, expected)
+    signatures = tf.saved_model.load(str(directory)).signatures
+    found = disagreements(signatures, known.images, expected, threshold)
     if held := bundle.unservable(bundle.read_graph(directory)):
         found.append(f"the graph holds operations that a server must not run: {', '.join(held)}")
     if found:

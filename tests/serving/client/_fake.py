@@ -54,6 +54,7 @@ class Fake:
     tells_index: bool = True  # which picture of a request is bad
     index_offset: int = 0  # as when a server counts through the requests that it has joined
     garbage: bytes | None = None  # answered in place of an answer
+    accepts: bool | None = None  # every answer, no answer; None: a version without that output
     form: str = "list"  # of tensors over gRPC: list, content, repeat
     stuck: threading.Event = field(default_factory=threading.Event)  # set: answer; clear: hold every request
     arrived: threading.Event = field(default_factory=threading.Event)  # a request is being held
@@ -120,7 +121,7 @@ def shares(digit: int) -> list[float]:
 def _tensor(tensor: Any, dtype: int, shape: list[int], values: list[Any], form: str) -> None:
     import array
 
-    name, code = {1: ("float_val", "f"), 9: ("int64_val", "q")}[dtype]
+    name, code = {1: ("float_val", "f"), 9: ("int64_val", "q"), 10: ("bool_val", "B")}[dtype]
     tensor.dtype = dtype
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
@@ -153,6 +154,8 @@ def _grpc_predict(fake: Fake, body: bytes) -> bytes:
     _tensor(response.outputs["digit"], 9, [n], digits, fake.form)
     _tensor(response.outputs["confidence"], 1, [n], [SURE] * n, fake.form)
     _tensor(response.outputs["probabilities"], 1, [n, 10], [p for d in digits for p in shares(d)], fake.form)
+    if fake.accepts is not None:
+        _tensor(response.outputs["accepted"], 10, [n], [fake.accepts] * n, fake.form)
     return response.SerializeToString()
 
 
@@ -218,7 +221,9 @@ def _rest(fake: Fake, path: str, body: bytes) -> dict[str, Any]:
     if asked["signature_name"] == "encoded":
         images = [base64.b64decode(each["b64"], validate=True) for each in images]
     _, digits = fake.predict(model, version, asked["signature_name"], images)
-    return {"predictions": [{"probabilities": shares(d), "digit": d, "confidence": SURE} for d in digits]}
+    told = {} if fake.accepts is None else {"accepted": fake.accepts}
+    rows = [{"probabilities": shares(d), "digit": d, "confidence": SURE} | told for d in digits]
+    return {"predictions": rows}
 
 
 def rest_server(fake: Fake) -> ThreadingHTTPServer:

@@ -29,7 +29,7 @@ def server(request, fake):
 
 def test_columns_parted_by_tabs_go_to_a_pipe(server, files, capsys):
     assert main([*server, str(files / "7.png"), str(files / "3.png")]) == 0
-    assert capsys.readouterr().out == f"{files}/7.png\t7\t0.9375\n{files}/3.png\t3\t0.9375\n"
+    assert capsys.readouterr().out == f"{files}/7.png\t7\t0.9375\t-\n{files}/3.png\t3\t0.9375\t-\n"
 
 
 def test_json_is_an_object_a_line_with_the_version(server, files, capsys):
@@ -47,11 +47,20 @@ def test_json_is_an_object_a_line_with_the_version(server, files, capsys):
     assert err == f"digits-client: {files}/bad.png: is blank: expected ink\n"
 
 
+@pytest.mark.parametrize(("accepts", "word"), [(True, "sure"), (False, "not sure"), (None, "-")])
+def test_what_is_not_accepted_is_told_as_not_sure(server, fake, files, capsys, accepts, word):
+    fake.accepts = accepts
+    assert main([*server, str(files / "7.png")]) == 0
+    assert capsys.readouterr().out == f"{files}/7.png\t7\t0.9375\t{word}\n"
+    assert main([*server, "--json", str(files / "7.png")]) == 0
+    assert json.loads(capsys.readouterr().out)["accepted"] is accepts
+
+
 def test_bad_pictures_are_a_line_each_and_the_others_are_read(server, files, capsys):
     names = [str(files / name) for name in ("bad.png", "7.png", "none.png")]
     assert main([*server, *names], prog="digits predict") == 1
     out, err = capsys.readouterr()
-    assert out == f"{files}/7.png\t7\t0.9375\n"
+    assert out == f"{files}/7.png\t7\t0.9375\t-\n"
     assert [line.split(": ")[0] for line in err.splitlines()] == ["digits predict"] * 2
     assert "is blank" in err
     assert "No such file" in err
@@ -89,7 +98,7 @@ def run(*arguments, **options):
 
 def test_a_dash_reads_standard_input(fake, files):
     done = run("--server", fake.grpc, str(files / "3.png"), "-", input=picture(8))
-    assert done.stdout.decode() == f"{files}/3.png\t3\t0.9375\n-\t8\t0.9375\n"
+    assert done.stdout.decode() == f"{files}/3.png\t3\t0.9375\t-\n-\t8\t0.9375\t-\n"
     empty = run("--server", fake.grpc, "-", stdin=subprocess.DEVNULL)
     assert (empty.returncode, empty.stderr) == (
         1,
@@ -105,11 +114,11 @@ def test_a_terminal_gets_a_table(fake, files):
     shown = os.read(leader, 4096).decode().splitlines()
     os.close(leader)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert shown[0].split() == ["file", "digit", "confidence"]
-    name, digit, confidence = shown[1].split()
+    assert shown[0].split() == ["file", "digit", "confidence", "sure?"]
+    name, digit, confidence, sure = shown[1].split()
     assert str(files / "7.png").endswith(name.lstrip("…"))
     assert len(name) <= 60
-    assert (digit, confidence) == ("7", "93.75%")
+    assert (digit, confidence, sure) == ("7", "93.75%", "-")
 
 
 def test_a_full_disk_is_one_line(fake, files):
@@ -129,5 +138,5 @@ def test_names_that_would_steer_a_terminal_are_shown_harmless(fake, tmp_path, ca
     assert main(["--server", fake.grpc, str(nasty)]) == 0
     line = capsys.readouterr().out
     assert "\x1b" not in line
-    assert line.count("\t") == 2
+    assert line.count("\t") == 3
     assert line.count("\n") == 1

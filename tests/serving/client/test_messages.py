@@ -3,6 +3,7 @@
 The only tests of the client that load TensorFlow.
 """
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from digits_client import DigitClient, messages, outputs
 from digits_client.codec import Pictures, Pixels, Spec
 from digits_client.codec_grpc import PREDICT, STATUS, GrpcCodec
+from digits_client.codec_rest import RestCodec
 
-from ._fake import Fake, grpc_server, picture, shares
+from ._fake import SURE, Fake, grpc_server, picture, shares
 from ._page import recipes
 
 
@@ -82,7 +84,7 @@ def test_every_field_has_the_name_number_and_type_of_tensorflow_serving_api(api)
     assert len(compared) == 13
 
 
-def response(api, digits, fill):
+def response(api, digits, fill, accepted=None):
     made = api.predict.PredictResponse()
     made.model_spec.name, made.model_spec.version.value, made.model_spec.signature_name = (
         "digits",
@@ -90,11 +92,14 @@ def response(api, digits, fill):
         "encoded",
     )
     rows = np.array([shares(d) for d in digits], np.float32).reshape(len(digits), 10)
-    for name, array in {
+    arrays = {
         "digit": np.array(digits, np.int64),
         "confidence": rows.max(axis=1),
         "probabilities": rows,
-    }.items():
+    }
+    if accepted is not None:
+        arrays["accepted"] = np.array(accepted, np.bool_)
+    for name, array in arrays.items():
         fill(made.outputs[name], array)
     return made
 
@@ -103,7 +108,7 @@ def as_content(api):
     def fill(tensor, array):
         tensor.CopyFrom(api.tf.make_tensor_proto(array))
         tensor.tensor_content = array.tobytes()
-        del tensor.float_val[:], tensor.int64_val[:]
+        del tensor.float_val[:], tensor.int64_val[:], tensor.bool_val[:]
 
     return fill
 
@@ -115,7 +120,8 @@ def as_list(api, *, cut):
         values = array.ravel().tolist()
         while cut and len(values) > 1 and values[-1] == values[-2]:
             values.pop()
-        field = tensor.int64_val if array.dtype == np.int64 else tensor.float_val
+        fields = {"i": tensor.int64_val, "f": tensor.float_val, "b": tensor.bool_val}
+        field = fields[array.dtype.kind]
         del field[:]
         field.extend(values)
         assert (api.tf.make_ndarray(tensor) == array).all()  # TensorFlow reads it so as well
@@ -132,6 +138,31 @@ def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, form
     assert [p.digit for p in made] == digits
     assert [p.probabilities for p in made] == [tuple(shares(d)) for d in digits]
     assert answered.version == 3
+
+
+@pytest.mark.parametrize("accepted", [[True, False, True], [False, False, False], [True] * 3], ids=str)
+@pytest.mark.parametrize("form", ["content", "list", "list cut short"])
+def test_whether_an_answer_is_accepted_is_read_in_every_form(api, accepted, form):
+    fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
+    body = response(api, [1, 2, 3], fill, accepted).SerializeToString()
+    made = outputs.predictions(GrpcCodec().predicted(body, 3), 3)
+    assert [p.accepted for p in made] == accepted
+
+
+def test_a_version_made_before_there_was_such_an_output_is_read_with_none(api):
+    over_grpc = GrpcCodec().predicted(response(api, [7], as_list(api, cut=False)).SerializeToString(), 1)
+    row = {"digit": 7, "confidence": SURE, "probabilities": shares(7)}
+    over_rest = RestCodec().predicted(json.dumps({"predictions": [row]}).encode(), 1)
+    for answered in (over_grpc, over_rest):
+        assert [p.accepted for p in outputs.predictions(answered, 1)] == [None]
+
+
+@pytest.mark.parametrize("accepted", [1, "true", None, [True]])
+def test_over_rest_accepted_is_true_or_false_and_nothing_else(accepted):
+    row = {"digit": 7, "confidence": SURE, "probabilities": shares(7), "accepted": accepted}
+    answered = RestCodec().predicted(json.dumps({"predictions": [row]}).encode(), 1)
+    with pytest.raises(ValueError, match="accepted"):
+        outputs.predictions(answered, 1)
 
 
 def test_a_list_left_empty_is_zeros_as_in_tensorflow(api):

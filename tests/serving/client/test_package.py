@@ -61,6 +61,7 @@ def test_its_names_are_the_contracts():
         contract.PROBABILITIES: ("float32", (None, contract.DIGITS)),
         contract.DIGIT: ("int64", (None,)),
         contract.CONFIDENCE: ("float32", (None,)),
+        contract.ACCEPTED: ("bool", (None,)),
     }
     assert wire.OUTPUTS[contract.PIXELS] == wire.OUTPUTS[contract.ENCODED] == outputs
 
