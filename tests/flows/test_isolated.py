@@ -83,6 +83,7 @@ def test_a_good_batch_is_in_every_run_from_then_on_and_leaves_the_inbox(project)
     assert "seven" in ingested(project) and "eight" in ingested(project)
 
 
+@pytest.mark.slow
 def test_a_poisoned_batch_is_set_aside_with_its_reason_and_the_run_goes_on_without_it(project, monkeypatch):
     told = []
     monkeypatch.setattr("flows.notify.send", told.append)
@@ -243,6 +244,7 @@ def test_a_promoted_version_has_a_tag_at_the_commit_that_it_names(plain):
     assert "accuracy: 0.99" in sh(plain, "git", "cat-file", "tag", "digits@v1")
 
 
+@pytest.mark.slow
 def test_a_version_that_is_rolled_back_has_none(plain):
     put(plain, PROMOTED)
     shutil.rmtree(plain.parent / "exported")
@@ -252,6 +254,7 @@ def test_a_version_that_is_rolled_back_has_none(plain):
     assert tags(plain) == ["digits@v1"] and lineage.unfinished(plain) == []
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_moved_back_gives_no_number_twice_and_the_newest_serves(plain):
     put(plain, PROMOTED)
     shutil.rmtree(plain.parent / "exported")

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from .._project import project
 
 
@@ -24,6 +26,7 @@ def test_the_summary_tells_stages_data_accuracy_verdict_reports_and_what_next(bu
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sample_run_followed_by_a_run_with_a_source_takes_the_source(tmp_path):
     made = project(tmp_path, train=100, test=50)
     mirror = made.environment.pop("DIGITS_MIRROR")
@@ -47,6 +50,7 @@ def test_a_sample_run_followed_by_a_run_with_a_source_takes_the_source(tmp_path)
     assert dataset(made) == "synthetic", "without a source the cached data stay, not the sample"
 
 
+@pytest.mark.slow
 def test_the_run_cache_does_not_bring_the_sample_back(tmp_path):
     made = project(tmp_path, train=100, test=50)
     mirror = made.environment.pop("DIGITS_MIRROR")
@@ -92,6 +96,7 @@ def wait_until(condition, seconds=60.0):
     return False
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_process_and_the_next_one_heals(copy):
     copy.edit({"preprocess": {"seed": 2}})
     started = subprocess.Popen(

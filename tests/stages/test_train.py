@@ -98,6 +98,7 @@ def test_live_metrics_hold_every_epoch(done):
     assert len(curve) == 7
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_and_ends_as_an_unbroken_run(home, done):
     out = home / "killed"
     for epochs in (1, 3):
