@@ -121,6 +121,8 @@ def test_what_a_dvc_is(tmp_path, monkeypatch, words, so):
     shutil.copy(tmp_path / "dvc", tmp_path / "dvc.py")
     command = [word.format(python=sys.executable, folder=tmp_path) for word in words]
     process = subprocess.Popen(command, cwd=tmp_path)
+    while not psutil.Process(process.pid).cmdline():  # it is being executed
+        time.sleep(0.01)
     assert is_dvc(psutil.Process(process.pid)) is so
     kill(process)
     assert not is_dvc(psutil.Process(os.getpid()))

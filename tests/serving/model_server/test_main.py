@@ -1,7 +1,9 @@
 """How the process starts, what it says, and what it refuses."""
 
+import signal
 import socket
 import time
+from pathlib import Path
 
 import grpc
 import pytest
@@ -82,6 +84,14 @@ def test_a_server_that_waits_for_its_model_ends_when_it_is_told_to(tmp_path):
         assert server.stop() == 0
 
 
+def minds_sigterm(pid):
+    """Whether a process has come to where it catches the signal."""
+    (caught,) = [
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
+    ]
+    return int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1
+
+
 def test_a_load_that_takes_long_does_not_hold_up_the_end(tmp_path):
     model = _models.many(tmp_path / "many" / "1")
     log = prediction_log_pb2.PredictionLog()
@@ -92,6 +102,7 @@ def test_a_load_that_takes_long_does_not_hold_up_the_end(tmp_path):
     with tf.io.TFRecordWriter(str(model / "assets.extra" / "tf_serving_warmup_requests")) as writer:
         writer.write(log.SerializeToString())
     with Server(tmp_path / "log", f"--model_base_path={tmp_path / 'many'}", ready=False) as server:
+        until(lambda: minds_sigterm(server.process.pid))
         time.sleep(3)  # it is at the endless request by now; if not, it ends all the same
         began = time.monotonic()
         assert server.stop() == 0 and time.monotonic() - began < 25
