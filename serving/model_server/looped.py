@@ -6,6 +6,7 @@ quick. That is learnt: the requests of one kind that took little the last times.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import threading
 import time
@@ -61,7 +62,7 @@ class _Clocked:
         self._steps.close()
 
 
-class LoopedServer:
+class LoopedServer(abc.ABC):
     """A server in an event loop of its own. Who inherits it opens and closes a port in `serve`."""
 
     def __init__(self, name: str, threads: int) -> None:
@@ -76,9 +77,9 @@ class LoopedServer:
         self._failure: Status | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @abc.abstractmethod
     async def serve(self) -> None:
         """Open the port, call `opened`, wait for `stopping`, close within `grace`. Raises Status."""
-        raise NotImplementedError
 
     def opened(self) -> None:
         """The port takes requests from now on."""

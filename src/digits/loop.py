@@ -182,15 +182,12 @@ class Loop:
         return {name: variable.numpy() for name, variable in self.weights.items()}
 
 
-def network_of(recipe: Recipe, architecture: str | None = None) -> keras.Model:
-    """The network that a recipe trains, new: normalised images → logits, in the recipe's precision.
-
-    architecture: another one, without dropout, in the same precision.
-    """
-    options: dict[str, Any] = {"precision": recipe.precision, "seed": recipe.seed}
-    if architecture is None:
-        options["dropout"] = recipe.dropout
-    return models.network(models.build(architecture or recipe.architecture, **options))
+def network_of(recipe: Recipe) -> keras.Model:
+    """The network that a recipe trains, new: normalised images → logits, in the recipe's precision."""
+    model = models.build(
+        recipe.architecture, dropout=recipe.dropout, precision=recipe.precision, seed=recipe.seed
+    )
+    return models.network(model)
 
 
 def normalized(images: Any, recipe: Recipe, *, compiled: bool = False) -> Any:
