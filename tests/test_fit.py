@@ -165,6 +165,19 @@ def test_a_pupil_learns_what_its_teacher_answers(train, validation):
     assert from_teacher.validation_accuracy > 0.5 > alone.validation_accuracy
 
 
+def test_the_weights_that_are_kept_are_an_average(train, validation):
+    recipe = tiny(architecture="small", steps=40, schedule="constant", augmentation=STILL)
+    told = []
+    result = fit(train, validation, recipe, on_epoch=lambda progress, _: told.append(progress))
+    last = told[-1].state.arrays
+    kept = np.concatenate([v.numpy().ravel() for v in result.model.trainable_weights if len(v.shape) > 1])
+    assert np.array_equal(last["average/kernels"], kept)
+    assert np.abs(last["now/kernels"] - last["average/kernels"]).max() > 1e-3
+    states = [each.state.arrays["now/kernels"] for each in told]
+    apart = [np.linalg.norm(kept - each) for each in (states[0], states[-1])]
+    assert apart[1] < apart[0]  # an average of the last ones
+
+
 def test_no_network_needs_statistics(train, validation):
     result = fit(train, validation, tiny(architecture="mlp-128", normalization="scaled", augmentation=STILL))
     assert result.validation_accuracy > 0.3

@@ -40,7 +40,11 @@ class Loop:
         self.now = {
             name: keras.Variable(self.flat[name].join(group), name=name) for name, group in groups.items()
         }
-        self.average = {name: keras.Variable(v.value, name=f"average_{name}") for name, v in self.now.items()}
+        # a tensor, not the variable: Keras would take that over, and the average be the weights themselves
+        self.average = {
+            name: keras.Variable(tf.convert_to_tensor(v.value), name=f"average_{name}")
+            for name, v in self.now.items()
+        }
         self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"])
         self.schedule = Schedule(recipe)
         # On a CPU XLA makes augmentation several times faster, and the convolutions several times slower.
