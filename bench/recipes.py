@@ -30,7 +30,7 @@ def quick(recipe: Recipe) -> Recipe:
 def params_of(model: str, seed: int) -> TrainParams:
     """The section `train` that chooses a profile and overrides nothing in it."""
     free = dict.fromkeys(TrainParams.model_fields)
-    auto = dict.fromkeys(("device", "precision", "xla"), "auto")
+    auto = dict.fromkeys(("device", "precision", "xla"), "auto") | {"distribution": "none"}
     bent = {"augmentation": dict.fromkeys(AugmentationParams.model_fields)}
     chosen = {"profile": model, "seed": seed}
     return TrainParams.model_validate(free | auto | bent | chosen | {"in_memory": IN_MEMORY})

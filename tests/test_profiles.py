@@ -10,6 +10,7 @@ from digits.recipe import Recipe
 
 from .test_params import FILE
 
+NO_OVERRIDES = {"device", "distribution", "precision", "xla", "seed", "profile", "in_memory"}
 CPU = Hardware("cpu", "bfloat16", "augmentation")
 
 
@@ -19,10 +20,7 @@ def section():
 
     def make(**changes):
         tree = yaml.safe_load(FILE.read_text())["train"]
-        tree = {
-            k: None if k not in ("device", "precision", "xla", "seed", "profile", "in_memory") else v
-            for k, v in tree.items()
-        }
+        tree = {k: v if k in NO_OVERRIDES else None for k, v in tree.items()}
         tree["augmentation"] = dict.fromkeys(train_params.AugmentationParams.model_fields) | changes.pop(
             "augmentation", {}
         )

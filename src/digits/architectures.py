@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from digits.dropout import SharedDropout
 from digits.fused_norm import FusedBatchNorm
 from digits.splits import CLASSES
 
@@ -62,7 +63,7 @@ class Layers:
         x = keras.layers.Flatten(**self._options("flatten"))(x)
         if dropout:
             options = {"seed": 0, "name": "dropout", "dtype": self.policy}  # the loop sets the seed
-            x = keras.layers.Dropout(dropout, **options)(x)
+            x = SharedDropout(dropout, **options)(x)
         initial = keras.initializers.GlorotUniform(self._next_seed())
         x = keras.layers.Dense(CLASSES, kernel_initializer=initial, **self._options("dense"))(x)
         return keras.layers.Activation("linear", dtype="float32", name="logits")(x)

@@ -24,6 +24,7 @@ from digits.feed import Feed, Read
 from digits.history import Epoch, Probe, Progress
 from digits.loop import Loop
 from digits.recipe import Recipe
+from digits.replicas import Replicas
 from digits.scoring import scorer as scorer_of
 from digits.splits import Split
 
@@ -51,6 +52,7 @@ def fit(
     clock: Callable[[], float] | None = None,
     resume: Progress | None = None,
     read: Read | None = None,
+    together: Replicas | None = None,
 ) -> FitResult:
     """Train by the recipe.
 
@@ -59,19 +61,23 @@ def fit(
     after these steps of each network, with the clock stopped meanwhile; steps past the last are left out.
     resume: what `on_epoch` was given by an earlier call with the same data and recipe.
     read: rows → their images, for training images that are to stay on disk: else they are held in memory.
+    together: the replicas that share each batch; of several hosts each makes this call, with equal arguments.
 
     Raises TrainingError when there is nothing to train or validate on, or the loss is not finite.
     """
     for name, split in (("training", train), ("validation", validation)):
         if not len(split):
             raise TrainingError(f"there are no {name} images: add data, then run `dvc repro`")
+    together = together or Replicas()
     watch = Watch(clock)
     probes: list[Probe] = []
     feed = Feed(train, read)
     done = resume or Progress(None, ())
     trainings = recipe.trainings()
     for one in trainings[len(done.finished) :]:
-        loop = Loop(one, feed, _teacher(one, done.finished))
+        with together.scope():  # each replica has its own copy of the teacher too
+            teacher = _teacher(one, done.finished)
+        loop = Loop(one, feed, teacher, together)
         epochs = Epochs(loop, train, validation, watch, probe_steps if clock else ())
         done = epochs.run(done, on_epoch)
         probes += epochs.probes

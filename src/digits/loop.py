@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits import flat, models
+from digits import flat, models, shares
 from digits.augment import augment
 from digits.canonicalize import SIZE, canonicalize
 from digits.feed import Feed
 from digits.history import State
 from digits.optimizers import Schedule, optimizer
 from digits.recipe import Recipe
+from digits.replicas import Replicas
 from digits.splits import CLASSES
 
 SCORED_AT_ONCE = 500  # images
@@ -29,27 +30,30 @@ def _graph(function: Any, **options: Any) -> Any:
 class Loop:
     """The moving parts of one training."""
 
-    def __init__(self, recipe: Recipe, feed: Feed, teacher: keras.Model | None = None) -> None:
-        """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation."""
+    def __init__(
+        self, recipe: Recipe, feed: Feed, teacher: keras.Model | None = None, together: Replicas | None = None
+    ) -> None:
+        """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation.
+
+        together: the replicas that share each batch; None: one device has it to itself.
+        """
         self.recipe = recipe
+        self.together = together or Replicas()
         self.teacher = teacher if recipe.distillation else None
         self.net = network_of(recipe)
         self.feed = feed
         groups = flat.groups(self.net)
         self.flat = {name: flat.Flat(group) for name, group in groups.items()}
-        self.now = {
-            name: keras.Variable(self.flat[name].join(group), name=name) for name, group in groups.items()
-        }
-        # a tensor, not the variable: Keras would take that over, and the average be the weights themselves
-        self.average = {
-            name: keras.Variable(tf.convert_to_tensor(v.value), name=f"average_{name}")
-            for name, v in self.now.items()
-        }
-        self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"])
+        made = self.together.variable
+        self.now = {name: made(self.flat[name].join(group), name) for name, group in groups.items()}
+        self.average = {name: made(v.value, f"average_{name}") for name, v in self.now.items()}
+        with self.together.scope():
+            self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"])
         self.schedule = Schedule(recipe)
         # On a CPU XLA makes augmentation several times faster, and the convolutions several times slower.
         self._prepare = _graph(self._prepared, jit_compile=recipe.xla != "nothing")
-        self._step = _graph(self._stepped, jit_compile=recipe.xla == "everything")
+        alone = _graph(self._stepped, jit_compile=recipe.xla == "everything")
+        self._step = self.together.step(self._stepped) if self.together.strategy else alone
         labels, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, recipe.batch], tf.int32)
         images = tf.TensorSpec([None, SIZE, SIZE], tf.uint8)
         self._run = _graph(self._steps, input_signature=[images, labels, rows, tf.TensorSpec([], tf.int32)])
@@ -93,9 +97,12 @@ class Loop:
         with tf.GradientTape() as tape:
             logits, statistics = self._forward(now, images, step)
             loss = self._loss(logits, self._truth(labels, images))
-            scaled = self.optimizer.scale_loss(loss)
+            scaled = self.optimizer.scale_loss(shares.part(loss))
         sources = [now["kernels"].value, now["others"].value]
-        self.optimizer.apply(tape.gradient(scaled, sources), [now["kernels"], now["others"]])
+        gradients = tape.gradient(scaled, sources)
+        if self.recipe.precision == "float16":  # all must see one replica's overflow, before Keras sums
+            gradients = [shares.part(each) for each in shares.total(gradients)]
+        self.optimizer.apply(gradients, [now["kernels"], now["others"]])
         now["statistics"].assign(statistics)
         if self.recipe.ema:
             seen = tf.cast(step, tf.float32)
@@ -150,10 +157,12 @@ class Loop:
     def score(self, images: Any, labels: NDArray[np.uint8]) -> tuple[float, float]:
         """Accuracy and cross-entropy on canonical images float32 [n, 28, 28]."""
         hits = loss = 0.0
-        for start in range(0, len(labels), SCORED_AT_ONCE):
+        host, hosts = self.together.host, self.together.hosts  # each scores its part
+        for start in range(host * SCORED_AT_ONCE, len(labels), hosts * SCORED_AT_ONCE):
             part = slice(start, start + SCORED_AT_ONCE)
             more_hits, more_loss = self._score(images[part], tf.constant(labels[part].astype(np.int32)))
             hits, loss = hits + float(more_hits), loss + float(more_loss)
+        hits, loss = self.together.over_hosts([hits, loss])
         return hits / len(labels), loss / len(labels)
 
     def _scored(self, images: Any, labels: Any) -> tuple[Any, Any]:

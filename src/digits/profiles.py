@@ -32,7 +32,7 @@ def resolve(params: TrainParams, n: int, hardware: Hardware) -> Recipe:
     return _recipe(params.profile, given, n, hardware)
 
 
-_NOT_OF_THE_RECIPE = {"profile", "device", "precision", "xla", "in_memory"}
+_NOT_OF_THE_RECIPE = {"profile", "device", "distribution", "precision", "xla", "in_memory"}
 
 
 def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe:

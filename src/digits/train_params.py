@@ -74,6 +74,7 @@ class TrainParams(Section):
     distillation: Share | None
     in_memory: Count
     device: Literal["auto", "cpu", "gpu"]
+    distribution: Literal["auto", "none", "mirrored", "hosts"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     xla: Literal["auto", "nothing", "augmentation", "everything"]
     augmentation: AugmentationParams

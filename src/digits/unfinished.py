@@ -8,6 +8,7 @@ never gone on with.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from dataclasses import asdict
@@ -59,8 +60,21 @@ def save(path: Path, progress: Progress) -> None:
 
 def load(path: Path) -> Progress | None:
     """Read a checkpoint; None when there is none, or none that can be read."""
+    return parse(content(path))
+
+
+def content(path: Path) -> bytes:
+    """A checkpoint's bytes, none when there is no checkpoint: what a chief sends to other hosts."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def parse(data: bytes) -> Progress | None:
+    """A checkpoint from its bytes; None when they are none that can be read."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(str(arrays.pop("about")))
         history = tuple(Epoch(**epoch) for epoch in about["history"])

@@ -3,7 +3,8 @@
     python -m digits.stages.train --train data/prepared/train --validation data/prepared/validation \
         --candidate models/candidate --live reports/training
 
-Killed at any epoch, the same command goes on from there and ends with the same weights.
+Killed at any epoch, the same command goes on from there and ends with the same weights. On several hosts the
+command runs on each, with TF_CONFIG in the environment; the first of them, the chief, writes what comes out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from digits.fit import FitResult
     from digits.history import Epoch, Progress
     from digits.recipe import Recipe
+    from digits.replicas import Replicas
 
 
 def run(train: Path, validation: Path, candidate: Path, live: Path, params: TrainParams) -> None:
@@ -32,48 +34,63 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits import device, fit, mapped, model_files, profiles, unfinished
+    from digits import device, distribution, fit, mapped, profiles, unfinished
 
-    hardware = device.find(params)
+    hardware, together = distribution.find(params, device.find(params))
     tf.config.experimental.enable_op_determinism()
     images, held = files.load_split(train, mmap=True), files.load_split(validation, mmap=True)
     recipe = profiles.resolve(params, len(images), hardware)
-    say(_headline(recipe, len(held)))
+    distribution.check(recipe, together)
+    say(_headline(recipe, len(held)) + distribution.described(together))
     checkpoint = unfinished.path_of(recipe, images, held)
-    resume = unfinished.load(checkpoint)
-    if resume:
-        step = resume.history[-1].step
-        say(f"going on after epoch {len(resume.history)}, step {step} of {recipe.all_steps}")
 
-    with _live(live) as log, bar("training", recipe.all_steps, "steps") as advance:
-        done = 0
+    with distribution.lost_hosts_told(together):
+        distribution.check_alike(together, checkpoint.stem)
+        resume = unfinished.parse(together.from_chief(unfinished.content(checkpoint)))
+        if resume:
+            step = resume.history[-1].step
+            say(f"going on after epoch {len(resume.history)}, step {step} of {recipe.all_steps}")
 
-        def show(epoch: Epoch) -> None:
-            nonlocal done
-            log(epoch)
-            advance(epoch.step - done, note=f"loss {epoch.loss:.3f}, validation {epoch.val_accuracy:.2%}")
-            done = epoch.step
+        with _live(live, together) as log, bar("training", recipe.all_steps, "steps") as advance:
+            done = 0
 
-        def on_epoch(progress: Progress, epoch: Epoch) -> None:
-            unfinished.save(checkpoint, progress)
-            show(epoch)
+            def show(epoch: Epoch) -> None:
+                nonlocal done
+                log(epoch)
+                advance(epoch.step - done, note=f"loss {epoch.loss:.3f}, validation {epoch.val_accuracy:.2%}")
+                done = epoch.step
 
-        for epoch in resume.history if resume else ():
-            show(epoch)
-        read = mapped.reader(images.images, params.in_memory << 20)
-        result = fit.fit(images, held, recipe, on_epoch=on_epoch, resume=resume, read=read)
+            def on_epoch(progress: Progress, epoch: Epoch) -> None:
+                if together.is_chief:
+                    unfinished.save(checkpoint, progress)
+                show(epoch)
+
+            for epoch in resume.history if resume else ():
+                show(epoch)
+            read = mapped.reader(images.images, params.in_memory << 20)
+            result = fit.fit(
+                images, held, recipe, on_epoch=on_epoch, resume=resume, read=read, together=together
+            )
+
+        if together.is_chief:
+            _save(candidate, result, recipe)
+            unfinished.prune(checkpoint)
+        together.over_hosts([0.0])  # a host that left before the chief has written would be missed by it
+    gap = result.train_accuracy - result.validation_accuracy
+    say(
+        f"accuracy {result.validation_accuracy:.2%} on validation, {result.train_accuracy:.2%} on training "
+        f"images: a gap of {gap:+.2%}"
+    )
+
+
+def _save(candidate: Path, result: FitResult, recipe: Recipe) -> None:
+    from digits import model_files
 
     with files.replacing(candidate) as new:
         new.mkdir()
         model_files.save_candidate(new, result.model, recipe)
         files.write_text(new / "history.csv", _table(result.history))
         files.write_json(new / "summary.json", _summary(result, recipe))
-    unfinished.prune(checkpoint)
-    gap = result.train_accuracy - result.validation_accuracy
-    say(
-        f"accuracy {result.validation_accuracy:.2%} on validation, {result.train_accuracy:.2%} on training "
-        f"images: a gap of {gap:+.2%}"
-    )
 
 
 def _headline(recipe: Recipe, n_validation: int) -> str:
@@ -87,8 +104,11 @@ def _headline(recipe: Recipe, n_validation: int) -> str:
 
 
 @contextlib.contextmanager
-def _live(directory: Path) -> Iterator[Callable[[Epoch], None]]:
+def _live(directory: Path, together: Replicas) -> Iterator[Callable[[Epoch], None]]:
     """DVCLive's files, an epoch at a time; its report, experiment and dvc.yaml are the pipeline's own."""
+    if not together.is_chief:
+        yield lambda _: None
+        return
     from dvclive import Live
 
     with Live(str(directory), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as log:
