@@ -22,6 +22,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     """Train one of our profiles, on full MNIST or on the sample, and score it."""
     import tensorflow as tf
 
+    from digits import non_digits
     from digits.fit import fit
     from digits.scoring import scorer
 
@@ -35,7 +36,8 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     probed = [] if on_sample else probe_steps(recipe.steps)
     ticks, clock = Ticks(), Clock()
     clock.go()
-    result = fit(train, validation, recipe, probe_steps=probed, clock=ticks)
+    outliers = non_digits.pool(recipe, train)
+    result = fit(train, validation, recipe, probe_steps=probed, clock=ticks, outliers=outliers)
     clock.stop()
     probing = ticks.probing(len(result.probes))
     predict = scorer(result.model)

@@ -51,6 +51,7 @@ def fit(
     clock: Callable[[], float] | None = None,
     resume: Progress | None = None,
     read: Read | None = None,
+    outliers: NDArray[np.uint8] | None = None,
 ) -> FitResult:
     """Train by the recipe.
 
@@ -59,8 +60,10 @@ def fit(
     after these steps of each network, with the clock stopped meanwhile; steps past the last are left out.
     resume: what `on_epoch` was given by an earlier call with the same data and recipe.
     read: rows → their images, for training images that are to stay on disk: else they are held in memory.
+    outliers: pictures without a digit, uint8 [m, 28, 28], for a recipe that wants a share of them.
 
-    Raises TrainingError when there is nothing to train or validate on, or the loss is not finite.
+    Raises TrainingError when there is nothing to train or validate on, the loss is not finite, or outliers
+    are wanted and none given.
     """
     for name, split in (("training", train), ("validation", validation)):
         if not len(split):
@@ -71,7 +74,7 @@ def fit(
     done = resume or Progress(None, ())
     trainings = recipe.trainings()
     for one in trainings[len(done.finished) :]:
-        loop = Loop(one, feed, _teacher(one, done.finished))
+        loop = Loop(one, feed, _teacher(one, done.finished), outliers)
         epochs = Epochs(loop, train, validation, watch, probe_steps if clock else ())
         done = epochs.run(done, on_epoch)
         probes += epochs.probes

@@ -15,6 +15,7 @@ from digits.canonicalize import SIZE, canonicalize
 from digits.feed import Feed
 from digits.history import State
 from digits.optimizers import Schedule, optimizer
+from digits.outliers import Outliers
 from digits.recipe import Recipe
 from digits.splits import CLASSES
 
@@ -29,9 +30,19 @@ def _graph(function: Any, **options: Any) -> Any:
 class Loop:
     """The moving parts of one training."""
 
-    def __init__(self, recipe: Recipe, feed: Feed, teacher: keras.Model | None = None) -> None:
-        """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        feed: Feed,
+        teacher: keras.Model | None = None,
+        outliers: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation.
+
+        outliers: pictures without a digit, uint8 [m, 28, 28], for a recipe with a share of them.
+        """
         self.recipe = recipe
+        self.outliers = Outliers(recipe, outliers)
         self.teacher = teacher if recipe.distillation else None
         self.net = network_of(recipe)
         self.feed = feed
@@ -46,7 +57,7 @@ class Loop:
         # On a CPU XLA makes augmentation several times faster, and the convolutions several times slower.
         self._prepare = _graph(self._prepared, jit_compile=recipe.xla != "nothing")
         self._step = _graph(self._stepped, jit_compile=recipe.xla == "everything")
-        labels, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, recipe.batch], tf.int32)
+        labels, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, recipe.digits_a_step], tf.int32)
         images = tf.TensorSpec([None, SIZE, SIZE], tf.uint8)
         self._run = _graph(self._steps, input_signature=[images, labels, rows, tf.TensorSpec([], tf.int32)])
         pixels = tf.TensorSpec([None, SIZE, SIZE], tf.float32)
@@ -54,7 +65,10 @@ class Loop:
 
     # ------------------------------------------------------------------------------------------ training
     def run(self, order: NDArray[np.int32], start: int) -> tuple[float, float]:
-        """Train on the rows of `order` int32 [k, batch], from step `start`; mean loss and accuracy."""
+        """Train on the rows of `order` int32 [k, digits a step], from step `start`.
+
+        Mean loss, which counts outliers, and accuracy, which does not.
+        """
         loss = hits = 0.0
         for images, labels, rows in self.feed.blocks(order):
             block_loss, block_hits = self._run(images, labels, rows, tf.constant(start))
@@ -66,9 +80,9 @@ class Loop:
 
         def take(place: Any) -> tuple[Any, Any]:
             rows = order[place]
-            batch = tf.ensure_shape(tf.gather(images, rows), [self.recipe.batch, SIZE, SIZE])
-            truth = tf.ensure_shape(tf.gather(labels, rows), [self.recipe.batch])
-            return self._prepare(batch, start + place), truth
+            digits = tf.ensure_shape(tf.gather(images, rows), [self.recipe.digits_a_step, SIZE, SIZE])
+            truth = tf.ensure_shape(tf.gather(labels, rows), [self.recipe.digits_a_step])
+            return self.outliers.added(digits, start + place, self._prepare), truth
 
         def one(done: Any, loss: Any, hits: Any, batch: Any, truth: Any) -> tuple[Any, ...]:
             # The next batch is prepared while this one is trained on: the one keeps the other's core busy.
@@ -88,7 +102,8 @@ class Loop:
         now = self.now
         with tf.GradientTape() as tape:
             logits, statistics = self._forward(now, images, step)
-            loss = self._loss(logits, self._truth(labels, images))
+            truth = self._truth(labels, self.outliers.without(images))
+            loss = self._loss(logits, self.outliers.truth(truth))
             scaled = self.optimizer.scale_loss(loss)
         sources = [now["kernels"].value, now["others"].value]
         self.optimizer.apply(tape.gradient(scaled, sources), [now["kernels"], now["others"]])
@@ -98,7 +113,8 @@ class Loop:
             keep = tf.minimum(self.recipe.ema, (1 + seen) / (10 + seen))  # at first there is little to keep
             for name, mean in self.average.items():
                 mean.assign(mean + (1 - keep) * (now[name] - mean))
-        hits = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
+        answers = tf.argmax(self.outliers.without(logits), axis=1, output_type=tf.int32)
+        hits = answers == labels
         return loss, tf.reduce_sum(tf.cast(hits, tf.float32))
 
     def _forward(self, weights: dict[str, Any], images: Any, step: Any = None) -> tuple[Any, Any]:

@@ -32,14 +32,15 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits import device, fit, mapped, model_files, profiles, unfinished
+    from digits import device, fit, mapped, model_files, non_digits, profiles, unfinished
 
     hardware = device.find(params)
     tf.config.experimental.enable_op_determinism()
     images, held = files.load_split(train, mmap=True), files.load_split(validation, mmap=True)
     recipe = profiles.resolve(params, len(images), hardware)
     say(_headline(recipe, len(held)))
-    checkpoint = unfinished.path_of(recipe, images, held)
+    outliers = non_digits.pool(recipe, images)
+    checkpoint = unfinished.path_of(recipe, images, held, outliers=outliers)
     resume = unfinished.load(checkpoint)
     if resume:
         step = resume.history[-1].step
@@ -61,7 +62,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
         for epoch in resume.history if resume else ():
             show(epoch)
         read = mapped.reader(images.images, params.in_memory << 20)
-        result = fit.fit(images, held, recipe, on_epoch=on_epoch, resume=resume, read=read)
+        result = fit.fit(images, held, recipe, on_epoch=on_epoch, resume=resume, read=read, outliers=outliers)
 
     with files.replacing(candidate) as new:
         new.mkdir()
