@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import exported, flops, inputs, recipes
 from bench.clocks import Clock, Ticks, probe_steps
@@ -21,6 +22,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     """Train one of our profiles, on full MNIST or on the sample, and score it."""
     import tensorflow as tf
 
+    from digits import non_digits
     from digits.fit import fit
     from digits.scoring import scorer
 
@@ -34,7 +36,8 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     probed = [] if on_sample else probe_steps(recipe.steps)
     ticks, clock = Ticks(), Clock()
     clock.go()
-    result = fit(train, validation, recipe, probe_steps=probed, clock=ticks)
+    outliers = non_digits.pool(recipe, train)
+    result = fit(train, validation, recipe, probe_steps=probed, clock=ticks, outliers=outliers)
     clock.stop()
     probing = ticks.probing(len(result.probes))
     predict = scorer(result.model)
@@ -69,20 +72,22 @@ def _judged(
 ) -> dict[str, Any]:
     """What the pipeline's gate says of a model of the sample, on the sample's held-out images."""
     from digits import gate, non_digits, params
+    from digits.ink import has_ink
     from digits.scorecard import Answers, scorecard
 
     where = Path(job["scratch"]) / "sample"
     test, heldout = (files.load_split(where / "data" / "prepared" / name) for name in ("test", "heldout"))
     limits = params.load("evaluate", where / "params.yaml")
-    known = [Answers.of(predict(split.images), split.labels) for split in (validation, test, heldout)]
-    corrupted = {
-        name: Answers.of(predict(corrupt(name, test.images, limits.seed)), test.labels)
-        for name in CORRUPTIONS
-    }
+
+    def read(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Answers:
+        return Answers.of(predict(images), labels, has_ink(images).numpy())
+
+    known = [read(split.images, split.labels) for split in (validation, test, heldout)]
+    corrupted = {name: read(corrupt(name, test.images, limits.seed), test.labels) for name in CORRUPTIONS}
     manifest = files.read_json(where / "data" / "prepared" / "manifest.json")
     facts = {"train_accuracy": train_accuracy}
     strangers = {
-        kind: Answers.of(predict(images), np.zeros(len(images), np.uint8))
+        kind: read(images, np.zeros(len(images), np.uint8))
         for kind, images in non_digits.every(STRANGERS, limits.seed, test).items()
     }
     wanted = limits.answered_precision

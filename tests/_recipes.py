@@ -54,6 +54,8 @@ def tiny(**changes) -> Recipe:
         ema=0.9,
         early_stopping=0,
         validation_every=1,
+        outliers=0.0,
+        outlier_pool=70,
         distillation=0.0,
         teacher=None,
         device="cpu",

@@ -1,6 +1,7 @@
 """What an evaluation draws: from each kind without a digit those that fooled the model most."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -12,7 +13,7 @@ from digits.scorecard import Answers
 def confident(sure: list[float]) -> Answers:
     logits = np.zeros((len(sure), 10), np.float32)
     logits[:, 2] = np.log(9 * np.array(sure) / (1 - np.array(sure)))
-    return Answers.of(logits, np.zeros(len(sure), np.uint8))
+    return Answers.of(logits, np.zeros(len(sure), np.uint8), np.ones(len(sure), bool))
 
 
 def test_the_sheet_shows_the_surest_of_each_kind_and_equal_pictures_once(monkeypatch) -> None:
@@ -28,6 +29,15 @@ def test_the_sheet_shows_the_surest_of_each_kind_and_equal_pictures_once(monkeyp
     )
     assert shown["p"][:, 0, 0].tolist() == [2, 7, 6, 11, 5, 10, 4, 9, 1, 0]
     assert np.allclose(shown["c"][[0, 1, 8, 9]], [0.99, 0.8, 0.9, 0.2]) and shown["t"] == 0.5
+
+
+def test_what_has_no_ink_counts_as_unsure(monkeypatch) -> None:
+    shown = {}
+    monkeypatch.setattr(illustrations.draw, "strangers", lambda *given: shown.update(s=given[2]) or b"")
+    images = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
+    answers = replace(confident([0.99, 0.5, 0.7]), inked=np.array([False, True, True]))
+    illustrations._fooled({"empty": (images, answers)}, 1.0, 0.6)
+    assert np.allclose(shown["s"], [0.7, 0.5, 0])
 
 
 def test_the_sheet_tells_answered_from_not_sure() -> None:

@@ -147,3 +147,28 @@ def test_no_image_is_hit_twice(section):
 @pytest.mark.parametrize("profile", ["speedrun", "fast"])
 def test_severe_damage_is_for_those_who_ask(section, profile):
     assert resolve(section(profile=profile), 55_000, CPU).augmentation.severe == 0
+
+
+def test_outliers_take_rows_of_the_batch_and_at_least_one(section):
+    recipe = resolve(section(outliers=0.1), 55_000, CPU)
+    assert (recipe.batch, recipe.outlier_rows, recipe.digits_a_step) == (256, 26, 230)
+    assert resolve(section(outliers=0.01, batch=8), 55_000, CPU).outlier_rows == 1
+    plain = resolve(section(), 55_000, CPU)
+    assert (plain.outlier_rows, plain.digits_a_step) == (0, 256)
+    assert recipe.steps == plain.steps
+
+
+def test_an_epoch_of_a_tutorial_is_all_its_digits_with_outliers_too(section):
+    assert resolve(section(profile="S4", outliers=0.5), 60_000, CPU).steps == 2 * 9375
+
+
+def test_outliers_leave_room_for_digits(section):
+    with pytest.raises(ParamsError, match=r"train\.outliers is 0\.1 of batches of 1, .*no room for a digit"):
+        resolve(section(outliers=0.1, batch=1), 55_000, CPU)
+    with pytest.raises(ParamsError, match=r"train\.outliers"):
+        section(outliers=0.6)
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_outliers_are_for_those_who_ask(section, profile):
+    assert resolve(section(profile=profile), 55_000, CPU).outliers == 0

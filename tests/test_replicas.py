@@ -40,6 +40,12 @@ def test_so_do_they_for_a_teacher_and_an_ensemble(made):
     assert furthest(one, two) < CLOSE
 
 
+def test_so_do_they_with_outliers_in_the_batch(made):
+    one, two = made("outliers")
+    assert furthest(one, two) < CLOSE
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+
+
 def test_early_stopping_keeps_the_best_epoch_of_both(made):
     _, two = made("stopping")
     assert two["stopped"]

@@ -5,19 +5,20 @@ from digits.scorecard import Answers, scorecard
 
 LABELS = (np.arange(100) % 10).astype(np.uint8)
 LOGITS = (4 * np.eye(10)[LABELS]).astype(np.float32)
-NONE = Answers.of(LOGITS[:0], LABELS[:0])
+INKED = np.ones(100, bool)
+NONE = Answers.of(LOGITS[:0], LABELS[:0], INKED[:0])
 MANIFEST = {"dataset": "mnist-sample-5k", "sample": True}
 TRAINING = {"train_accuracy": 0.9, "validation_accuracy": 0.5, "gap": 0.4, "parameters": 7, "profile": "fast"}
 
 
-STRANGERS = {"noise": Answers.of(LOGITS[:20] / 4, LABELS[:20])}
+STRANGERS = {"noise": Answers.of(LOGITS[:20] / 4, LABELS[:20], INKED[:20])}
 
 
 def wrong(n: int) -> Answers:
     """Answers whose first n are off by one digit."""
     logits = LOGITS.copy()
     logits[:n] = np.roll(logits[:n], 1, axis=1)
-    return Answers.of(logits, LABELS)
+    return Answers.of(logits, LABELS, INKED)
 
 
 def test_every_set_lands_under_its_own_name() -> None:
@@ -57,7 +58,7 @@ def test_the_threshold_comes_from_validation_and_its_worth_from_the_test() -> No
     def unsure(n: int) -> Answers:  # the n mistakes are less sure than the right answers
         logits = np.array(wrong(n).logits)
         logits[:n] /= 2
-        return Answers.of(logits, LABELS)
+        return Answers.of(logits, LABELS, INKED)
 
     first, other_test = (told(unsure(5), unsure(n)) for n in (9, 30))
     assert first["threshold"] == other_test["threshold"]
@@ -65,6 +66,13 @@ def test_the_threshold_comes_from_validation_and_its_worth_from_the_test() -> No
     assert other_test["answered"] == 70
     hopeless = told(wrong(5), wrong(0))  # as sure of the mistakes as of the rest
     assert (hopeless["answered"], hopeless["precision"]) == (0, None)
+
+
+def test_pictures_without_ink_are_refused_however_sure_the_model_is() -> None:
+    sure = Answers.of(LOGITS[:20] * 9, LABELS[:20], np.arange(20) < 5)
+    blur, none = {"blur": wrong(1)}, np.empty(0, "U1")
+    card = scorecard(MANIFEST, TRAINING, wrong(9), wrong(0), NONE, none, blur, {"empty": sure}, 0.9)
+    assert card.content["non_digits"]["empty"]["refused"] == 15
 
 
 def test_the_temperature_comes_from_validation_alone() -> None:
@@ -89,7 +97,7 @@ def test_the_temperature_comes_from_validation_alone() -> None:
 def test_rows_that_are_not_finite_are_counted_and_become_a_guess() -> None:
     logits = LOGITS.copy()
     logits[3, 7], logits[4] = np.inf, np.nan
-    answers = Answers.of(logits, LABELS)
+    answers = Answers.of(logits, LABELS, INKED)
     assert answers.not_finite == 2
     assert (answers.logits[3:5] == 0).all() and np.array_equal(answers.logits[5:], LOGITS[5:])
     assert np.isinf(logits[3, 7]), "the input stays as it was"

@@ -19,6 +19,10 @@ def answers(sure: list[float], wrong: list[int]) -> tuple[np.ndarray, np.ndarray
     return logits, labels
 
 
+def inked(logits):
+    return np.ones(len(logits), bool)
+
+
 TEN = [0.99, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5]
 
 
@@ -29,7 +33,7 @@ TEN = [0.99, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5]
 def test_the_threshold_answers_as_many_as_the_precision_allows(wrong, precision, answered) -> None:
     logits, labels = answers(TEN, wrong)
     threshold = threshold_for(logits, labels, 1.0, precision)
-    given = selective.accepted(logits, 1.0, threshold)
+    given = selective.accepted(logits, inked(logits), 1.0, threshold)
     assert given.sum() == answered and given[:answered].all()
     assert (labels[given] == 3).mean() >= precision
 
@@ -37,8 +41,8 @@ def test_the_threshold_answers_as_many_as_the_precision_allows(wrong, precision,
 def test_where_no_threshold_is_enough_every_answer_is_withheld() -> None:
     logits, labels = answers(TEN, [0])
     assert threshold_for(logits, labels, 1.0, 0.95) == NEVER
-    assert not selective.accepted(logits, 1.0, NEVER).any()
-    assert np.isnan(abstention(logits, labels, 1.0, 0.95, NEVER)[0]["precision"])
+    assert not selective.accepted(logits, inked(logits), 1.0, NEVER).any()
+    assert np.isnan(abstention(logits, labels, inked(logits), 1.0, 0.95, NEVER)[0]["precision"])
 
 
 def test_equal_confidences_are_answered_together_or_not_at_all() -> None:
@@ -60,7 +64,7 @@ def test_the_temperature_moves_the_threshold_and_not_the_choice() -> None:
     logits, labels = answers(TEN, [8])
     hot, cold = (threshold_for(logits, labels, t, 1.0) for t in (2.0, 0.5))
     assert hot < cold
-    given = [selective.accepted(logits, t, limit) for t, limit in ((2.0, hot), (0.5, cold))]
+    given = [selective.accepted(logits, inked(logits), t, limit) for t, limit in ((2.0, hot), (0.5, cold))]
     assert np.array_equal(*given)
 
 
@@ -80,7 +84,7 @@ def test_unsure_mistakes_cost_less_area_than_sure_ones() -> None:
 
 def test_what_is_reported_is_of_the_images_given_and_not_of_those_that_fitted() -> None:
     logits, labels = answers(TEN, [1, 9])
-    told, _ = abstention(logits, labels, 1.0, 0.9995, 0.75)
+    told, _ = abstention(logits, labels, inked(logits), 1.0, 0.9995, 0.75)
     assert (told["n"], told["answered"], told["correct"]) == (10, 7, 6)
     assert (told["coverage"], told["precision"]) == (0.7, pytest.approx(6 / 7))
     assert told["precision_interval"][0] < 6 / 7 < told["precision_interval"][1]
@@ -105,11 +109,19 @@ def test_the_guarantee_holds_as_often_as_it_says() -> None:
 
 
 def test_refusals_are_counted_by_kind() -> None:
-    table = selective.refused(
-        {"letters": answers([0.9, 0.6, 0.5, 0.4], [])[0], "none": np.empty((0, 10))}, 1.0, 0.55
-    )
+    letters = answers([0.9, 0.6, 0.5, 0.4], [])[0]
+    strangers = {"letters": (letters, inked(letters)), "none": (np.empty((0, 10)), np.empty(0, bool))}
+    table = selective.refused(strangers, 1.0, 0.55)
     assert (table["letters"]["n"], table["letters"]["refused"], table["letters"]["share"]) == (4, 2, 0.5)
     assert table["none"]["n"] == 0 and np.isnan(table["none"]["share"])
+
+
+def test_what_has_no_ink_is_never_answered_however_sure() -> None:
+    logits, labels = answers([0.99, 0.98, 0.97, 0.6], [])
+    some = np.array([True, False, True, True])
+    assert selective.accepted(logits, some, 1.0, 0.0).tolist() == some.tolist()
+    assert abstention(logits, labels, some, 1.0, 0.9995, 0.9)[0]["answered"] == 2
+    assert selective.refused({"empty": (logits, some)}, 1.0, 0.9)["empty"]["refused"] == 2
 
 
 def test_no_image_is_an_error_that_says_so() -> None:

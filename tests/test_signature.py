@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from digits import bundle, wire
+from digits import bundle, non_digits, selective, wire
+from digits.ink import has_ink
 from digits.signature import endpoints, traced
 from digits.warmup import example
 
@@ -81,7 +82,30 @@ def test_an_answer_is_accepted_from_the_threshold_on(served):
 def test_the_lowest_threshold_accepts_all_and_the_highest_none(threshold, accepted):
     logits = tf.constant([[0.0] * 10, [1000.0] + [0.0] * 9])
     pixels = endpoints(lambda _: logits, 1.0, threshold, 100)[wire.PIXELS]
-    assert (pixels(tf.zeros([2, 28, 28], tf.uint8))[wire.ACCEPTED].numpy() == accepted).all()
+    assert (pixels(tf.constant(IMAGES[:2]))[wire.ACCEPTED].numpy() == accepted).all()
+
+
+def test_an_image_without_ink_is_never_accepted_and_nothing_else_changes():
+    logits = tf.constant([[1000.0] + [0.0] * 9] * 5)
+    images = IMAGES[:5].copy()
+    images[0], images[1], images[2] = 0, 255, 130 + images[2] // 32
+    images[3] = 0
+    images[3, 5, 7] = images[3, 20, 20:22] = 255
+    answers = endpoints(lambda _: logits, 1.0, 0.0, 100)[wire.PIXELS](tf.constant(images))
+    assert answers[wire.ACCEPTED].numpy().tolist() == [False] * 4 + [True]
+    assert (answers[wire.CONFIDENCE].numpy() == 1).all() and (answers[wire.DIGIT].numpy() == 0).all()
+
+
+def test_what_is_served_is_accepted_as_it_is_scored():
+    model, low = nearest(), 0.15
+    empty = [non_digits.make("empty", 60, 1, family=family) for family in ("seen", "unseen")]
+    images = np.concatenate([IMAGES, *empty])
+    pixels = endpoints(lambda shown: model(shown, training=False), TEMPERATURE, low, 100)[wire.PIXELS]
+    answers = {name: value.numpy() for name, value in pixels(tf.constant(images)).items()}
+    logits = model(images, training=False).numpy()
+    scored = selective.accepted(logits, has_ink(images).numpy(), TEMPERATURE, low)
+    assert (answers[wire.ACCEPTED] == scored).all()
+    assert (answers[wire.ACCEPTED] != (answers[wire.CONFIDENCE] >= low)).any()
 
 
 def test_dropout_and_other_random_parts_stay_behind(served, saved):

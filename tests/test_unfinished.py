@@ -57,6 +57,9 @@ def test_other_data_or_another_recipe_is_another_training(here, split):
     paths = {unfinished.path_of(*k) for k in [(tiny(), split), (tiny(seed=2), split), (tiny(), other)]}
     assert len(paths) == 3
     assert unfinished.path_of(tiny(), split) in paths
+    pictures = split.images[:2]
+    exposed = {unfinished.path_of(tiny(), split, outliers=some) for some in (None, pictures, pictures + 1)}
+    assert len(exposed) == 3 and exposed & paths == {unfinished.path_of(tiny(), split)}
 
 
 def test_none_or_a_damaged_one_means_a_fresh_start(here, split):

@@ -86,7 +86,8 @@ class Epochs:
 
     def _epoch(self, done: Progress) -> Progress:
         recipe, step = self.recipe, _state(done).step
-        order = epoch_order(self.labels, recipe.batch, recipe.seed, done.epochs)[: recipe.steps - step]
+        order = epoch_order(self.labels, recipe.digits_a_step, recipe.seed, done.epochs)
+        order = order[: recipe.steps - step]
         loss, accuracy = self._train(order, step)
         before = done.history[-1].step - step if done.history else 0  # steps of the networks before
         step += len(order)

@@ -52,6 +52,7 @@ def fit(
     clock: Callable[[], float] | None = None,
     resume: Progress | None = None,
     read: Read | None = None,
+    outliers: NDArray[np.uint8] | None = None,
     together: Replicas | None = None,
 ) -> FitResult:
     """Train by the recipe.
@@ -61,9 +62,11 @@ def fit(
     after these steps of each network, with the clock stopped meanwhile; steps past the last are left out.
     resume: what `on_epoch` was given by an earlier call with the same data and recipe.
     read: rows → their images, for training images that are to stay on disk: else they are held in memory.
+    outliers: pictures without a digit, uint8 [m, 28, 28], for a recipe that wants a share of them.
     together: the replicas that share each batch; of several hosts each makes this call, with equal arguments.
 
-    Raises TrainingError when there is nothing to train or validate on, or the loss is not finite.
+    Raises TrainingError when there is nothing to train or validate on, the loss is not finite, or outliers
+    are wanted and none given.
     """
     for name, split in (("training", train), ("validation", validation)):
         if not len(split):
@@ -77,7 +80,7 @@ def fit(
     for one in trainings[len(done.finished) :]:
         with together.scope():  # each replica has its own copy of the teacher too
             teacher = _teacher(one, done.finished)
-        loop = Loop(one, feed, teacher, together)
+        loop = Loop(one, feed, teacher, outliers, together)
         epochs = Epochs(loop, train, validation, watch, probe_steps if clock else ())
         done = epochs.run(done, on_epoch)
         probes += epochs.probes

@@ -56,6 +56,37 @@ def groups(net: keras.Model) -> dict[str, list[Any]]:
     }
 
 
+class Function:
+    """A network as a function of its three vectors."""
+
+    def __init__(self, net: keras.Model, seed: int) -> None:
+        """seed: of what is random in a training step, dropout."""
+        self.net, self.seed = net, seed
+        self.flat = {name: Flat(group) for name, group in groups(net).items()}
+
+    def vectors(self) -> dict[str, Any]:
+        """The network's weights as they are."""
+        return {name: self.flat[name].join(group) for name, group in groups(self.net).items()}
+
+    def __call__(self, weights: Mapping[str, Any], images: Any, step: Any = None) -> tuple[Any, Any]:
+        """Logits, and the statistics as a training step leaves them; `step` None: inference."""
+        kernels = iter(self.flat["kernels"].split(weights["kernels"]))
+        others = iter(self.flat["others"].split(weights["others"]))
+        trainable = [next(kernels if is_kernel(v) else others) for v in self.net.trainable_variables]
+        statistics = iter(self.flat["statistics"].split(weights["statistics"]))
+        fixed = []
+        for place, variable in enumerate(self.net.non_trainable_variables):
+            if is_statistic(variable):
+                fixed.append(next(statistics))
+            else:  # the state of a dropout layer's generator: replayable too
+                drawn = tf.stack([self.seed ^ place, 0 if step is None else step])
+                fixed.append(tf.cast(drawn, variable.dtype))
+        logits, left = self.net.stateless_call(trainable, fixed, images, training=step is not None)
+        made = self.net.non_trainable_variables
+        kept = [v for v, known in zip(left, made, strict=True) if is_statistic(known)]
+        return logits, self.flat["statistics"].join(kept)
+
+
 def fill(net: keras.Model, vectors: Mapping[str, Any]) -> None:
     """Give a network the weights of another one of its architecture."""
     for name, variables in groups(net).items():

@@ -49,11 +49,14 @@ def figures(
 
 
 def _fooled(strangers: Mapping[str, tuple[Images, Answers]], temperature: float, threshold: float) -> bytes:
-    """A row of each kind: the pictures that were taken for a digit most surely, equal ones once."""
+    """A row of each kind: the pictures that were taken for a digit most surely, equal ones once.
+
+    Those without ink, which are refused whatever the confidence, count as unsure.
+    """
     rows = []
     for images, answers in strangers.values():
         first = np.sort(np.unique(images, axis=0, return_index=True)[1])
-        sure = confidence(answers.logits[first], temperature)
+        sure = answers.inked[first] * confidence(answers.logits[first], temperature)
         top = np.argsort(-sure, kind="stable")[:EXAMPLES]
         rows.append((images[first[top]], answers.predicted[first[top]], sure[top]))
     pictures, digits, sure = (np.concatenate(column) for column in zip(*rows, strict=True))

@@ -15,6 +15,7 @@ from digits.canonicalize import SIZE, canonicalize
 from digits.feed import Feed
 from digits.history import State
 from digits.optimizers import Schedule, optimizer
+from digits.outliers import Outliers
 from digits.recipe import Recipe
 from digits.replicas import Replicas
 from digits.splits import CLASSES
@@ -31,21 +32,27 @@ class Loop:
     """The moving parts of one training."""
 
     def __init__(
-        self, recipe: Recipe, feed: Feed, teacher: keras.Model | None = None, together: Replicas | None = None
+        self,
+        recipe: Recipe,
+        feed: Feed,
+        teacher: keras.Model | None = None,
+        outliers: NDArray[np.uint8] | None = None,
+        together: Replicas | None = None,
     ) -> None:
         """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation.
 
+        outliers: pictures without a digit, uint8 [m, 28, 28], for a recipe with a share of them.
         together: the replicas that share each batch; None: one device has it to itself.
         """
         self.recipe = recipe
+        self.outliers = Outliers(recipe, outliers)
         self.together = together or Replicas()
         self.teacher = teacher if recipe.distillation else None
         self.net = network_of(recipe)
         self.feed = feed
-        groups = flat.groups(self.net)
-        self.flat = {name: flat.Flat(group) for name, group in groups.items()}
+        self.function = flat.Function(self.net, recipe.seed)
         made = self.together.variable
-        self.now = {name: made(self.flat[name].join(group), name) for name, group in groups.items()}
+        self.now = {name: made(vector, name) for name, vector in self.function.vectors().items()}
         self.average = {name: made(v.value, f"average_{name}") for name, v in self.now.items()}
         with self.together.scope():
             self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"])
@@ -54,7 +61,7 @@ class Loop:
         self._prepare = _graph(self._prepared, jit_compile=recipe.xla != "nothing")
         alone = _graph(self._stepped, jit_compile=recipe.xla == "everything")
         self._step = self.together.step(self._stepped) if self.together.strategy else alone
-        labels, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, recipe.batch], tf.int32)
+        labels, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, recipe.digits_a_step], tf.int32)
         images = tf.TensorSpec([None, SIZE, SIZE], tf.uint8)
         self._run = _graph(self._steps, input_signature=[images, labels, rows, tf.TensorSpec([], tf.int32)])
         pixels = tf.TensorSpec([None, SIZE, SIZE], tf.float32)
@@ -62,7 +69,10 @@ class Loop:
 
     # ------------------------------------------------------------------------------------------ training
     def run(self, order: NDArray[np.int32], start: int) -> tuple[float, float]:
-        """Train on the rows of `order` int32 [k, batch], from step `start`; mean loss and accuracy."""
+        """Train on the rows of `order` int32 [k, digits a step], from step `start`.
+
+        Mean loss, which counts outliers, and accuracy, which does not.
+        """
         loss = hits = 0.0
         for images, labels, rows in self.feed.blocks(order):
             block_loss, block_hits = self._run(images, labels, rows, tf.constant(start))
@@ -74,8 +84,9 @@ class Loop:
 
         def take(place: Any) -> tuple[Any, Any]:
             rows = order[place]
-            batch = tf.ensure_shape(tf.gather(images, rows), [self.recipe.batch, SIZE, SIZE])
-            truth = tf.ensure_shape(tf.gather(labels, rows), [self.recipe.batch])
+            digits = tf.ensure_shape(tf.gather(images, rows), [self.recipe.digits_a_step, SIZE, SIZE])
+            truth = tf.ensure_shape(tf.gather(labels, rows), [self.recipe.digits_a_step])
+            batch, truth = self.outliers.added(digits, truth, start + place)
             return self._prepare(batch, start + place), truth
 
         def one(done: Any, loss: Any, hits: Any, batch: Any, truth: Any) -> tuple[Any, ...]:
@@ -95,7 +106,7 @@ class Loop:
     def _stepped(self, images: Any, labels: Any, step: Any) -> tuple[Any, Any]:
         now = self.now
         with tf.GradientTape() as tape:
-            logits, statistics = self._forward(now, images, step)
+            logits, statistics = self.function(now, images, step)
             loss = self._loss(logits, self._truth(labels, images))
             scaled = self.optimizer.scale_loss(shares.part(loss))
         sources = [now["kernels"].value, now["others"].value]
@@ -112,32 +123,14 @@ class Loop:
         hits = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         return loss, tf.reduce_sum(tf.cast(hits, tf.float32))
 
-    def _forward(self, weights: dict[str, Any], images: Any, step: Any = None) -> tuple[Any, Any]:
-        """Logits, and the statistics as a training step leaves them; `step` None: inference."""
-        kernels = iter(self.flat["kernels"].split(weights["kernels"]))
-        others = iter(self.flat["others"].split(weights["others"]))
-        trainable = [next(kernels if flat.is_kernel(v) else others) for v in self.net.trainable_variables]
-        statistics = iter(self.flat["statistics"].split(weights["statistics"]))
-        fixed = []
-        for place, variable in enumerate(self.net.non_trainable_variables):
-            if flat.is_statistic(variable):
-                fixed.append(next(statistics))
-            else:  # the state of a dropout layer's generator: replayable too
-                drawn = tf.stack([self.recipe.seed ^ place, 0 if step is None else step])
-                fixed.append(tf.cast(drawn, variable.dtype))
-        logits, left = self.net.stateless_call(trainable, fixed, images, training=step is not None)
-        made = self.net.non_trainable_variables
-        kept = [v for v, known in zip(left, made, strict=True) if flat.is_statistic(known)]
-        return logits, self.flat["statistics"].join(kept)
-
     def _truth(self, labels: Any, images: Any) -> Any:
         """What the answer should be, [n, 10]; part of it is the teacher's (Hinton 2015, arXiv:1503.02531)."""
         smooth, share = self.recipe.label_smoothing, self.recipe.distillation
         truth = tf.one_hot(labels, CLASSES) * (1 - smooth) + smooth / CLASSES
-        if self.teacher is None:
-            return truth
-        taught = tf.nn.softmax(self.teacher(images, training=False))
-        return tf.stop_gradient((1 - share) * truth + share * taught)
+        if self.teacher is not None:
+            taught = tf.nn.softmax(self.teacher(images, training=False))
+            truth = tf.stop_gradient((1 - share) * truth + share * taught)
+        return self.outliers.truth(truth, labels)
 
     def _loss(self, logits: Any, truth: Any) -> Any:
         loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))
@@ -166,7 +159,7 @@ class Loop:
         return hits / len(labels), loss / len(labels)
 
     def _scored(self, images: Any, labels: Any) -> tuple[Any, Any]:
-        logits, _ = self._forward(self.weights, images)
+        logits, _ = self.function(self.weights, images)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         hits = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         return tf.reduce_sum(tf.cast(hits, tf.float32)), tf.reduce_sum(loss)

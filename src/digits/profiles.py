@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from digits.errors import ParamsError
-from digits.recipe import Augmentation, Recipe
+from digits.recipe import Augmentation, Recipe, rows_of
 from digits.train_params import TrainParams
 from digits.zoo import PROFILES, Settings, over
 
@@ -56,8 +56,14 @@ def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe
         )
     settings["batch"] = min(settings["batch"], n)
     epochs = settings.pop("epochs", None)
+    digits = settings["batch"] - rows_of(settings["outliers"], settings["batch"])
+    if digits < 1:
+        raise ParamsError(
+            f"train.outliers is {settings['outliers']:g} of batches of {settings['batch']}, which leaves no "
+            "room for a digit: take a larger train.batch, or no outliers"
+        )
     if epochs:
-        settings["steps"] = epochs * max(1, n // settings["batch"])
+        settings["steps"] = epochs * max(1, n // digits)
     teacher = _teacher(settings, given["seed"], n, hardware)
     return Recipe(
         profile=profile,

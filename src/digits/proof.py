@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from digits import wire
+from digits.ink import has_ink
 
 Signature = Callable[..., Mapping[str, Any]]
 
@@ -71,8 +72,11 @@ def _pixels(
         found.append(f"{wire.DIGIT} is not the likeliest digit")
     if not (answers[wire.CONFIDENCE] == probabilities.max(axis=1)).all():
         found.append(f"{wire.CONFIDENCE} is not that digit's probability")
-    if not (answers[wire.ACCEPTED] == (probabilities.max(axis=1) >= np.float32(threshold))).all():
-        found.append(f"{wire.ACCEPTED} does not tell which answers reach a threshold of {threshold:g}")
+    inked = np.concatenate([has_ink(images[at : at + BATCH]).numpy() for at in range(0, len(images), BATCH)])
+    if not (answers[wire.ACCEPTED] == (inked & (probabilities.max(axis=1) >= np.float32(threshold)))).all():
+        found.append(
+            f"{wire.ACCEPTED} does not tell which answers have ink and reach a threshold of {threshold:g}"
+        )
     return found
 
 

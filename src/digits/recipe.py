@@ -51,6 +51,8 @@ class Recipe:
     ema: float  # decay of the averaged weights a step; 0 keeps the last weights
     early_stopping: int  # epochs without a better validation loss; 0 never stops early
     validation_every: int  # epochs
+    outliers: float  # share of each batch that is pictures without a digit
+    outlier_pool: int  # pictures that these are drawn from
     distillation: float  # share of the truth that is the teacher's answer
     teacher: Recipe | None  # whose model is trained first and then taught from; none without distillation
     device: str  # cpu | gpu
@@ -73,6 +75,16 @@ class Recipe:
         return (*(self.teacher.trainings() if self.teacher else ()), *self.networks())
 
     @property
+    def outlier_rows(self) -> int:
+        """Of each batch, pictures without a digit."""
+        return rows_of(self.outliers, self.batch)
+
+    @property
+    def digits_a_step(self) -> int:
+        """Of each batch, the rest."""
+        return self.batch - self.outlier_rows
+
+    @property
     def all_steps(self) -> int:
         """Of all trainings together."""
         return sum(one.steps for one in self.trainings())
@@ -93,6 +105,11 @@ class Recipe:
             raise DataError(
                 f"the recipe holds {', '.join(sorted(values))}, expected {known}: run `dvc repro train`"
             ) from None
+
+
+def rows_of(share: float, batch: int) -> int:
+    """How many of a batch's rows a share is: at least one, where it is not 0."""
+    return max(1, round(share * batch)) if share else 0
 
 
 def members(architecture: str) -> list[str]:

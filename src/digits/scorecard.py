@@ -19,17 +19,21 @@ MEASURED = ("gap", "train_accuracy", "validation_accuracy", "validation_loss")  
 
 @dataclass(frozen=True)
 class Answers:
-    """Logits [n, 10] beside the truth [n]; `not_finite` rows had NaN or infinity and now are a guess."""
+    """Logits [n, 10] beside the truth [n], and which images have ink (digits.ink).
+
+    `not_finite` rows had NaN or infinity and now are a guess.
+    """
 
     logits: NDArray[np.float32]
     labels: NDArray[np.uint8]
+    inked: NDArray[np.bool_]
     not_finite: int = 0
 
     @classmethod
-    def of(cls, logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> Answers:
+    def of(cls, logits: NDArray[np.float32], labels: NDArray[np.uint8], inked: NDArray[np.bool_]) -> Answers:
         """Answers whose rows are all finite: a broken model gets a bad score rather than a crash."""
         broken = np.asarray(~np.isfinite(logits).all(axis=1))
-        return cls(np.where(broken[:, None], np.float32(0), logits), labels, int(broken.sum()))
+        return cls(np.where(broken[:, None], np.float32(0), logits), labels, inked, int(broken.sum()))
 
     @property
     def predicted(self) -> NDArray[np.intp]:
@@ -74,7 +78,9 @@ def scorecard(
     """
     temperature = fit_temperature(validation.logits, validation.labels)
     threshold = selective.threshold_for(validation.logits, validation.labels, temperature, precision)
-    abstention, curve = selective.abstention(test.logits, test.labels, temperature, precision, threshold)
+    abstention, curve = selective.abstention(
+        test.logits, test.labels, test.inked, temperature, precision, threshold
+    )
     matrix = metrics.confusion(test.labels, test.predicted)
     raw = metrics.reliability(test.logits, test.labels, 1.0)
     calibrated = metrics.reliability(test.logits, test.labels, temperature)
@@ -102,7 +108,9 @@ def scorecard(
         "corruption_worst": min(table.values()),
         "abstention": abstention,
         "non_digits": selective.refused(
-            {kind: answers.logits for kind, answers in strangers.items()}, temperature, threshold
+            {kind: (answers.logits, answers.inked) for kind, answers in strangers.items()},
+            temperature,
+            threshold,
         ),
         "slices": metrics.slices(heldout.predicted, heldout.labels, heldout_batches),
         "not_finite": sum(

@@ -1,8 +1,9 @@
 """Logits, labels → which answers to give and which to withhold: "I don't know" has a price and a worth.
 
-An image is answered when the model's confidence (the calibrated probability of the digit read) reaches a
-threshold: selective classification, El-Yaniv & Wiener 2010 (JMLR 11), with the softmax response of Geifman &
-El-Yaniv 2017 (arXiv:1705.08500). Coverage: share of images answered. Risk: share of wrong ones among those.
+An image is answered when it has ink (digits.ink) and the model's confidence, the calibrated probability of
+the digit read, reaches a threshold: selective classification, El-Yaniv & Wiener 2010 (JMLR 11), with the
+softmax response of Geifman & El-Yaniv 2017 (arXiv:1705.08500). Coverage: share of images answered. Risk:
+share of wrong ones among those.
 
 The threshold is the empirical one: on the images that it was fitted on, the answers given are as precise as
 asked, and on others about so. That is no guarantee. `guaranteed_precision` is one, and shows what a split of
@@ -12,6 +13,7 @@ some thousand images can promise: 5,001 answers without a single mistake prove 9
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,8 @@ from scipy import stats
 
 from digits.errors import DataError
 from digits.metrics import Labels, Logits, confidence, wilson
+
+Mask = NDArray[np.bool_]  # [n]
 
 DELTA = 0.05  # how likely a guarantee may be wrong
 GRID = 1e6  # thresholds have six digits after the point, as metrics.json holds them
@@ -91,11 +95,14 @@ def guaranteed_precision(right: int, answered: int, delta: float = DELTA) -> flo
 
 
 def abstention(
-    logits: Logits, labels: Labels, temperature: float, precision: float, threshold: float
+    logits: Logits, labels: Labels, inked: Mask, temperature: float, precision: float, threshold: float
 ) -> tuple[dict[str, Any], RiskCoverage]:
-    """What the threshold does to images that it was not fitted on, for metrics.json, and their curve."""
+    """What the threshold does to images that it was not fitted on, for metrics.json, and their curve.
+
+    inked: [n], by digits.ink; the curve is of the confidence alone.
+    """
     curve = risk_coverage(logits, labels, temperature)
-    given = accepted(logits, temperature, threshold)
+    given = accepted(logits, inked, temperature, threshold)
     right = given & (logits.argmax(axis=1) == labels)
     n, answered, correct = len(labels), int(given.sum()), int(right.sum())
     points = {f"{point:g}": curve.at_precision(point) for point in POINTS}
@@ -115,17 +122,22 @@ def abstention(
     }, curve
 
 
-def accepted(logits: Logits, temperature: float, threshold: float) -> NDArray[np.bool_]:
+def accepted(logits: Logits, inked: Mask, temperature: float, threshold: float) -> Mask:
     """Whether each image is answered. [n]"""
-    given: NDArray[np.bool_] = confidence(logits, temperature) >= threshold
+    given: Mask = inked & (confidence(logits, temperature) >= threshold)
     return given
 
 
-def refused(strangers: dict[str, Logits], temperature: float, threshold: float) -> dict[str, dict[str, Any]]:
-    """By kind of picture that shows no digit: how many, and which share is rightly not answered."""
+def refused(
+    strangers: Mapping[str, tuple[Logits, Mask]], temperature: float, threshold: float
+) -> dict[str, dict[str, Any]]:
+    """By kind of picture that shows no digit: how many, and which share is rightly not answered.
+
+    strangers: kind → the logits of its pictures, and which of these have ink.
+    """
     table = {}
-    for kind, logits in strangers.items():
-        n, held = len(logits), int((~accepted(logits, temperature, threshold)).sum())
+    for kind, (logits, inked) in strangers.items():
+        n, held = len(logits), int((~accepted(logits, inked, temperature, threshold)).sum())
         table[kind] = {
             "n": n,
             "refused": held,

@@ -14,6 +14,7 @@ import tensorflow as tf
 from digits import wire
 from digits.decode import grey
 from digits.graph_normalize import normalize
+from digits.ink import has_ink
 from digits.splits import CLASSES
 
 PARALLEL_PICTURES = 4  # decoded at a time; each of 16 million pixels takes some 300 MB while it is
@@ -28,7 +29,8 @@ def endpoints(
 
     logits: uint8 [n, 28, 28] → float [n, 10], deterministic. temperature: > 0, what the logits are divided by
     before the softmax (Guo et al. 2017, arXiv:1706.04599). threshold: the least confidence of an accepted
-    answer (digits.selective). max_pixels: larger pictures are refused undecoded.
+    answer (digits.selective), which also takes some ink (digits.ink). max_pixels: larger pictures are refused
+    undecoded.
     """
 
     @_shared(wire.PIXELS)
@@ -43,7 +45,7 @@ def endpoints(
             wire.PROBABILITIES: probabilities,
             wire.DIGIT: tf.argmax(probabilities, axis=1, output_type=tf.int64),
             wire.CONFIDENCE: confidence,
-            wire.ACCEPTED: confidence >= threshold,
+            wire.ACCEPTED: (confidence >= threshold) & has_ink(images),
         }
 
     def pixels(images: Any) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class TrainParams(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None
     early_stopping: Annotated[int, Field(ge=0)] | None
     validation_every: Count | None
+    outliers: Annotated[float, Field(ge=0.0, le=0.5)] | None
+    outlier_pool: Count | None
     teacher: Profile | Literal["none"] | None
     distillation: Share | None
     in_memory: Count

@@ -160,3 +160,20 @@ def test_an_empty_validation_split_is_told(home):
             home / "prepared" / "train", home / "prepared" / "nothing", home / "no", home / "nolive", section
         )
     assert not (home / "no").exists()
+
+
+def test_outliers_are_made_of_the_training_images_and_trained_on(home, tmp_path, monkeypatch):
+    from digits import non_digits
+    from digits.stages import train
+
+    monkeypatch.chdir(tmp_path)  # checkpoints lie in the working directory
+    made, pool = [], non_digits.pool
+    monkeypatch.setattr(non_digits, "pool", lambda *given: made.append(given[1]) or pool(*given))
+    section = params.load("train", home / "params.yaml")
+    some = section.model_copy(update={"outliers": 0.1, "outlier_pool": 14, "steps": 4})
+    prepared = home / "prepared"
+    train.run(prepared / "train", prepared / "validation", tmp_path / "a", tmp_path / "live", some)
+    recipe = json.loads((tmp_path / "a" / "recipe.json").read_text())
+    assert (recipe["outliers"], recipe["outlier_pool"], recipe["steps"]) == (0.1, 14, 4)
+    (given,) = made
+    assert np.array_equal(given.images, files.load_split(prepared / "train").images)

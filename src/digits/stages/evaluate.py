@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digits import files, gate, illustrations, non_digits
 from digits import plots as csv
@@ -51,23 +52,26 @@ def run(
             f"{test} holds no image, so nothing can be scored: check the data and run ingest again"
         )
     load_tensorflow()  # after all cheap checks
+    from digits.ink import has_ink
     from digits.model_files import load_candidate
     from digits.scoring import scorer
 
     predict = scorer(load_candidate(candidate))
 
+    def read(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Answers:
+        return Answers.of(predict(images), labels, has_ink(images).numpy())
+
     def answers(split: Split) -> Answers:
-        return Answers.of(predict(split.images), split.labels)
+        return read(split.images, split.labels)
 
     clean = answers(tested)
     corrupted = {
-        name: Answers.of(predict(corrupt(name, tested.images, params.seed)), tested.labels)
+        name: read(corrupt(name, tested.images, params.seed), tested.labels)
         for name in track(CORRUPTIONS, "scoring corrupted images")
     }
     drawn = non_digits.every(STRANGERS, params.seed, tested)
     strangers = {  # which have no true label: 0 stands in
-        kind: (images, Answers.of(predict(images), np.zeros(len(images), np.uint8)))
-        for kind, images in drawn.items()
+        kind: (images, read(images, np.zeros(len(images), np.uint8))) for kind, images in drawn.items()
     }
     card = scorecard(
         facts,
@@ -77,7 +81,7 @@ def run(
         answers(new),
         new.batches,
         corrupted,
-        {kind: read for kind, (_, read) in strangers.items()},
+        {kind: told for kind, (_, told) in strangers.items()},
         params.answered_precision,
     )
     outcome = rounded(gate.decide(card.content, params).as_dict())

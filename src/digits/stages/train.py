@@ -34,7 +34,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits import device, distribution, fit, mapped, profiles, unfinished
+    from digits import device, distribution, fit, mapped, non_digits, profiles, unfinished
 
     hardware, together = distribution.find(params, device.find(params))
     tf.config.experimental.enable_op_determinism()
@@ -42,7 +42,8 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     recipe = profiles.resolve(params, len(images), hardware)
     distribution.check(recipe, together)
     say(_headline(recipe, len(held)) + distribution.described(together))
-    checkpoint = unfinished.path_of(recipe, images, held)
+    outliers = non_digits.pool(recipe, images)
+    checkpoint = unfinished.path_of(recipe, images, held, outliers=outliers)
 
     with distribution.lost_hosts_told(together):
         distribution.check_alike(together, checkpoint.stem)
@@ -69,7 +70,14 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
                 show(epoch)
             read = mapped.reader(images.images, params.in_memory << 20)
             result = fit.fit(
-                images, held, recipe, on_epoch=on_epoch, resume=resume, read=read, together=together
+                images,
+                held,
+                recipe,
+                on_epoch=on_epoch,
+                resume=resume,
+                read=read,
+                outliers=outliers,
+                together=together,
             )
 
         if together.is_chief:
