@@ -84,6 +84,12 @@ def test_weight_decay_without_adamw_is_refused(section):
         resolve(section(optimizer="sgd", weight_decay=0.1), 55_000, CPU)
 
 
+def test_pruning_and_early_stopping_do_not_go_together(section):
+    assert resolve(section(sparsity=0.5), 55_000, CPU).sparsity == 0.5
+    with pytest.raises(ParamsError, match=r"train\.sparsity is 0\.5 with train\.early_stopping"):
+        resolve(section(sparsity=0.5, early_stopping=3), 55_000, CPU)
+
+
 def test_a_batch_is_no_larger_than_the_data(section):
     assert resolve(section(), 50, CPU).batch == 50
 

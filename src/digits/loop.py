@@ -16,6 +16,7 @@ from digits.feed import Feed
 from digits.history import State
 from digits.optimizers import Schedule, optimizer
 from digits.recipe import Recipe
+from digits.sparsity import Pruning
 from digits.splits import CLASSES
 
 SCORED_AT_ONCE = 500  # images
@@ -43,6 +44,7 @@ class Loop:
         self.average = {name: keras.Variable(v.value, name=f"average_{name}") for name, v in self.now.items()}
         self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"])
         self.schedule = Schedule(recipe)
+        self.pruning = Pruning(recipe, self.flat["kernels"])
         # On a CPU XLA makes augmentation several times faster, and the convolutions several times slower.
         self._prepare = _graph(self._prepared, jit_compile=recipe.xla != "nothing")
         self._step = _graph(self._stepped, jit_compile=recipe.xla == "everything")
@@ -98,6 +100,7 @@ class Loop:
             keep = tf.minimum(self.recipe.ema, (1 + seen) / (10 + seen))  # at first there is little to keep
             for name, mean in self.average.items():
                 mean.assign(mean + (1 - keep) * (now[name] - mean))
+        self.pruning.apply(step, [now["kernels"], self.average["kernels"]])
         hits = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         return loss, tf.reduce_sum(tf.cast(hits, tf.float32))
 
@@ -161,7 +164,7 @@ class Loop:
     # --------------------------------------------------------------------------------------------- state
     def _variables(self) -> dict[str, Any]:
         named = {f"now/{name}": v for name, v in self.now.items()}
-        named |= {f"average/{name}": v for name, v in self.average.items()}
+        named |= {f"average/{name}": v for name, v in self.average.items()} | self.pruning.variables
         return named | {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
 
     def state(self, step: int) -> State:
