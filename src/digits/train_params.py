@@ -13,6 +13,7 @@ from digits.section import Count, Positive, Section, Seed, Share
 Profile = Literal[
     "speedrun",
     "fast",
+    "tiny",
     "S0",
     "S1",
     "S2",

@@ -87,6 +87,14 @@ SPEEDRUN: Settings = {
     },
 }
 ROBUST: Settings = {"steps": 1700, "validation_every": 1, "augmentation": {"wide": 0.15}}
+# Few weights learn slowly, forget nothing and can't afford much damage.
+TINY: Settings = {
+    "architecture": "small",
+    "rate": 0.01,
+    "steps": 6000,
+    "ema": 0.99,
+    "augmentation": {"damaged": 0.1},
+}
 FEW_IMAGES: Settings = {
     "rate": 0.003,
     "batch": 128,
@@ -111,6 +119,7 @@ def over(settings: Settings, change: Settings) -> Settings:
 PROFILES: dict[str, tuple[Settings, Settings]] = {
     "speedrun": (SPEEDRUN, FEW_IMAGES),
     "fast": (over(SPEEDRUN, ROBUST), FEW_IMAGES),
+    "tiny": (over(SPEEDRUN, TINY), FEW_IMAGES | {"dropout": 0.0}),
     "S0": (over(TUTORIAL, {"architecture": "mlp-128"}), {}),
     "S1": (over(TUTORIAL, {"batch": 64}), {}),
     "S2": (over(TUTORIAL, {"architecture": "cnn-32", "epochs": 10}), {}),
