@@ -87,7 +87,7 @@ SPEEDRUN: Settings = {
     },
 }
 ROBUST: Settings = {"steps": 1700, "validation_every": 1, "augmentation": {"wide": 0.15}}
-# Few weights learn slowly, forget nothing and can't afford much damage.
+# Few weights learn slowly.
 TINY: Settings = {
     "architecture": "small",
     "rate": 0.01,
