@@ -38,6 +38,9 @@ def digest(root: Path, job: Mapping[str, Any]) -> str:
     data: list[Any] = [params["ingest"]["dataset"], params["ingest"]["files"]]
     if part in ("peak", "canonicalisation"):
         start = ["bench.timings"]
+    elif part == "compression":
+        start = ["bench.compression"]
+        data.append(params["preprocess"])
     elif job["model"] in REFERENCES:
         start = ["bench.train_reference", "bench.references"]
     else:

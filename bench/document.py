@@ -33,6 +33,8 @@ def document(records: list[Record]) -> str:
         *model_tables.mnist_c(records),
         "## Sample data set",
         run_tables.sample(records),
+        "## Compression",
+        run_tables.compression(records),
         "## Pipeline",
         run_tables.pipeline(records),
         "## How it is measured",
@@ -58,6 +60,10 @@ METHOD = f"""\
 - Latency is that of the exported SavedModel through `serving_default`, in a process with one thread and in
   one with all, turn about with {YARDSTICK} exported the same way: median of {CALLS} requests, median of the
   seeds. Ours canonicalise each image first, {YARDSTICK} only divides by 255.
+- Compression is of one seed. A file with normalisation inside takes raw pixels, one without takes normalised
+  ones: in int8 it is integers throughout, while normalisation inside stays float32. Latency is that of one
+  image on one thread, in TensorFlow's interpreter for TFLite, turn about with the float32 file of the same
+  input; 500 training images calibrate int8.
 - ECE is the expected calibration error on the test images (15 bins), after the temperature that was fitted on
   the validation images.
 - Accuracy over time is that of the validation images and of the averaged weights, which is what is exported;

@@ -1,7 +1,7 @@
 """Raw records of a bench run → the figures that its tables and targets quote. Pure.
 
-A record is a line of the raw file; its "kind" is session, training, peak, canonicalisation, stage, repro or
-cold. All but the first carry the session, commit and date in which they were made.
+A record is a line of the raw file; its "kind" is session, training, peak, canonicalisation, compression,
+stage, repro or cold. All but the first carry the session, commit and date in which they were made.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ def measured(job: dict[str, Any]) -> dict[str, Any]:
         from bench import timings
 
         return {"kind": "canonicalisation"} | timings.canonicalisation(job)
+    if job["part"] == "compression":
+        from bench import compression
+
+        return {"kind": "compression"} | compression.compression(job)
     if job["part"] == "peak":
         from bench import timings
 

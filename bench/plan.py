@@ -19,9 +19,10 @@ from digits.zoo import PROFILES
 OURS = tuple(name for name in PROFILES if not re.match(r"S\d", name))
 SHOWN = (*REFERENCES, *OURS)  # in the order of the tables
 SHORT = ("speedrun", "fast")  # trained in about the yardstick's time
-GROUPS = ("references", "profiles", "sample", "pipeline", "cold")
+COMPRESSED = ("fast", "tiny")  # whose TFLite files are measured
+GROUPS = ("references", "profiles", "sample", "compression", "pipeline", "cold")
 PARTS = (*GROUPS, *OURS)
-DEFAULT = GROUPS[:4]  # `cold` downloads every package again
+DEFAULT = GROUPS[:5]  # `cold` downloads every package again
 MANY, FEW, ONCE = 5, 3, 1  # seeds: where a target is close, of the other profiles, of the other references
 Job = dict[str, Any]
 
@@ -64,6 +65,9 @@ def plan(
         for place in range(sample_seeds):
             seed = first_seed + place
             jobs.append({"part": "sample", "model": "fast", "seed": seed, "round": f"sample {seed}"})
+    if "compression" in parts:
+        for model in COMPRESSED:
+            jobs.append({"part": "compression", "model": model, "seed": first_seed, "round": "compression"})
     if "fast" in ours:
         jobs.append({"part": "canonicalisation", "model": "fast", "seed": 1, "round": "canonicalisation"})
     return jobs

@@ -88,6 +88,23 @@ def sample(records: list[Record]) -> str:
     return text + "\n\n" + table(head, rows)
 
 
+def compression(records: list[Record]) -> str:
+    """The TFLite files of some profiles: how small, how good, how fast."""
+    head = ["TFLite file of", "normalisation", "format", "bytes", "gzip bytes", "validation %", "test %"]
+    head += ["same digit as Keras %", "µs an image", "÷ float32"]
+    rows = []
+    for r in figures.of_kind(records, "compression"):
+        for f in r["files"]:
+            inside = "inside" if f["normalizes"] else "before"
+            cells = [f"`{r['model']}`", inside, f["format"], f"{f['bytes']:,}", f"{f['gzip_bytes']:,}"]
+            cells += [percent(f[key]) for key in ("validation_accuracy", "accuracy", "agreement")]
+            rows.append([*cells, number(f["us"], 0), number(f["ratio"], 2)])
+        keras = [f"`{r['model']}`", "inside", "Keras", NONE, NONE]
+        keras += [percent(r[key]) for key in ("validation_accuracy", "accuracy")]
+        rows.append([*keras, NONE, NONE, NONE])
+    return table(head, rows, left=3) if rows else unmeasured()
+
+
 def pipeline(records: list[Record]) -> str:
     """What each stage takes, a run with nothing to do, and canonicalisation."""
     stages = figures.of_kind(records, "stage")

@@ -51,6 +51,7 @@ def tiny(**changes) -> Recipe:
         l2=0.0,
         weight_decay=0.02,
         dropout=0.2,
+        sparsity=0.0,
         ema=0.9,
         early_stopping=0,
         validation_every=1,

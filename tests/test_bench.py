@@ -98,6 +98,7 @@ def everything():
         ours("speedrun", 4, 40, 0.9966),
         training("S1", 5, 50, 0.992),
         ours("speedrun", 5, 40, 0.9966),
+        *(ours("tiny", seed, 200, 0.994) | {"parameters": 9144} for seed in (1, 2, 3)),
         *(on_sample(seed, 0.985 + seed / 1000) for seed in range(1, 6)),
         {"kind": "peak", "part": "peak", "model": "matmul", "seed": 1, "round": "1"}
         | {"gflops": {"float32": 200.0, "bfloat16": 400.0}},
@@ -106,6 +107,8 @@ def everything():
         {"kind": "canonicalisation", "part": "canonicalisation", "model": "fast", "seed": 1}
         | {"round": "canonicalisation", "batch": 32, "pairs": 50}
         | {"ms_per_image": 0.05, "with_ms": 0.15, "without_ms": 0.1},
+        {"kind": "compression", "part": "compression", "model": "tiny", "seed": 1, "round": "compression"}
+        | {"accuracy": 0.994, "validation_accuracy": 0.993, "files": [TFLITE]},
         *(
             {"kind": "stage", "stage": stage, "wall": 5.0, "cpu": 8.0, "peak_mib": 900.0}
             for stage in ("ingest", "validate", "preprocess", "train", "evaluate", "export")
@@ -113,6 +116,10 @@ def everything():
         {"kind": "repro", "wall": 90.0, "dvc_cpu": 3.0, "noop": [1.9, 2.0, 9.0, 2.1, 1.8]},
     ]
     return [SESSION, *(MADE | record for record in measured)]
+
+
+TFLITE = {"format": "int8", "normalizes": False, "bytes": 15_480, "gzip_bytes": 11_627}
+TFLITE |= {"validation_accuracy": 0.993, "accuracy": 0.9937, "agreement": 0.9991, "us": 7.0, "ratio": 0.61}
 
 
 def target(records, text):
@@ -234,6 +241,7 @@ def test_the_document_shows_every_part_and_owns_up_to_a_miss():
         "| low contrast |",
         "| zigzag |",
         "| S0 | 93,322 |",
+        "| `tiny` | before | int8 | 15,480 | 11,627 | 99.30 | 99.37 | 99.91 | 7 | 0.61 |",
     ):
         assert expected in text
     assert "**not met**" not in text
@@ -287,7 +295,7 @@ def test_a_run_of_several_sessions_lists_the_commits_of_each():
     later = SESSION | {"session": 2, "command": "python -m bench.train --continue"}
     made = {"session": 2, "commit": "fed9876", "date": "2026-02-01"}
     text = document.document([*everything(), later, ours("fast", 4, 60, 0.995) | made])
-    assert "| 1 | 2026-01-31 | `abc1234` | `python -m bench.train` | 0.1 | 19 |" in text
+    assert "| 1 | 2026-01-31 | `abc1234` | `python -m bench.train` | 0.1 | 22 |" in text
     assert "| 2 | 2026-02-01 | `fed9876` | `python -m bench.train --continue` | 0.1 | 1 |" in text
 
 
@@ -453,3 +461,30 @@ def test_the_front_page_gets_its_table_between_the_marks():
     assert page.startswith("# x\n") and page.endswith("rest\n") and "old" not in page
     assert "99.60 ± 0.14 %, n = 2" in page and "commit `abc1234`" in page
     assert front.page(page, records) == page
+
+
+def test_every_format_of_a_profile_is_measured_beside_the_model_that_it_is_made_of(monkeypatch):
+    import numpy as np
+    import tensorflow as tf
+
+    from bench import compression, inputs
+    from digits.quantize import FORMATS
+    from digits.splits import Split
+
+    from ._digits import digits
+
+    def splits(job, data, folder, *names):
+        made = {name: digits(n, n) for name, n in (("train", 300), ("validation", 40), ("test", 50))}
+        return [Split(*made[name], np.full(len(made[name][0]), "synthetic")) for name in names]
+
+    monkeypatch.setattr(inputs, "splits", splits)
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+    job = {"part": "compression", "model": "fast", "seed": 1, "round": "compression", "quick": True}
+    found = compression.compression(job)
+    assert [(f["normalizes"], f["format"]) for f in found["files"]] == [
+        (inside, form) for inside in (True, False) for form in FORMATS
+    ]
+    exact = found["files"][0]
+    assert exact["agreement"] == 1 and exact["accuracy"] == found["accuracy"]
+    assert all(f["us"] > 0 and f["gzip_bytes"] < f["bytes"] for f in found["files"])
+    assert min(f["bytes"] for f in found["files"]) < exact["bytes"] / 3

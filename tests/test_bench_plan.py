@@ -72,6 +72,15 @@ def test_seeds_can_be_ones_that_no_choice_was_made_by():
     assert {job["seed"] for job in jobs if job["part"] != "canonicalisation"} == {11, 12}
 
 
+def test_compressed_profiles_have_a_job_each():
+    jobs = plan.plan(("compression",), first_seed=11)
+    assert [(j["part"], j["model"], j["seed"]) for j in jobs] == [
+        ("compression", "fast", 11),
+        ("compression", "tiny", 11),
+    ]
+    assert set(plan.COMPRESSED) <= set(plan.OURS)
+
+
 def test_only_what_is_missing_is_done_again():
     jobs = plan.plan((*BOTH, "sample"), seeds=2)
     done = [record(job) for job in jobs if job["model"] not in ("S3", "S4")]
@@ -184,6 +193,7 @@ JOBS = {
     "sample": {"part": "sample", "model": "fast", "seed": 1},
     "peak": {"part": "peak", "model": "matmul", "seed": 1},
     "canonicalisation": {"part": "canonicalisation", "model": "fast", "seed": 1},
+    "compression": {"part": "compression", "model": "fast", "seed": 1},
     "pipeline": {"part": "pipeline"},
 }
 
@@ -198,11 +208,12 @@ def changed(root, edit):
 @pytest.mark.parametrize(
     "name, stale",
     [
-        ("src/digits/loop.py", {"fast", "speedrun", "sample", "pipeline"}),
-        ("src/digits/corruptions.py", set(JOBS) - {"peak", "canonicalisation"}),
+        ("src/digits/loop.py", {"fast", "speedrun", "sample", "compression", "pipeline"}),
+        ("src/digits/quantize.py", {"compression", "pipeline"}),
+        ("src/digits/corruptions.py", set(JOBS) - {"peak", "canonicalisation", "compression"}),
         ("src/digits/canonicalize.py", set(JOBS) - {"S1"}),
         ("bench/references.py", {"S1", "fast", "speedrun", "sample"}),
-        ("bench/latency.py", {"fast", "speedrun", "sample"}),
+        ("bench/latency.py", {"fast", "speedrun", "sample", "compression"}),
         ("src/digits/profiles.py", {"pipeline"}),  # its text; what it resolves to counts, see below
         ("src/digits/cli.py", {"pipeline"}),
         ("bench/model_tables.py", set()),
@@ -223,7 +234,9 @@ def test_a_profile_that_changes_makes_its_own_records_old_and_no_others(copy, mo
     def edit():
         monkeypatch.setitem(profiles.PROFILES, "fast", (settings | {"steps": 77}, few))
 
-    assert changed(copy, edit) == {"fast", "canonicalisation"}, "few images have steps of their own"
+    assert changed(copy, edit) == {"fast", "canonicalisation", "compression"}, (
+        "few images have steps of their own"
+    )
 
 
 def test_comments_in_params_make_nothing_old_but_the_split_does(copy):
@@ -234,7 +247,9 @@ def test_comments_in_params_make_nothing_old_but_the_split_does(copy):
 
     share = yaml.safe_load(text)["preprocess"]["validation_share"]
     split = text.replace(f"validation_share: {share}", "validation_share: 0.2")
-    assert changed(copy, lambda: params.write_text(split)) == {"fast", "speedrun", "sample", "pipeline"}
+    assert changed(copy, lambda: params.write_text(split)) == {
+        *("fast", "speedrun", "sample", "compression", "pipeline")
+    }
 
 
 def test_a_profile_is_benched_as_it_stands():

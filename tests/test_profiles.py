@@ -77,9 +77,23 @@ def test_the_robust_profile_bends_farther_and_takes_longer(section):
     assert fast.steps > speedrun.steps
 
 
+def test_the_tiny_profile_has_few_weights_and_much_time(section):
+    tiny, fast = (resolve(section(profile=name), 55_000, CPU) for name in ("tiny", "fast"))
+    assert tiny.architecture == "small"
+    assert tiny.steps > 3 * fast.steps
+    assert 0 < tiny.augmentation.damaged < fast.augmentation.damaged
+    assert resolve(section(profile="tiny"), SMALL, CPU).dropout == 0
+
+
 def test_weight_decay_without_adamw_is_refused(section):
     with pytest.raises(ParamsError, match="adamw"):
         resolve(section(optimizer="sgd", weight_decay=0.1), 55_000, CPU)
+
+
+def test_pruning_and_early_stopping_do_not_go_together(section):
+    assert resolve(section(sparsity=0.5), 55_000, CPU).sparsity == 0.5
+    with pytest.raises(ParamsError, match=r"train\.sparsity is 0\.5 with train\.early_stopping"):
+        resolve(section(sparsity=0.5, early_stopping=3), 55_000, CPU)
 
 
 def test_a_batch_is_no_larger_than_the_data(section):

@@ -46,6 +46,13 @@ def test_so_do_they_with_outliers_in_the_batch(made):
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
+def test_so_do_they_where_kernels_are_pruned(made):
+    one, two = made("pruned")
+    assert furthest(one, two) < CLOSE
+    zeros = [np.mean(two[name] == 0) for name in two if name.startswith("weight") and two[name].ndim > 1]
+    assert min(zeros) > 0.3
+
+
 def test_early_stopping_keeps_the_best_epoch_of_both(made):
     _, two = made("stopping")
     assert two["stopped"]

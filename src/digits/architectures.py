@@ -91,11 +91,12 @@ def _wide(x: Any, layers: Layers, dropout: float) -> Any:
 
 
 def _small(x: Any, layers: Layers, dropout: float) -> Any:
-    """Under 10,000 weights, for phones and microcontrollers."""
-    x = layers.convolution(x, 12)
-    x = layers.convolution(x, 16, stride=2)
+    """9,144 weights, for phones and microcontrollers: depth at a quarter of the pixels, where it is cheap."""
+    x = layers.convolution(x, 14, size=5, stride=2)
+    x = layers.convolution(x, 14, padding="same")
+    x = layers.convolution(x, 14)
     x = layers.convolution(x, 16)
-    x = layers.convolution(x, 16, stride=2)
+    x = layers.pool(x)
     x = layers.convolution(x, 16)
     return layers.head(x, dropout)
 

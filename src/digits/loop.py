@@ -18,6 +18,7 @@ from digits.optimizers import Schedule, optimizer
 from digits.outliers import Outliers
 from digits.recipe import Recipe
 from digits.replicas import Replicas
+from digits.sparsity import Pruning
 from digits.splits import CLASSES
 
 SCORED_AT_ONCE = 500  # images
@@ -57,6 +58,7 @@ class Loop:
         with self.together.scope():
             self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"])
         self.schedule = Schedule(recipe)
+        self.pruning = Pruning(recipe, self.function.flat["kernels"], made)
         # On a CPU XLA makes augmentation several times faster, and the convolutions several times slower.
         self._prepare = _graph(self._prepared, jit_compile=recipe.xla != "nothing")
         alone = _graph(self._stepped, jit_compile=recipe.xla == "everything")
@@ -120,6 +122,7 @@ class Loop:
             keep = tf.minimum(self.recipe.ema, (1 + seen) / (10 + seen))  # at first there is little to keep
             for name, mean in self.average.items():
                 mean.assign(mean + (1 - keep) * (now[name] - mean))
+        self.pruning.apply(step, [now["kernels"], self.average["kernels"]])
         hits = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         return loss, tf.reduce_sum(tf.cast(hits, tf.float32))
 
@@ -167,7 +170,7 @@ class Loop:
     # --------------------------------------------------------------------------------------------- state
     def _variables(self) -> dict[str, Any]:
         named = {f"now/{name}": v for name, v in self.now.items()}
-        named |= {f"average/{name}": v for name, v in self.average.items()}
+        named |= {f"average/{name}": v for name, v in self.average.items()} | self.pruning.variables
         return named | {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
 
     def state(self, step: int) -> State:

@@ -54,6 +54,11 @@ def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe
             f"train.augmentation: damaged {hit['damaged']} and severe {hit['severe']} hit different images, "
             "so together they can't be more than 1: lower one of them"
         )
+    if settings["sparsity"] and settings["early_stopping"]:
+        raise ParamsError(
+            f"train.sparsity is {settings['sparsity']} with train.early_stopping, which may keep weights "
+            "from before that share of them is zero: set one of the two to 0"
+        )
     settings["batch"] = min(settings["batch"], n)
     epochs = settings.pop("epochs", None)
     digits = settings["batch"] - rows_of(settings["outliers"], settings["batch"])

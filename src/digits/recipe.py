@@ -48,6 +48,7 @@ class Recipe:
     l2: float
     weight_decay: float
     dropout: float
+    sparsity: float  # share of each kernel's weights, the smallest, that are zero in the end
     ema: float  # decay of the averaged weights a step; 0 keeps the last weights
     early_stopping: int  # epochs without a better validation loss; 0 never stops early
     validation_every: int  # epochs

@@ -13,6 +13,7 @@ from digits.section import Count, Positive, Section, Seed, Share
 Profile = Literal[
     "speedrun",
     "fast",
+    "tiny",
     "S0",
     "S1",
     "S2",
@@ -67,6 +68,7 @@ class TrainParams(Section):
     l2: Annotated[float, Field(ge=0.0)] | None
     weight_decay: Annotated[float, Field(ge=0.0)] | None
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    sparsity: Annotated[float, Field(ge=0.0, lt=1.0)] | None
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None
     early_stopping: Annotated[int, Field(ge=0)] | None
     validation_every: Count | None

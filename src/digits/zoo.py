@@ -40,6 +40,7 @@ TUTORIAL: Settings = {
     "l2": 0.0,
     "weight_decay": 0.0,
     "dropout": 0.0,
+    "sparsity": 0.0,
     "ema": 0.0,
     "early_stopping": 0,
     "validation_every": 1,
@@ -72,6 +73,7 @@ SPEEDRUN: Settings = {
     "l2": 0.0,
     "weight_decay": 0.02,
     "dropout": 0.0,
+    "sparsity": 0.0,
     "ema": 0.98,
     "early_stopping": 0,
     "validation_every": 3,
@@ -91,6 +93,14 @@ SPEEDRUN: Settings = {
     },
 }
 ROBUST: Settings = {"steps": 1700, "validation_every": 1, "augmentation": {"wide": 0.15}}
+# Few weights learn slowly.
+TINY: Settings = {
+    "architecture": "small",
+    "rate": 0.01,
+    "steps": 6000,
+    "ema": 0.99,
+    "augmentation": {"damaged": 0.1},
+}
 FEW_IMAGES: Settings = {
     "rate": 0.003,
     "batch": 128,
@@ -115,6 +125,7 @@ def over(settings: Settings, change: Settings) -> Settings:
 PROFILES: dict[str, tuple[Settings, Settings]] = {
     "speedrun": (SPEEDRUN, FEW_IMAGES),
     "fast": (over(SPEEDRUN, ROBUST), FEW_IMAGES),
+    "tiny": (over(SPEEDRUN, TINY), FEW_IMAGES | {"dropout": 0.0}),
     "S0": (over(TUTORIAL, {"architecture": "mlp-128"}), {}),
     "S1": (over(TUTORIAL, {"batch": 64}), {}),
     "S2": (over(TUTORIAL, {"architecture": "cnn-32", "epochs": 10}), {}),

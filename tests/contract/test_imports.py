@@ -25,7 +25,8 @@ from ._graph import (
 SHELL = {
     *("files", "locks", "mapped", "model_files", "params", "processes", "progress", "quiet"),
     *("sources", "download", "incoming", "checkpoint", "quarantine_files", "unfinished", "device"),
-    *("bundle", "distribution", "dvc_tree", "repro", "steps", "training", "summary", "cli", "commands"),
+    *("bundle", "distribution", "quantize", "dvc_tree", "repro", "steps"),
+    *("training", "summary", "cli", "commands"),
 }
 TOP = {
     "dvc_tree",

@@ -1,0 +1,143 @@
+"""TFLite files: what they take in, how large they are, and that they answer as the model does."""
+
+import numpy as np
+import pytest
+
+from digits import models, quantize
+from digits.errors import DataError
+from digits.fit import fit
+from digits.quantize import FORMATS, Interpreted, agreement, convert, normalized, proven
+from digits.scoring import scorer
+from digits.splits import Split
+
+from ._digits import digits
+from ._recipes import STILL, tiny
+
+
+def split(n, seed):
+    images, labels = digits(n, seed)
+    return Split(images, labels, np.full(n, "synthetic"))
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    return digits(60, seed=1)[0]
+
+
+@pytest.fixture(scope="module")
+def images():
+    return digits(120, seed=9)[0]
+
+
+@pytest.fixture(scope="module")
+def model():
+    recipe = tiny(architecture="small", steps=60, dropout=0.0, augmentation=STILL)
+    return fit(split(320, 1), split(50, 2), recipe).model
+
+
+@pytest.fixture(scope="module")
+def reference(model, images):
+    return scorer(model)(images)
+
+
+@pytest.fixture(scope="module")
+def whole(model, calibration):
+    return {form: convert(model, form, calibration) for form in FORMATS}
+
+
+@pytest.fixture(scope="module")
+def networks(model, calibration):
+    return {form: convert(model, form, calibration, normalizes=False) for form in FORMATS}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_raw_images_get_the_digits_that_the_model_gives_them(whole, images, reference, form):
+    assert proven(form, Interpreted(whole[form])(images), reference, least=0.97) >= 0.97
+
+
+def test_in_float32_the_logits_are_the_same(whole, images, reference):
+    assert np.allclose(Interpreted(whole["float32"])(images), reference, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_normalised_images_get_them_too(networks, model, images, reference, form):
+    logits = Interpreted(networks[form])(normalized(model, images))
+    assert agreement(logits, reference) >= 0.97
+
+
+def test_canonicalisation_is_in_the_file(whole, images):
+    for form in FORMATS:
+        file = Interpreted(whole[form])
+        for same in (255 - images, np.roll(images, 3, axis=2), images // 3):
+            assert agreement(file(same), file(images)) > 0.95
+
+
+def test_a_blank_image_gets_an_answer(whole):
+    for form in FORMATS:
+        assert np.isfinite(Interpreted(whole[form])(np.zeros((1, 28, 28), np.uint8))).all()
+
+
+def test_fewer_bits_make_smaller_files(whole, networks):
+    for files in (whole, networks):
+        size = {form: len(content) for form, content in files.items()}
+        assert size["float32"] > size["float16"] > size["int8"]
+        assert size["float32"] > size["dynamic"]
+    assert all(len(networks[form]) < len(whole[form]) for form in FORMATS)
+
+
+def test_without_normalisation_int8_is_integers_throughout(networks):
+    file = Interpreted(networks["int8"])
+    kinds = {tensor["dtype"] for tensor in file.interpreter.get_tensor_details()}
+    assert kinds <= {np.int8, np.int32}  # biases and shapes are int32
+    scale, zero = file.into["quantization"]
+    assert (scale, zero) == (pytest.approx(1 / 255), -128)
+
+
+def test_batch_norm_is_folded(networks):
+    names = [op["op_name"] for op in Interpreted(networks["int8"]).interpreter._get_ops_details()]
+    assert not {"MUL", "ADD", "SUB"} & set(names)
+
+
+def test_equal_models_make_equal_files(model, calibration, whole):
+    for form in ("float32", "int8"):
+        assert convert(model, form, calibration) == whole[form]
+
+
+def test_a_tutorials_model_converts_too(calibration, images):
+    model = models.build("small", normalization="scaled", seed=1)
+    file = Interpreted(convert(model, "int8", calibration))
+    off = np.abs(file(images) - scorer(model)(images))
+    assert np.quantile(off, 0.99) < 0.1  # of logits up to 4; a value beyond the calibration's range is cut
+
+
+def test_no_image_no_answer(whole):
+    assert Interpreted(whole["int8"])(np.zeros((0, 28, 28), np.uint8)).shape == (0, 10)
+
+
+def test_int8_without_calibration_is_refused(model):
+    with pytest.raises(DataError, match="int8 needs calibration images"):
+        convert(model, "int8")
+
+
+def test_an_unknown_format_names_the_known_ones(model):
+    with pytest.raises(DataError, match="'int4', expected one of float32, float16"):
+        convert(model, "int4")
+
+
+def test_images_of_another_type_are_refused(whole, networks, images):
+    with pytest.raises(DataError, match=r"takes uint8 \[n, 28, 28\]: pass raw pixels"):
+        Interpreted(whole["int8"])(images / np.float32(255))
+    with pytest.raises(DataError, match="normalise them first"):
+        Interpreted(networks["int8"])(images)
+
+
+def test_a_file_that_answers_otherwise_is_refused(reference):
+    assert proven("int8", reference, reference) == 1
+    with pytest.raises(DataError, match=r"the int8 file gives .* expected at least 99\.0%"):
+        proven("int8", np.roll(reference, 1, axis=1), reference)
+    with pytest.raises(DataError):
+        proven("int8", np.full_like(reference, np.nan), reference, least=0.0)
+
+
+def test_every_format_has_a_least_agreement():
+    assert set(quantize.AGREEMENT) == set(FORMATS)
