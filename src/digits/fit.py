@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,6 +41,25 @@ class FitResult:
     validation_accuracy: float
     validation_loss: float
     stopped_early: bool
+
+    def summary(self, recipe: Recipe) -> dict[str, Any]:
+        """The figures of the training as a whole, for JSON."""
+        return {
+            "architecture": recipe.architecture,
+            "device": recipe.device,
+            "epochs": len(self.history),
+            "gap": self.train_accuracy - self.validation_accuracy,
+            "n_train": recipe.n_train,
+            "parameters": self.model.count_params(),
+            "precision": recipe.precision,
+            "profile": recipe.profile,
+            "small_data": recipe.small_data,
+            "steps": self.history[-1].step,
+            "stopped_early": self.stopped_early,
+            "train_accuracy": self.train_accuracy,
+            "validation_accuracy": self.validation_accuracy,
+            "validation_loss": self.validation_loss,
+        }
 
 
 def fit(

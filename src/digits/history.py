@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,3 +60,12 @@ class Progress:
     waited: int = 0  # epochs since then
     epochs: int = 0  # of the network that is trained
     finished: tuple[dict[str, NDArray[np.float32]], ...] = ()  # weights of the networks before it
+
+
+def table(history: Sequence[Epoch]) -> str:
+    """history.csv: a row an epoch."""
+    text = io.StringIO()
+    rows = csv.DictWriter(text, list(vars(history[0])), lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(vars(epoch) for epoch in history)
+    return text.getvalue()

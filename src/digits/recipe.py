@@ -90,6 +90,16 @@ class Recipe:
         """Of all trainings together."""
         return sum(one.steps for one in self.trainings())
 
+    def headline(self, n_validation: int) -> str:
+        """What is about to be trained, in a line."""
+        few = ", settings for few images" if self.small_data else ""
+        count = len(self.trainings())
+        networks = f"{count} networks, " if count > 1 else ""
+        return (
+            f"profile {self.profile}{few}: {self.n_train:,} images, {n_validation:,} for validation, "
+            f"{networks}{self.all_steps:,} steps of {self.batch}, {self.device} in {self.precision}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)

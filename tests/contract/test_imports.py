@@ -25,7 +25,7 @@ from ._graph import (
 SHELL = {
     *("files", "locks", "mapped", "model_files", "params", "processes", "progress", "quiet"),
     *("sources", "download", "incoming", "checkpoint", "quarantine_files", "unfinished", "device"),
-    *("bundle", "distribution", "quantize", "dvc_tree", "repro", "steps"),
+    *("bundle", "curves", "distribution", "quantize", "dvc_tree", "repro", "steps"),
     *("training", "summary", "cli", "commands"),
 }
 TOP = {

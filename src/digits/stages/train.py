@@ -9,14 +9,11 @@ command runs on each, with TF_CONFIG in the environment; the first of them, the 
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from digits import files
+from digits.history import table
 from digits.progress import bar, say
 from digits.quiet import load_tensorflow
 from digits.stages._main import stage_main
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from digits.fit import FitResult
     from digits.history import Epoch, Progress
     from digits.recipe import Recipe
-    from digits.replicas import Replicas
 
 
 def run(train: Path, validation: Path, candidate: Path, live: Path, params: TrainParams) -> None:
@@ -34,14 +30,14 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits import device, distribution, fit, mapped, non_digits, profiles, unfinished
+    from digits import curves, device, distribution, fit, mapped, non_digits, profiles, unfinished
 
     hardware, together = distribution.find(params, device.find(params))
     tf.config.experimental.enable_op_determinism()
     images, held = files.load_split(train, mmap=True), files.load_split(validation, mmap=True)
     recipe = profiles.resolve(params, len(images), hardware)
     distribution.check(recipe, together)
-    say(_headline(recipe, len(held)) + distribution.described(together))
+    say(recipe.headline(len(held)) + distribution.described(together))
     outliers = non_digits.pool(recipe, images)
     checkpoint = unfinished.path_of(recipe, images, held, outliers=outliers)
 
@@ -52,7 +48,10 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
             step = resume.history[-1].step
             say(f"going on after epoch {len(resume.history)}, step {step} of {recipe.all_steps}")
 
-        with _live(live, together) as log, bar("training", recipe.all_steps, "steps") as advance:
+        with (
+            curves.writer(live, together.is_chief) as log,
+            bar("training", recipe.all_steps, "steps") as advance,
+        ):
             done = 0
 
             def show(epoch: Epoch) -> None:
@@ -97,65 +96,8 @@ def _save(candidate: Path, result: FitResult, recipe: Recipe) -> None:
     with files.replacing(candidate) as new:
         new.mkdir()
         model_files.save_candidate(new, result.model, recipe)
-        files.write_text(new / "history.csv", _table(result.history))
-        files.write_json(new / "summary.json", _summary(result, recipe))
-
-
-def _headline(recipe: Recipe, n_validation: int) -> str:
-    few = ", settings for few images" if recipe.small_data else ""
-    count = len(recipe.trainings())
-    networks = f"{count} networks, " if count > 1 else ""
-    return (
-        f"profile {recipe.profile}{few}: {recipe.n_train:,} images, {n_validation:,} for validation, "
-        f"{networks}{recipe.all_steps:,} steps of {recipe.batch}, {recipe.device} in {recipe.precision}"
-    )
-
-
-@contextlib.contextmanager
-def _live(directory: Path, together: Replicas) -> Iterator[Callable[[Epoch], None]]:
-    """DVCLive's files, an epoch at a time; its report, experiment and dvc.yaml are the pipeline's own."""
-    if not together.is_chief:
-        yield lambda _: None
-        return
-    from dvclive import Live
-
-    with Live(str(directory), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as log:
-
-        def one(epoch: Epoch) -> None:
-            log.step = epoch.epoch
-            for name, value in vars(epoch).items():
-                if name != "epoch":
-                    log.log_metric(name, value)
-            log.sync()
-
-        yield one
-
-
-def _table(history: tuple[Epoch, ...]) -> str:
-    text = io.StringIO()
-    rows = csv.DictWriter(text, list(vars(history[0])), lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(vars(epoch) for epoch in history)
-    return text.getvalue()
-
-
-def _summary(result: FitResult, recipe: Recipe) -> dict[str, Any]:
-    return {
-        "architecture": recipe.architecture,
-        "device": recipe.device,
-        "epochs": len(result.history),
-        "gap": result.train_accuracy - result.validation_accuracy,
-        "n_train": recipe.n_train,
-        "parameters": result.model.count_params(),
-        "precision": recipe.precision,
-        "profile": recipe.profile,
-        "small_data": recipe.small_data,
-        "steps": result.history[-1].step,
-        "stopped_early": result.stopped_early,
-        "train_accuracy": result.train_accuracy,
-        "validation_accuracy": result.validation_accuracy,
-        "validation_loss": result.validation_loss,
-    }
+        files.write_text(new / "history.csv", table(result.history))
+        files.write_json(new / "summary.json", result.summary(recipe))
 
 
 if __name__ == "__main__":
