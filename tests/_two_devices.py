@@ -30,6 +30,7 @@ RECIPES = {
         steps=5,
     ),
     "stopping": tiny(**PLAIN, architecture="mlp-128", steps=100, early_stopping=1, rate=0.5, ema=0.0),
+    "muon": tiny(optimizer="muon", rate=0.01, steps=3),
     "pruned": tiny(**PLAIN, steps=5, sparsity=0.5, ema=0.9),
     "outliers": tiny(**PLAIN, steps=5, outliers=0.1),
     "float16": tiny(**PLAIN, steps=10, rate=0.02, architecture="mlp-128", precision="float16"),

@@ -46,6 +46,11 @@ def test_so_do_they_with_outliers_in_the_batch(made):
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
+def test_so_do_they_with_muon(made):
+    one, two = made("muon")
+    assert furthest(one, two) < CLOSE
+
+
 def test_so_do_they_where_kernels_are_pruned(made):
     one, two = made("pruned")
     assert furthest(one, two) < CLOSE

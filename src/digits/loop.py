@@ -52,13 +52,13 @@ class Loop:
         self.net = network_of(recipe)
         self.feed = feed
         self.function = flat.Function(self.net, recipe.seed)
-        made = self.together.variable
+        layout, made = self.function.flat["kernels"], self.together.variable
         self.now = {name: made(vector, name) for name, vector in self.function.vectors().items()}
         self.average = {name: made(v.value, f"average_{name}") for name, v in self.now.items()}
         with self.together.scope():
-            self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"])
+            self.optimizer = optimizer(recipe, self.now["kernels"], self.now["others"], layout)
         self.schedule = Schedule(recipe)
-        self.pruning = Pruning(recipe, self.function.flat["kernels"], made)
+        self.pruning = Pruning(recipe, layout, made)
         # On a CPU XLA makes augmentation several times faster, and the convolutions several times slower.
         self._prepare = _graph(self._prepared, jit_compile=recipe.xla != "nothing")
         alone = _graph(self._stepped, jit_compile=recipe.xla == "everything")

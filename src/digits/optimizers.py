@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from digits.flat import Flat
+from digits.muon import FlatMuon
 from digits.recipe import Recipe
 
 
@@ -31,16 +34,17 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         return {"recipe": self.recipe}
 
 
-def optimizer(recipe: Recipe, kernels: Any, others: Any) -> Any:
+def optimizer(recipe: Recipe, kernels: Any, others: Any, layout: Flat) -> Any:
     """Keras's optimizer over two flat variables; weight decay reaches the kernels alone.
 
-    adamw: Loshchilov & Hutter 2019 (arXiv:1711.05101). float16 is
-    scaled against underflow.
+    adamw: Loshchilov & Hutter 2019 (arXiv:1711.05101). muon: `digits.muon`, which has to know the kernels'
+    layout. float16 is scaled against underflow.
     """
     rate = Schedule(recipe)
-    makers = {
+    makers: dict[str, Callable[[], Any]] = {
         "adam": lambda: keras.optimizers.Adam(rate, beta_2=recipe.beta_2),
         "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, beta_2=recipe.beta_2),
+        "muon": lambda: FlatMuon(rate, layout, recipe.weight_decay, recipe.beta_2),
         "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
         "rmsprop": lambda: keras.optimizers.RMSprop(rate),
     }

@@ -15,6 +15,7 @@ from digits.train_params import TrainParams
 from digits.zoo import PROFILES, Settings, over
 
 SMALL = 10_000  # training images
+DECAYING = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe
     if settings["optimizer"] != given.get("optimizer", settings["optimizer"]):
         settings = settings | {"weight_decay": 0.0}  # the preset's belongs to its optimizer
     settings = over(settings, given)
-    if settings["weight_decay"] and settings["optimizer"] != "adamw":
+    if settings["weight_decay"] and settings["optimizer"] not in DECAYING:
         raise ParamsError(
             f"train.weight_decay is {settings['weight_decay']} with the optimizer {settings['optimizer']}, "
-            "which has none: take adamw, or train.l2"
+            "which has none: take adamw or muon, or train.l2"
         )
     hit = settings["augmentation"]
     if hit["damaged"] + hit["severe"] > 1:

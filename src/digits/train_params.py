@@ -56,7 +56,7 @@ class TrainParams(Section):
     seed: Seed
     architecture: Annotated[str, AfterValidator(_architectures)] | None
     normalization: Literal["canonical", "scaled"] | None
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] | None
+    optimizer: Literal["adam", "adamw", "muon", "sgd", "rmsprop"] | None
     rate: Positive | None
     beta_2: Annotated[float, Field(ge=0.0, lt=1.0)] | None
     schedule: Literal["constant", "linear", "cosine"] | None
