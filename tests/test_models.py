@@ -63,6 +63,8 @@ def test_weights_fit_whatever_the_precision_and_dropout(precision, images):
     [
         ("compact", 116_266),
         ("wide", 309_834),
+        ("deep", 252_842),
+        ("strided", 418_346),
         ("mlp-128", 101_770),
         ("mlp-128-32", 104_938),
         ("cnn-32", 693_962),

@@ -90,6 +90,25 @@ def _wide(x: Any, layers: Layers, dropout: float) -> Any:
     return layers.head(x, dropout)
 
 
+def _deep(x: Any, layers: Layers, dropout: float) -> Any:
+    """252,842 weights, 27.0 MFLOP an image: two layers at full resolution, then four at half of it."""
+    x = layers.convolution(x, 32)
+    x = layers.convolution(x, 32)
+    x = layers.pool(x)
+    for filters in (64, 64, 96, 128):
+        x = layers.convolution(x, filters)
+    return layers.head(x, dropout)
+
+
+def _strided(x: Any, layers: Layers, dropout: float) -> Any:
+    """418,346 weights, 32.2 MFLOP an image: one layer at full resolution, and no pooling after it."""
+    x = layers.convolution(x, 32)
+    x = layers.convolution(x, 64, size=4, stride=2)
+    for filters in (64, 80, 96, 112, 128):
+        x = layers.convolution(x, filters)
+    return layers.head(x, dropout)
+
+
 def _small(x: Any, layers: Layers, dropout: float) -> Any:
     """9,144 weights, for phones and microcontrollers: depth at a quarter of the pixels, where it is cheap."""
     x = layers.convolution(x, 14, size=5, stride=2)
@@ -126,6 +145,8 @@ def _cnn_32_64_64(x: Any, layers: Layers, dropout: float) -> Any:
 ARCHITECTURES: dict[str, Callable[[Any, Layers, float], Any]] = {
     "compact": _compact,
     "wide": _wide,
+    "deep": _deep,
+    "strided": _strided,
     "small": _small,
     "mlp-128": _mlp_128,
     "mlp-128-32": _mlp_128_32,

@@ -24,7 +24,10 @@ Profile = Literal[
     "S4-augmented",
     "S4-early-stopping",
 ]
-ARCHITECTURES = ("compact", "wide", "small", "mlp-128", "mlp-128-32", "cnn-32", "cnn-32-64-64")
+ARCHITECTURES = (
+    *("compact", "wide", "deep", "strided", "small"),
+    *("mlp-128", "mlp-128-32", "cnn-32", "cnn-32-64-64"),
+)
 
 
 def _architectures(names: str) -> str:
