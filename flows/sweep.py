@@ -19,6 +19,7 @@ from digits.progress import say
 from digits.splits import Split
 from flows.search import (
     parallel,
+    profile_spaces,
     sweep_experiments,
     sweep_report,
     sweep_space,
@@ -54,9 +55,9 @@ def plan(
     cluster: str | None = None,
     prune: bool = True,
 ) -> Plan:
-    """A checked plan. Raises ParamsError before anything is loaded or written."""
+    """A checked plan; without a space that of the profile. Raises ParamsError before anything is loaded."""
     base = train_section(root, profile)
-    dimensions = sweep_space.parse(space, base)
+    dimensions = sweep_space.parse(space or profile_spaces.texts(base["profile"]), base)
     if sampler == "grid":
         size = len(sweep_space.grid(dimensions))
         if trials is not None and trials != size:

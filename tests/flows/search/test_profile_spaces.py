@@ -1,0 +1,39 @@
+import pytest
+import yaml
+
+from digits.zoo import PROFILES
+from flows import sweep
+from flows.search import profile_spaces, sweep_space
+
+from ..._project import ROOT
+
+BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
+
+
+def value(profile, key):
+    """What the profile itself sets."""
+    found = PROFILES[profile][0]
+    for name in key.removeprefix("train.").split("."):
+        found = found[name]
+    return found
+
+
+def test_every_profile_has_a_space():
+    assert set(profile_spaces.SPACES) >= set(PROFILES)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_lies_within_its_space(profile):
+    for dimension in sweep_space.parse(profile_spaces.texts(profile), BASE | {"profile": profile}):
+        own = value(profile, dimension.key)
+        if dimension.choices:
+            assert own in dimension.choices, dimension.key
+        else:
+            assert dimension.low <= own <= dimension.high, dimension.key
+
+
+def test_a_sweep_without_a_space_takes_the_profiles():
+    plan = sweep.plan(ROOT, [], profile="S1", trials=5)
+    assert [dimension.key for dimension in plan.space] == ["train.rate", "train.batch"]
+    given = sweep.plan(ROOT, ["train.dropout=uniform(0,0.3)"], profile="S1", trials=5)
+    assert [dimension.key for dimension in given.space] == ["train.dropout"]
