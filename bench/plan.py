@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.claims import VARIANTS
 from bench.figures import YARDSTICK, Record
 from bench.references import REFERENCES
 from digits.zoo import PROFILES
@@ -20,14 +21,14 @@ OURS = tuple(name for name in PROFILES if not re.match(r"S\d", name))
 SHOWN = (*REFERENCES, *OURS)  # in the order of the tables
 SHORT = ("speedrun", "fast")  # trained in about the yardstick's time
 COMPRESSED = ("fast", "tiny")  # whose TFLite files are measured
-GROUPS = ("references", "profiles", "sample", "compression", "pipeline", "cold")
+GROUPS = ("references", "profiles", "claims", "sample", "compression", "pipeline", "cold")
 PARTS = (*GROUPS, *OURS)
-DEFAULT = GROUPS[:5]  # `cold` downloads every package again
-MANY, FEW, ONCE = 5, 3, 1  # seeds: where a target is close, of the other profiles, of the other references
+DEFAULT = GROUPS[:-1]  # `cold` downloads every package again
+MANY, FEW = 5, 3  # seeds: where a target is close, and elsewhere
 Job = dict[str, Any]
 
 
-def seeds_of(model: str, seeds: int | None = None, reference_seeds: int = ONCE) -> int:
+def seeds_of(model: str, seeds: int | None = None, reference_seeds: int = FEW) -> int:
     """How many seeds a model is trained with; `seeds` replaces the default of ours and the yardstick."""
     if model in REFERENCES and model != YARDSTICK:
         return reference_seeds
@@ -42,7 +43,7 @@ def profiles(parts: Sequence[str]) -> list[str]:
 def plan(
     parts: Sequence[str],
     seeds: int | None = None,
-    reference_seeds: int = ONCE,
+    reference_seeds: int = FEW,
     sample_seeds: int = 5,
     first_seed: int = 1,
 ) -> list[Job]:
@@ -61,6 +62,12 @@ def plan(
             if models:
                 jobs.append({"part": "peak", "model": "matmul", "seed": seed, "round": label})
             jobs += [{"part": "full", "model": model, "seed": seed, "round": label} for model in models]
+    if "claims" in parts:
+        for place in range(seeds or FEW):
+            seed = first_seed + place
+            jobs += [
+                {"part": "claims", "model": m, "seed": seed, "round": f"claims {seed}"} for m in VARIANTS
+            ]
     if "sample" in parts:
         for place in range(sample_seeds):
             seed = first_seed + place

@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         help=f"of {YARDSTICK} and our profiles; default: {MANY} of {most}, {FEW} of others",
     )
-    parser.add_argument("--reference-seeds", type=int, default=1, help="of the other references; default: 1")
+    parser.add_argument(
+        "--reference-seeds", type=int, default=FEW, help=f"of the other references; default: {FEW}"
+    )
     parser.add_argument("--sample-seeds", type=int, default=5, help="of trainings on the sample; default: 5")
     parser.add_argument(
         "--first-seed",

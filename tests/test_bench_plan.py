@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench import digests, plan, raw, recipes, train
+from bench import claims, digests, plan, raw, recipes, train
 from bench.references import REFERENCES
 from digits import profiles
 from digits.errors import DataError
@@ -33,7 +33,7 @@ def test_tutorial_models_are_no_profiles_of_ours():
 
 def test_a_round_holds_the_yardstick_and_ours_then_the_other_references(monkeypatch):
     monkeypatch.setattr(plan, "OURS", ("speedrun", "fast"))
-    jobs = plan.plan(BOTH, seeds=2)
+    jobs = plan.plan(BOTH, seeds=2, reference_seeds=1)
     first = [(name, 1) for name in ("S1", "speedrun", "fast", "S0", "S2", "S3", "S4")]
     assert full(jobs) == first + [(name, 2) for name in ("S1", "speedrun", "fast")]
     assert {job["round"] for job in jobs if job["part"] == "full" and job["seed"] == 1} == {"1"}
@@ -42,7 +42,7 @@ def test_a_round_holds_the_yardstick_and_ours_then_the_other_references(monkeypa
 def test_seeds_are_many_where_a_target_is_close_and_fewer_elsewhere(with_a_long_one):
     models = [model for model, _ in full(plan.plan(BOTH))]
     counts = {model: models.count(model) for model in models}
-    assert counts == {"S1": 5, "speedrun": 5, "fast": 5, "robust": 3, "S0": 1, "S2": 1, "S3": 1, "S4": 1}
+    assert counts == {"S1": 5, "speedrun": 5, "fast": 5, "robust": 3, "S0": 3, "S2": 3, "S3": 3, "S4": 3}
     assert len(full(plan.plan(BOTH, seeds=1, reference_seeds=0))) == 4
 
 
@@ -68,8 +68,15 @@ def test_every_round_has_the_matrix_product_measured():
 
 
 def test_seeds_can_be_ones_that_no_choice_was_made_by():
-    jobs = plan.plan((*BOTH, "sample"), seeds=2, sample_seeds=2, first_seed=11)
+    jobs = plan.plan((*BOTH, "sample"), seeds=2, reference_seeds=2, sample_seeds=2, first_seed=11)
     assert {job["seed"] for job in jobs if job["part"] != "canonicalisation"} == {11, 12}
+
+
+def test_variants_of_a_tutorials_model_are_trained_by_the_same_stage_as_the_one_they_vary():
+    jobs = plan.plan(("claims",), seeds=2)
+    assert [(j["model"], j["seed"]) for j in jobs] == [(name, s) for s in (1, 2) for name in claims.VARIANTS]
+    assert "S4" in claims.VARIANTS and set(claims.VARIANTS) <= set(profiles.PROFILES)
+    assert plan.with_yardsticks(jobs) == jobs, "nothing of them is compared by time"
 
 
 def test_compressed_profiles_have_a_job_each():
@@ -82,7 +89,7 @@ def test_compressed_profiles_have_a_job_each():
 
 
 def test_only_what_is_missing_is_done_again():
-    jobs = plan.plan((*BOTH, "sample"), seeds=2)
+    jobs = plan.plan((*BOTH, "sample"), seeds=2, reference_seeds=1)
     done = [record(job) for job in jobs if job["model"] not in ("S3", "S4")]
     left = plan.missing(jobs, done)
     assert [job["model"] for job in left] == ["matmul", "S3", "S4"]
