@@ -70,11 +70,21 @@ def test_zero_overrides_too(section):
     assert resolve(section(ema=0.0, label_smoothing=0.0), 55_000, CPU).ema == 0
 
 
-def test_the_robust_profile_bends_farther_and_takes_longer(section):
-    fast, speedrun = (resolve(section(profile=name), 55_000, CPU) for name in ("fast", "speedrun"))
-    assert fast.augmentation.damaged > 0
-    assert fast.augmentation.wide > speedrun.augmentation.wide
-    assert fast.steps > speedrun.steps
+def test_what_real_pictures_hold_is_in_the_default_and_more_of_it_in_robust(section):
+    speedrun, fast, robust = (
+        resolve(section(profile=name), 55_000, CPU) for name in ("speedrun", "fast", "robust")
+    )
+    assert speedrun.augmentation.severe == speedrun.augmentation.wide == speedrun.outliers == 0
+    assert fast.augmentation.severe > 0 and fast.augmentation.wide > 0 and fast.outliers > 0
+    assert robust.augmentation.severe > fast.augmentation.severe
+    assert speedrun.steps < fast.steps < robust.steps
+
+
+def test_the_full_profile_is_several_networks_that_each_take_longer_than_the_standard_one(section):
+    standard, full = (resolve(section(profile=name), 55_000, CPU) for name in ("standard", "full"))
+    assert len(standard.trainings()) == 1
+    assert len(full.trainings()) > 2
+    assert min(one.steps for one in full.trainings()) > standard.steps
 
 
 def test_the_tiny_profile_has_few_weights_and_much_time(section):
@@ -158,16 +168,17 @@ def test_no_image_is_hit_twice(section):
         resolve(section(augmentation={"damaged": 0.6, "severe": 0.5}), 55_000, CPU)
 
 
-@pytest.mark.parametrize("profile", ["speedrun", "fast"])
-def test_severe_damage_is_for_those_who_ask(section, profile):
-    assert resolve(section(profile=profile), 55_000, CPU).augmentation.severe == 0
+@pytest.mark.parametrize("profile", sorted(name for name in PROFILES if name.startswith("S")))
+def test_tutorials_meet_no_damage_and_no_outliers(section, profile):
+    recipe = resolve(section(profile=profile), 55_000, CPU)
+    assert recipe.augmentation.damaged == recipe.augmentation.severe == recipe.outliers == 0
 
 
 def test_outliers_take_rows_of_the_batch_and_at_least_one(section):
     recipe = resolve(section(outliers=0.1), 55_000, CPU)
     assert (recipe.batch, recipe.outlier_rows, recipe.digits_a_step) == (256, 26, 230)
     assert resolve(section(outliers=0.01, batch=8), 55_000, CPU).outlier_rows == 1
-    plain = resolve(section(), 55_000, CPU)
+    plain = resolve(section(outliers=0.0), 55_000, CPU)
     assert (plain.outlier_rows, plain.digits_a_step) == (0, 256)
     assert recipe.steps == plain.steps
 
@@ -181,8 +192,3 @@ def test_outliers_leave_room_for_digits(section):
         resolve(section(outliers=0.1, batch=1), 55_000, CPU)
     with pytest.raises(ParamsError, match=r"train\.outliers"):
         section(outliers=0.6)
-
-
-@pytest.mark.parametrize("profile", sorted(PROFILES))
-def test_outliers_are_for_those_who_ask(section, profile):
-    assert resolve(section(profile=profile), 55_000, CPU).outliers == 0

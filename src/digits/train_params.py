@@ -13,6 +13,9 @@ from digits.section import Count, Positive, Section, Seed, Share
 Profile = Literal[
     "speedrun",
     "fast",
+    "standard",
+    "full",
+    "robust",
     "tiny",
     "S0",
     "S1",

@@ -90,6 +90,34 @@ def test_an_experiment_with_another_seed_runs_and_is_listed(copy):
     assert '"seed": 2' in shown
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("profile", "steps"), [("full", 80), ("tiny", 800)])
+def test_an_experiment_with_another_profile_ends_with_its_model_exported(copy, profile, steps):
+    """A profile of several networks, and the smallest one: a line of params.yaml."""
+    import tensorflow as tf
+
+    copy.ok("git", "add", "-A")
+    copy.ok("git", "commit", "-qm", "first run")
+    copy.ok("dvc", "exp", "run", "-S", f"train.profile={profile}", "-S", f"train.steps={steps}")
+    assert json.loads((copy.root / "models/candidate/summary.json").read_text())["profile"] == profile
+    assert json.loads((copy.root / "reports/verdict.json").read_text())["passed"]
+    model = tf.saved_model.load(str(copy.root / "models/exported"))
+    answer = model.signatures["serving_default"](images=tf.zeros([2, 28, 28], tf.uint8))
+    assert answer["probabilities"].shape == (2, 10) and not answer["accepted"].numpy().any()
+
+
+@pytest.mark.slow
+def test_an_experiment_with_a_tutorials_model_is_scored_and_refused(copy):
+    copy.ok("git", "add", "-A")
+    copy.ok("git", "commit", "-qm", "first run")
+    done = copy.dvc("exp", "run", "-S", "train.profile=S0", "-S", "train.steps=80")
+    assert done.returncode != 0
+    assert "nothing was exported" in done.stdout + done.stderr
+    verdict = json.loads((copy.root / "reports/verdict.json").read_text())
+    assert not verdict["passed"]
+    assert json.loads((copy.root / "models/candidate/summary.json").read_text())["profile"] == "S0"
+
+
 def test_a_remote_in_a_local_folder_pushes_and_pulls(copy, tmp_path):
     copy.ok("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     copy.ok("dvc", "push", "-q")
