@@ -128,8 +128,7 @@ TINY: Settings = {
     "augmentation": {"damaged": 0.1},
 }
 FEW_IMAGES: Settings = {
-    "optimizer": "adamw",
-    "rate": 0.003,
+    "rate": 0.01,
     "batch": 128,
     "steps": 4000,
     "weight_decay": 0.05,
