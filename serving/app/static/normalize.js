@@ -1,0 +1,247 @@
+// Pictures and pixels as the model wants them: digits.normalize, digits.canonicalize and digits.ink, in a browser.
+//
+//   normalize(grey, width, height)   grey levels 0–255, any size → Uint8Array(784), as MNIST's pictures were made
+//   canonicalize(pixels)             uint8 28×28 → Float32Array(784) of 0–1, what the network of the model sees
+//   hasInk(pixels)                   uint8 28×28 → whether that is enough ink to be a digit at all
+//
+// A module without dependencies. The steps and their numbers are those of the Python modules, which explain
+// them; a test holds the results equal. Sums that decide are taken in float64 here, in float32 there.
+
+export const SIDE = 28;
+const AREA = SIDE * SIDE;
+const BOX = 20, CENTRE = 14; // pixels
+const BLANK = 10; // grey levels of 255; less contrast is paper alone
+const SMOOTH_FROM = 56; // pixels of the shorter side
+const FLOOR = 0.15, EDGE = 0.3; // of the peak
+const WHITE_RANK = 16;
+const BRIGHT_RANK = 8, FAINTEST = 8 / 255, SOLID = 0.2; // of canonicalize
+const LEAST_INK = 8; // pixels
+const f32 = Math.fround;
+
+/** The picture shows paper alone. */
+export class Blank extends Error {}
+
+/** Grey levels 0–255, any size, row by row → Uint8Array(784), white ink on black. Throws Blank. */
+export function normalize(grey, width, height) {
+  if (!(width > 0 && height > 0) || grey.length !== width * height) {
+    throw new RangeError(`a picture of ${width} × ${height} has ${width * height} grey levels, not ${grey.length}`);
+  }
+  const paper = paperOf(grey, width, height);
+  if (width === SIDE && height === SIDE && paper === 0) {
+    const centre = centreOfMass(grey, width, height);
+    if (centre.every((place) => Math.abs(place - CENTRE) <= 1)) return Uint8Array.from(grey, rounded);
+  }
+  const ink = inkOf(grey, paper);
+  const soft = Math.min(width, height) >= SMOOTH_FROM ? smoothed(ink, width, height) : ink;
+  const peak = soft.reduce((most, level) => Math.max(most, level), 0);
+  if (peak < BLANK) throw new Blank(`the picture is blank: its contrast is ${Math.floor(peak)} of 255 levels`);
+  const { top, left, bottom, right } = boundsOf(soft, width, height, f32(f32(EDGE) * peak));
+  const crop = new Float32Array((bottom - top) * (right - left));
+  for (let row = top, at = 0; row < bottom; row++) {
+    for (let i = row * width + left; i < row * width + right; i++) {
+      crop[at++] = clipped(f32(f32(f32(ink[i] / peak) - f32(FLOOR)) / f32(1 - FLOOR)));
+    }
+  }
+  return centred(boxed(crop, right - left, bottom - top));
+}
+
+/** Integers 0–255, 28×28 → Float32Array(784) of 0–1: polarity, contrast and place are MNIST's. */
+export function canonicalize(pixels) {
+  return centre(stretch(scale(pixels)));
+}
+
+/** Integers 0–255, 28×28 → Float32Array(784) of 0–1 and nothing else done: what tutorials' models see. */
+export function scale(pixels) {
+  return Float32Array.from(pixels, (level) => level * f32(1 / 255)); // so TensorFlow computes a division by 255
+}
+
+/** Whether integers 0–255, 28×28, hold enough ink; what holds less is never an accepted answer. */
+export function hasInk(pixels) {
+  const border = Float32Array.from(ringOf(pixels, SIDE, SIDE)).sort();
+  const paper = border[border.length / 2]; // the upper median
+  const apart = Array.from(pixels, (level) => Math.abs(level - paper));
+  const farthest = Math.max(...apart);
+  const inked = apart.map((distance) => (distance * 100 > farthest * 30 ? 1 : 0));
+  const together = neighbourhoods(inked);
+  const solid = inked.reduce((sum, is, i) => sum + (is && together[i] >= 3 ? 1 : 0), 0);
+  return Math.max(...pixels) - Math.min(...pixels) >= BLANK && solid >= LEAST_INK;
+}
+
+const rounded = (level) => Math.floor(f32(level + 0.5));
+const clipped = (level) => Math.min(Math.max(level, 0), 1);
+
+/** The outermost pixels, each once. */
+function ringOf(grey, width, height) {
+  const ring = [...grey.subarray(0, width)];
+  if (height > 1) ring.push(...grey.subarray((height - 1) * width));
+  for (let row = 1; row < height - 1; row++) {
+    ring.push(grey[row * width]);
+    if (width > 1) ring.push(grey[row * width + width - 1]);
+  }
+  return ring;
+}
+
+function paperOf(grey, width, height) {
+  const ring = Float32Array.from(ringOf(grey, width, height)).sort();
+  return ring[ring.length >> 1];
+}
+
+function inkOf(grey, paper) {
+  let bright = 0, dark = 0;
+  for (const level of grey) {
+    const apart = level - paper;
+    if (apart > 0) bright += apart * apart;
+    else dark += apart * apart;
+  }
+  const sign = bright >= dark ? 1 : -1;
+  return Float32Array.from(grey, (level) => Math.max(sign * (level - paper), 0));
+}
+
+/** The 3×3 mean, zeros outside. */
+function smoothed(ink, width, height) {
+  const mean = new Float32Array(ink.length);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      let sum = 0;
+      for (let y = Math.max(row - 1, 0); y <= Math.min(row + 1, height - 1); y++) {
+        for (let x = Math.max(column - 1, 0); x <= Math.min(column + 1, width - 1); x++) sum += ink[y * width + x];
+      }
+      mean[row * width + column] = sum / 9;
+    }
+  }
+  return mean;
+}
+
+function boundsOf(soft, width, height, edge) {
+  let top = height, left = width, bottom = 0, right = 0;
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      if (soft[row * width + column] <= edge) continue;
+      top = Math.min(top, row);
+      bottom = row + 1;
+      left = Math.min(left, column);
+      right = Math.max(right, column + 1);
+    }
+  }
+  return { top, left, bottom, right };
+}
+
+/** Fitted into 20×20, and a thin pen made as white as MNIST's. */
+function boxed(crop, width, height) {
+  const factor = BOX / Math.max(width, height);
+  const [across, down] = [width, height].map((side) => Math.max(1, Math.floor(side * factor + 0.5)));
+  const small = resized(crop, width, height, across, down);
+  const ranked = Float32Array.from(small).sort().reverse();
+  const white = Math.max(ranked[WHITE_RANK - 1] ?? 0, ranked[0] / 4, f32(1e-6));
+  return { levels: small.map((level) => clipped(level / white)), width: across, height: down };
+}
+
+/** With the antialiased triangle filter of `tf.image.resize`: rows first, then columns, in float32. */
+function resized(picture, width, height, across, down) {
+  const narrow = new Float32Array(width * down);
+  filter(height, down).forEach(({ first, weights }, row) => {
+    weights.forEach((weight, k) => {
+      const from = (first + k) * width;
+      for (let x = 0; x < width; x++) narrow[row * width + x] += weight * picture[from + x];
+    });
+  });
+  const small = new Float32Array(across * down);
+  filter(width, across).forEach(({ first, weights }, column) => {
+    for (let row = 0; row < down; row++) {
+      weights.forEach((weight, k) => (small[row * across + column] += weight * narrow[row * width + first + k]));
+    }
+  });
+  return small;
+}
+
+/** For each of `made` pixels: the first of `had` that it is made of, and their weights. */
+function filter(had, made) {
+  const step = f32(1 / f32(made / had)); // pixels of the one in a pixel of the other
+  const reach = Math.max(step, 1);
+  return Array.from({ length: made }, (_, i) => {
+    const middle = f32(f32(i + 0.5) * step);
+    const first = Math.max(0, Math.ceil(f32(f32(middle - reach) - 0.5)));
+    const last = Math.min(had - 1, Math.floor(f32(f32(middle + reach) - 0.5)));
+    const weights = Float32Array.from({ length: last - first + 1 }, (_, k) =>
+      Math.max(0, 1 - Math.abs(f32(f32(first + k + 0.5 - middle) * f32(1 / reach)))));
+    const sum = weights.reduce((a, b) => f32(a + b), 0);
+    return { first, weights: weights.map((weight) => weight * f32(1 / sum)) };
+  });
+}
+
+/** Placed on 28×28 by the centre of mass. */
+function centred({ levels, width, height }) {
+  const [row, column] = centreOfMass(levels, width, height);
+  const place = (at, side) => Math.min(Math.max(Math.floor(CENTRE - at + 0.5), 0), SIDE - side);
+  const top = place(row, height), left = place(column, width);
+  const image = new Uint8Array(AREA);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) image[(top + y) * SIDE + left + x] = rounded(f32(levels[y * width + x] * 255));
+  }
+  return image;
+}
+
+/** [row, column]; far outside any picture when there is no mass. */
+function centreOfMass(grey, width, height) {
+  let mass = 0, rows = 0, columns = 0;
+  for (let row = 0, i = 0; row < height; row++) {
+    for (let column = 0; column < width; column++, i++) {
+      mass += grey[i];
+      rows += grey[i] * row;
+      columns += grey[i] * column;
+    }
+  }
+  return mass > 0 ? [rows / mass, columns / mass] : [-1e6, -1e6];
+}
+
+/** The largest multiple of 1/256 below the rank-th largest value. */
+function below(values, rank) {
+  const ranked = Float32Array.from(values).sort();
+  return Math.max(Math.ceil(ranked[ranked.length - rank] * 256) - 1, 0) / 256;
+}
+
+function stretch(levels) {
+  const border = ringOf(levels, SIDE, SIDE);
+  const ground = below(border, border.length / 2);
+  const sign = levels.reduce((sum, level) => sum + level, 0) / AREA < ground ? -1 : 1;
+  const ink = levels.map((level) => Math.max(sign * (level - ground), 0));
+  const full = below(ink, BRIGHT_RANK) + 1 / 256;
+  return ink.map((level) => (full < f32(FAINTEST) ? 0 : Math.min(level / full, 1)));
+}
+
+/** Moved by whole pixels until the centre of mass of what is solid is in the middle. */
+function centre(ink) {
+  const sums = neighbourhoods(ink);
+  const solid = ink.map((level, i) => (sums[i] > f32(9 * SOLID) ? level : 0));
+  const [row, column] = centreOfMass(solid, SIDE, SIDE);
+  const [down, right] = row < 0 ? [0, 0] : [row, column].map((place) => halfToEven(place - CENTRE));
+  const moved = new Float32Array(AREA);
+  for (let y = 0; y < SIDE; y++) {
+    for (let x = 0; x < SIDE; x++) {
+      const [fromY, fromX] = [y + down, x + right];
+      const inside = fromY >= 0 && fromY < SIDE && fromX >= 0 && fromX < SIDE;
+      moved[y * SIDE + x] = inside ? ink[fromY * SIDE + fromX] : 0;
+    }
+  }
+  return moved;
+}
+
+/** Each value and its eight neighbours summed, 28×28, zeros outside; down first, as the graph sums. */
+function neighbourhoods(values) {
+  const framed = new Float32Array((SIDE + 2) ** 2), wide = SIDE + 2;
+  for (let y = 0; y < SIDE; y++) for (let x = 0; x < SIDE; x++) framed[(y + 1) * wide + x + 1] = values[y * SIDE + x];
+  const down = framed.map((level, i) => f32(f32((framed[i - wide] ?? 0) + level) + (framed[i + wide] ?? 0)));
+  const sums = new Float32Array(AREA);
+  for (let y = 0; y < SIDE; y++) {
+    for (let x = 0; x < SIDE; x++) {
+      const i = (y + 1) * wide + x + 1;
+      sums[y * SIDE + x] = f32(f32(down[i - 1] + down[i]) + down[i + 1]);
+    }
+  }
+  return sums;
+}
+
+function halfToEven(value) {
+  const low = Math.floor(value);
+  return value - low === 0.5 ? low + (low & 1) : Math.round(value);
+}
