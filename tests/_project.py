@@ -119,6 +119,7 @@ MADE = {
     "prepared",
     "candidate",
     "exported",
+    "edge",
 }
 
 

@@ -1,12 +1,12 @@
 """A network as a TensorFlow.js graph model: what `tf.loadGraphModel` reads in a browser, and back.
 
-    made = graph_model(models.network(model))     # {"model.json": bytes, "weights.bin": bytes}
-    logits = loaded(made)(normal)                 # float32 [n, 28, 28] of 0–1 → float32 [n, 10], in TensorFlow
+    made = graph_model(models.network(model))    # {"model.json": bytes, "weights.bin": bytes}
+    logits = loaded(made)(normal)    # float32 [n, 28, 28] of 0–1 → float32 [n, 10], by TensorFlow
 
-Core. TensorFlow.js's own converter is a Python package that is no longer kept, and the format is small: the
-GraphDef as JSON, whose constants stand in one binary file in the order that a manifest lists. Variables become
-constants, batch norm is folded into the kernels before it, and Grappler tidies. Only operations that the
-runtime beside the page knows are let through.
+Core. TensorFlow.js's own converter is a Python package that is no longer kept, and the format is small:
+the GraphDef as JSON, whose constants stand in one binary file in the order that a manifest lists. Variables
+become constants, batch norm is folded into the kernels before it, and Grappler tidies. Only operations that
+the page's runtime knows are let through.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ PASSES = ("pruning", "constfold", "arithmetic", "dependency", "pruning")
 # fmt: off
 KNOWN = frozenset({
     "Add", "AddN", "AddV2", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D",
-    "DepthwiseConv2dNative", "Elu", "ExpandDims", "FusedBatchNormV3", "Identity", "LeakyRelu", "MatMul", "Max",
-    "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "NoOp", "Pack", "Pad", "PadV2", "Placeholder", "Prod",
-    "RealDiv", "Relu", "Relu6", "Reshape", "Rsqrt", "Selu", "Shape", "Sigmoid", "Softmax", "Sqrt", "Squeeze",
-    "StridedSlice", "Sub", "Sum", "Tanh", "Transpose",
+    "DepthwiseConv2dNative", "Elu", "ExpandDims", "FusedBatchNormV3", "Identity", "LeakyRelu", "MatMul",
+    "Max", "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "NoOp", "Pack", "Pad", "PadV2", "Placeholder",
+    "Prod", "RealDiv", "Relu", "Relu6", "Reshape", "Rsqrt", "Selu", "Shape", "Sigmoid", "Softmax", "Sqrt",
+    "Squeeze", "StridedSlice", "Sub", "Sum", "Tanh", "Transpose",
 })
 # fmt: on
 DTYPES = {"float32": np.float32, "int32": np.int32, "bool": np.bool_}
@@ -149,7 +149,8 @@ def _weight(name: str, value: Any, weights: str) -> tuple[dict[str, Any], bytes]
 
 
 def _weights(manifest: list[dict[str, Any]], data: bytes) -> dict[str, NDArray[Any]]:
-    found, at = {}, 0
+    found: dict[str, NDArray[Any]] = {}
+    at = 0
     for entry in manifest:
         stored = np.dtype(entry.get("quantization", entry)["dtype"]).newbyteorder("<")
         size = int(np.prod(entry["shape"], dtype=int))

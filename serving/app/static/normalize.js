@@ -1,21 +1,17 @@
-// Pictures and pixels as the model wants them: digits.normalize, digits.canonicalize and digits.ink, in a browser.
+// A picture of one digit, any size → 28×28 the way that MNIST's pictures were made: digits.normalize in a browser.
 //
-//   normalize(grey, width, height)   grey levels 0–255, any size → Uint8Array(784), as MNIST's pictures were made
-//   canonicalize(pixels)             uint8 28×28 → Float32Array(784) of 0–1, what the network of the model sees
-//   hasInk(pixels)                   uint8 28×28 → whether that is enough ink to be a digit at all
+//   normalize(grey, width, height)   grey levels 0–255 → Uint8Array(784), white ink on black
 //
-// A module without dependencies. The steps and their numbers are those of the Python modules, which explain
+// A module without dependencies. The steps and their numbers are those of the Python module, which explains
 // them; a test holds the results equal. Sums that decide are taken in float64 here, in float32 there.
 
 export const SIDE = 28;
 const AREA = SIDE * SIDE;
 const BOX = 20, CENTRE = 14; // pixels
-const BLANK = 10; // grey levels of 255; less contrast is paper alone
+export const BLANK = 10; // grey levels of 255; less contrast is paper alone
 const SMOOTH_FROM = 56; // pixels of the shorter side
 const FLOOR = 0.15, EDGE = 0.3; // of the peak
 const WHITE_RANK = 16;
-const BRIGHT_RANK = 8, FAINTEST = 8 / 255, SOLID = 0.2; // of canonicalize
-const LEAST_INK = 8; // pixels
 const f32 = Math.fround;
 
 /** The picture shows paper alone. */
@@ -45,33 +41,11 @@ export function normalize(grey, width, height) {
   return centred(boxed(crop, right - left, bottom - top));
 }
 
-/** Integers 0–255, 28×28 → Float32Array(784) of 0–1: polarity, contrast and place are MNIST's. */
-export function canonicalize(pixels) {
-  return centre(stretch(scale(pixels)));
-}
-
-/** Integers 0–255, 28×28 → Float32Array(784) of 0–1 and nothing else done: what tutorials' models see. */
-export function scale(pixels) {
-  return Float32Array.from(pixels, (level) => level * f32(1 / 255)); // so TensorFlow computes a division by 255
-}
-
-/** Whether integers 0–255, 28×28, hold enough ink; what holds less is never an accepted answer. */
-export function hasInk(pixels) {
-  const border = Float32Array.from(ringOf(pixels, SIDE, SIDE)).sort();
-  const paper = border[border.length / 2]; // the upper median
-  const apart = Array.from(pixels, (level) => Math.abs(level - paper));
-  const farthest = Math.max(...apart);
-  const inked = apart.map((distance) => (distance * 100 > farthest * 30 ? 1 : 0));
-  const together = neighbourhoods(inked);
-  const solid = inked.reduce((sum, is, i) => sum + (is && together[i] >= 3 ? 1 : 0), 0);
-  return Math.max(...pixels) - Math.min(...pixels) >= BLANK && solid >= LEAST_INK;
-}
-
 const rounded = (level) => Math.floor(f32(level + 0.5));
 const clipped = (level) => Math.min(Math.max(level, 0), 1);
 
 /** The outermost pixels, each once. */
-function ringOf(grey, width, height) {
+export function ringOf(grey, width, height) {
   const ring = [...grey.subarray(0, width)];
   if (height > 1) ring.push(...grey.subarray((height - 1) * width));
   for (let row = 1; row < height - 1; row++) {
@@ -182,7 +156,7 @@ function centred({ levels, width, height }) {
 }
 
 /** [row, column]; far outside any picture when there is no mass. */
-function centreOfMass(grey, width, height) {
+export function centreOfMass(grey, width, height) {
   let mass = 0, rows = 0, columns = 0;
   for (let row = 0, i = 0; row < height; row++) {
     for (let column = 0; column < width; column++, i++) {
@@ -192,56 +166,4 @@ function centreOfMass(grey, width, height) {
     }
   }
   return mass > 0 ? [rows / mass, columns / mass] : [-1e6, -1e6];
-}
-
-/** The largest multiple of 1/256 below the rank-th largest value. */
-function below(values, rank) {
-  const ranked = Float32Array.from(values).sort();
-  return Math.max(Math.ceil(ranked[ranked.length - rank] * 256) - 1, 0) / 256;
-}
-
-function stretch(levels) {
-  const border = ringOf(levels, SIDE, SIDE);
-  const ground = below(border, border.length / 2);
-  const sign = levels.reduce((sum, level) => sum + level, 0) / AREA < ground ? -1 : 1;
-  const ink = levels.map((level) => Math.max(sign * (level - ground), 0));
-  const full = below(ink, BRIGHT_RANK) + 1 / 256;
-  return ink.map((level) => (full < f32(FAINTEST) ? 0 : Math.min(level / full, 1)));
-}
-
-/** Moved by whole pixels until the centre of mass of what is solid is in the middle. */
-function centre(ink) {
-  const sums = neighbourhoods(ink);
-  const solid = ink.map((level, i) => (sums[i] > f32(9 * SOLID) ? level : 0));
-  const [row, column] = centreOfMass(solid, SIDE, SIDE);
-  const [down, right] = row < 0 ? [0, 0] : [row, column].map((place) => halfToEven(place - CENTRE));
-  const moved = new Float32Array(AREA);
-  for (let y = 0; y < SIDE; y++) {
-    for (let x = 0; x < SIDE; x++) {
-      const [fromY, fromX] = [y + down, x + right];
-      const inside = fromY >= 0 && fromY < SIDE && fromX >= 0 && fromX < SIDE;
-      moved[y * SIDE + x] = inside ? ink[fromY * SIDE + fromX] : 0;
-    }
-  }
-  return moved;
-}
-
-/** Each value and its eight neighbours summed, 28×28, zeros outside; down first, as the graph sums. */
-function neighbourhoods(values) {
-  const framed = new Float32Array((SIDE + 2) ** 2), wide = SIDE + 2;
-  for (let y = 0; y < SIDE; y++) for (let x = 0; x < SIDE; x++) framed[(y + 1) * wide + x + 1] = values[y * SIDE + x];
-  const down = framed.map((level, i) => f32(f32((framed[i - wide] ?? 0) + level) + (framed[i + wide] ?? 0)));
-  const sums = new Float32Array(AREA);
-  for (let y = 0; y < SIDE; y++) {
-    for (let x = 0; x < SIDE; x++) {
-      const i = (y + 1) * wide + x + 1;
-      sums[y * SIDE + x] = f32(f32(down[i - 1] + down[i]) + down[i + 1]);
-    }
-  }
-  return sums;
-}
-
-function halfToEven(value) {
-  const low = Math.floor(value);
-  return value - low === 0.5 ? low + (low & 1) : Math.round(value);
 }

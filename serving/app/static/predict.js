@@ -7,7 +7,8 @@
 //
 // The folder holds answer.json (temperature, threshold, normalization) and tfjs/model.json with its weights.
 
-import { canonicalize, hasInk, normalize, scale, SIDE } from "./normalize.js";
+import { canonicalize, hasInk, scale } from "./canonicalize.js";
+import { normalize, SIDE } from "./normalize.js";
 import { grey } from "./picture.js";
 import * as tf from "./vendor/tfjs.js";
 
