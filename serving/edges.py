@@ -1,7 +1,7 @@
-"""models/edge → models/serving/edge/<n>: the formats of version n for phones and browsers, beside the version.
+"""models/edge → models/serving/edge/<n>: version n in the formats for phones and browsers, beside it.
 
-A folder of its own, not within the version's: a version can do without, and gets them later where they are made
-later. Like a version it appears by one rename after everything in it is on disk, and is then not changed.
+A folder of its own, not within the version's: a version can do without, and gets them later where they are
+made later. Like a version it appears by one rename after everything in it is on disk, and then stays.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def unfit(source: Path, exported: Mapping[str, str]) -> str | None:
 def add(
     store: Store, number: int, source: Path, exported: Mapping[str, str], facts: Mapping[str, Any]
 ) -> None:
-    """Lay the formats beside a version that was published without them. Raises StoreError as publishing does."""
+    """Lay the formats beside a version that was published without. Raises StoreError as publishing does."""
     with store.alone():
         attach(store, number, source, exported, facts)
 
@@ -45,7 +45,8 @@ def attach(
 ) -> None:
     """Lay the formats beside a version, unless it has them or they are unfit; only while alone.
 
-    facts: what convert could not know (commit, time), added to the provenance. Raises StoreError when a file changes while it is copied.
+    facts: what convert could not know (commit, time), added to the provenance. Raises StoreError when a file
+    changes while it is copied.
     """
     target = store.edges / str(number)
     if of(store, number) is not None or unfit(source, exported) is not None:
@@ -101,7 +102,5 @@ def _provenance(directory: Path) -> Any:
     listed = content.get("files")
     if not isinstance(listed, dict) or wire.ANSWER not in listed:
         return None
-    inside = (
-        not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts for name in listed
-    )
-    return content if all(inside) else None
+    paths = [PurePosixPath(name) for name in listed]
+    return None if any(path.is_absolute() or ".." in path.parts for path in paths) else content

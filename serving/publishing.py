@@ -51,8 +51,8 @@ def publish(
 
     facts: what export could not know (commit, dirty flag, time), added to provenance.json. validated: the
     digests of the files that were tried on a server. The same files twice are one version, unless forced.
-    edge: where convert wrote the export's formats for phones and browsers, laid beside the version after it; a
-    publish that was stopped between the two adds them when it is repeated. Those of another export stay out.
+    edge: where convert wrote the formats for phones and browsers, laid beside the version after it; a publish
+    that was stopped between the two adds them when it is repeated. Those of another export stay out.
     Raises StoreError when the source is not whole or not what was validated, and when it can't be written.
     """
     with store.alone():

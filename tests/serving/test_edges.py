@@ -1,4 +1,4 @@
-"""A version's formats for phones and browsers: laid beside it, of its own export only, and never in its way."""
+"""A version's formats for phones and browsers: beside it, of its own export only, never in its way."""
 
 import json
 
