@@ -28,7 +28,7 @@ export function scale(pixels) {
 
 /** Whether integers 0–255, 28×28, hold enough ink; what holds less is never an accepted answer. */
 export function hasInk(pixels) {
-  const border = Float32Array.from(ringOf(pixels, SIDE, SIDE)).sort();
+  const border = ringOf(pixels, SIDE, SIDE).sort();
   const paper = border[border.length / 2]; // the upper median
   const apart = Array.from(pixels, (level) => Math.abs(level - paper));
   const farthest = Math.max(...apart);

@@ -44,19 +44,21 @@ export function normalize(grey, width, height) {
 const rounded = (level) => Math.floor(f32(level + 0.5));
 const clipped = (level) => Math.min(Math.max(level, 0), 1);
 
-/** The outermost pixels, each once. */
+/** The outermost pixels, each once, as a Float32Array. */
 export function ringOf(grey, width, height) {
-  const ring = [...grey.subarray(0, width)];
-  if (height > 1) ring.push(...grey.subarray((height - 1) * width));
+  const ring = new Float32Array(height > 1 && width > 1 ? 2 * (width + height) - 4 : width * height);
+  ring.set(grey.subarray(0, width));
+  let at = width;
   for (let row = 1; row < height - 1; row++) {
-    ring.push(grey[row * width]);
-    if (width > 1) ring.push(grey[row * width + width - 1]);
+    ring[at++] = grey[row * width];
+    if (width > 1) ring[at++] = grey[row * width + width - 1];
   }
+  if (height > 1) ring.set(grey.subarray((height - 1) * width), at);
   return ring;
 }
 
 function paperOf(grey, width, height) {
-  const ring = Float32Array.from(ringOf(grey, width, height)).sort();
+  const ring = ringOf(grey, width, height).sort();
   return ring[ring.length >> 1];
 }
 
@@ -68,7 +70,7 @@ function inkOf(grey, paper) {
     else dark += apart * apart;
   }
   const sign = bright >= dark ? 1 : -1;
-  return Float32Array.from(grey, (level) => Math.max(sign * (level - paper), 0));
+  return grey.map((level) => Math.max(sign * (level - paper), 0));
 }
 
 /** The 3×3 mean, zeros outside. */
