@@ -45,6 +45,22 @@ export async function check() {
   return { loading, median, p95, probabilities, accepted };
 }
 """
+READ = """
+import { load } from "/static/predict.js";
+
+export async function check() {
+  const model = await load("/edge"), answers = [];
+  let spent = 0;
+  for (let i = 0; i < COUNT; i++) {
+    const picture = await (await fetch(`/test/pictures/${i}`)).blob();
+    const start = performance.now();
+    answers.push(Array.from((await model.read(picture)).probabilities));
+    spent += performance.now() - start;
+  }
+  return { answers, each: spent / COUNT };
+}
+"""
+PICTURES = 100  # of each of digits.proof's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows.append([name, *compared(in_chromium(script, pages, seconds=500), answers, known.labels)])
     head = ["in Chromium", "same digit %", "accuracy %", "largest difference", "accepted alike %"]
     print(table([*head, "loading ms", "median ms", "95 % ms"], rows), end="\n\n")
+    print(pictures(given.exported, given.edge, known.images[:PICTURES]), end="\n\n")
     print(json.dumps(machine() | {"images": len(known), "page and runtime, gzipped": compressed()}))
     return 0
 
@@ -93,6 +110,28 @@ def served(exported: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]
         model(**{wire.IMAGES: tf.constant(images[at : at + 500])}) for at in range(0, len(images), 500)
     ]
     return {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
+
+
+def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> str:
+    """How the page reads files that show these digits, beside the exported model."""
+    import tensorflow as tf
+
+    from digits.proof import MANNERS
+
+    made = [
+        render(image, 60 + row * 271 % 541) for render in MANNERS.values() for row, image in enumerate(images)
+    ]
+    model = tf.saved_model.load(str(exported)).signatures[wire.ENCODED]
+    parts = [model(**{wire.IMAGE_BYTES: tf.constant(made[at : at + 50])}) for at in range(0, len(made), 50)]
+    expected = np.concatenate([part[wire.PROBABILITIES].numpy() for part in parts])
+    served_files = {f"/test/pictures/{i}": data for i, data in enumerate(made)}
+    page = in_chromium(READ.replace("COUNT", str(len(made))), {"/edge": edge, **served_files}, seconds=300)
+    found = np.array(page["answers"], np.float32)
+    same = percent(float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1))))
+    apart = number(float(np.abs(found - expected).max()), 6)
+    return (
+        f"{len(made)} pictures: same digit {same} %, largest difference {apart}, {page['each']:.0f} ms each"
+    )
 
 
 def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> list[str]:

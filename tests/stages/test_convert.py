@@ -144,6 +144,12 @@ def test_the_same_export_gives_the_same_bytes(made, tmp_path):
     assert again == first
 
 
+@pytest.fixture
+def only(monkeypatch):
+    """Have some formats alone made."""
+    return lambda *names: monkeypatch.setattr(formats, "names", lambda: names)
+
+
 def confused(name, model, *others, honest=formats.make):
     """The format, but of a model whose answers are those of other digits for one image in ten."""
     found = honest(name, model, *others)
@@ -157,8 +163,9 @@ def confused(name, model, *others, honest=formats.make):
 
 
 def test_a_format_that_loses_accuracy_is_left_out_with_its_reason_and_the_stage_ends_well(
-    made, tmp_path, monkeypatch, capsys
+    made, tmp_path, only, monkeypatch, capsys
 ):
+    only("float32", "float16", "tfjs")
     monkeypatch.setattr(formats, "make", confused)
     found = call(made, tmp_path)
     assert "points of accuracy on 260 validation images, at most 0.02 allowed" in found["float16"]["refused"]
@@ -166,12 +173,14 @@ def test_a_format_that_loses_accuracy_is_left_out_with_its_reason_and_the_stage_
     kept = written(tmp_path / "edge")
     assert "float16.tflite" not in kept and "float32.tflite" in kept
     record = json.loads((tmp_path / "edge" / wire.EDGE_PROVENANCE).read_text())
-    assert record["formats"] == [name for name in formats.names() if name != "float16"]
+    assert record["formats"] == ["float32", "tfjs"]
     told = [line for line in capsys.readouterr().out.splitlines() if "refused" in line]
     assert len(told) == 1 and told[0].startswith("convert: float16 is refused: it loses")
 
 
-def test_a_format_that_cant_be_made_is_left_out_with_the_converters_reason(made, tmp_path, monkeypatch):
+def test_a_format_that_cant_be_made_is_left_out_with_the_converters_reason(made, tmp_path, only, monkeypatch):
+    only("float32", "int8")
+
     def failing(name, *others, honest=formats.make):
         if name.startswith("int8"):
             raise RuntimeError("quantizer: no range\n for tensor 7")
@@ -202,7 +211,16 @@ def test_an_export_of_another_model_is_refused(made, tmp_path):
     assert written(tmp_path) <= {"candidate/model.weights.h5", "candidate/recipe.json"}
 
 
-def test_int8_is_calibrated_on_as_many_training_images_as_asked(made, tmp_path, monkeypatch):
+def test_a_provenance_that_does_not_tell_how_to_answer_is_refused(made, tmp_path):
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "assets.extra").mkdir()
+    (tmp_path / "exported" / wire.PROVENANCE).write_text('{"files": {}}')
+    with pytest.raises(DataError, match=r"provenance.json is damaged: run `dvc repro -f export`"):
+        call(made, tmp_path, exported=tmp_path / "exported")
+
+
+def test_int8_is_calibrated_on_as_many_training_images_as_asked(made, tmp_path, only, monkeypatch):
+    only("int8", "tfjs")
     seen = {}
 
     def watched(name, model, calibration, kernels, honest=formats.make):

@@ -44,56 +44,68 @@ def run(
     calibration = seen[:: max(1, len(seen) // params.calibration)][: params.calibration]
 
     load_tensorflow()
+    from tensorflow.errors import ResourceExhaustedError
+
     from digits import bundle, fidelity, formats, model_files, quantize
     from digits.provenance import weights_sha256
 
     model = model_files.load_candidate(candidate)
-    if weights_sha256([weight.numpy() for weight in model.weights]) != record.get("weights_sha256"):
+    try:
+        answer, made_from, weights = fidelity.answer(record), record["files"], record["weights_sha256"]
+    except (KeyError, TypeError):
+        raise DataError(f"{exported / wire.PROVENANCE} is damaged: run `dvc repro -f export`") from None
+    if weights_sha256([weight.numpy() for weight in model.weights]) != weights:
         raise DataError(f"{exported} is not made from {candidate}: run `dvc repro export`")
-    answer = fidelity.answer(record)
     expected = _probabilities(exported, known)
     normal = quantize.normalized(model, known.images)
+
+    def convert(name: str) -> tuple[formats.Made, dict[str, Any]]:
+        """One format and its figures, with the reason when it is refused."""
+        with filtered_stderr():
+            made = formats.make(name, model, calibration, params.browser_kernels)
+            shown = known.images if made.normalizes else normal
+            compared = fidelity.compare(made.ask(shown), answer, expected, known.labels)
+        figures: dict[str, Any] = {
+            **compared.figures(),
+            "bytes": sum(len(content) for content in made.files.values()),
+        }
+        if made.here:
+            figures["latency_ms"] = _latency_ms(made.ask, shown)
+        most = params.int8_points_lost if name.startswith("int8") else params.points_lost
+        if refused := fidelity.refusal(compared, len(known), most):
+            figures["refused"] = refused
+        return made, figures
+
     found: dict[str, dict[str, Any]] = {}
     with files.replacing(edge) as new:
         new.mkdir()
         for name in formats.names():
             try:
-                with filtered_stderr():
-                    made = formats.make(name, model, calibration, params.browser_kernels)
-                    shown = known.images if made.normalizes else normal
-                    logits = made.ask(shown)
-            except (OSError, MemoryError):
+                made, found[name] = convert(name)
+            except (OSError, MemoryError, ResourceExhaustedError):
                 raise  # the machine's fault, not the format's
             except Exception as error:  # converters raise of every kind, and none may hold up what is served
                 found[name] = {"refused": f"it can't be made: {' '.join(str(error).split())[:200]}"}
-            else:
-                compared = fidelity.compare(logits, answer, expected, known.labels)
-                most = params.int8_points_lost if name.startswith("int8") else params.points_lost
-                size = sum(len(content) for content in made.files.values())
-                found[name] = {**compared.figures(), "bytes": size}
-                if made.here:
-                    found[name]["latency_ms"] = _latency_ms(made.ask, shown)
-                if refused := fidelity.refusal(compared, len(known), most):
-                    found[name]["refused"] = refused
             if "refused" in found[name]:
                 say(f"convert: {name} is refused: {found[name]['refused']}")
                 continue
             for path, content in made.files.items():
                 (new / path).parent.mkdir(exist_ok=True)
                 (new / path).write_bytes(content)
+        kept = [name for name in found if "refused" not in found[name]]
         (new / wire.ANSWER).write_text(files.to_json(answer), encoding="utf-8")
         origin = {
             "model": wire.MODEL,
-            "exported": record["files"],  # which export: another one has other digests
-            "weights_sha256": record["weights_sha256"],
-            "formats": [name for name in found if "refused" not in found[name]],
+            "exported": made_from,  # the digests of its files: another export has others
+            "weights_sha256": weights,
+            "formats": kept,
             "libraries": {name: version(name) for name in LIBRARIES},
             "files": bundle.digests(new),
         }
         (new / wire.EDGE_PROVENANCE).write_text(files.to_json(origin), encoding="utf-8")
     files.write_json(report, {"validation_images": len(known), "formats": found})
-    kept = ", ".join(f"{name} {found[name]['bytes'] / 1000:.0f} kB" for name in origin["formats"])
-    say(f"convert: {kept or 'no format'}: as good as the exported model on {len(known):,} validation images")
+    sizes = ", ".join(f"{name} {found[name]['bytes'] / 1000:.0f} kB" for name in kept)
+    say(f"convert: {sizes or 'no format'}: as good as the exported model on {len(known):,} validation images")
 
 
 def _probabilities(exported: Path, known: Split) -> Any:
