@@ -129,9 +129,8 @@ def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> str:
     found = np.array(page["answers"], np.float32)
     same = percent(float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1))))
     apart = number(float(np.abs(found - expected).max()), 6)
-    return (
-        f"{len(made)} pictures: same digit {same} %, largest difference {apart}, {page['each']:.0f} ms each"
-    )
+    told = f"{len(made)} pictures: same digit {same} %, largest difference {apart}"
+    return f"{told}, {page['each']:.0f} ms each"
 
 
 def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> list[str]:
