@@ -59,4 +59,4 @@ clean: ## remove what tools left; keeps .venv, data, models and DVC's cache
 	find src tests bench flows serving -name __pycache__ -prune -exec rm -rf {} +
 
 clean-data: clean ## remove data, models, reports that are not in Git, and DVC's cache as well
-	rm -rf .dvc/cache .dvc/tmp data/raw data/validated data/prepared models/candidate models/exported
+	rm -rf .dvc/cache .dvc/tmp data/raw data/validated data/prepared models/candidate models/exported models/edge

@@ -7,7 +7,7 @@ from bench.figures import Record
 from bench.profile_targets import profile_targets
 from bench.target import Target, largest, percent, worst
 
-LIGHT = ("ingest", "validate", "preprocess", "evaluate", "export")  # every stage besides train
+LIGHT = ("ingest", "validate", "preprocess", "evaluate", "export", "convert")  # every stage besides train
 
 
 def targets(records: list[Record]) -> list[Target]:

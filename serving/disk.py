@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from digits import locks
+from digits import files, locks
 from digits.errors import StoreError
 
 PATIENCE = 60.0  # seconds to wait for another command; each holds the store for well under one
@@ -35,6 +36,16 @@ def seal(directory: Path) -> None:
             path.chmod(0o555)
     sync(directory)
     directory.chmod(0o555)
+
+
+def copy(source: Path, target: Path, listed: Mapping[str, str]) -> None:
+    """Copy the listed files, path → sha256. Raises StoreError when what was read or written differs."""
+    for name, digest in listed.items():
+        data = (source / name).read_bytes()
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(data)
+        if hashlib.sha256(data).hexdigest() != digest or files.file_sha256(target / name) != digest:
+            raise StoreError(f"{source / name} changed while it was copied: run `digits publish` again")
 
 
 def delete(directory: Path) -> None:

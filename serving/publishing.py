@@ -5,7 +5,6 @@ A version appears by one rename after everything in it is on disk, so a kill at 
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from digits import files, wire
 from digits.errors import StoreError
-from serving import disk, version
+from serving import disk, edges, version
 from serving.store import Store
 from serving.version import Version
 
@@ -46,11 +45,14 @@ def publish(
     *,
     force: bool = False,
     validated: Mapping[str, str] | None = None,
+    edge: Path | None = None,
 ) -> int:
     """Copy an exported model into the store and return its number; it serves nobody yet.
 
     facts: what export could not know (commit, dirty flag, time), added to provenance.json. validated: the
     digests of the files that were tried on a server. The same files twice are one version, unless forced.
+    edge: where convert wrote the formats for phones and browsers, laid beside the version after it; a publish
+    that was stopped between the two adds them when it is repeated. Those of another export stay out.
     Raises StoreError when the source is not whole or not what was validated, and when it can't be written.
     """
     with store.alone():
@@ -59,6 +61,8 @@ def publish(
         if validated is not None and dict(validated) != dict(listed):
             raise StoreError(f"{source} was written anew while it was tried: run `digits publish` again")
         if not force and (same := same_as(store, found)) is not None:
+            if edge is not None:
+                edges.attach(store, same, edge, listed, facts)
             return same
         known = store.history()
         number = store.highest(known) + 1
@@ -66,7 +70,7 @@ def publish(
         incoming = store.folder / f".incoming-{number}-{secrets.token_hex(4)}"
         try:
             incoming.mkdir()
-            _copy(source, incoming, listed)
+            disk.copy(source, incoming, listed)
             content = {**found.provenance, "published": {"version": number, **facts}}
             (incoming / wire.PROVENANCE).parent.mkdir(exist_ok=True)
             (incoming / wire.PROVENANCE).write_text(files.to_json(content), encoding="utf-8")
@@ -76,6 +80,8 @@ def publish(
             disk.delete(incoming)
             raise
         disk.sync(store.folder)
+        if edge is not None:
+            edges.attach(store, number, edge, listed, facts)
         return number
 
 
@@ -96,14 +102,5 @@ def prune(store: Store, keep: int = KEEP) -> list[int]:
             aside = store.folder / f".pruned-{old.number}-{secrets.token_hex(4)}"
             old.path.rename(aside)
             disk.delete(aside)
+            edges.remove(store, old.number)
         return [old.number for old in gone]
-
-
-def _copy(source: Path, target: Path, listed: Mapping[str, str]) -> None:
-    """Copy the listed files. Raises StoreError when what was read or what was written is not as listed."""
-    for name, digest in listed.items():
-        data = (source / name).read_bytes()
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(data)
-        if hashlib.sha256(data).hexdigest() != digest or files.file_sha256(target / name) != digest:
-            raise StoreError(f"{source / name} changed while it was copied: run `digits publish` again")

@@ -2,6 +2,7 @@
 
     digits/<n>/         a published version: appears whole by one rename, read-only, never changed
     digits/.incoming-*  a publish at work, or what a killed one left; whoever next holds the lock removes it
+    edge/<n>/           the formats of version n for phones and browsers, if it has any (serving.edges)
     models.config       the pointer (serving.pointer): the truth about what serves
     history.json        what was promoted and refused, and the highest number ever given
 
@@ -33,6 +34,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.folder = self.root / wire.MODEL
+        self.edges = self.root / "edge"
         self.pointer = self.root / "models.config"
         self.record = self.root / "history.json"
 
@@ -114,8 +116,12 @@ class Store:
         """Hold the store, tidied of what dead writers left: whoever wrote that no longer holds the lock."""
         with disk.plain_errors(self.root), disk.locked(self.root):
             self.folder.mkdir(exist_ok=True)
-            for left in (*self.folder.glob(".incoming-*"), *self.folder.glob(".pruned-*")):
-                disk.delete(left)
+            for folder in (self.folder, self.edges):
+                for left in (*folder.glob(".incoming-*"), *folder.glob(".pruned-*")):
+                    disk.delete(left)
+            for orphan in self.edges.glob("[0-9]*"):
+                if not (self.folder / orphan.name).is_dir():  # its version was pruned, by one that was killed
+                    disk.delete(orphan)
             for left in self.root.glob(".*.new-*"):
                 left.unlink()
             yield

@@ -15,11 +15,11 @@ from digits.repro import Run
 from digits.splits import Split
 from flows import outcomes
 from flows.rollout import release, service
-from serving import infra, judge, promotion
+from serving import edges, infra, judge, promotion
 from serving.store import Store
 
 from ._loopback import folder, refused_url, serving
-from .serving._exports import DATA_FILE, export
+from .serving._exports import DATA_FILE, edge, export
 
 IMAGES = np.arange(20 * 784, dtype=np.uint64).astype(np.uint8).reshape(20, 28, 28)
 DIGEST = files.array_sha256(IMAGES)
@@ -127,6 +127,22 @@ def test_the_same_export_is_published_and_tried_once(project, monkeypatch):
     assert "version 1 has this content already" in project.digits("publish").out
     monkeypatch.setattr(infra, "validate", lambda *_: infra.Report("stand-in", 9, 3.0, ()))
     assert "published version 2" in project.digits("publish", "--force").out
+
+
+def test_formats_for_phones_and_browsers_go_beside_their_version_at_once_or_later(project):
+    project.publish("a")
+    assert edges.of(project.store, 1) is None and "formats" not in project.out
+    edge(project.root / "models" / "edge", project.root / "models" / "exported")
+    assert "version 1 has this content already" in project.digits("publish").out
+    assert (edges.of(project.store, 1) / "int8.tflite").read_text() == "one"
+
+    project.publish("b")
+    assert "without formats for phones and browsers" in project.out + project.err
+    assert "made from another export: run `dvc repro convert`" in project.out + project.err
+    assert edges.of(project.store, 2) is None
+
+    edge(project.root / "models" / "edge", project.export("c"))
+    assert project.digits("publish").code == 0 and edges.of(project.store, 3) is not None
 
 
 def test_what_a_server_does_not_take_up_is_not_published(project, monkeypatch):

@@ -48,7 +48,7 @@ def test_dvc_begins_at_the_first_stale_stage(root):
     followed(root)
     (root / "train.recipe").write_text("another")
     found, _, _ = followed(root)
-    assert [outcome for outcome, _ in found.values()] == ["cached"] * 3 + ["ran"] * 3
+    assert [outcome for outcome, _ in found.values()] == ["cached"] * 3 + ["ran"] * 4
 
 
 def test_a_failed_stage_is_told_with_its_reason_and_the_rest_is_not_reached(root):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from serving.store import Store
     from serving.version import Version
 
-EXPORTED = Path("models/exported")
+EXPORTED, EDGE = Path("models/exported"), Path("models/edge")
 TEST = Path("data/prepared/test")
 
 
@@ -33,11 +33,15 @@ def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[
     does not serve it as it is, StoreError when it can't be published.
     """
     from flows.rollout.origin import origin
-    from serving import infra, publishing
+    from serving import edges, infra, publishing
 
-    source = root / EXPORTED
+    source, edge = root / EXPORTED, root / EDGE
     found = publishing.exported(source)
+    if edge.is_dir() and (wrong := edges.unfit(edge, found.provenance["files"])) is not None:
+        say(f"publish: without formats for phones and browsers: {wrong}")
     if not force and (same := publishing.same_as(store, found)) is not None:
+        if edge.is_dir() and edges.of(store, same) is None:
+            edges.add(store, same, edge, found.provenance["files"], {**origin(root), "at": at})
         return same, False
     say("publish: trying the export on a model server")
     _load_tensorflow()
@@ -47,7 +51,8 @@ def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[
         raise Unfit(str(error)) from error
     facts = {**origin(root), "at": at, "infra": report.as_dict()}
     before = {version.number for version in store.versions()}
-    number = publishing.publish(store, source, facts, force=force, validated=dict(found.provenance["files"]))
+    validated = dict(found.provenance["files"])
+    number = publishing.publish(store, source, facts, force=force, validated=validated, edge=edge)
     return number, number not in before
 
 

@@ -19,7 +19,7 @@ from digits import files
 from flows.search.sweep_space import Settings
 from flows.search.sweep_study import Row
 
-NOT_OF_TRIALS = ("reports/metrics.json", "reports/verdict.json")
+NOT_OF_TRIALS = ("reports/edge.json", "reports/metrics.json", "reports/verdict.json")
 FIGURES = "reports/sweeps/trial.json"
 _BARE = re.compile(r"(:\s+-?\d+)(e[-+]\d+)\b")  # 1e-05 as DVC writes it: to YAML 1.1 a word, unlike 1.0e-05
 METRICS_FILE = "reports/sweeps/dvc.yaml"  # DVC reads these in any folder

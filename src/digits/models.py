@@ -67,7 +67,7 @@ def build(
 
 def network(model: keras.Model) -> keras.Model:
     """The part of a built model that follows normalisation: float32 [n, 28, 28] of 0–1 → logits."""
-    return keras.Model(model.get_layer(NORMALIZE).output, model.output)
+    return keras.Model(model.get_layer(NORMALIZE).output, model.output, name="network")
 
 
 def networks(model: keras.Model) -> list[keras.Model]:

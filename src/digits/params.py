@@ -6,7 +6,7 @@ import difflib
 import re
 import typing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -97,6 +97,15 @@ class ExportParams(Section):
     max_pixels: Count
 
 
+class ConvertParams(Section):
+    """What the formats for phones and browsers may lose."""
+
+    calibration: Count
+    points_lost: Annotated[float, Field(ge=0.0, le=100.0)]
+    int8_points_lost: Annotated[float, Field(ge=0.0, le=100.0)]
+    browser_kernels: Literal["float32", "float16"]
+
+
 SECTIONS: dict[str, type[Section]] = {
     "ingest": IngestParams,
     "validate": ValidateParams,
@@ -104,6 +113,7 @@ SECTIONS: dict[str, type[Section]] = {
     "train": TrainParams,
     "evaluate": EvaluateParams,
     "export": ExportParams,
+    "convert": ConvertParams,
 }
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 NOISE = re.compile(
     rb"absl::InitializeLog|oneDNN custom operations|cudart_stub|cuda_platform|cpu_feature_guard|"
     rb"oneDNN supports DT_UINT8 only|To enable the following instructions|TF-TRT Warning|"
-    rb"Unable to register cu"
+    rb"Unable to register cu|^fully_quantize: |Created TensorFlow Lite XNNPACK delegate"
 )
 
 # Keras imports these where it finds them, for wrappers and plots of its own: a quarter of the time of `import
@@ -25,7 +25,7 @@ SPARED = ("matplotlib.pyplot", "pandas", "sklearn")
 
 def load_tensorflow() -> None:
     """Import TensorFlow and have it look for devices; what it says beyond the usual goes to stderr."""
-    with _filtered_stderr(), _spared():
+    with filtered_stderr(), _spared():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -45,7 +45,7 @@ def _spared() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _filtered_stderr() -> Iterator[None]:
+def filtered_stderr() -> Iterator[None]:
     """Hold back file descriptor 2, which C++ code writes to directly, then pass on all but the noise."""
     sys.stderr.flush()
     kept = os.dup(2)

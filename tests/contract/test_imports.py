@@ -25,7 +25,7 @@ from ._graph import (
 SHELL = {
     *("files", "locks", "mapped", "model_files", "params", "processes", "progress", "quiet"),
     *("sources", "download", "incoming", "checkpoint", "quarantine_files", "unfinished", "device"),
-    *("bundle", "curves", "distribution", "quantize", "dvc_tree", "repro", "steps"),
+    *("bundle", "curves", "distribution", "formats", "quantize", "dvc_tree", "repro", "steps"),
     *("training", "summary", "cli", "commands"),
 }
 TOP = {
@@ -166,7 +166,7 @@ def test_light_modules_load_no_tensorflow_and_have_no_effects(module, imported):
     assert imported(module) == {"quiet": True, "tensorflow": False}
 
 
-@pytest.mark.parametrize("stage", ["preprocess", "train", "evaluate", "export"])
+@pytest.mark.parametrize("stage", ["preprocess", "train", "evaluate", "export", "convert"])
 def test_stages_have_no_effects_and_check_params_before_tensorflow_loads(stage, imported):
     assert imported(f"digits.stages.{stage}") == {"quiet": True, "tensorflow": False}
 

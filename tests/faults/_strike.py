@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from digits.errors import StoreError
-from serving import promotion, publishing, version
+from serving import edges, promotion, publishing, version
 from serving.store import Store
-from tests.serving._exports import export
+from tests.serving._exports import edge, export
 
 _spec = importlib.util.spec_from_file_location(
     "inject", Path(__file__).parent / "inject" / "sitecustomize.py"
@@ -30,8 +30,12 @@ def champion(store):
     return store.current().stable if store.current() else None
 
 
+def edge_of(exported):
+    return exported.with_name(f"{exported.name}-edge")
+
+
 ACTS = {
-    "publish": lambda store, new: publishing.publish(store, new, {"commit": "abc"}),
+    "publish": lambda store, new: publishing.publish(store, new, {"commit": "abc"}, edge=edge_of(new)),
     "promote": lambda store, _: promotion.promote(store, 3, champion(store)),
     "canary": lambda store, _: promotion.promote(store, 3, champion(store), canary=True),
     "rollback": lambda store, _: promotion.rollback(store, 1),
@@ -44,7 +48,8 @@ def prepare(root, scratch):
     """Versions 1 to 4; version 2 serves, 1 served before."""
     store = Store(root)
     for weights in "abcd":
-        publishing.publish(store, export(scratch / weights, weights), {})
+        new = export(scratch / weights, weights)
+        publishing.publish(store, new, {}, edge=edge(edge_of(new), new))
     promotion.promote(store, 1, None)
     promotion.promote(store, 2, 1)
 
@@ -60,6 +65,8 @@ def state(root):
         found["error"] = str(error)
     found["versions"] = {v.number: version.problems(v) for v in store.versions()}
     found["weights"] = sorted(str(v.provenance.get("weights_sha256")) for v in store.versions())
+    held = sorted(path for path in store.edges.glob("[0-9]*"))
+    found["edges"] = {path.name: edges.problem(path) for path in held}
     found["scratch"] = [str(p.relative_to(root)) for p in root.rglob(".*") if p.name != ".lock"]
     return found
 
@@ -88,6 +95,7 @@ def act_in_child(act, root, new, action, at, record):
 def main(action, act, scratch):
     root, before, record = scratch / "serving", scratch / "before", scratch / "changes"
     new = export(scratch / "new", "new")
+    edge(edge_of(new), new)
     prepare(root, scratch)
     shutil.copytree(root, before)
 

@@ -41,6 +41,7 @@ def one_of_two_states(strike):
     assert serves(left) in (serves(BEFORE), serves(unbroken)), strike
     assert not any(left["versions"].values()), strike
     assert left["stable"] != left["previous"], strike
+    assert not any(left["edges"].values()), strike
 
 
 def healed(strike, act):
@@ -50,6 +51,8 @@ def healed(strike, act):
     assert after["weights"] == unbroken["weights"], strike
     assert not any(after["versions"].values()), strike
     assert not after["scratch"], strike
+    assert after["edges"].keys() == after["versions"].keys(), strike
+    assert not any(after["edges"].values()), strike
     assert after["highest"] >= max(int(number) for number in after["versions"]), strike
     if act in ("publish", "prune", "canary"):
         assert after["previous"] == unbroken["previous"], strike

@@ -156,13 +156,13 @@ def test_what_was_not_tried_on_a_server_is_refused(store, tmp_path):
 
 def test_a_file_that_changes_under_the_copy_is_noticed(store, tmp_path, monkeypatch):
     source = export(tmp_path / "exported")
-    seal = publishing._copy
+    seal = disk.copy
 
     def changed_first(*arguments):
         (source / DATA_FILE).write_text("changed")
         seal(*arguments)
 
-    monkeypatch.setattr(publishing, "_copy", changed_first)
+    monkeypatch.setattr(disk, "copy", changed_first)
     with pytest.raises(StoreError, match="changed while it was copied"):
         publishing.publish(store, source, FACTS)
     assert not list(store.folder.iterdir())

@@ -1,0 +1,156 @@
+"""models/edge on this machine → the tables of docs/edge.md: every format, and the page in a real Chromium.
+
+    python -m bench.edge                 after `make run`; half a minute, and it prints what the page quotes
+
+The browser answers every validation image through serving/app/static/predict.js and is compared with the
+exported model, whose signature answers the same pixels. Needs Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.browser import ROOT, STATIC, in_chromium
+from bench.machine import machine
+from bench.table import number, percent, table
+from digits import files, wire
+
+BACKENDS = {"wasm": "WebAssembly", "cpu": "JavaScript"}
+ASK = """
+import { load } from "/static/predict.js";
+
+export async function check() {
+  const pixels = new Uint8Array(await (await fetch("/test/pixels")).arrayBuffer());
+  const began = performance.now();
+  const model = await load("/edge", { backend: "BACKEND" });
+  const loading = performance.now() - began;
+  const times = [], probabilities = [], accepted = [];
+  for (let at = 0; at < pixels.length; at += 784) {
+    const start = performance.now();
+    const answer = model.predict(pixels.subarray(at, at + 784));
+    times.push(performance.now() - start);
+    probabilities.push(Array.from(answer.probabilities));
+    accepted.push(answer.accepted);
+  }
+  times.sort((a, b) => a - b);
+  const [median, p95] = [0.5, 0.95].map((share) => times[Math.floor(times.length * share)]);
+  return { loading, median, p95, probabilities, accepted };
+}
+"""
+READ = """
+import { load } from "/static/predict.js";
+
+export async function check() {
+  const model = await load("/edge"), answers = [];
+  let spent = 0;
+  for (let i = 0; i < COUNT; i++) {
+    const picture = await (await fetch(`/test/pictures/${i}`)).blob();
+    const start = performance.now();
+    answers.push(Array.from((await model.read(picture)).probabilities));
+    spent += performance.now() - start;
+  }
+  return { answers, each: spent / COUNT };
+}
+"""
+PICTURES = 100  # of each of digits.proof's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.edge", description=(__doc__ or "").split("\n")[0])
+    for name, default in {
+        "edge": "models/edge", "exported": "models/exported", "validation": "data/prepared/validation",
+        "report": "reports/edge.json",
+    }.items():  # fmt: skip
+        parser.add_argument(f"--{name}", type=Path, default=ROOT / default, help=f"default: {default}")
+    given = parser.parse_args(argv)
+    print(formats(files.read_json(given.report)["formats"]), end="\n\n")
+    known = files.load_split(given.validation)
+    answers = served(given.exported, known.images)
+    rows = []
+    for backend, name in BACKENDS.items():
+        script = ASK.replace("BACKEND", backend)
+        pages = {"/edge": given.edge, "/test/pixels": known.images.tobytes()}
+        rows.append([name, *compared(in_chromium(script, pages, seconds=500), answers, known.labels)])
+    head = ["in Chromium", "same digit %", "accuracy %", "largest difference", "accepted alike %"]
+    print(table([*head, "loading ms", "median ms", "95 % ms"], rows), end="\n\n")
+    print(pictures(given.exported, given.edge, known.images[:PICTURES]), end="\n\n")
+    print(json.dumps(machine() | {"images": len(known), "page and runtime, gzipped": compressed()}))
+    return 0
+
+
+def formats(found: dict[str, Any]) -> str:
+    """The table of what convert reports."""
+    head = ["format", "kB", "same digit %", "accuracy %", "largest difference", "ms an image"]
+    rows = []
+    for name, figures in sorted(found.items()):
+        if "refused" in figures:
+            rows.append([f"`{name}`: {figures['refused']}", *[""] * 5])
+            continue
+        shares = [percent(figures["agreement"]), percent(figures["accuracy"])]
+        measured = [number(figures["difference"], 6), number(figures.get("latency_ms"), 3)]
+        rows.append([f"`{name}`", number(figures["bytes"] / 1000, 0), *shares, *measured])
+    return table(head, rows)
+
+
+def served(exported: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """What the exported model answers."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(exported)).signatures[wire.PIXELS]
+    batches = [
+        model(**{wire.IMAGES: tf.constant(images[at : at + 500])}) for at in range(0, len(images), 500)
+    ]
+    return {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
+
+
+def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> str:
+    """How the page reads files that show these digits, beside the exported model."""
+    import tensorflow as tf
+
+    from digits.proof import MANNERS
+
+    made = [
+        render(image, 60 + row * 271 % 541) for render in MANNERS.values() for row, image in enumerate(images)
+    ]
+    model = tf.saved_model.load(str(exported)).signatures[wire.ENCODED]
+    parts = [model(**{wire.IMAGE_BYTES: tf.constant(made[at : at + 50])}) for at in range(0, len(made), 50)]
+    expected = np.concatenate([part[wire.PROBABILITIES].numpy() for part in parts])
+    served_files = {f"/test/pictures/{i}": data for i, data in enumerate(made)}
+    page = in_chromium(READ.replace("COUNT", str(len(made))), {"/edge": edge, **served_files}, seconds=300)
+    found = np.array(page["answers"], np.float32)
+    same = percent(float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1))))
+    apart = number(float(np.abs(found - expected).max()), 6)
+    told = f"{len(made)} pictures: same digit {same} %, largest difference {apart}"
+    return f"{told}, {page['each']:.0f} ms each"
+
+
+def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> list[str]:
+    """A row of the browser's table."""
+    probabilities = np.array(page["probabilities"], np.float32)
+    digits = probabilities.argmax(axis=1)
+    return [
+        percent(float(np.mean(digits == answers[wire.DIGIT]))),
+        percent(float(np.mean(digits == labels))),
+        number(float(np.abs(probabilities - answers[wire.PROBABILITIES]).max()), 6),
+        percent(float(np.mean(np.array(page["accepted"]) == answers[wire.ACCEPTED]))),
+        *(number(page[name], 1) for name in ("loading", "median", "p95")),
+    ]
+
+
+def compressed() -> int:
+    """Bytes of the page's modules and the runtime, as a server that compresses sends them."""
+    every = [path for path in STATIC.rglob("*") if path.suffix in (".js", ".wasm")]
+    return sum(len(gzip.compress(path.read_bytes())) for path in every)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

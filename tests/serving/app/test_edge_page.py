@@ -1,0 +1,98 @@
+"""docs/edge.md: its recipes do what they say."""
+
+import json
+import re
+import sys
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bench.browser import ROOT, in_chromium
+from digits import models, quantize, signature, tfjs, wire
+from digits.ink import has_ink
+
+from ..._digits import digits
+from ..._pictures import encode, page
+from ._needs import needs
+
+TEXT = (ROOT / "docs" / "edge.md").read_text()
+ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}
+
+
+def recipe(name):
+    return re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```\n<!-- /{name} -->", TEXT, re.S)[1]
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = models.build("small", seed=4)
+    for weight in made.weights:
+        if "kernel" in weight.path:
+            weight.assign(weight * 3.0)  # answers that differ from image to image
+    return made
+
+
+@pytest.fixture(scope="module")
+def served(model):
+    logits = lambda images: model(images, training=False)  # noqa: E731
+    return signature.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)
+
+
+@pytest.fixture
+def litert(monkeypatch):
+    """The package that the recipe installs; TensorFlow carries the same interpreter."""
+    stand_in = types.ModuleType("ai_edge_litert.interpreter")
+    stand_in.Interpreter = tf.lite.Interpreter
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", types.ModuleType("ai_edge_litert"))
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", stand_in)
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_the_steps_with_litert_give_the_answer_of_the_exported_signature(model, served, litert, tmp_path):
+    (tmp_path / "float32.tflite").write_bytes(quantize.convert(model, "float32"))
+    (tmp_path / "answer.json").write_text(json.dumps(ANSWER))
+    images, _ = digits(30, seed=6)
+    images = np.concatenate([images, 255 - images[:5], [np.zeros((28, 28))], [np.eye(28) * 3]]).astype(
+        np.uint8
+    )
+    expected = {name: value.numpy() for name, value in served[wire.PIXELS](tf.constant(images)).items()}
+    space = {}
+    exec(recipe("litert"), space)
+    asked = space["load"](str(tmp_path), "float32")
+    found = [space["predict"](*asked, image) for image in images]
+    assert [digit for digit, _, _ in found] == expected[wire.DIGIT].tolist()
+    assert [c for _, c, _ in found] == pytest.approx(expected[wire.CONFIDENCE].tolist(), abs=1e-4)
+    assert [space["has_ink"](image) for image in images] == has_ink(tf.constant(images)).numpy().tolist()
+    clear = np.abs(expected[wire.CONFIDENCE] - ANSWER["threshold"]) > 1e-4
+    assert [sure for _, _, sure in np.array(found, object)[clear]] == expected[wire.ACCEPTED][clear].tolist()
+
+
+CHOOSE = """
+export async function check() {
+  document.body.append(Object.assign(document.createElement("input"), { type: "file" }));
+  document.body.append(document.createElement("output"));
+  await import("./page.js");
+  const file = await (await fetch("/test/picture")).blob();
+  const chosen = new DataTransfer();
+  chosen.items.add(new File([file], "digit.png"));
+  const input = document.querySelector("input"), output = document.querySelector("output");
+  input.files = chosen.files;
+  input.dispatchEvent(new Event("change"));
+  while (output.value === "") await new Promise((resolve) => setTimeout(resolve, 20));
+  return output.value;
+}
+"""
+
+
+@needs("chromium")
+def test_the_page_shows_the_digit_of_a_chosen_picture(model, served):
+    picture = encode(page(digits(1, seed=8)[0][0]))
+    folder = {f"/edge/3/tfjs/{n}": data for n, data in tfjs.graph_model(models.network(model)).items()}
+    files = {"/test/page.js": recipe("page").encode(), "/test/picture": picture}
+    shown = in_chromium(CHOOSE, {"/edge/3/answer.json": json.dumps(ANSWER).encode(), **folder, **files})
+    expected = served[wire.ENCODED](tf.constant([picture]))
+    sure = bool(expected[wire.ACCEPTED][0])
+    percent = f"{100 * float(expected[wire.CONFIDENCE][0]):.0f}"
+    assert shown == f"{int(expected[wire.DIGIT][0])}" + ("" if sure else f", not sure ({percent} %)")

@@ -1,0 +1,182 @@
+"""The page's normalisation beside the graph's: the same images, the same values."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from bench.browser import in_node
+from digits.canonicalize import canonicalize
+from digits.decode import grey
+from digits.graph_normalize import normalize
+from digits.ink import has_ink
+from digits.proof import MANNERS
+
+from ..._digits import digits
+from ..._pictures import kinds
+from ._needs import needs
+
+pytestmark = needs("node")
+PICTURES = 700
+SIDES = (20, 300)  # pixels
+
+ALL = """
+import { readFileSync } from "node:fs";
+import { canonicalize, hasInk, scale } from "./static/canonicalize.js";
+import { normalize } from "./static/normalize.js";
+import { levels } from "./static/picture.js";
+
+const apart = (made, wanted, at) => Math.max(...made.map((value, i) => Math.abs(value - wanted[at + i])));
+const words = (name) => new Float32Array(readFileSync(name).buffer);
+
+export function check() {
+  const pixels = new Uint8Array(readFileSync("pixels"));
+  const expected = words("canonical"), shares = words("scaled");
+  const found = { apart: 0, scaled: 0, ink: [], pictures: [], canonical: 0 };
+  for (let at = 0; at < pixels.length; at += 784) {
+    const image = pixels.subarray(at, at + 784);
+    found.apart = Math.max(found.apart, apart(canonicalize(image), expected, at));
+    found.scaled = Math.max(found.scaled, apart(scale(image), shares, at));
+    found.ink.push(hasInk(image));
+  }
+  const pictures = readFileSync("pictures"), small = readFileSync("small"), after = words("small-canonical");
+  for (let at = 0, n = 0; at < pictures.length; n += 784) {
+    const [width, height] = [pictures.readUInt32LE(at), pictures.readUInt32LE(at + 4)];
+    const end = at + 8 + 4 * width * height;
+    const made = normalize(levels(pictures.subarray(at + 8, end)), width, height);
+    found.pictures.push(apart(made, small, n));
+    found.canonical = Math.max(found.canonical, apart(canonicalize(made), after, n));
+    at = end;
+  }
+  return found;
+}
+"""
+
+
+def traced(function, *specs):
+    return tf.function(function, input_signature=[tf.TensorSpec(*spec) for spec in specs], autograph=False)
+
+
+CANONICAL = traced(canonicalize, ([None, 28, 28], tf.uint8))
+SMALL = traced(
+    lambda file: normalize(grey(file, tf.constant(0), 10_000_000), tf.constant(0)), ([], tf.string)
+)
+
+
+def images():
+    """1,500 digits: as they are, inverted, faint on grey, moved; and pictures that are no digit."""
+    plain, _ = digits(1300, seed=3)
+    rng = np.random.default_rng(5)
+    blocks = rng.integers(0, 2, (40, 4, 4)).repeat(7, 1).repeat(7, 2) * 255
+    return np.concatenate(
+        [
+            plain[:400],
+            255 - plain[400:700],
+            plain[700:1000] // 4 + 90,
+            np.roll(plain[1000:1300], 4, 2),
+            rng.integers(0, 256, (100, 28, 28)),
+            blocks,
+            [np.full((28, 28), level) for level in (0, 1, 128, 255)],
+            np.eye(28)[None] * [[[7]], [[30]], [[255]]],
+            np.eye(784)[:53].reshape(-1, 28, 28) * 255,
+        ]
+    ).astype(np.uint8)
+
+
+def photos():
+    """PICTURES files, PNG and JPEG, light or dark, grey or in colour, of many sizes; some of `_pictures`."""
+    plain, _ = digits(PICTURES, seed=4)
+    smallest, largest = SIDES
+    sides = [smallest + row * 271 % (largest - smallest) for row in range(PICTURES)]
+    manners = list(MANNERS.values())
+    made = [manners[row % len(manners)](plain[row], sides[row]) for row in range(PICTURES)]
+    others = kinds(plain[0])
+    for name in ("16 bit", "cmyk jpeg", "animated"):  # decoded otherwise by what stands in for a canvas here
+        others.pop(name)
+    return [*made, *others.values()]
+
+
+def as_canvas(file):
+    """Width, height and RGBA bytes, as a canvas gives them."""
+    with Image.open(io.BytesIO(file)) as picture:
+        return struct.pack("<II", *picture.size) + np.asarray(picture.convert("RGBA")).tobytes()
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("node")
+    pixels, files = images(), photos()
+    (folder / "pixels").write_bytes(pixels.tobytes())
+    (folder / "canonical").write_bytes(CANONICAL(tf.constant(pixels)).numpy().tobytes())
+    (folder / "scaled").write_bytes((pixels / 255).astype(np.float32).tobytes())
+    small = np.stack([SMALL(tf.constant(file)).numpy() for file in files])
+    (folder / "pictures").write_bytes(b"".join(map(as_canvas, files)))
+    (folder / "small").write_bytes(small.tobytes())
+    (folder / "small-canonical").write_bytes(CANONICAL(tf.constant(small)).numpy().tobytes())
+    found = in_node(ALL, folder)
+    assert len(pixels) + len(files) >= 2000 + 100
+    return found | {"expected ink": has_ink(tf.constant(pixels)).numpy().tolist(), "files": len(files)}
+
+
+def test_pixels_become_what_the_graph_makes_of_them(compared):
+    assert compared["apart"] <= 1e-6
+    assert compared["scaled"] <= 1e-6
+
+
+def test_what_has_ink_has_ink_in_both(compared):
+    assert compared["ink"] == compared["expected ink"]
+    assert 100 < sum(compared["ink"]) < len(compared["ink"]) - 50
+
+
+def test_photos_become_what_the_graph_makes_of_them(compared):
+    assert len(compared["pictures"]) == compared["files"] >= PICTURES
+    apart = np.array(compared["pictures"])
+    assert np.mean(apart == 0) >= 0.99, f"{np.sum(apart > 0)} of {len(apart)} differ, by up to {apart.max()}"
+    assert apart.max() <= 1, "one of 255 grey levels, where a level lies between two"
+    assert compared["canonical"] <= (1e-6 if apart.max() == 0 else 0.02)
+
+
+REFUSED = """
+import { normalize, Blank } from "./static/normalize.js";
+import { sizeOf, Unreadable } from "./static/picture.js";
+
+function told(act) {
+  try {
+    return act();
+  } catch (error) {
+    return [error.constructor.name, error.message];
+  }
+}
+
+const bytes = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
+const jpeg = "\\xff\\xd8\\xff\\xe0\\0\\x04ab";
+const png = bytes("\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\rIHDR\\0\\0\\x4e\\x20\\0\\0\\x27\\x10");
+
+export function check() {
+  return {
+    blank: told(() => normalize(new Float32Array(3600).fill(200), 60, 60)),
+    cut: told(() => normalize(new Float32Array(10), 60, 60)),
+    size: told(() => sizeOf(png)),
+    half: told(() => sizeOf(png.subarray(0, 18))),
+    pdf: told(() => sizeOf(bytes("%PDF-1.7"))),
+    nothing: told(() => sizeOf(new Uint8Array(0))),
+    jpeg: told(() => sizeOf(bytes(jpeg + "\\xff\\xc0\\0\\x0b\\x08\\x01\\x02\\x03\\x04\\x01"))),
+    endless: told(() => sizeOf(bytes(jpeg + "\\xff\\xff\\xff"))),
+  };
+}
+"""
+
+
+def test_what_is_no_picture_of_a_digit_is_refused_in_words(tmp_path):
+    found = in_node(REFUSED, tmp_path)
+    assert found["blank"] == ["Blank", "the picture is blank: its contrast is 0 of 255 levels"]
+    assert found["cut"][0] == "RangeError" and "has 3600 grey levels, not 10" in found["cut"][1]
+    assert found["size"] == {"width": 20000, "height": 10000}
+    assert found["jpeg"] == {"width": 0x304, "height": 0x102}
+    for name in ("half", "endless"):
+        assert found[name] == ["Unreadable", "the picture ends within its header"]
+    for name in ("pdf", "nothing"):
+        assert found[name] == ["Unreadable", "the file is neither a PNG nor a JPEG"]

@@ -1,0 +1,189 @@
+"""The model in a page: in a real headless Chromium it answers as the exported signatures do."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bench.browser import STATIC, in_chromium
+from digits import models, signature, tfjs, wire
+from digits.proof import MANNERS
+
+from ..._digits import digits
+from ..._pictures import encode, kinds, page
+from ._needs import needs
+
+pytestmark = needs("chromium")
+TEMPERATURE, THRESHOLD = 0.7, 0.8
+
+ASK = """
+import { load } from "/static/predict.js";
+
+const plain = ({ probabilities, ...rest }) => ({ ...rest, probabilities: Array.from(probabilities) });
+const told = async (act) => {
+  try {
+    return await act();
+  } catch (error) {
+    return [error.constructor.name, error.message];
+  }
+};
+
+export async function check() {
+  const model = await load("/edge", BACKEND);
+  const pixels = new Uint8Array(await (await fetch("/test/pixels")).arrayBuffer());
+  const answers = [], times = [];
+  for (let at = 0; at < pixels.length; at += 784) {
+    const began = performance.now();
+    answers.push(plain(model.predict(pixels.subarray(at, at + 784))));
+    times.push(performance.now() - began);
+  }
+  const pictures = [];
+  for (let i = 0; i < COUNT; i++) {
+    pictures.push(plain(await model.read(await (await fetch(`/test/pictures/${i}`)).blob())));
+  }
+  const refused = {};
+  for (const name of ["blank", "pdf", "cut", "huge"]) {
+    refused[name] = await told(async () => model.read(await (await fetch(`/test/refused/${name}`)).blob()));
+  }
+  refused.few = await told(() => model.predict(new Uint8Array(10)));
+  refused.shares = await told(() => model.predict(new Float32Array(784).fill(0.5)));
+  refused.elsewhere = await told(() => load("/nowhere"));
+  refused.strange = await told(() => load("/strange"));
+  const median = times.sort((a, b) => a - b)[times.length >> 1];
+  return { backend: model.backend, answers, pictures, refused, median };
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    images, labels = digits(900, seed=11)
+    model = models.build("small", seed=1)
+    model.compile(keras.optimizers.Adam(4e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(images, labels, batch_size=30, epochs=3, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def served(model):
+    """The functions that an export serves, of the same model."""
+    logits = lambda images: model(images, training=False)  # noqa: E731
+    return signature.endpoints(logits, TEMPERATURE, THRESHOLD, 10_000_000)
+
+
+@pytest.fixture(scope="module")
+def images():
+    plain, _ = digits(400, seed=12)
+    return np.concatenate([plain, 255 - plain[:50], [np.zeros((28, 28))]]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    plain, _ = digits(60, seed=13)
+    makers = list(MANNERS.values())
+    made = [makers[row % len(makers)](image, 60 + 7 * row) for row, image in enumerate(plain)]
+    turned = page(plain[0], 90, (0.9, 0.1)).convert("RGB")
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    return [*made, *kinds(plain[0]).values(), encode(turned, "JPEG", exif=exif)]
+
+
+@pytest.fixture(scope="module")
+def files(model, images, photos):
+    answer = {"temperature": TEMPERATURE, "threshold": THRESHOLD, "normalization": "canonical"}
+    whole = encode(page(digits(1, 5)[0][0]))
+    refused = {
+        "blank": encode(page(np.zeros((28, 28), np.uint8))),
+        "pdf": b"%PDF-1.7",
+        "cut": whole[: len(whole) // 2],
+        "huge": whole[:16] + (20_000).to_bytes(4) + (10_000).to_bytes(4) + whole[24:],
+    }
+    return {
+        "/edge/answer.json": json.dumps(answer).encode(),
+        "/strange/answer.json": json.dumps(answer | {"normalization": "other"}).encode(),
+        "/test/pixels": images.tobytes(),
+        **{f"/edge/tfjs/{name}": data for name, data in tfjs.graph_model(models.network(model)).items()},
+        **{f"/test/pictures/{i}": data for i, data in enumerate(photos)},
+        **{f"/test/refused/{name}": data for name, data in refused.items()},
+    }
+
+
+def asked(files, photos, backend="undefined", **options):
+    script = ASK.replace("COUNT", str(len(photos))).replace("BACKEND", backend)
+    return in_chromium(script, files, **options)
+
+
+@pytest.fixture(scope="module")
+def found(files, photos):
+    return asked(files, photos)
+
+
+@pytest.fixture(scope="module")
+def expected(served, images):
+    answers = served[wire.PIXELS](tf.constant(images))
+    return {name: answers[name].numpy() for name in wire.OUTPUTS[wire.PIXELS]}
+
+
+def table(answers, name):
+    return np.array([answer[name] for answer in answers])
+
+
+def test_pixels_get_the_answer_of_the_exported_signature(found, expected):
+    answers = found["answers"]
+    assert np.abs(table(answers, wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-5
+    assert (table(answers, wire.DIGIT) == expected[wire.DIGIT]).all()
+    assert table(answers, wire.CONFIDENCE) == pytest.approx(expected[wire.CONFIDENCE], abs=1e-5)
+    near = np.abs(expected[wire.CONFIDENCE] - THRESHOLD) < 1e-5
+    assert (table(answers, wire.ACCEPTED) == expected[wire.ACCEPTED])[~near].all()
+    assert 0 < expected[wire.ACCEPTED].sum() < len(answers)
+    assert answers[-1]["accepted"] is False, "an empty canvas is no digit"
+
+
+def test_photos_get_the_digit_of_the_exported_signature(found, served, photos):
+    answers = served[wire.ENCODED](tf.constant(photos))
+    probabilities = answers[wire.PROBABILITIES].numpy()
+    apart = np.abs(table(found["pictures"], wire.PROBABILITIES) - probabilities).max(axis=1)
+    assert np.mean(apart <= 1e-3) >= 0.95, apart.round(4).tolist()
+    assert np.mean(table(found["pictures"], wire.DIGIT) == answers[wire.DIGIT].numpy()) >= 0.98
+
+
+def test_a_page_computes_in_webassembly_under_a_strict_policy_within_5_ms(found):
+    assert found["backend"] == "wasm"
+    assert found["median"] <= 5
+
+
+def test_where_webassembly_is_barred_plain_javascript_answers_alike(files, photos, expected):
+    found = asked(files, [], policy="default-src 'self'; script-src 'self'")
+    assert found["backend"] == "cpu"
+    assert np.abs(table(found["answers"], wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "words"),
+    [
+        ("blank", "Blank", "the picture is blank"),
+        ("pdf", "Unreadable", "neither a PNG nor a JPEG"),
+        ("cut", "Unreadable", "damaged"),
+        ("huge", "Unreadable", "20000 pixels wide and 10000 high"),
+        ("few", "RangeError", "28 × 28 pixels, not 10"),
+        ("shares", "RangeError", "integers from 0 to 255"),
+        ("elsewhere", "Unusable", "is not there (404)"),
+        ("strange", "Unusable", "does not say how the model answers"),
+    ],
+)
+def test_what_cant_be_answered_says_why(found, what, kind, words):
+    refusal = found["refused"][what]
+    assert refusal[0] == kind and words in refusal[1]
+
+
+def test_page_modules_and_runtime_are_small_and_tell_their_licence():
+    import gzip
+
+    every = [path for path in STATIC.rglob("*") if path.suffix in (".js", ".wasm")]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in every) <= 600_000
+    runtime = (STATIC / "vendor" / "tfjs.js").read_text()
+    assert "Apache-2.0" in runtime[:200] and "TensorFlow.js 4." in runtime[:200]
+    assert (STATIC / "vendor" / "tfjs.LICENSE.txt").read_text().count("Apache License") > 0
+    assert "new Function(" not in runtime and "eval(" not in runtime, "a strict policy bars both"

@@ -1,0 +1,130 @@
+"""A version's formats for phones and browsers: beside it, of its own export only, never in its way."""
+
+import json
+
+import pytest
+
+from digits.errors import StoreError
+from serving import disk, edges, publishing, version
+from serving.store import Store
+
+from ._exports import edge, export, tree
+
+FACTS = {"commit": "abc", "at": "2026-11-21T10:00:00+00:00"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "models" / "serving")
+
+
+@pytest.fixture
+def source(tmp_path):
+    return export(tmp_path / "exported")
+
+
+@pytest.fixture
+def made(tmp_path, source):
+    return edge(tmp_path / "edge", source)
+
+
+def test_formats_are_published_beside_their_version_with_their_own_provenance(store, source, made):
+    number = publishing.publish(store, source, FACTS, edge=made)
+    found = edges.of(store, number)
+    assert found == store.root / "edge" / "1"
+    published, original = tree(found), tree(made)
+    record = json.loads(published.pop("provenance.json"))
+    assert record.pop("published") == {"version": 1, **FACTS}
+    assert record == json.loads(original.pop("provenance.json"))
+    assert published == original
+    assert found.stat().st_mode & 0o222 == 0, "published formats are read-only"
+    assert version.problems(store.version(number)) == []
+
+
+def test_a_version_without_formats_is_whole(store, source, tmp_path):
+    assert publishing.publish(store, source, FACTS) == 1
+    assert publishing.publish(store, export(tmp_path / "b", "b"), FACTS, edge=tmp_path / "none") == 2
+    assert edges.of(store, 1) is None and edges.of(store, 2) is None
+
+
+def test_formats_of_another_export_stay_out_and_the_version_is_published(store, source, made, tmp_path):
+    other = export(tmp_path / "other", "other")
+    listed = publishing.exported(other).provenance["files"]
+    assert "made from another export: run `dvc repro convert`" in edges.unfit(made, listed)
+    assert publishing.publish(store, other, FACTS, edge=made) == 1
+    assert edges.of(store, 1) is None
+
+
+def spoiled(made, how):
+    if how == "missing":
+        (made / "int8.tflite").unlink()
+    elif how == "changed":
+        (made / "int8.tflite").write_text("other")
+    elif how == "a stranger":
+        (made / "tfjs" / "more.bin").write_text("other")
+    elif how == "no provenance":
+        (made / "provenance.json").unlink()
+    else:
+        record = json.loads((made / "provenance.json").read_text())
+        record["files"]["../../escape"] = "0"
+        (made / "provenance.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("how", ["missing", "changed", "a stranger", "no provenance", "outside"])
+def test_damaged_formats_are_never_published(store, source, made, how):
+    spoiled(made, how)
+    assert "is not whole" in edges.unfit(made, publishing.exported(source).provenance["files"])
+    assert publishing.publish(store, source, FACTS, edge=made) == 1
+    assert edges.of(store, 1) is None
+
+
+def test_publishing_again_adds_formats_that_were_made_later_and_changes_none(store, source, made, tmp_path):
+    publishing.publish(store, source, FACTS)
+    assert publishing.publish(store, source, FACTS, edge=made) == 1
+    first = tree(edges.of(store, 1))
+    edge(made, source, "another")
+    assert publishing.publish(store, source, FACTS, edge=made) == 1
+    assert tree(edges.of(store, 1)) == first
+    assert publishing.publish(store, source, FACTS, edge=made, force=True) == 2
+    assert (edges.of(store, 2) / "int8.tflite").read_text() == "another"
+
+
+def test_published_formats_that_were_damaged_are_laid_anew(store, source, made):
+    publishing.publish(store, source, FACTS, edge=made)
+    (store.edges / "1" / "int8.tflite").chmod(0o644)
+    (store.edges / "1" / "int8.tflite").write_text("spoiled")
+    assert edges.of(store, 1) is None
+    listed = publishing.exported(source).provenance["files"]
+    edges.add(store, 1, made, listed, FACTS)
+    assert (edges.of(store, 1) / "int8.tflite").read_text() == "one"
+
+
+def test_pruning_takes_the_formats_with_the_version(store, source, tmp_path):
+    for weights in "abc":
+        new = export(tmp_path / weights, weights)
+        publishing.publish(store, new, FACTS, edge=edge(tmp_path / f"{weights}-edge", new))
+    assert publishing.prune(store, keep=1) == [1, 2]
+    assert [path.name for path in store.edges.iterdir()] == ["3"]
+
+
+def test_formats_whose_version_is_gone_are_removed_by_the_next_command(store, source, made, tmp_path):
+    publishing.publish(store, source, FACTS, edge=made)
+    disk.delete(store.folder / "1")
+    publishing.publish(store, export(tmp_path / "b", "b"), FACTS)
+    assert not list(store.edges.iterdir())
+
+
+def test_a_file_that_changes_under_the_copy_is_noticed_and_nothing_half_written(
+    store, source, made, monkeypatch
+):
+    publishing.publish(store, source, FACTS)
+    copy = disk.copy
+
+    def changed_first(*arguments):
+        (made / "int8.tflite").write_text("changed")
+        copy(*arguments)
+
+    monkeypatch.setattr(disk, "copy", changed_first)
+    with pytest.raises(StoreError, match="changed while it was copied"):
+        publishing.publish(store, source, FACTS, edge=made)
+    assert not list(store.edges.iterdir())
