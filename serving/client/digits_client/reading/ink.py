@@ -19,9 +19,9 @@ SMALL = 256  # pixels of the longer side on which the background is estimated
 WINDOW = 0.12  # of the longer side: half the width of its median
 SMOOTH = 0.9  # pixels: standard deviation of the blur against noise
 DARKEST = 32  # grey levels: a darker background counts as this one
-UNIT = 160  # a difference as large as the background is this
+UNIT = 160  # a difference as large as the background counts, at most
 NOISE = 4.5  # standard deviations of noise: less is no ink
-FAINTEST = 8  # of UNIT: less is no ink either
+FAINTEST = 8  # of 255: less is no ink either
 FAINT, FIRM = 0.25, 0.5  # shares of typical ink: strokes have the first everywhere and the second somewhere
 TRIED = 1 << 17  # pixels looked at for levels
 
@@ -41,11 +41,11 @@ def inked(grey: Picture) -> Inked:
     ground = background(grey)
     smooth = cv2.GaussianBlur(grey, (0, 0), SMOOTH)
     level = cv2.max(ground, DARKEST)
+    step = max(1, int((grey.size / TRIED) ** 0.5))
     both = [
-        cv2.divide(each, level, scale=UNIT)
+        cv2.divide(each, level, scale=_unit(each[::step, ::step], level[::step, ::step]))
         for each in (cv2.subtract(ground, smooth), cv2.subtract(smooth, ground))
     ]
-    step = max(1, int((grey.size / TRIED) ** 0.5))
     tried = [each[::step, ::step] for each in both]
     noise = 1.4826 * float(np.median(cv2.max(*map(np.ascontiguousarray, tried))))
     threshold = max(NOISE * noise, FAINTEST)
@@ -63,6 +63,12 @@ def inked(grey: Picture) -> Inked:
     kept[labels[firm]] = 255
     kept[0] = 0
     return Inked(cv2.convertScaleAbs(ink, alpha=255 / full), kept[labels], faint)
+
+
+def _unit(difference: Picture, level: Picture) -> float:
+    """What a difference as large as the background counts, so that the most ink there is just fits a byte."""
+    most = float(np.quantile(difference / level, 0.999))
+    return min(UNIT, 250 / max(most, 1e-6))
 
 
 def background(grey: Picture) -> Picture:

@@ -24,7 +24,8 @@ from digits_client.results import Answer, Prediction
 Picture = NDArray[np.uint8]
 Plan = Generator[NDArray[np.uint8], Answer[Prediction], Reading]
 
-WORKING = 2_500_000  # pixels on which ink is looked for; larger photos are made smaller for it
+WORKING = 2_500_000  # pixels on which ink is looked for; larger photos are made smaller for it …
+SMALLEST = 96  # … and those with less on their longer side larger
 SURE = 0.995  # a blob read less surely may be digits that touch
 WIDE = 1.1  # heights: a wider blob may be, however surely read
 TOO_WIDE = 12  # heights: no row of digits that touch
@@ -48,8 +49,11 @@ def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
     height, width = photo.shape[:2]
     shrink = min(1.0, math.sqrt(WORKING / (height * width)))
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) if photo.ndim == 3 else photo
-    if shrink < 1:
-        grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    if max(grey.shape) < SMALLEST:
+        shrink = SMALLEST / max(grey.shape)
+    if shrink != 1:
+        how = cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC
+        grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=how)
     found = page(grey)
     asked, strangers = _items(found)
     if not asked:
