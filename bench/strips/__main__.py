@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -73,8 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 @contextlib.contextmanager
 def served(model: Path, scratch: Path) -> Iterator[DigitClient]:
     """A client of an embedded server of its own for a SavedModel, while the block lasts."""
-    (scratch / "digits").mkdir()
-    (scratch / "digits" / "1").symlink_to(model.resolve(), target_is_directory=True)
+    shutil.copytree(model, scratch / "digits" / "1")  # a rerun of the pipeline may take it away meanwhile
     port, rest = children.free_ports(2)
     command = [sys.executable, "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}"]
     command += ["--model_name=digits", f"--model_base_path={scratch / 'digits'}"]

@@ -32,9 +32,9 @@ def ask(images):
         best = np.array([row[labels == digit].max() for digit in range(10)])
         p = np.exp(60 * (best - best.max()))
         p /= p.sum()
-        sure = float(p.max()) * min(1.0, float(best.max()) / 0.8) ** 4
+        sure = float(p.max()) * min(1.0, float(best.max()) / 0.88) ** 8
         p = p * sure / p.max() if p.max() > sure else p
-        made.append(Prediction(int(best.argmax()), sure, tuple(map(float, p)), sure > 0.8))
+        made.append(Prediction(int(best.argmax()), sure, tuple(map(float, p)), sure > 0.7))
     return Answer(tuple(made), 7)
 
 

@@ -1,5 +1,6 @@
 """Picture files of every kind, and those that mean harm."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -14,13 +15,11 @@ from ._sheet import ask, one, sheet
 
 
 @pytest.mark.parametrize("kind", sorted(kinds(np.zeros((28, 28), np.uint8) + 9)))
-def test_every_kind_of_picture_is_read(kind):
-    image = np.pad(one(3), 4)
-    made = read(decoded(kinds(image)[kind]), ask)
-    if kind == "white ink on nothing":  # alpha is over white
-        assert made.digits == ()
-    else:
-        assert made.text == "3"
+def test_every_kind_of_picture_is_opened(kind):
+    pixels = decoded(kinds(np.pad(one(3), 4))[kind])
+    assert pixels.dtype == np.uint8 and pixels.ndim in (2, 3)
+    contrast = int(pixels.max()) - int(pixels.min())
+    assert contrast == 0 if kind == "white ink on nothing" else contrast > 100  # alpha lies over white
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
@@ -85,7 +84,5 @@ def test_random_damage_is_refused_or_read_and_never_anything_else(seed):
     data = bytearray(encode(Image.fromarray(sheet("47")[0]), kind))
     for at in rng.integers(0, len(data), 12):
         data[at] = rng.integers(256)
-    try:
+    with contextlib.suppress(BadRequest):
         assert decoded(bytes(data)).dtype == np.uint8
-    except BadRequest:
-        pass
