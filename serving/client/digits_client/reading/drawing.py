@@ -25,7 +25,7 @@ def annotated(photo: Picture, reading: Reading) -> Picture:
     question mark; what is no digit is crossed out in violet.
     """
     by = max(1.0, SMALLEST / max(photo.shape[:2]))
-    made = np.ascontiguousarray(np.dstack([photo] * 3) if photo.ndim == 2 else photo)
+    made = np.array(np.dstack([photo] * 3) if photo.ndim == 2 else photo, order="C")
     if by > 1:
         made = cv2.resize(made, None, fx=by, fy=by, interpolation=cv2.INTER_CUBIC)
     thick = max(1, round(max(made.shape[:2]) / 700))
