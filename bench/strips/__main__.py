@@ -1,6 +1,6 @@
 """Scores `digits read` on strips of test digits, through a real embedded server, into .bench/strips.json.
 
-    python -m bench.strips                      1,000 strips of each kind of models/exported; half an hour
+    python -m bench.strips                      1,000 strips of each kind of models/exported; ten minutes
     python -m bench.strips --split validation   for trials: what is chosen is chosen here
 
 Three kinds: mixed (3 to 9 digits, every tenth pair touches), five (no pair touches), five touching (at least
