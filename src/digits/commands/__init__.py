@@ -16,6 +16,7 @@ COMMANDS = (
     "explain",
     "serve",
     "predict",
+    "read",
     "sweep",
     "crossval",
 )

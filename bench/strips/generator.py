@@ -1,0 +1,141 @@
+"""Single digits and a random generator → a picture of a strip of them, and where and what they are.
+
+Pure. A strip has 3 to 9 digits on plain paper, on ruled paper or in boxes; the writing leans, the row is
+tilted, the light is uneven, the camera adds blur and noise, paper and ink have colours, one in seven is chalk
+on a board. Neighbours may touch: they are pushed together until their ink meets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.strips import page
+from bench.strips.page import Ink
+
+Boxes = NDArray[np.int64]  # [n, 4]: x, y, w, h
+
+RULINGS = ("plain", "plain", "lines", "boxes")
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A picture and the truth about it."""
+
+    picture: NDArray[np.uint8]  # [h, w, 3], RGB
+    text: str
+    boxes: Boxes  # of the digits, from left to right
+    touching: NDArray[np.bool_]  # [n], whether a digit touches a neighbour
+    ruling: str  # plain, lines or boxes
+
+
+def strip(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    rng: np.random.Generator,
+    touching: float = 0.1,
+    ruling: str | None = None,
+) -> Strip:
+    """uint8 [n, 28, 28], white on black, and labels [n] → a strip of them in this order.
+
+    touching: the chance of each pair of neighbours to touch; in boxes nothing touches.
+    """
+    ruling = ruling or RULINGS[rng.integers(len(RULINGS))]
+    height = round(float(np.exp(rng.uniform(np.log(28), np.log(90)))))  # pixels of a digit
+    lean = rng.uniform(-0.15, 0.2)  # of the writing, to the right, as a tangent
+    crispness = rng.uniform(1, 3)
+    shapes = [_shape(image, height * rng.uniform(0.88, 1.12), lean, crispness, rng) for image in images]
+    touches = rng.random(len(shapes) - 1) < (0 if ruling == "boxes" else touching)
+    pitch = rng.uniform(1.25, 1.6) * height
+    margin = round(float(rng.uniform(0.6, 1.5)) * height)
+    lefts = (
+        _in_boxes(shapes, margin, pitch, rng)
+        if ruling == "boxes"
+        else _in_a_row(shapes, margin, touches, height, rng)
+    )
+    base = margin + round(1.3 * height)
+    tops = [base - shape.shape[0] + round(float(rng.normal(0, 0.04)) * height) for shape in shapes]
+    right = max(round(margin + pitch * len(shapes)), max(_rights(lefts, shapes)))
+    size = (base + margin + round(0.3 * height), right + margin)
+    lines = page.ruled(size, ruling, margin, base, height, pitch, len(shapes), rng)
+    turn = cv2.getRotationMatrix2D((size[1] / 2, size[0] / 2), float(rng.uniform(-5, 5)), 1.0)
+    layers = [
+        _placed(shape, left, top, size, turn) for shape, left, top in zip(shapes, lefts, tops, strict=True)
+    ]
+    drawn = np.max(layers, axis=0)
+    lines = cv2.warpAffine(lines, turn, size[::-1], flags=cv2.INTER_LINEAR)
+    touched = np.append(touches, False) | np.insert(touches, 0, False)
+    return Strip(
+        page.photographed(drawn, lines, height, rng),
+        "".join(map(str, labels)),
+        np.array([cv2.boundingRect((layer > 0.35).astype(np.uint8)) for layer in layers]),
+        touched,
+        ruling,
+    )
+
+
+def _shape(
+    image: NDArray[np.uint8], height: float, lean: float, crispness: float, rng: np.random.Generator
+) -> Ink:
+    """A digit's ink, enlarged, leaning, cut to its extent: float32 [h, w] of 0–1."""
+    scale = height / 20
+    lean += rng.normal(0, 0.03)
+    side = round(28 * scale * 1.5)
+    middle = (side - 1) / 2
+    forward = np.array([[scale, -lean * scale, 0], [0, scale, 0]])
+    forward[:, 2] = middle - forward[:, :2] @ [13.5, 13.5]
+    large = cv2.warpAffine(image.astype(np.float32) / 255, forward, (side, side), flags=cv2.INTER_CUBIC)
+    ink = np.clip((large - 0.5) * crispness + 0.5, 0, 1) * (large > 0.1)
+    x, y, w, h = cv2.boundingRect((ink > 0.02).astype(np.uint8))
+    return np.asarray(ink[y : y + h, x : x + w], dtype=np.float32)
+
+
+def _in_boxes(shapes: list[Ink], margin: int, pitch: float, rng: np.random.Generator) -> list[int]:
+    return [
+        round(margin + pitch * (i + 0.5) - shape.shape[1] / 2 + float(rng.normal(0, 0.03)) * pitch)
+        for i, shape in enumerate(shapes)
+    ]
+
+
+def _in_a_row(
+    shapes: list[Ink], margin: int, touches: NDArray[np.bool_], height: int, rng: np.random.Generator
+) -> list[int]:
+    """Left edges: each digit a gap, or where it touches an overlap, from the one before."""
+    spacing = rng.uniform(0.12, 0.6) * height
+    lefts = [margin]
+    for i, touch in enumerate(touches):
+        nearest = lefts[-1] + _clear(shapes[i], shapes[i + 1])  # where the ink of both just meets
+        if touch:
+            left = nearest - round(float(rng.uniform(1, 1 + 0.06 * height)))
+        else:
+            gap = spacing + float(rng.normal(0, 0.08)) * height
+            left = max(nearest + 3, lefts[-1] + shapes[i].shape[1] + round(gap))
+        lefts.append(left)
+    return lefts
+
+
+def _clear(left: Ink, right: Ink) -> int:
+    """How far right of the left digit's edge the right one's must be so that no row of both overlaps."""
+    rows = max(len(left), len(right))
+    end = np.full(rows, -(10**6))
+    start = np.full(rows, 10**6)
+    for y in range(rows):  # they stand on the same line, so rows count from the bottom
+        if y < len(left) and (on := np.flatnonzero(left[-1 - y] > 0.4)).size:
+            end[y] = on[-1] + 1
+        if y < len(right) and (on := np.flatnonzero(right[-1 - y] > 0.4)).size:
+            start[y] = on[0]
+    return int(np.max(end - start))
+
+
+def _rights(lefts: list[int], shapes: list[Ink]) -> list[int]:
+    return [left + shape.shape[1] for left, shape in zip(lefts, shapes, strict=True)]
+
+
+def _placed(shape: Ink, left: int, top: int, size: tuple[int, int], turn: NDArray[np.float64]) -> Ink:
+    layer = np.zeros(size, np.float32)
+    layer[top : top + shape.shape[0], left : left + shape.shape[1]] = shape
+    turned: Ink = cv2.warpAffine(layer, turn, size[::-1], flags=cv2.INTER_LINEAR)
+    return turned

@@ -1,0 +1,158 @@
+"""What a photo shows: digits, grouped to fields and lines, and what looked like writing and is no digit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+FIELD_CONFIDENCE = 0.98  # a field below it is not accepted; chosen on strips of validation digits
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A place in the upright photo, in pixels: left, top, width, height."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One digit in its place."""
+
+    box: Box
+    digit: int  # the likeliest, 0–9
+    confidence: float  # its calibrated probability, as the model served gives it
+    accepted: bool  # whether the model is sure enough; False too where its version does not tell
+    alternatives: tuple[tuple[int, float], ...]  # the other digits with their probabilities, likeliest first
+    split: bool = False  # whether it was cut from digits that touch
+
+
+@dataclass(frozen=True, slots=True)
+class Separator:
+    """A mark between digits."""
+
+    box: Box
+    text: str  # . , : or -
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Digits that belong together, from left to right.
+
+    confidence: that of all digits being right, the product of theirs; where digits touch, times the share
+    that the chosen cut has among all ways to cut them.
+    """
+
+    kind: (
+        str  # digit, number, postcode (five digits), amount (… . or , and one or two digits), score (: or -)
+    )
+    text: str  # digits and separators, as "12.50"
+    confidence: float
+    accepted: bool  # every digit is, and the confidence is enough
+    box: Box
+    digits: tuple[Digit, ...]
+    separators: tuple[Separator, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Fields beside each other, from left to right."""
+
+    box: Box
+    fields: tuple[Field, ...]
+
+    @property
+    def text(self) -> str:
+        """The fields, a space between them."""
+        return " ".join(field.text for field in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Ink that was not read."""
+
+    box: Box
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that was found in a photo. Boxes are in the upright photo, of this width and height."""
+
+    width: int
+    height: int
+    lines: tuple[Line, ...]  # from top to bottom
+    strangers: tuple[Stranger, ...]  # what is writing of some kind and no digit
+    version: int | None  # of the model that read it; None when there was nothing to ask
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Every field, line by line."""
+        return tuple(field for line in self.lines for field in line.fields)
+
+    @property
+    def digits(self) -> tuple[Digit, ...]:
+        """Every digit, field by field."""
+        return tuple(digit for field in self.fields for digit in field.digits)
+
+    @property
+    def text(self) -> str:
+        """A text line a line."""
+        return "\n".join(line.text for line in self.lines)
+
+
+def around(boxes: list[Box]) -> Box:
+    """The smallest box that holds them all, at least one."""
+    x, y = min(box.x for box in boxes), min(box.y for box in boxes)
+    right = max(box.x + box.w for box in boxes)
+    return Box(x, y, right - x, max(box.y + box.h for box in boxes) - y)
+
+
+def as_tree(reading: Reading) -> dict[str, Any]:
+    """The reading for JSON: plain lists and dictionaries, probabilities to six digits."""
+
+    def box(given: Box) -> list[int]:
+        return [given.x, given.y, given.w, given.h]
+
+    def digit(given: Digit) -> dict[str, Any]:
+        others = [[other, round(p, 6)] for other, p in given.alternatives]
+        return {
+            "box": box(given.box),
+            "digit": given.digit,
+            "confidence": round(given.confidence, 6),
+            "accepted": given.accepted,
+            "alternatives": others,
+            "split": given.split,
+        }
+
+    def field(given: Field) -> dict[str, Any]:
+        return {
+            "kind": given.kind,
+            "text": given.text,
+            "confidence": round(given.confidence, 6),
+            "accepted": given.accepted,
+            "box": box(given.box),
+            "digits": [digit(each) for each in given.digits],
+            "separators": [{"box": box(each.box), "text": each.text} for each in given.separators],
+        }
+
+    return {
+        "width": reading.width,
+        "height": reading.height,
+        "text": reading.text,
+        "lines": [
+            {"box": box(line.box), "text": line.text, "fields": [field(each) for each in line.fields]}
+            for line in reading.lines
+        ],
+        "strangers": [{"box": box(each.box), "reason": each.reason} for each in reading.strangers],
+        "version": reading.version,
+    }
+
+
+def product(confidences: list[float]) -> float:
+    """The chance that all are right, if mistakes are independent."""
+    return math.prod(confidences)

@@ -1,0 +1,88 @@
+"""Picture files of every kind, and those that mean harm."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from digits_client import BadRequest
+from digits_client.reading import decoded, opened, read
+
+from ...._pictures import encode, jpeg_claiming, kinds, png_claiming
+from ._sheet import ask, one, sheet
+
+
+@pytest.mark.parametrize("kind", sorted(kinds(np.zeros((28, 28), np.uint8) + 9)))
+def test_every_kind_of_picture_is_opened(kind):
+    pixels = decoded(kinds(np.pad(one(3), 4))[kind])
+    assert pixels.dtype == np.uint8 and pixels.ndim in (2, 3)
+    contrast = int(pixels.max()) - int(pixels.min())
+    assert contrast == 0 if kind == "white ink on nothing" else contrast > 100  # alpha lies over white
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
+def test_other_formats_are_opened(kind):
+    photo, _ = sheet("472")
+    assert decoded(encode(Image.fromarray(photo), kind)).shape[:2] == photo.shape
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_the_camera_s_note_of_how_it_was_held_is_heeded(turn):
+    photo, _ = sheet("4721")
+    stored = {
+        1: lambda p: p,
+        2: ImageOps.mirror,
+        3: lambda p: p.rotate(180),
+        4: ImageOps.flip,
+        5: lambda p: p.transpose(Image.Transpose.TRANSPOSE),
+        6: lambda p: p.transpose(Image.Transpose.ROTATE_90),
+        7: lambda p: p.transpose(Image.Transpose.TRANSVERSE),
+        8: lambda p: p.transpose(Image.Transpose.ROTATE_270),
+    }[turn](Image.fromarray(photo))
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    stream = io.BytesIO()
+    stored.save(stream, "JPEG", exif=exif, quality=95)
+    made = read(decoded(stream.getvalue()), ask)
+    assert made.text == "4721" and (made.height, made.width) == photo.shape
+
+
+PNG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)))
+BAD = {
+    "nothing": (b"", "is empty"),
+    "a pdf": (b"%PDF-1.7\n" + b"0" * 500, "is no picture but a PDF"),
+    "garbage": (b"\x00\x01 not a picture" * 9, "is no picture"),
+    "cut": (PNG[: len(PNG) // 2], "damaged or cut off"),
+    "png bomb": (png_claiming(20_000, 10_000), "at most 50 million"),
+    "jpeg bomb": (jpeg_claiming(20_000, 10_000), "at most 50 million"),
+    "huge png": (png_claiming(2**31 - 1, 2**31 - 1), "pixels"),
+    "a line": (encode(Image.new("L", (400, 2))), "at least 8 a side"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_a_bad_file_is_refused_in_one_line_that_names_it(name, tmp_path):
+    data, said = BAD[name]
+    path = tmp_path / "x.png"
+    path.write_bytes(data)
+    with pytest.raises(BadRequest, match=said) as caught:
+        opened(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(BadRequest, match="No such file"):
+        opened(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_damage_is_refused_or_read_and_never_anything_else(seed):
+    rng = np.random.default_rng(seed)
+    kind = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")[seed % 6]
+    data = bytearray(encode(Image.fromarray(sheet("47")[0]), kind))
+    for at in rng.integers(0, len(data), 12):
+        data[at] = rng.integers(256)
+    with contextlib.suppress(BadRequest):
+        assert decoded(bytes(data)).dtype == np.uint8
