@@ -204,13 +204,14 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path):
         (["--space", "train.rate=log(0.1,1)", "--sampler", "grid"], "a grid needs choices"),
         (["--space", "train.rate=[0.1]"], "needs --trials"),
         (["--space", "train.rate=[0.1]", "--trials", "2", "--profile", "fats"], "train.profile"),
-        (["--trials", "2"], "the space is empty"),
+        (["--space", "empty.yaml", "--trials", "2"], "must hold lines like"),
         (["--space", "nowhere.yaml", "--trials", "2"], "can't be read"),
     ],
 )
 def test_what_can_not_be_is_told_in_a_line_before_anything_runs(tmp_path, arguments, said):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "empty.yaml").touch()
     env = environment(tmp_path) | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     ended = subprocess.run(
         [sys.executable, "-m", "digits.cli", "sweep", *arguments],

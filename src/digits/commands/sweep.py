@@ -114,7 +114,7 @@ def _space(texts: list[str]) -> list[str]:
             tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, yaml.YAMLError) as error:
             raise ParamsError(f"the space {given} can't be read: {error}") from None
-        if not isinstance(tree, dict):
+        if not tree or not isinstance(tree, dict):
             raise ParamsError(f"the space {given} must hold lines like 'train.batch: [128, 256]'")
         found += [
             f"{key}={yaml.safe_dump(v, default_flow_style=True).strip() if isinstance(v, list) else v}"
