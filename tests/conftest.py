@@ -1,16 +1,31 @@
 """Fixtures that whole-pipeline tests share."""
 
+import fcntl
+import os
+
 import pytest
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """One pipeline on synthetic digits, built once; don't change it."""
-    from ._project import project
+    """One pipeline on synthetic digits; don't change it.
 
-    made = project(tmp_path_factory.mktemp("built"))
-    made.repro()
-    return made
+    Built once: of the processes that tests are shared out to, the others copy what the first has made.
+    """
+    from ._project import Project, environment, project
+
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        root, ready = shared / "built" / "project", shared / "ready"
+        if not ready.exists():
+            project(shared / "built").repro()
+            ready.touch()
+    mirror = {"DIGITS_MIRROR": str(shared / "built" / "mirror")}
+    first = Project(root, environment(shared / "built" / "home") | mirror)
+    return first.copy(tmp_path_factory.mktemp("built") / "project")
 
 
 @pytest.fixture

@@ -468,6 +468,7 @@ def test_the_front_page_gets_its_table_between_the_marks():
     assert front.page(page, records) == page
 
 
+@pytest.mark.slow
 def test_every_format_of_a_profile_is_measured_beside_the_model_that_it_is_made_of(monkeypatch):
     import numpy as np
     import tensorflow as tf

@@ -27,6 +27,7 @@ def furthest(one, two):
     return max(np.abs(one[name] - two[name]).max() for name in one if name.startswith("weight"))
 
 
+@pytest.mark.slow
 def test_two_devices_make_the_weights_of_one(made):
     """With augmentation, batch norm, dropout, penalties and averaged weights."""
     one, two = made("whole")
@@ -34,23 +35,27 @@ def test_two_devices_make_the_weights_of_one(made):
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_so_do_they_for_a_teacher_and_an_ensemble(made):
     one, two = made("ensemble")
     assert len(two["loss"]) == 3
     assert furthest(one, two) < CLOSE
 
 
+@pytest.mark.slow
 def test_so_do_they_with_outliers_in_the_batch(made):
     one, two = made("outliers")
     assert furthest(one, two) < CLOSE
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_so_do_they_with_muon(made):
     one, two = made("muon")
     assert furthest(one, two) < CLOSE
 
 
+@pytest.mark.slow
 def test_so_do_they_where_kernels_are_pruned(made):
     one, two = made("pruned")
     assert furthest(one, two) < CLOSE
@@ -58,12 +63,14 @@ def test_so_do_they_where_kernels_are_pruned(made):
     assert min(zeros) > 0.3
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch_of_both(made):
     _, two = made("stopping")
     assert two["stopped"]
     assert two["kept"] == pytest.approx(two["val_loss"].min(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_both_pass_over_overflows_of_float16(made):
     one, two = made("float16")
     assert np.isfinite(furthest(one, two))

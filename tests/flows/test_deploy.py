@@ -65,6 +65,7 @@ def named(project, *names):
     return [run for run, name, _ in own_states(project) if name in names]
 
 
+@pytest.mark.slow
 def test_a_schedule_really_fires_and_goes_on(project):
     scheduler = project.start("--interval", "2", "--profile", "speedrun")
     wait_for(lambda: len(project.fired()) >= 2, told=project.said)

@@ -17,8 +17,8 @@ def one_line(done, stage):
 
 
 @pytest.fixture(scope="session")
-def weak(tmp_path_factory):
-    made = project(tmp_path_factory.mktemp("weak"), train=600, test=200)
+def weak(built, tmp_path_factory):
+    made = built.copy(tmp_path_factory.mktemp("weak") / "project")
     made.edit({"train": {"steps": 2}})
     made.outcome = made.digits("run")
     return made

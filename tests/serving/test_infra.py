@@ -70,6 +70,7 @@ def test_a_server_that_answers_otherwise_is_refused_with_what_differs(asked, fau
         check(asked, fault)
 
 
+@pytest.mark.slow
 def test_a_whole_validation_with_a_server_of_its_own_process(exported):
     program = [sys.executable, "-m", "tests.serving._stand_in"]
     report = infra.validate(exported, program, first_request=10_000)

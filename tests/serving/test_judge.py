@@ -37,6 +37,7 @@ def fair(duel):
     assert 0 < duel.candidate_latency < 1000 and 0 < duel.champion_latency < 1000
 
 
+@pytest.mark.slow
 def test_each_version_is_scored_on_every_image_through_one_server(store):
     fair(judged(store, STAND_IN))
 
