@@ -17,6 +17,7 @@ COMMANDS = (
     "serve",
     "predict",
     "read",
+    "app",
     "sweep",
     "crossval",
 )
