@@ -92,6 +92,7 @@ def _app(settings: Settings, shared: State, tell: Tell) -> ASGIApp:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _failed)
     return Headers(Observed(_Failsafe(Guard(app, settings), tell), shared.metrics, tell))
 
 
@@ -131,12 +132,15 @@ class _Failsafe:
             told = f"{scope['path']} failed: {type(error).__name__}: {error}"
             self._tell(lines.event(told, "error"))
             if not begun:
-                failed = Refused("failed", "the gateway failed on this request: its log says why")
-                await refusals.response(failed)(scope, receive, send)
+                await (await _failed(None, error))(scope, receive, send)
 
 
 async def _refused(_: Request, error: Any) -> Response:
     return refusals.response(error)
+
+
+async def _failed(_: Request | None, __: Any) -> Response:
+    return refusals.response(Refused("failed", "the gateway failed on this request: its log says why"))
 
 
 async def _framework(_: Request, error: Any) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -36,9 +36,7 @@ def event(message: str, level: str = "info") -> dict[str, str]:
 
 
 def _write(stream: TextIO, line: str) -> None:
-    try:
+    # Whoever read the lines may have gone: requests go on.
+    with contextlib.suppress(OSError, ValueError):
         stream.write(line + "\n")
         stream.flush()
-    except (OSError, ValueError):  # whoever read the lines has gone: requests go on
-        if stream is sys.stderr:
-            sys.stderr = None  # type: ignore[assignment]

@@ -37,7 +37,8 @@ class Running:
         try:
             connection.request(method, path, body, given)
             reply = connection.getresponse()
-            data, found = reply.read(), dict(reply.getheaders())
+            data = reply.read()
+            found = {name.lower(): value for name, value in reply.getheaders()}
         finally:
             connection.close()
         is_json = found.get("content-type", "").startswith("application/json")

@@ -104,7 +104,7 @@ def test_without_a_model_server_the_answer_says_so_and_it_is_asked_again_when_it
         address = gone.grpc
     with running(server=address, timeout=2.0) as gateway:
         status, headers, tree = gateway.ask("POST", ROUTE, image(3).tobytes())
-        assert (status, tree["error"]["code"]) == (503, "no_model") and int(headers["Retry-After"]) >= 1
+        assert (status, tree["error"]["code"]) == (503, "no_model") and int(headers["retry-after"]) >= 1
         assert gateway.ask("GET", "/readyz")[0] == 503 and gateway.ask("GET", "/healthz")[0] == 200
         about = gateway.ask("GET", "/api/about")[2]
         assert about["model"]["ready"] is False and address in about["model"]["message"]
