@@ -14,7 +14,7 @@ from typing import Any
 from digits.errors import ParamsError, StoreError
 from serving import sandbox
 from serving.app import backend, lines
-from serving.app.options import KEY, OFF, SERVER
+from serving.app.options import FEEDBACK, KEY, OFF, SERVER
 from serving.app.process import Address, run
 from serving.app.settings import MIB, Limits, Settings, is_loopback
 from serving.store import Store
@@ -61,7 +61,7 @@ def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) 
     )
     local = Settings().hosts
     hosts = (*local, given.host, *given.allow_host) if is_loopback(given.host) or given.allow_host else ()
-    feedback = given.feedback or f"sqlite:///{root / '.digits' / 'feedback.db'}"
+    feedback = given.feedback or environment.get(FEEDBACK) or f"sqlite:///{root / '.digits' / 'feedback.db'}"
     log = given.request_log or str(root / ".digits" / "requests")
     settings = Settings(
         server=given.server or SERVER,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serving.app.settings import MIB, Limits
 
-KEY = "DIGITS_APP_KEY"
+KEY, FEEDBACK = "DIGITS_APP_KEY", "DIGITS_FEEDBACK"  # in the environment
 SERVER = "localhost:8500"
 OFF = "none"
 
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout", type=float, default=5.0, metavar="S", help="seconds that it has; default: 5")
     add("--store", type=Path, metavar="DIR", help="the published versions; default: models/serving")
-    add("--feedback", metavar="URL", help="of corrections: sqlite:///FILE or postgresql://…; none: take none")
+    add("--feedback", metavar="URL", help=f"sqlite:///FILE, postgresql://…, none; or in ${FEEDBACK}")
     add("--request-log", metavar="DIR", help="default: .digits/requests; none: keep none")
     add("--log-share", type=float, default=1.0, metavar="P", help="of the images that it has; default: 1")
     add("--log-images", action="store_true", help="keep the images themselves too")
