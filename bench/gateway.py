@@ -56,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = document(records, machine(), commit(ROOT))
     print(text)
     if given.write:
-        page = ROOT / "docs" / "results.md"
-        files.write_text(page, section.replaced(page.read_text(encoding="utf-8"), "gateway", text))
+        section.write(ROOT, "gateway", text)
     return 0
 
 

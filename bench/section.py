@@ -1,11 +1,20 @@
-"""Parts of docs/results.md that other benches than `bench.train` write, each between two marks. Pure."""
+"""Parts of docs/results.md that other benches than `bench.train` write, each between two marks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
+
+from digits import files
 
 NAMES = ("edge", "strips", "gateway")  # in the order in which they stand
+
+
+def write(root: Path, name: str, text: str) -> None:
+    """Put a part into the page on disk."""
+    page = root / "docs" / "results.md"
+    files.write_text(page, replaced(page.read_text(encoding="utf-8"), name, text))
 
 
 def replaced(page: str, name: str, text: str) -> str:
