@@ -16,6 +16,9 @@ NAMED = {
     "accepted": "fields answered %",
     "accepted_right": "of those right %",
 }
+ABOUT = """\
+Strips of slanted, scaled, noisy digits on plain, ruled or boxed paper in uneven light, as JPEG: mixed (three to
+nine digits, a tenth of which touch), five apart, five of which some touch. In brackets 95 % intervals (Wilson)."""
 
 
 def document(found: Mapping[str, Any], goals: Sequence[Target]) -> str:
@@ -36,9 +39,7 @@ def document(found: Mapping[str, Any], goals: Sequence[Target]) -> str:
             "## Photos with several digits",
             "",
             f"`python -m bench.strips`, {found['split']} digits, seed {found['seed']}; {where}.",
-            "Strips of slanted, scaled, noisy digits on plain, ruled or boxed paper in uneven light, as JPEG: mixed",
-            "(three to nine digits, a tenth of which touch), five apart, five of which some touch. In brackets 95 %",
-            "intervals (Wilson).",
+            ABOUT,
             "",
             table(head, rows, left=1),
             "",
