@@ -17,8 +17,9 @@ NAMED = {
     "accepted_right": "of those right %",
 }
 ABOUT = """\
-Strips of slanted, scaled, noisy digits on plain, ruled or boxed paper in uneven light, as JPEG: mixed (three to
-nine digits, a tenth of which touch), five apart, five of which some touch. In brackets 95 % intervals (Wilson)."""
+Strips of slanted, scaled, noisy digits on plain, ruled or boxed paper in uneven light, as JPEG: mixed (three
+to nine digits, a tenth of which touch), five apart, five of which some touch. In brackets 95 % intervals
+(Wilson)."""
 
 
 def document(found: Mapping[str, Any], goals: Sequence[Target]) -> str:
