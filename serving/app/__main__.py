@@ -1,4 +1,4 @@
-"""`python -m serving.app`: the gateway where there is no project, as in a container. Options as of `digits app`."""
+"""`python -m serving.app`: the gateway without a project around it, as in a container. Options as `digits app`."""
 
 from __future__ import annotations
 
