@@ -1,4 +1,4 @@
-"""`python -m serving.app`: the gateway without a project around it, as in a container. Options as `digits app`."""
+"""`python -m serving.app`: the gateway without a project, as in a container; options as of `digits app`."""
 
 from __future__ import annotations
 
