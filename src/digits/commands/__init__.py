@@ -17,6 +17,7 @@ COMMANDS = (
     "serve",
     "predict",
     "read",
+    "feedback",
     "sweep",
     "crossval",
 )

@@ -1,0 +1,1 @@
+"""Where people meet the model: the page, what it asks, and what they answer."""
