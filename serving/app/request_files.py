@@ -88,7 +88,7 @@ class RequestFiles:
         number = full[-1][0] + 1 if full else 1
         self._path.rename(self._folder / f"requests-{number}.db")
         full = self._full()
-        for _, path in full[: len(full) - self._older]:
+        for _, path in full[: max(len(full) - self._older, 0)]:
             path.unlink(missing_ok=True)
 
     def _full(self) -> list[tuple[int, Path]]:
@@ -101,6 +101,4 @@ class RequestFiles:
         aside = self._path.with_name(f"{NOW}.damaged")
         self._path.replace(aside)
         self._path.with_name(f"{NOW}-journal").unlink(missing_ok=True)
-        LOG.warning(
-            "request log %s was damaged: it is now %s, and a new one is begun", self._path, aside.name
-        )
+        LOG.warning("request log %s was damaged: it is now %s, a new one is begun", self._path, aside.name)

@@ -50,6 +50,10 @@ class _Taken(Exception):
     """Another process writes to the folder."""
 
 
+def _taken(holder: str) -> _Taken:
+    return _Taken(f"process {holder} writes there")
+
+
 class RequestLog:
     """Takes entries, and keeps the newest of them on disk."""
 
@@ -93,8 +97,10 @@ class RequestLog:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(ENDING)
-        while (left := self._left()) is not None:
-            self._drop(left)
+        while not self._queue.empty():
+            with contextlib.suppress(queue.Empty):
+                self._queue.get_nowait()
+                self._drop(1)
 
     def _sampled(self, digest: str) -> bool:
         """The same image is always in or always out; what has no image is in."""
@@ -104,36 +110,15 @@ class RequestLog:
         with self._counting:
             self.dropped += count
 
-    def _left(self) -> int | None:
-        try:
-            self._queue.get_nowait()
-        except queue.Empty:
-            return None
-        return 1
-
     def _run(self) -> None:
         with contextlib.ExitStack() as held, contextlib.closing(self._files):
             alone, again = False, 0.0
-            while True:
-                try:
-                    if not alone:
-                        self._hold(held)
-                        alone = True
-                except _Taken as error:
-                    if self._ended.wait(AGAIN):
-                        self._say(error)
-                        return
-                    continue
-                except Exception as error:
-                    self._say(error)
-                    again = time.monotonic() + AGAIN
-                batch = self._batch()
-                if not batch:
-                    return
-                if not alone or (time.monotonic() < again and not self._ended.is_set()):
+            while batch := self._batch():
+                if time.monotonic() < again and not self._ended.is_set():
                     self._lose(len(batch))
                     continue
                 try:
+                    alone = alone or self._hold(held)
                     self._files.write([astuple(entry) for entry in batch])
                     self._works()
                 except Exception as error:  # whatever the disk has: the thread goes on
@@ -141,10 +126,22 @@ class RequestLog:
                     self._lose(len(batch))
                     again = time.monotonic() + AGAIN
 
-    def _hold(self, held: contextlib.ExitStack) -> None:
+    def _hold(self, held: contextlib.ExitStack) -> bool:
+        """Be the one process that writes here, as soon as that is possible."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        told = f"process %s writes to {self._folder} too"
-        held.enter_context(locks.held(self._folder / ".lock", lambda holder: _Taken(told % holder)))
+        said = False
+        while True:
+            last = self._ended.is_set()  # this try is the last one
+            try:
+                held.enter_context(locks.held(self._folder / ".lock", _taken))
+                return True
+            except _Taken as error:
+                if last:
+                    raise
+                if not said:
+                    LOG.warning("request log %s: %s; this one waits for its end", self._folder, error)
+                    said = True
+                self._ended.wait(AGAIN)
 
     def _batch(self) -> list[Entry]:
         """What comes within a moment of the first entry; empty at the end."""

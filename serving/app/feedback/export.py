@@ -92,7 +92,7 @@ async def _give(store: FeedbackStore, inbox: Path, name: str, *, again: bool) ->
 
 
 def contents(rows: Sequence[Row]) -> dict[str, bytes]:
-    """The files of a batch, by name: equal rows give equal bytes. An image that two people sent is in once."""
+    """The files of a batch, by name: equal rows give equal bytes. An image that two people sent is one."""
     images = {f"{each.digest[:32]}.png": each for each in sorted(rows, key=lambda each: each.digest)}
     lines = ["file,label", *(f"{name},{each.final}" for name, each in images.items())]
     files = {name: _png(each.image) for name, each in images.items()}

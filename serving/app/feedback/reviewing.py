@@ -56,7 +56,7 @@ async def decide(
 ) -> None:
     """Accept or reject a pending correction, for good. label: to accept with, in place of the person's.
 
-    Raises DecidedAlready when it waits no longer, StoreError when the same image was accepted as another digit.
+    Raises DecidedAlready when it waits no longer, StoreError when the same image was accepted as another.
     """
     async with store.transaction() as connection:
         if state == ACCEPTED:

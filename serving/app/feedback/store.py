@@ -49,7 +49,7 @@ class FeedbackStore:
             await connection.run_sync(migrations.upgrade)
 
     async def add(self, given: Correction) -> tuple[str, bool]:
-        """Keep a correction for review: its id, and whether it is new. The same image and label are kept once.
+        """Keep a correction for review: its id, and whether it is new. The same image and label is one.
 
         Raises StoreBusy, StoreFull (the disk, or too many wait for review) and StoreError.
         """

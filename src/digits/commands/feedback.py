@@ -148,7 +148,7 @@ async def _delete(store: FeedbackStore, given: argparse.Namespace) -> int:
     for row in [await reviewing.found(store, start) for start in given.id]:
         gone += await reviewing.delete(store, identity=row.id)
     kept = (
-        "" if given.state or gone == len(given.id) else "; what is being exported stays until that has ended"
+        "" if given.state or gone == len(given.id) else "; what an export has begun with stays until it ended"
     )
     print(f"{gone} deleted{kept}")  # noqa: T201
     return 0
