@@ -1,14 +1,13 @@
 """Corrections are kept once, are on disk when acknowledged, and what a database refuses is told in a line."""
 
 import asyncio
-import os
-import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import sqlalchemy as sql
 from alembic.autogenerate import compare_metadata
@@ -80,33 +79,31 @@ def test_a_store_of_a_newer_version_is_left_alone(url, using):
 
 
 STARTING = """
-import asyncio, sys
+import asyncio, os, sys, traceback
 from serving.app.feedback.store import FeedbackStore
 async def main():
     store = FeedbackStore(sys.argv[1], patience=60)
-    print("ready", flush=True)
-    sys.stdin.readline()
     await store.open()
     await store.close()
-asyncio.run(main())
+reader, writer = os.pipe()
+for _ in range(6):
+    if os.fork() == 0:
+        os.close(writer)
+        os.read(reader, 1)  # all of them wait for the same moment
+        try:
+            asyncio.run(main())
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+os.close(writer)
+print([os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(6)])
 """
 
 
 def test_processes_that_start_at_once_make_the_tables_once(url, using):
-    starting = [
-        subprocess.Popen(
-            [sys.executable, "-c", STARTING, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    for process in starting:
-        assert process.stdout.readline() == "ready\n"
-    for process in starting:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    for process in starting:
-        process.communicate(timeout=300)
-    assert [process.returncode for process in starting] == [0] * 4
+    done = subprocess.run([sys.executable, "-c", STARTING, url], capture_output=True, text=True, timeout=300)
+    assert done.stdout.split("\n")[0] == str([0] * 6), done.stderr
     assert using(url, lambda store: store.add(given()))[1]
 
 
@@ -120,6 +117,23 @@ def test_when_too_many_wait_no_more_are_taken_until_some_are_decided(url, using)
         assert (await store.add(given(3)))[1]
 
     using(url, act, most_pending=3)
+
+
+def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
+    """A gateway cancels what takes too long: at any moment of it."""
+
+    async def act(store):
+        for number in range(40):
+            adding = asyncio.create_task(store.add(given(number)))
+            await asyncio.sleep(0.0002 * number)
+            adding.cancel()
+            await asyncio.wait([adding])
+        kept = await reviewing.counts(store)
+        added = [await store.add(given(number)) for number in range(40)]
+        assert sum(not new for _, new in added) == kept["pending"]
+        return await reviewing.counts(store)
+
+    assert using(url, act, patience=60)["pending"] == 40
 
 
 @pytest.mark.parametrize(
@@ -144,6 +158,15 @@ def test_the_file_is_for_its_owner_alone(tmp_path, using):
     using(f"sqlite:///{tmp_path}/feedback.db", lambda store: store.add(given()))
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_what_is_committed_is_flushed_to_disk_and_what_is_deleted_is_overwritten(tmp_path, using):
+    async def act(store):
+        async with store.transaction(reading=True) as connection:
+            asked = ("journal_mode", "synchronous", "secure_delete")
+            return [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in asked]
+
+    assert using(f"sqlite:///{tmp_path}/feedback.db", act) == ["wal", 2, 1]  # 2: FULL
 
 
 def test_a_store_that_another_program_holds_is_busy_and_takes_corrections_again_after(tmp_path):
@@ -236,37 +259,37 @@ def test_a_folder_that_can_not_be_made_is_told(tmp_path, using):
 
 
 ADDING = """
-import asyncio, sys
+import asyncio, os, signal, sys, time
 from serving.app.feedback.store import FeedbackStore
 from tests.serving.app.feedback._corrections import given
-async def main():
+async def main(number):
     store = FeedbackStore(sys.argv[1])
     await store.open()
-    number = int(sys.argv[2])
     while True:
         identity, _ = await store.add(given(number))
-        sys.stdout.write(identity + "\\n")
-        sys.stdout.flush()
+        os.write(1, f"{identity}\\n".encode())
         number += 1
-asyncio.run(main())
+for turn in range(25):
+    child = os.fork()
+    if child == 0:
+        asyncio.run(main(turn * 1_000_000))
+    time.sleep(0.1 + 0.017 * turn)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 """
 
 
 def test_killed_again_and_again_while_it_writes_it_loses_nothing_that_was_acknowledged(tmp_path, using):
-    url, acknowledged = f"sqlite:///{tmp_path}/feedback.db", []
-    for turn in range(8):
-        process = subprocess.Popen(
-            [sys.executable, "-c", ADDING, url, str(turn * 1_000_000)], stdout=subprocess.PIPE, text=True
-        )
-        acknowledged.append(process.stdout.readline().strip())
-        time.sleep(0.02 * turn)
-        os.kill(process.pid, signal.SIGKILL)
-        acknowledged += [line.strip() for line in process.communicate()[0].splitlines() if len(line) == 36]
+    url = f"sqlite:///{tmp_path}/feedback.db"
+    done = subprocess.run(
+        [sys.executable, "-c", ADDING, url], check=True, capture_output=True, text=True, timeout=300
+    )
+    acknowledged = done.stdout.split()
     rows = using(url, reviewing.rows)
     assert set(acknowledged) <= {row.id for row in rows} and len(acknowledged) > 50
-    assert len(rows) <= len(acknowledged) + 8  # what was on its way when the signal came
-    with sqlite3.connect(tmp_path / "feedback.db") as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert len(rows) <= len(acknowledged) + 25  # what was on its way when the signals came
+    database = sqlite3.connect(tmp_path / "feedback.db")
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
 
 
@@ -301,3 +324,26 @@ def test_a_database_that_is_not_there_is_told(postgres, using):
     with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*mend the address") as told:
         using(url, reviewing.counts)
     assert not isinstance(told.value, StoreBusy)
+
+
+@NEEDED
+def test_a_server_that_hangs_makes_the_store_busy_in_time(postgres):
+    url = postgres.database()
+
+    async def act():
+        async with opened(url, patience=1) as store:
+            await store.add(given(0))
+            frozen = [*psutil.Process(postgres.process.pid).children(), psutil.Process(postgres.process.pid)]
+            for process in frozen:
+                process.suspend()
+            try:
+                start = time.monotonic()
+                with pytest.raises(StoreBusy, match="does not answer"):
+                    await store.add(given(1))
+                assert time.monotonic() - start < 30
+            finally:
+                for process in frozen:
+                    process.resume()
+            assert (await store.add(given(2)))[1]
+
+    asyncio.run(act())
