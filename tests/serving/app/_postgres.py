@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -52,13 +53,10 @@ class Postgres:
                 assert self.process.poll() is None and time.monotonic() < end, log
                 time.sleep(0.1)
 
-    def stop(self):
-        self.process.terminate()  # PostgreSQL's smart shutdown waits for clients,
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(1)
-        if self.process.poll() is None:
-            self.process.send_signal(2)  # the fast one does not
-            self.process.wait(120)
+    def stop(self, how=signal.SIGINT):
+        """Cut off who is connected, and end: in order, or with SIGQUIT at once."""
+        self.process.send_signal(how)
+        self.process.wait(120)
 
     def database(self):
         """The URL of a new, empty one."""
@@ -95,7 +93,7 @@ def running():
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)
     finally:
         shutil.rmtree(folder)
 

@@ -144,6 +144,13 @@ def test_a_folder_that_can_not_be_made_fails_no_request(tmp_path, caplog):
     assert log.dropped == 300 and len(caplog.records) == 1
 
 
+def test_a_disk_that_is_read_only_fails_no_request(tmp_path, caplog):
+    with disk(tmp_path / "small", "64k") as folder:
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        log = logged(folder, [entry(n) for n in range(300)])
+        assert log.dropped == 300 and len(caplog.records) == 1 and "Read-only" in caplog.text
+
+
 def test_noting_never_waits_when_the_queue_is_full(tmp_path, monkeypatch):
     monkeypatch.setattr(request_log, "WAITING", 100)
     log = RequestLog(tmp_path)  # not started: nobody takes anything out

@@ -238,6 +238,18 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
         asyncio.run(act())
 
 
+def test_a_disk_that_is_read_only_or_full_from_the_start_is_told(tmp_path, using):
+    with disk(tmp_path / "small", "256k") as folder:
+        (folder / "other").write_bytes(bytes(256 << 10))
+        with pytest.raises(StoreFull, match="is full"):
+            using(f"sqlite:///{folder}/feedback.db", reviewing.counts)
+        (folder / "other").unlink()
+        using(f"sqlite:///{folder}/feedback.db", lambda store: store.add(given()))
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        with pytest.raises(StoreError, match=r"can't be read or written .*: run this as its owner"):
+            using(f"sqlite:///{folder}/feedback.db", reviewing.counts)
+
+
 @pytest.mark.parametrize(
     "content", [b"not a database, but long enough to be one" * 100, b"SQLite format 3\0" + b"x" * 5000]
 )
