@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
@@ -34,6 +35,7 @@ class FeedbackStore:
         self.shown = str(self.file) if self.file else parsed.set(drivername="postgresql").render_as_string()
         self._patience, self._most_pending = patience, most_pending
         self._engine = database.engine(parsed, patience)
+        self._at_work: set[asyncio.Task[tuple[str, bool]]] = set()
 
     async def open(self) -> None:
         """Make the file and the tables, or bring them up to date; several processes may do so at once.
@@ -51,8 +53,21 @@ class FeedbackStore:
     async def add(self, given: Correction) -> tuple[str, bool]:
         """Keep a correction for review: its id, and whether it is new. The same image and label is one.
 
-        Raises StoreBusy, StoreFull (the disk, or too many wait for review) and StoreError.
+        Who gives up waiting leaves it to be kept all the same: a connection that is cut in the middle of a
+        transaction would hold the store's lock. Raises StoreBusy, StoreFull (the disk, or too many wait for
+        review) and StoreError.
         """
+        work = asyncio.create_task(self._add(given))
+        self._at_work.add(work)
+        work.add_done_callback(self._ended)
+        return await asyncio.shield(work)
+
+    def _ended(self, work: asyncio.Task[tuple[str, bool]]) -> None:
+        self._at_work.discard(work)
+        if not work.cancelled():
+            work.exception()  # was told to whoever waited for it, if anybody still did
+
+    async def _add(self, given: Correction) -> tuple[str, bool]:
         same = sql.select(CORRECTIONS.c.id).where(
             CORRECTIONS.c.digest == given.digest, CORRECTIONS.c.label == given.label
         )
@@ -80,7 +95,9 @@ class FeedbackStore:
             return str((await connection.execute(same)).scalar_one()), False  # another process was first
 
     async def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database, once what is at work has ended."""
+        if self._at_work:
+            await asyncio.wait(self._at_work)
         await self._engine.dispose()
 
     @contextlib.asynccontextmanager

@@ -123,17 +123,18 @@ def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
     """A gateway cancels what takes too long: at any moment of it."""
 
     async def act(store):
-        for number in range(40):
+        for number in range(100):
             adding = asyncio.create_task(store.add(given(number)))
-            await asyncio.sleep(0.0002 * number)
+            await asyncio.sleep(0.0001 * number)
             adding.cancel()
             await asyncio.wait([adding])
-        kept = await reviewing.counts(store)
-        added = [await store.add(given(number)) for number in range(40)]
-        assert sum(not new for _, new in added) == kept["pending"]
-        return await reviewing.counts(store)
+        added = {(await store.add(given(number)))[0] for number in range(20)}
+        asyncio.create_task(store.add(given(100))).cancel()
+        return added
 
-    assert using(url, act, patience=60)["pending"] == 40
+    assert len(using(url, act, patience=10)) == 20
+    kept = using(url, reviewing.rows)
+    assert len(kept) >= 99 and len({row.image for row in kept}) == len(kept)  # some never began
 
 
 @pytest.mark.parametrize(
