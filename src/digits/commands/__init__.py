@@ -18,6 +18,7 @@ COMMANDS = (
     "predict",
     "read",
     "app",
+    "feedback",
     "sweep",
     "crossval",
 )
