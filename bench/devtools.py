@@ -30,7 +30,15 @@ from bench.browser import FLAGS, chromium
 Point = tuple[float, float]
 # A camera that shows a moving test picture, for machines without one.
 CAMERA = ("--use-fake-device-for-media-stream",)
-KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, " ": 32, "Delete": 46, "Escape": 27}
+KEYS = {
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+    " ": 32,
+    "Delete": 46,
+    "Escape": 27,
+}
 KEYS |= {"Tab": 9, "Enter": 13}
 
 
@@ -56,7 +64,8 @@ class Chromium:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             stack.callback(_ended, process)
             address = self._address(profile / "DevToolsActivePort", process)
-            self._socket: ClientConnection = stack.enter_context(connect(address, max_size=None))
+            self._socket: ClientConnection = connect(address, max_size=None)
+            stack.enter_context(self._socket)
             self._stack = stack.pop_all()
         return self
 
@@ -74,20 +83,17 @@ class Chromium:
         raise TimeoutError(f"Chromium opened no DevTools port within {self.seconds:g} s")
 
     def page(self, url: str, *, size: tuple[int, int] = (1200, 900)) -> Page:
-        """A new tab on an address."""
-        target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
+        """A new tab on an address, with storage of its own: nothing of other tabs is remembered there."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        blank = {"url": "about:blank", "browserContextId": context}
+        target = self.call("Target.createTarget", blank)["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-        page = self._pages[session] = Page(self, session)
+        page = self._pages[session] = Page(self, session, context)
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             page.call(f"{domain}.enable")
         page.resize(*size)
         page.open(url)
         return page
-
-    def permit(self, name: str, setting: str, origin: str) -> None:
-        """Answer a page's question for a permission, as "camera", with "granted" or "denied"."""
-        given = {"permission": {"name": name}, "setting": setting, "origin": origin}
-        self.call("Browser.setPermission", given)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None, session: str | None = None) -> Any:
         """Send a command and wait for its result; events that come meanwhile are noted. Raises Failed."""
@@ -109,14 +115,23 @@ class Chromium:
 class Page:
     """A tab."""
 
-    def __init__(self, browser: Chromium, session: str) -> None:
-        self._browser, self._session = browser, session
+    def __init__(self, browser: Chromium, session: str, context: str) -> None:
+        self._browser, self._session, self._context = browser, session, context
         self.problems: list[str] = []  # uncaught errors, console.error, barred by the content policy
         self.unreached: list[str] = []  # requests that failed
 
     def call(self, method: str, **params: Any) -> Any:
         """A command of the protocol to this tab."""
         return self._browser.call(method, params, self._session)
+
+    def close(self) -> None:
+        """The tab goes, and all that it stored."""
+        self._browser.call("Target.disposeBrowserContext", {"browserContextId": self._context})
+
+    def permit(self, name: str, setting: str, origin: str) -> None:
+        """Answer the question for a permission, as "camera", with "granted" or "denied"."""
+        given = {"permission": {"name": name}, "setting": setting, "origin": origin}
+        self._browser.call("Browser.setPermission", {**given, "browserContextId": self._context})
 
     def note(self, method: str, params: Mapping[str, Any]) -> None:
         """Keep what an event tells, if it is a problem."""
@@ -166,12 +181,18 @@ class Page:
 
     def middle(self, selector: str) -> Point:
         """The middle of an element, scrolled into view: x, y in pixels of the window."""
-        find = f"document.querySelector({json.dumps(selector)})"
-        box = self.evaluate(
-            f"(() => {{ const e = {find}; e.scrollIntoView({{block: 'nearest'}});"
-            " const {x, y, width, height} = e.getBoundingClientRect(); return [x + width / 2, y + height / 2] })()"
+        x, y, width, height = self.box(selector)
+        return x + width / 2, y + height / 2
+
+    def box(self, selector: str) -> tuple[float, float, float, float]:
+        """Left, top, width, height of an element, scrolled into view, in pixels of the window."""
+        found = self.evaluate(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'nearest'});"
+            " const {x, y, width, height} = e.getBoundingClientRect(); return [x, y, width, height] })()"
         )
-        return float(box[0]), float(box[1])
+        x, y, width, height = (float(each) for each in found)
+        return x, y, width, height
 
     def click(self, selector: str) -> None:
         """With the mouse, where the element is."""

@@ -1,7 +1,7 @@
 """The gateway's HTTP in miniature, so that its page can be tried against every mood of a server.
 
-`gateway.say` sets what a route answers instead of its usual; `gateway.stop()` and `start()` take the port away
-and give it back; `gateway.asked` holds the bodies that came, by route.
+`gateway.say` sets what a route answers instead of its usual; `gateway.stop()` and `start()` take the port
+away and give it back; `gateway.asked` holds the bodies that came, by route.
 """
 
 from __future__ import annotations
@@ -57,6 +57,15 @@ class Gateway:
         self.record: dict[str, Any] = {}
         self.openapi: dict[str, Any] = {}
         self.port = 0
+        self.at_once: dict[str, int] = defaultdict(int)  # most calls of a route that were under way together
+        self._now: dict[str, int] = defaultdict(int)
+        self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        """As it was at first."""
+        self.version, self.key = 3, None
+        for kept in (self.moods, self.asked, self.at_once):
+            kept.clear()
 
     def say(self, route: str, mood: Any = None) -> None:
         """Refused, or a function body → tree, for a route; None: its usual again."""
@@ -80,7 +89,12 @@ class Gateway:
     def about(self) -> dict[str, Any]:
         facts = {"accuracy": 0.9962, "n_test": 10000, "accuracy_interval": [0.9948, 0.9972], "sample": False}
         facts |= {"dataset": "mnist", "profile": "fast", "commit": "4d4a05ea", "dirty": False, "ece": 0.0023}
-        facts |= {"published": "2026-11-22T03:59:51Z", "parameters": 116266, "threshold": 0.99, "passed": True}
+        facts |= {
+            "published": "2026-11-22T03:59:51Z",
+            "parameters": 116266,
+            "threshold": 0.99,
+            "passed": True,
+        }
         return {
             "model": {"ready": True, "version": self.version, "message": ""},
             "edge": f"/edge/{self.version}/",
@@ -92,7 +106,17 @@ class Gateway:
 
     def answer(self, route: str, body: bytes) -> tuple[int, Any]:
         """Status and tree of an API call. Raises Refused."""
-        self.asked[route].append(body)
+        with self._lock:
+            self.asked[route].append(body)
+            self._now[route] += 1
+            self.at_once[route] = max(self.at_once[route], self._now[route])
+        try:
+            return self._answer(route, body)
+        finally:
+            with self._lock:
+                self._now[route] -= 1
+
+    def _answer(self, route: str, body: bytes) -> tuple[int, Any]:
         mood = self.moods.get(route)
         if isinstance(mood, Refused):
             raise mood

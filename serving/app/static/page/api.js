@@ -10,9 +10,9 @@ export class Refusal extends Error {
     Object.assign(this, { code, status, after });
   }
 
-  /** Whether no model can be asked there now. */
+  /** Whether no model can be asked there now, be it for want of a key. */
   get away() {
-    return AWAY.has(this.code) || this.status >= 502;
+    return AWAY.has(this.code) || this.status >= 502 || this.status === 401;
   }
 
   /** Whether the same may be said again later with success. */
@@ -38,7 +38,8 @@ export class Server {
 
   /** 784 bytes, white ink on black → {digit, confidence, accepted, probabilities, version}. */
   async predict(pixels) {
-    const answer = await this.#asked("/api/predict", { body: pixels, type: "application/octet-stream", seconds: 10 });
+    const body = { body: pixels, type: "application/octet-stream", patient: true, seconds: 10 };
+    const answer = await this.#asked("/api/predict", body);
     return { ...answer.predictions[0], version: answer.version };
   }
 

@@ -41,7 +41,7 @@ export class Outbox {
       await this.server.feedback(body);
       return `Thanks: it is a ${body.label}. Someone will look at it before the model learns from it.`;
     } catch (error) {
-      if (!error.passing && error.status !== 401) return `Not taken: ${error.message}`;
+      if (!error.passing) return `Not taken: ${error.message}`;
       this.#waiting.push(body);
       this.#show();
       return `Not sent: ${error.message}. It is kept on this page.`;
@@ -58,7 +58,7 @@ export class Outbox {
         await this.server.feedback(this.#waiting[0]);
       } catch (error) {
         problem = error.message;
-        if (error.passing || error.status === 401) break;
+        if (error.passing) break;
       }
       this.#waiting.shift(); // taken, or refused for good
     }

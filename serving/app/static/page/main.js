@@ -21,6 +21,7 @@ import { listenToTabs, openTab } from "./tabs.js";
 import { Watch } from "./watch.js";
 
 const GAP = 50; // ms between two questions while someone draws
+const PATIENCE = 1500; // ms for the first word of the server, then the page starts without
 const LIMITS = { bytes: 16 << 20, pixels: 16_000_000 }; // until the server tells its own
 
 const server = new Server(new Keys());
@@ -54,7 +55,15 @@ function heard(news) {
   if (before.chosen !== state.chosen || back || exchanged) changed();
 }
 
-const lost = (why) => heard({ server: "down", why });
+function lost(why) {
+  heard({ server: "down", why });
+  startAlone();
+}
+
+/** With the model that was in use last, which the service worker keeps. */
+function startAlone() {
+  if (about?.edge && local.state === "none") local.want(about.edge);
+}
 
 const watch = new Watch(server, (told) => {
   const newer = about?.model.version && told.model.version && told.model.version !== about.model.version;
@@ -65,7 +74,7 @@ const watch = new Watch(server, (told) => {
   else lost(told.model.message || "no version is in service");
   for (const part of document.querySelectorAll(".feedback")) part.hidden = !told.feedback;
   if (newer && told.model.ready) {
-    byId("draw-news").textContent = `Version ${told.model.version} is in service now.`;
+    byId("news").textContent = `Version ${told.model.version} is in service now.`;
     changed();
   }
 }, (error) => lost(error.message));
@@ -163,5 +172,6 @@ byId("banner-act").addEventListener("click", () => {
   if (state.server === "up") heard({ chosen: "server", switched: false });
   else watch.now(true);
 });
-register().then(() => about?.edge && state.server !== "up" && local.want(about.edge));
+register();
 watch.now(true);
+setTimeout(() => state.server === "unknown" && startAlone(), PATIENCE);

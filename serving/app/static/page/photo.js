@@ -38,8 +38,9 @@ export class Photo {
     const digits = digitsOf(reading);
     for (const digit of digits) if (typeof digit.image === "string") digit.image = fromBase64(digit.image);
     byId("result").hidden = false;
-    showStage(byId("stage"), file, reading, (digit) => {
+    showStage(byId("stage"), file, reading, (digit, byHand) => {
       showDetail(digit);
+      if (byHand) byId("detail").scrollIntoView({ block: "nearest" });
       this.chosen(digit, mode, reading.version);
     });
     byId("photo-name").textContent = file.name;

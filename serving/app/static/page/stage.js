@@ -3,15 +3,22 @@
 import { make, percent } from "./dom.js";
 
 const EDGE = 0.09; // of the height: nearer to it a label goes inside its box
+const FRAME = 3; // pixels of the screen, so that the border leaves the ink free
 
-/** Fills the stage; file: the picture, reading: the server's tree; chosen: called with a digit that is touched. */
+/**
+ * Fills the stage. file: the picture; reading: the server's tree; chosen: called with a digit and whether a person
+ * touched it.
+ */
 export function showStage(stage, file, reading, chosen) {
   const { width, height } = reading;
   stage.replaceChildren(picture(stage, file, width, height));
   stage.style.aspectRatio = `${width} / ${height}`;
   const place = (element, [x, y, w, h]) => {
     const sides = { left: x / width, top: y / height, width: w / width, height: h / height };
-    for (const [name, share] of Object.entries(sides)) element.style[name] = `${100 * share}%`;
+    for (const [name, share] of Object.entries(sides)) {
+      const frame = name === "left" || name === "top" ? -FRAME : 2 * FRAME;
+      element.style[name] = `calc(${100 * share}% + ${frame}px)`;
+    }
     element.classList.toggle("high", y < EDGE * height);
     element.classList.toggle("low", y + h > (1 - EDGE) * height);
     stage.append(element);
@@ -24,9 +31,9 @@ export function showStage(stage, file, reading, chosen) {
       "aria-label": `${digit.digit}, ${sure}, ${percent(digit.confidence)}: show details`,
     }, make("span", { className: "tag", textContent: digit.digit }),
     make("span", { className: "tip", textContent: percent(digit.confidence, 0) }));
-    button.addEventListener("click", () => {
+    button.addEventListener("click", (event) => {
       for (const other of stage.querySelectorAll(".box")) other.setAttribute("aria-pressed", String(other === button));
-      chosen(digit);
+      chosen(digit, event.isTrusted);
     });
     place(button, digit.box);
   }

@@ -33,12 +33,14 @@ export class Strokes {
     context.strokeStyle = context.fillStyle = colour;
     context.lineCap = context.lineJoin = "round";
     for (const points of this.#strokes) {
-      points.forEach(({ x, y, width }, i) => {
-        const from = points[i - 1] ?? { x: x - 1e-4, y };
+      points.forEach((point, i) => {
+        const { x, y, width } = point, next = points[i + 1];
+        const from = i ? between(points[i - 1], point) : point;
+        const to = next ? between(point, next) : { x: x + 1e-4, y };
         context.lineWidth = width * side;
         context.beginPath();
         context.moveTo(from.x * side, from.y * side);
-        context.lineTo(x * side, y * side);
+        context.quadraticCurveTo(x * side, y * side, to.x * side, to.y * side);
         context.stroke();
       });
     }
@@ -58,3 +60,5 @@ export class Strokes {
     }
   }
 }
+
+const between = (one, other) => ({ x: (one.x + other.x) / 2, y: (one.y + other.y) / 2 });
