@@ -52,6 +52,7 @@ class Gateway:
     def __init__(self, predict: Any, edge: dict[str, bytes], reading: dict[str, Any]) -> None:
         self.predict, self.edge, self.reading = predict, edge, reading
         self.version, self.key = 3, None
+        self.newer: dict[str, bytes] = {}  # files of the page that were updated, by their path
         self.moods: dict[str, Any] = {}
         self.asked: dict[str, list[bytes]] = defaultdict(list)
         self.record: dict[str, Any] = {}
@@ -64,7 +65,7 @@ class Gateway:
     def reset(self) -> None:
         """As it was at first."""
         self.version, self.key = 3, None
-        for kept in (self.moods, self.asked, self.at_once):
+        for kept in (self.newer, self.moods, self.asked, self.at_once):
             kept.clear()
 
     def say(self, route: str, mood: Any = None) -> None:
@@ -167,6 +168,8 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             self._api(self.path.partition("?")[0], body)
 
         def _file(self, path: str) -> bytes | None:
+            if path in gateway.newer:
+                return gateway.newer[path]
             if path.startswith("/edge/"):
                 return gateway.edge.get(path.split("/", 3)[3])
             file = STATIC / AT_ROOT[path] if path in AT_ROOT else STATIC / path.removeprefix("/static/")

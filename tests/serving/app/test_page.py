@@ -271,7 +271,7 @@ def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(
     picture, tree = strip
     upload(tab, tmp_path, EVIL, picture)
     text = tree["text"]
-    assert "Not sure of 1 of 1" in said(tab, f"Read: {text}.")
+    assert "Not sure; touch" in said(tab, f"Read: {text}.")
     assert gateway.asked["read"] == [picture]
     assert tab.text("#photo-name") == EVIL and tab.evaluate("document.title") == "digits"
     labels = tab.evaluate("Array.from(document.querySelectorAll('.box .tag'), (tag) => tag.textContent)")
@@ -306,6 +306,26 @@ def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(
         "version": 3,
     }
     assert body == {**expected, "source": "photo", "mode": "server"}
+
+
+HAND_OVER = """
+(() => {
+  const bytes = Uint8Array.from(atob("CONTENT"), (letter) => letter.charCodeAt(0));
+  const held = new DataTransfer(), usual = { bubbles: true, cancelable: true };
+  held.items.add(new File([bytes], "a.png"));
+  document.body.dispatchEvent(new EVENT({ ...usual, dataTransfer: held, clipboardData: held }));
+})()
+"""
+
+
+@pytest.mark.parametrize("event", ["DragEvent('drop', ", "ClipboardEvent('paste', "])
+def test_pictures_are_taken_by_drop_and_paste_too(opened, gateway, strip, event):
+    tab = opened()
+    script = HAND_OVER.replace("EVENT(", event).replace("CONTENT", base64.b64encode(strip[0]).decode())
+    tab.evaluate(script)
+    said(tab, "Read: ")
+    assert not tab.evaluate("document.querySelector('#photo').hidden")
+    assert gateway.asked["read"] == [strip[0]]
 
 
 def test_a_picture_that_the_browser_cant_show_still_has_its_boxes(opened, strip, tmp_path):
@@ -348,10 +368,11 @@ def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(
     gateway.stop()
     try:
         draw(tab, [(0.49, 0.5)])
-        shown = shows_answer(tab, "version 3, in this browser")
+        shows_answer(tab, "version 3, in this browser")
         assert "Version 3 answers in this browser" in said(tab, "server does not answer", "#banner-text")
         assert tab.evaluate("document.querySelector('[value=browser]').checked")
         assert tab.evaluate(place) == top, "nothing moves the paper while someone draws on it"
+        shown = tab.text("#digit")
         tab.click("#draw-feedback button:nth-of-type(2)")
         said(tab, "kept on this page", "#draw-feedback .said")
         upload(tab, tmp_path, "one.png", encode(page(digits(1, 8)[0][0])))
@@ -377,16 +398,20 @@ def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(
     assert str(gateway.predict(base64.b64decode(body["image"])).argmax()) == shown, "as the server would"
 
 
-def test_a_server_without_a_model_says_so(opened, gateway):
+def test_a_gateway_without_a_model_says_so_and_the_model_of_an_earlier_visit_answers(opened, gateway):
     tab = opened()
+    said(tab, "Works offline now.", "#offline")
     about = gateway.about() | {
         "model": {"ready": False, "version": None, "message": "no version is published"}
     }
-    gateway.say("about", lambda _: about | {"edge": None, "facts": None})
+    gateway.say("about", lambda _: about | {"edge": None, "facts": None, "feedback": False})
     gateway.say("predict", Refused(503, "no_model", "the model server does not answer"))
-    tab.evaluate("dispatchEvent(new Event('online'))")
-    said(tab, "No version is published.", "#banner-text")
+    tab.reload()
+    said(tab, "No version is published. Version 3 answers in this browser", "#banner-text")
     assert tab.text("#badge-text") == "no version in service"
+    assert tab.evaluate("document.querySelector('#draw-feedback').hidden"), "nobody collects corrections here"
+    draw(tab, LINE)
+    shows_answer(tab, "version 3, in this browser")
 
 
 def test_a_new_version_is_noticed_by_badge_and_browser(opened, gateway):
@@ -398,6 +423,12 @@ def test_a_new_version_is_noticed_by_badge_and_browser(opened, gateway):
     said(tab, "Version 4 is in service now.", "#news")
     tab.click("[value=browser]")
     shows_answer(tab, "version 4, in this browser")
+    kept = (
+        "caches.open('model-1').then((c) => c.keys()).then((all) => all.map((r) => new URL(r.url).pathname))"
+    )
+    tab.wait_for(
+        f"{kept}.then((all) => all.length === 3 && all.every((path) => path.startsWith('/edge/4/')))"
+    )
 
 
 def test_too_many_questions_wait_as_long_as_the_server_wants(opened, gateway):
@@ -479,9 +510,14 @@ def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gate
 def test_once_loaded_the_page_opens_and_answers_without_a_server(opened, gateway):
     tab = opened()
     said(tab, "Works offline now.", "#offline")
+    style = "getComputedStyle(document.body).borderTopWidth"
+    gateway.newer["/static/style.css"] = (STATIC / "style.css").read_bytes() + b"body { border: 7px solid }"
+    tab.reload()
+    tab.wait_for(f"{style} === '7px'")  # an update is seen at once
     gateway.stop()
     try:
         tab.reload()
+        tab.wait_for(f"{style} === '7px'")  # and kept
         said(tab, "server away", "#badge-text")
         browser_model(tab)
         draw(tab, LINE)
@@ -539,6 +575,9 @@ def test_phones_and_dark_rooms_have_a_page_that_fits(opened, strip, tmp_path):
         for ink, ground in [*pairs, ("on-accent", "accent"), ("ink", "warn-wash"), ("ink", "wash")]:
             assert contrast(colour(tab, ink), colour(tab, ground)) >= 4.5, (scheme, ink, ground)
     assert contrast(colour(tab, "ink"), (0, 0, 0)) > 10, "light ink on dark paper"
+
+    tab.prefer(prefers_reduced_motion="reduce")
+    assert tab.evaluate("getComputedStyle(document.querySelector('.fill')).transitionProperty") == "none"
 
 
 def colour(tab, name):

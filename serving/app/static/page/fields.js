@@ -17,9 +17,10 @@ export function showFields(list, strangers, reading) {
   strangers.replaceChildren(...reasons(reading.strangers).map((text) => make("li", { textContent: text })));
   if (fields.length === 0) return "No digit was found in this picture.";
   const unsure = fields.filter((field) => !field.accepted).length;
-  const all = fields.length === 1 ? "1 field" : `${fields.length} fields`;
   const read = `Read: ${fields.map((field) => field.text).join(", ")}.`;
-  return unsure ? `${read} Not sure of ${unsure} of ${all}; touch a digit to see more.` : read;
+  if (unsure === 0) return read;
+  const doubt = fields.length === 1 ? "Not sure" : `Not sure of ${unsure} of ${fields.length} fields`;
+  return `${read} ${doubt}; touch a digit to see more.`;
 }
 
 function reasons(strangers) {

@@ -28,7 +28,7 @@ const server = new Server(new Keys());
 const badge = new Badge(server), view = new AnswerView(), outbox = new Outbox(server);
 const local = new LocalModel(() =>
   heard({ local: local.state, localWhy: local.message, version: local.version }), keep);
-let about = remembered();
+let about = remembered(), folder = about?.edge ?? null; // of the newest model for this browser that was heard of
 let state = {
   chosen: "server", switched: false, server: "unknown", why: "", local: "none", localWhy: "", version: null,
 };
@@ -60,18 +60,26 @@ function lost(why) {
   startAlone();
 }
 
+/** A question came to nothing: say so, and look soon whether that has passed. */
+function away(error) {
+  lost(error.message);
+  watch.soon();
+}
+
 /** With the model that was in use last, which the service worker keeps. */
 function startAlone() {
-  if (about?.edge && local.state === "none") local.want(about.edge);
+  if (folder && local.state === "none") local.want(folder);
 }
 
 const watch = new Watch(server, (told) => {
   const newer = about?.model.version && told.model.version && told.model.version !== about.model.version;
   about = told;
-  remember(told);
+  folder = told.edge ?? folder;
   if (told.edge) local.want(told.edge);
-  if (told.model.ready) heard({ server: "up", why: "" });
-  else lost(told.model.message || "no version is in service");
+  if (told.model.ready) {
+    remember({ ...told, edge: folder });
+    heard({ server: "up", why: "" });
+  } else lost(told.model.message || "no version is in service");
   for (const part of document.querySelectorAll(".feedback")) part.hidden = !told.feedback;
   if (newer && told.model.ready) {
     byId("news").textContent = `Version ${told.model.version} is in service now.`;
@@ -119,7 +127,7 @@ async function answered(asked) {
 async function refused(error, asked) {
   draw.about(null);
   if (!drawing.empty) view.clear(`No answer: ${error.message}`);
-  if (error.away) lost(error.message);
+  if (error.away) away(error);
   else if (error.status === 429) {
     await new Promise((resolve) => setTimeout(resolve, 1000 * (error.after ?? 1)));
     if (asked === turn) changed(); // nothing new was drawn, so nobody else asks again
@@ -152,7 +160,7 @@ async function read(file) {
   try {
     return await server.read(file);
   } catch (error) {
-    if (error.away) lost(error.message);
+    if (error.away) away(error);
     throw error;
   }
 }

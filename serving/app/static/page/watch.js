@@ -30,6 +30,16 @@ export class Watch {
       this.#wait = this.#longer();
       this.lost(error);
     }
+    this.#later();
+  }
+
+  /** Ask in a moment rather than when it would be time. */
+  soon() {
+    this.#wait = SOON;
+    this.#later();
+  }
+
+  #later() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => (document.hidden ? null : this.now()), this.#wait);
   }
