@@ -7,6 +7,7 @@ requests.db.damaged  one that could not be read any more: the last such
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Sequence
@@ -65,22 +66,28 @@ class RequestFiles:
 
     def _opened(self) -> sqlite3.Connection:
         """The present file, made where there is none. One of another form is set aside as if it were full."""
-        database = self._connected()
-        form = database.execute("PRAGMA user_version").fetchone()[0]
-        if form not in (0, FORMAT):
+        if self._path.exists():
+            database = self._connected()
+            if database.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
+                return database
             self.close()
             self._set_aside()
-            database = self._connected()
-        with database:
-            database.execute("BEGIN IMMEDIATE")
-            if database.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
-                database.execute(TABLE)
-                database.execute(f"PRAGMA user_version={FORMAT}")
-        return database
+        self._make()
+        return self._connected()
 
     def _connected(self) -> sqlite3.Connection:
         self._database = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)
         return self._database
+
+    def _make(self) -> None:
+        """A file appears with its table, so that whoever reads never meets an empty one."""
+        new = self._folder / f".{NOW}.new"
+        for left in (new, new.with_name(f"{new.name}-journal")):  # of a process that was killed
+            left.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(new)) as database:
+            database.execute(TABLE)
+            database.execute(f"PRAGMA user_version={FORMAT}")
+        new.rename(self._path)
 
     def _set_aside(self) -> None:
         """The present file becomes the newest of the full ones; the oldest of too many go."""
