@@ -6,13 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import numpy as np
 import pytest
-from bench.devtools import Chromium
 from PIL import Image
 
+from bench.devtools import Chromium
 from digits import files
 
 from ..._digits import digits
@@ -39,23 +40,20 @@ def promoted(built, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def app(project, server):
+def app(project, server, log):
     """`digits app`, in its folder."""
     port = free_port()
     command = [sys.executable, "-m", "digits.cli", "app", f"--port={port}", f"--server={server}"]
-    process = subprocess.Popen(
-        command, cwd=project.root, env=project.environment, stderr=subprocess.PIPE, text=True
-    )
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, cwd=project.root, env=project.environment, stderr=stream)
     try:
-        for line in process.stderr:
-            if "digits is at" in line:
-                break
-        else:
-            raise AssertionError(f"it ended with {process.wait()}")
+        while "digits is at" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
         yield f"http://localhost:{port}/"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.wait(60)
 
 
 def smooth(points, steps=6):
@@ -93,7 +91,7 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(promo
     (tmp_path / "strip.png").write_bytes(picture)
     with (
         Server(tmp_path / "server.log", *flags) as server,
-        app(promoted, server.target) as url,
+        app(promoted, server.target, tmp_path / "app.log") as url,
         Chromium() as browser,
     ):
         tab = browser.page(url)
@@ -107,7 +105,7 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(promo
         tab.click("[value=server]")
 
         tab.upload("#file", tmp_path / "strip.png")
-        tab.wait_for("document.querySelectorAll('.box').length > 0", 60)
+        tab.wait_for("document.querySelector('#photo-said').textContent.includes('Read: ')", 60)
         read = tab.evaluate("Array.from(document.querySelectorAll('.box .tag'), (tag) => tag.textContent)")
         assert [int(each) for each in read] == labels
         tab.click(".box:nth-of-type(2)")
