@@ -433,8 +433,11 @@ def test_a_new_version_is_noticed_by_badge_and_browser(opened, gateway):
 
 def test_too_many_questions_wait_as_long_as_the_server_wants(opened, gateway):
     tab = opened()
-    gateway.say("predict", Refused(429, "too_many", "too many questions", after=1))
     draw(tab, LINE)
+    shows_answer(tab, "on the server")
+    settled(tab, gateway)
+    gateway.say("predict", Refused(429, "too_many", "too many questions", after=1))
+    draw(tab, [(0.6, 0.5)])  # no further stroke asks again
     said(tab, "No answer: too many questions", "#sure")
     gateway.say("predict")
     shows_answer(tab, "on the server")
@@ -450,10 +453,9 @@ def test_a_slow_server_is_not_asked_twice_and_the_newest_strokes_win(opened, gat
     tab.wait_for("document.querySelector('#digit').textContent === '0'")
     tab.evaluate("new Promise((resolve) => setTimeout(resolve, 1000))")
     assert gateway.at_once["predict"] == 1 and len(gateway.asked["predict"]) <= 5
-    gateway.say("predict")
     draw(tab, BAR)
     tab.click("#clear")
-    settled(tab, gateway)
+    tab.evaluate("new Promise((resolve) => setTimeout(resolve, 1000))")
     assert tab.text("#digit") == "–", "an answer that comes after Clear is not shown"
 
 

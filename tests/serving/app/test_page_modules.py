@@ -17,6 +17,7 @@ import { banner, settled } from "./static/page/modes.js";
 
 const base = { chosen: "server", switched: false, server: "up", why: "", local: "ready", localWhy: "" };
 base.version = 3;
+const BYTES = Uint8Array.from({ length: 784 }, (_, i) => i % 256);
 const down = { ...base, server: "down", why: "the server does not answer" };
 const all = (digit, share, version = 3) => {
   const probabilities = Array.from({ length: 10 }, (_, i) => (i === digit ? share : (1 - share) / 9));
@@ -51,14 +52,14 @@ export async function check() {
       ready: banner(down),
       loading: banner({ ...down, local: "loading" }),
       none: banner({ ...down, local: "none" }),
-      failed: banner({ ...down, local: "failed", localWhy: "the model could not be loaded: it is not there" }),
+      failed: banner({ ...down, local: "failed", localWhy: "the model is not there: ask who runs the server" }),
     },
     agreements: [
       agreement(all(3, 0.91), all(3, 0.9101)), agreement(all(3, 0.9), all(3, 0.90000001)),
       agreement(all(3, 0.9), all(5, 0.8)), agreement(all(3, 0.9), all(3, 0.9, 2)),
     ],
-    percents: [[1], [0.99996], [0.5], [0.9962, 2], [0.996, 0], [0]].map((given) => percent(...given)),
-    bytes: Array.from(fromBase64(toBase64(Uint8Array.from({ length: 784 }, (_, i) => i % 256)))),
+    shares: [[1], [0.99996], [0.5], [0.9962, 2], [0.996, 0], [0]].map((o) => percent(...o)),
+    bytes: Array.from(fromBase64(toBase64(BYTES))),
   };
 }
 """
@@ -86,7 +87,7 @@ def test_a_server_that_goes_hands_over_to_a_browser_that_can_answer(found):
         ("ready", "The server does not answer. Version 3 answers in this browser meanwhile", "again"),
         ("loading", "still being loaded", "again"),
         ("none", "nothing can be read until the server is back", "again"),
-        ("failed", "The server does not answer. The model could not be loaded: it is not there.", "again"),
+        ("failed", "The server does not answer. The model is not there: ask who runs the server.", "again"),
     ],
 )
 def test_what_is_away_and_what_answers_meanwhile_is_said(found, state, words, act):
@@ -106,7 +107,7 @@ def test_two_answers_agree_by_digit_and_tell_their_largest_difference(found):
 
 
 def test_nothing_short_of_all_is_shown_as_all(found):
-    assert found["percents"] == ["100.0 %", "99.9 %", "50.0 %", "99.62 %", "99 %", "0.0 %"]
+    assert found["shares"] == ["100.0 %", "99.9 %", "50.0 %", "99.62 %", "99 %", "0.0 %"]
 
 
 def test_the_pixels_survive_their_way_as_text(found):
