@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import time
 from collections import Counter
 
 import numpy as np
@@ -528,6 +529,17 @@ def test_once_loaded_the_page_opens_and_answers_without_a_server(opened, gateway
         assert "99.62 %" in said(tab, "not at hand", "#provenance-body")
     finally:
         gateway.start()
+
+
+def test_a_server_that_hangs_is_waited_for_once_and_not_for_every_file(opened, gateway):
+    tab = opened()
+    said(tab, "Works offline now.", "#offline")
+    gateway.hangs = 12.0
+    began = time.monotonic()
+    tab.reload()
+    said(tab, "Works offline now.", "#offline")
+    browser_model(tab)
+    assert time.monotonic() - began < 11
 
 
 def test_the_badge_leads_to_where_the_version_comes_from(opened):
