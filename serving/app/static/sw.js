@@ -20,6 +20,7 @@ const FILES = [
   ].map((name) => `/static/page/${name}.js`),
 ];
 
+let keeping = Promise.resolve(); // one model after the other, so that the last one stays
 let stalled = 0; // when the network last took too long
 
 self.addEventListener("install", (event) => {
@@ -44,7 +45,9 @@ self.addEventListener("fetch", (event) => {
 self.addEventListener("message", (event) => {
   if (!event.data?.keep) return;
   const told = (reply) => event.ports[0]?.postMessage(reply);
-  event.waitUntil(keep(event.data.keep).then(() => told({ kept: true }), (error) => told({ why: error.message })));
+  const kept = keeping.then(() => keep(event.data.keep));
+  keeping = kept.then(() => told({ kept: true }), (error) => told({ why: error.message }));
+  event.waitUntil(keeping);
 });
 
 async function cacheFirst(request) {
