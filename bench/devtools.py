@@ -150,8 +150,10 @@ class Page:
         self.call("Page.navigate", url=url)
 
     def reload(self) -> None:
-        """As a person's reload, not from the cache alone."""
+        """As a person's; back when the new page has replaced the old one."""
+        self.evaluate("globalThis.replaced = false")
         self.call("Page.reload")
+        self.wait_for("globalThis.replaced === undefined && document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression, awaited if it is a promise. Raises Failed when it throws."""

@@ -7,7 +7,8 @@
 // A page says {keep: "/edge/3/"} once it uses that model; the files are kept, and those of other versions go.
 
 const PAGE = "page-1", MODEL = "model-1";
-const PATIENCE = 4000; // ms for the network before the cache answers
+const PATIENCE = 3000; // ms for the network before the cache answers
+const MEMORY = 30_000; // ms for which a network that did not answer in time is not waited for
 const FILES = [
   "/", "/manifest.webmanifest", "/static/style.css", "/static/icon.svg", "/static/predict.js", "/static/canonicalize.js",
   "/static/normalize.js", "/static/picture.js", "/static/vendor/tfjs.js",
@@ -18,6 +19,9 @@ const FILES = [
     "tabs", "watch",
   ].map((name) => `/static/page/${name}.js`),
 ];
+
+let keeping = Promise.resolve(); // one model after the other, so that the last one stays
+let stalled = 0; // when the network last took too long
 
 self.addEventListener("install", (event) => {
   const fresh = FILES.map((path) => new Request(path, { cache: "no-cache" }));
@@ -41,7 +45,9 @@ self.addEventListener("fetch", (event) => {
 self.addEventListener("message", (event) => {
   if (!event.data?.keep) return;
   const told = (reply) => event.ports[0]?.postMessage(reply);
-  event.waitUntil(keep(event.data.keep).then(() => told({ kept: true }), (error) => told({ why: error.message })));
+  const kept = keeping.then(() => keep(event.data.keep));
+  keeping = kept.then(() => told({ kept: true }), (error) => told({ why: error.message }));
+  event.waitUntil(keeping);
 });
 
 async function cacheFirst(request) {
@@ -56,8 +62,20 @@ async function networkFirst(request, pathname) {
   });
   const kept = await cache.match(pathname);
   if (!kept) return network;
-  const waited = new Promise((resolve) => setTimeout(resolve, PATIENCE, kept));
-  const answered = network.then((reply) => (reply.status < 500 ? reply : kept), () => kept);
+  const patience = Date.now() - stalled < MEMORY ? 0 : PATIENCE; // the next file need not wait again
+  let silent = true;
+  const answered = network.then((reply) => {
+    silent = false;
+    stalled = 0;
+    return reply.status < 500 ? reply : kept;
+  }, () => {
+    silent = false;
+    return kept;
+  });
+  const waited = new Promise((resolve) => setTimeout(resolve, patience)).then(() => {
+    if (silent) stalled = Date.now();
+    return kept;
+  });
   return Promise.race([answered, waited]);
 }
 

@@ -51,7 +51,7 @@ class Gateway:
 
     def __init__(self, predict: Any, edge: dict[str, bytes], reading: dict[str, Any]) -> None:
         self.predict, self.edge, self.reading = predict, edge, reading
-        self.version, self.key = 3, None
+        self.version, self.key, self.hangs = 3, None, 0.0  # seconds before anything answers
         self.newer: dict[str, bytes] = {}  # files of the page that were updated, by their path
         self.moods: dict[str, Any] = {}
         self.asked: dict[str, list[bytes]] = defaultdict(list)
@@ -64,7 +64,7 @@ class Gateway:
 
     def reset(self) -> None:
         """As it was at first."""
-        self.version, self.key = 3, None
+        self.version, self.key, self.hangs = 3, None, 0.0
         for kept in (self.newer, self.moods, self.asked, self.at_once):
             kept.clear()
 
@@ -156,6 +156,7 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
+            time.sleep(gateway.hangs)
             if path.startswith("/api/"):
                 return self._api(path, b"")
             if path == "/openapi.json":

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import time
 from collections import Counter
 
 import numpy as np
@@ -530,6 +531,17 @@ def test_once_loaded_the_page_opens_and_answers_without_a_server(opened, gateway
         gateway.start()
 
 
+def test_a_server_that_hangs_is_waited_for_once_and_not_for_every_file(opened, gateway):
+    tab = opened()
+    said(tab, "Works offline now.", "#offline")
+    gateway.hangs = 12.0
+    began = time.monotonic()
+    tab.reload()
+    said(tab, "Works offline now.", "#offline")
+    browser_model(tab)
+    assert time.monotonic() - began < 11
+
+
 def test_the_badge_leads_to_where_the_version_comes_from(opened):
     tab = opened()
     assert "99.62 % right" in tab.text("#badge-text")
@@ -621,12 +633,24 @@ def test_keys_and_screen_readers_find_everything(opened):
 def test_the_calls_are_described_for_people(opened, gateway):
     body = {"content": {"application/octet-stream": {"schema": {"$ref": "#/components/schemas/Pixels"}}}}
     replies = {"200": {"description": "the answers"}, "400": {"$ref": "#/components/responses/Bad"}}
+    fields = {
+        "label": {"type": "integer"},
+        "mode": {"enum": ["server", "browser"]},
+        "image": {"type": "string"},
+    }
+    tree = {"content": {"application/json": {"schema": {"type": "object", "properties": fields}}}}
     least = {"name": "least", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 1}}
     gateway.openapi = {
         "info": {"title": "digits", "description": "What the page asks."},
         "paths": {
-            "/api/predict": {"post": {"summary": EVIL, "requestBody": body, "responses": replies}},
-            "/api/read": {"post": {"parameters": [least], "responses": {}}},
+            "/api/predict": {
+                "post": {
+                    "description": f"{EVIL}\n\nAs `{EVIL}` too.",
+                    "requestBody": body,
+                    "responses": replies,
+                }
+            },
+            "/api/read": {"post": {"parameters": [least], "requestBody": tree, "responses": {}}},
         },
         "components": {
             "schemas": {"Pixels": {"description": "n × 784 bytes"}},
@@ -637,6 +661,8 @@ def test_the_calls_are_described_for_people(opened, gateway):
     shown = said(tab, "POST/api/predict", "#calls")
     assert {"n × 784 bytes", "no pixels", "number from 0 to 1", EVIL} <= set(re.split(r"[\n\t]+", shown))
     assert f"curl -X POST {gateway.url}api/predict" in shown and "--data-binary @file" in shown
+    assert """-d '{"label":0,"mode":"server","image":"…"}'""" in shown
+    assert tab.evaluate("document.querySelectorAll('#calls img').length") == 0
 
 
 def test_page_and_modules_stay_small_and_take_nothing_from_elsewhere():

@@ -13,7 +13,7 @@ import { agreement } from "./static/page/agreement.js";
 import { fromBase64, toBase64 } from "./static/page/bytes.js";
 import { percent } from "./static/page/dom.js";
 import { Latest } from "./static/page/latest.js";
-import { banner, settled } from "./static/page/modes.js";
+import { banner, headline, settled } from "./static/page/modes.js";
 
 const base = { chosen: "server", switched: false, server: "up", why: "", local: "ready", localWhy: "" };
 base.version = 3;
@@ -42,6 +42,7 @@ async function asked() {
 export async function check() {
   return {
     asked: await asked(),
+    headlines: ["localhost:18771 over gRPC gives no answer (refused): is it up?", "none"].map(headline),
     handedOver: settled(down),
     stays: settled({ ...down, local: "loading" }),
     nobodyHere: settled({ ...base, chosen: "browser", local: "failed" }).chosen,
@@ -52,14 +53,14 @@ export async function check() {
       ready: banner(down),
       loading: banner({ ...down, local: "loading" }),
       none: banner({ ...down, local: "none" }),
-    bytes: Array.from(fromBase64(toBase64(BYTES))),
+      failed: banner({ ...down, local: "failed", localWhy: "the model is not there: ask who serves" }),
     },
     agreements: [
       agreement(all(3, 0.91), all(3, 0.9101)), agreement(all(3, 0.9), all(3, 0.90000001)),
       agreement(all(3, 0.9), all(5, 0.8)), agreement(all(3, 0.9), all(3, 0.9, 2)),
     ],
     shares: [[1], [0.99996], [0.5], [0.9962, 2], [0.996, 0], [0]].map((o) => percent(...o)),
-    bytes: Array.from(fromBase64(toBase64(Uint8Array.from({ length: 784 }, (_, i) => i % 256)))),
+    bytes: Array.from(fromBase64(toBase64(BYTES))),
   };
 }
 """
@@ -87,11 +88,15 @@ def test_a_server_that_goes_hands_over_to_a_browser_that_can_answer(found):
         ("ready", "The server does not answer. Version 3 answers in this browser meanwhile", "again"),
         ("loading", "still being loaded", "again"),
         ("none", "nothing can be read until the server is back", "again"),
-        ("failed", "The server does not answer. The model could not be loaded: it is not there.", "again"),
+        ("failed", "The server does not answer. The model is not there: ask who serves.", "again"),
     ],
 )
 def test_what_is_away_and_what_answers_meanwhile_is_said(found, state, words, act):
     assert words in found["banners"][state]["text"] and found["banners"][state]["act"] == act
+
+
+def test_of_a_message_for_operators_visitors_read_the_first_half(found):
+    assert found["headlines"] == ["localhost:18771 over gRPC gives no answer", "none"]
 
 
 def test_nothing_is_said_while_all_is_well(found):

@@ -32,15 +32,20 @@ function call(method, path, operation, shared) {
   const body = meant(operation.requestBody);
   return make("section", {},
     make("h2", {}, make("span", { className: "method", textContent: method.toUpperCase() }), path),
-    make("p", { textContent: operation.summary ?? "" }),
-    make("p", { className: "small", textContent: operation.description ?? "" }),
+    ...told(operation.description ?? operation.summary ?? ""),
     ...(parameters.length ? [make("h3", { textContent: "Parameters" }), table(parameters.map((each) =>
       [each.name, `${each.in}${each.required ? ", required" : ""}`, each.description ?? words(each.schema)]))] : []),
     ...(body ? [make("h3", { textContent: "Body" }), table(Object.entries(body.content).map(([type, { schema }]) =>
       [type, body.description ?? words(schema)]))] : []),
     make("h3", { textContent: "Answers" }),
     table(Object.entries(operation.responses ?? {}).map(([status, reply]) => [status, meant(reply).description ?? ""])),
-    make("pre", {}, make("code", { textContent: curl(method, path, body, operation) })));
+    make("pre", {}, make("code", { textContent: curl(method, path, body) })));
+}
+
+/** Paragraphs, with what stands between backticks as code. */
+function told(text) {
+  return text.split(/\n\s*\n/).map((part) => make("p", {}, ...part.split("`").map((piece, i) =>
+    (i % 2 ? make("code", { textContent: piece }) : piece))));
 }
 
 function table(rows) {
@@ -50,23 +55,30 @@ function table(rows) {
 
 /** A schema in a few words. */
 function words(schema) {
-  const { type, title, description: told, properties, items, format, minimum, maximum } = meant(schema) ?? {};
-  if (told) return told;
+  const { type, title, description: own, properties, items, format, minimum, maximum } = meant(schema) ?? {};
+  if (own) return own;
   if (properties) return `{${Object.keys(properties).join(", ")}}`;
   if (items) return `list of ${words(items) || "values"}`;
   const range = minimum === undefined ? "" : ` from ${minimum} to ${maximum ?? "…"}`;
   return `${format ?? type ?? title ?? ""}${range}`;
 }
 
-function curl(method, path, body, operation) {
+/** A value of the schema, small. */
+function sample(schema) {
+  const { example, properties, items, type, enum: choices } = meant(schema) ?? {};
+  if (example !== undefined) return example;
+  if (properties) return Object.fromEntries(Object.entries(properties).map(([name, part]) => [name, sample(part)]));
+  if (items) return [sample(items)];
+  return choices?.[0] ?? (type === "string" ? "…" : 0);
+}
+
+function curl(method, path, body) {
   const lines = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}${location.origin}${path}`];
-  const secured = operation.security?.length;
-  if (secured) lines.push('-H "Authorization: Bearer $KEY"');
   const [type, content] = Object.entries(body?.content ?? {})[0] ?? [];
   if (type) {
-    const example = content.example ?? meant(content.schema)?.example;
-    lines.push(`-H "Content-Type: ${type}"`);
-    lines.push(type.includes("json") ? `-d '${JSON.stringify(example ?? {})}'` : "--data-binary @file");
+    lines.push(`-H "Content-Type: ${type.replace("image/*", "image/png")}"`);
+    const value = content.example ?? sample(content.schema);
+    lines.push(type.includes("json") ? `-d '${JSON.stringify(value)}'` : "--data-binary @file");
   }
   return lines.join(" \\\n  ");
 }

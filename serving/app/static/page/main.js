@@ -14,7 +14,7 @@ import { Keys } from "./keys.js";
 import { Latest } from "./latest.js";
 import { LocalModel } from "./local.js";
 import { remember, remembered } from "./memory.js";
-import { banner, settled } from "./modes.js";
+import { banner, headline, settled } from "./modes.js";
 import { keep, register } from "./offline.js";
 import { Photo } from "./photo.js";
 import { listenToTabs, openTab } from "./tabs.js";
@@ -56,7 +56,8 @@ function heard(news) {
 }
 
 function lost(why) {
-  heard({ server: "down", why });
+  byId("banner").title = why;
+  heard({ server: "down", why: headline(why) });
   startAlone();
 }
 
@@ -126,7 +127,7 @@ async function answered(asked) {
 
 async function refused(error, asked) {
   draw.about(null);
-  if (!drawing.empty) view.clear(`No answer: ${error.message}`);
+  if (!drawing.empty) view.clear(`No answer: ${error.away ? headline(error.message) : error.message}`);
   if (error.away) away(error);
   else if (error.status === 429) {
     await new Promise((resolve) => setTimeout(resolve, 1000 * (error.after ?? 1)));

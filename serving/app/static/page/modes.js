@@ -34,6 +34,11 @@ export function banner(state) {
   return { text: `${away} ${then[state.local]}`, calm: false, act: "again" };
 }
 
+/** The first half of a message that goes on to say what an operator would do about it. */
+export function headline(text) {
+  return text.split(/ \(|: |; /)[0];
+}
+
 function sentence(text) {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
