@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from digits.errors import ServingError
@@ -35,9 +36,14 @@ def answers(server: str) -> bool:
 
 
 @contextlib.contextmanager
-def kept(command: Sequence[str], tell: Tell) -> Iterator[Backend]:
-    """A model server of our own for as long as the block lasts, whatever becomes of it meanwhile."""
-    backend = Backend(command, tell)
+def kept(command: Sequence[str], log: Path, tell: Tell) -> Iterator[Backend]:
+    """A model server of our own for as long as the block lasts, whatever becomes of it meanwhile.
+
+    log: where its own lines go; begun anew.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
+    backend = Backend(command, log, tell)
     backend.start()
     try:
         yield backend
@@ -48,8 +54,8 @@ def kept(command: Sequence[str], tell: Tell) -> Iterator[Backend]:
 class Backend:
     """One process at a time, from `command`."""
 
-    def __init__(self, command: Sequence[str], tell: Tell) -> None:
-        self._command, self._tell = list(command), tell
+    def __init__(self, command: Sequence[str], log: Path, tell: Tell) -> None:
+        self._command, self._log, self._tell = list(command), log, tell
         self._ending = threading.Event()
         self._process = self._begin()
         self._thread = threading.Thread(target=self._watch, name="model-server", daemon=True)
@@ -69,9 +75,9 @@ class Backend:
         with DigitClient(server, timeout=2, retries=0) as client:
             while not client.health():
                 if (code := self._process.poll()) is not None:
-                    raise ServingError(f"the model server ended with code {code}: see `digits serve`")
+                    raise ServingError(f"the model server ended with code {code}: see {self._log}")
                 if time.monotonic() > until:
-                    raise ServingError(f"the model server is not ready after {READY:g} s: see `digits serve`")
+                    raise ServingError(f"the model server is not ready after {READY:g} s: see {self._log}")
                 time.sleep(0.1)
 
     def stop(self) -> None:
@@ -87,14 +93,16 @@ class Backend:
             self._thread.join()
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self._command,
-            stdout=subprocess.DEVNULL,
-            stderr=None,  # its own log goes where ours goes
-            env=sandbox.environment() | {"TF_CPP_MIN_LOG_LEVEL": "2"},
-            start_new_session=True,  # Ctrl-C is the gateway's: it lets requests end before the server goes
-            preexec_fn=die_with_parent,
-        )
+        with self._log.open("ab") as stream:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=sandbox.environment() | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+                start_new_session=True,  # Ctrl-C is the gateway's: requests end before the server goes
+                preexec_fn=die_with_parent,
+            )
 
     def _watch(self) -> None:
         pause = FIRST
@@ -104,7 +112,7 @@ class Backend:
             if self._ending.is_set():
                 return
             pause = FIRST if time.monotonic() - began > STEADY else min(2 * pause, LONGEST)
-            told = f"the model server ended with code {code}: started again in {pause:g} s"
+            told = f"the model server ended with code {code}: started again in {pause:g} s; see {self._log}"
             self._tell(lines.event(told, "error"))
             if self._ending.wait(pause):
                 return

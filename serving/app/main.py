@@ -19,6 +19,7 @@ from serving.app.process import Address, run
 from serving.app.settings import MIB, Limits, Settings, is_loopback
 from serving.store import Store
 
+LOG = Path(".digits") / "model-server.log"
 PORTS = (8500, 8501)  # of the model server that is started where none runs
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -34,8 +35,8 @@ def start(given: argparse.Namespace, root: Path) -> int:
     with contextlib.ExitStack() as stack:
         if given.server is None and not backend.answers(SERVER):
             tell(lines.event("starting a model server …"))
-            own = command(Store(settings.store or root))
-            stack.enter_context(backend.kept(own, tell)).wait(SERVER)
+            own = command(Store(settings.store or root / "models" / "serving"))
+            stack.enter_context(backend.kept(own, root / LOG, tell)).wait(SERVER)
         return run(settings, address, tell)
 
 
