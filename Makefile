@@ -1,6 +1,6 @@
 # The doors to the project. `make run` and `make test` set everything up by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-all check format bench-train bench-serving bench-orchestration lock clean clean-data
+.PHONY: help setup run test test-slow test-all check format bench-train bench-serving bench-orchestration bench-app lock clean clean-data
 
 BIN  := .venv/bin
 DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
@@ -49,6 +49,11 @@ bench-serving: $(DONE) ## model servers side by side; rewrites docs/results-serv
 
 bench-orchestration: $(DONE) ## what flows cost and sweeps gain; rewrites docs/results-orchestration.md (a quarter of an hour)
 	python -m bench.orchestration
+
+bench-app: $(DONE) ## formats, photos and the gateway: their parts of docs/results.md (a quarter of an hour, after `make run`)
+	python -m bench.edge --write
+	python -m bench.strips --write || true # a missed target is in the table
+	python -m bench.gateway --write
 
 lock: $(DONE) ## resolve again: requirements.lock, universal, hashes, no download addresses
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

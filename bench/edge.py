@@ -1,6 +1,7 @@
 """models/edge on this machine → the tables of docs/edge.md: every format, and the page in a real Chromium.
 
     python -m bench.edge                 after `make run`; half a minute, and it prints what the page quotes
+    python -m bench.edge --write         puts it into docs/results.md too
 
 The browser answers every validation image through serving/app/static/predict.js and is compared with the
 exported model, whose signature answers the same pixels. Needs Chromium.
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import section
 from bench.browser import ROOT, STATIC, in_chromium
-from bench.machine import machine
+from bench.machine import commit, machine
 from bench.table import number, percent, table
 from digits import files, wire
 
@@ -71,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "report": "reports/edge.json",
     }.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=Path, default=ROOT / default, help=f"default: {default}")
+    parser.add_argument("--write", action="store_true", help="into docs/results.md too")
     given = parser.parse_args(argv)
-    print(formats(files.read_json(given.report)["formats"]), end="\n\n")
+    parts = [formats(files.read_json(given.report)["formats"])]
     known = files.load_split(given.validation)
     answers = served(given.exported, known.images)
     rows = []
@@ -81,9 +83,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         pages = {"/edge": given.edge, "/test/pixels": known.images.tobytes()}
         rows.append([name, *compared(in_chromium(script, pages, seconds=500), answers, known.labels)])
     head = ["in Chromium", "same digit %", "accuracy %", "largest difference", "accepted alike %"]
-    print(table([*head, "loading ms", "median ms", "95 % ms"], rows), end="\n\n")
-    print(pictures(given.exported, given.edge, known.images[:PICTURES]), end="\n\n")
-    print(json.dumps(machine() | {"images": len(known), "page and runtime, gzipped": compressed()}))
+    parts.append(table([*head, "loading ms", "median ms", "95 % ms"], rows))
+    parts.append(pictures(given.exported, given.edge, known.images[:PICTURES]))
+    about, (name, changed) = machine(), commit(ROOT)
+    where = f"{about['cores']} cores of {about['cpu']}, commit {name}{', with changes' if changed else ''}"
+    size = f"page and runtime: {compressed() / 1000:.0f} kB gzipped, besides the model"
+    told = f"`python -m bench.edge`: {len(known)} validation images, each format beside the exported model;"
+    text = "\n\n".join(["## The model in other formats", f"{told}\n{where}; {size}.", *parts])
+    print(text)
+    if given.write:
+        section.write(ROOT, "edge", text)
     return 0
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import document, front, pipeline, workspace
+from bench import document, front, pipeline, section, workspace
 from bench.digests import digest
 from bench.figures import YARDSTICK, Record
 from bench.machine import commit
@@ -177,7 +177,8 @@ class Bench:
     def _write(self) -> None:
         complete = set(DEFAULT) <= set(self.given.only) and not self.given.quick
         out = self.given.out or (ROOT / "docs" / "results.md" if complete else self.scratch / "results.md")
-        files.write_text(out, document.document(self.raw.records))
+        before = out.read_text(encoding="utf-8") if out.exists() else ""
+        files.write_text(out, section.carried(before, document.document(self.raw.records)))
         self._say(f"written: {out}")
         if out == ROOT / "docs" / "results.md":
             readme = ROOT / "README.md"

@@ -23,6 +23,14 @@ def of(store: Store, number: int) -> Path | None:
     return found if found.is_dir() and problem(found) is None else None
 
 
+def names(folder: Path | None) -> list[str]:
+    """The formats in a folder, as `models/edge` names them: float32 … tfjs; none of None."""
+    if folder is None:
+        return []
+    tflite = [path.stem for path in folder.glob("*.tflite")]
+    return sorted([*tflite, *(["tfjs"] if (folder / "tfjs" / "model.json").is_file() else [])])
+
+
 def unfit(source: Path, exported: Mapping[str, str]) -> str | None:
     """Why what convert wrote can't go with an export; None when it can. exported: digests of its files."""
     if (wrong := problem(source)) is not None:

@@ -270,6 +270,18 @@ def test_the_versions_are_listed_for_people_and_for_programs(project, duels):
     ]
 
 
+def test_the_formats_of_a_version_are_told(project):
+    source = project.export("a")
+    edge(project.root / "models" / "edge", source)
+    project.digits("publish")
+    assert json.loads(project.digits("versions", "--json").out)[0]["formats"] == ["int8", "tfjs"]
+    assert project.digits("versions").out.splitlines()[1].split()[-1] == "2"
+    assert "int8, tfjs in " in project.digits("explain", "1").out
+    project.publish("b")
+    assert project.digits("versions").out.splitlines()[1].split()[-1] == "none"
+    assert "none for phones" in project.digits("explain", "2").out
+
+
 def test_pruning_tells_what_went_and_what_is_left(project):
     project.publish("a", "b", "c", "d")
     project.digits("promote", "1")

@@ -115,10 +115,12 @@ class _Answers(asyncio.Protocol):
 class HttpClient:
     """A POST whose bytes are ready; the connection is kept where the server keeps it."""
 
-    def __init__(self, target: str, path: str, payload: bytes, timeout: float) -> None:
+    def __init__(
+        self, target: str, path: str, payload: bytes, timeout: float, kind: str = "application/json"
+    ) -> None:
         host, _, port = target.rpartition(":")
         self._address = (host, int(port))
-        head = f"POST {path} HTTP/1.1\r\nHost: {target}\r\nContent-Type: application/json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: {target}\r\nContent-Type: {kind}\r\n"
         self._bytes = f"{head}Content-Length: {len(payload)}\r\n\r\n".encode() + payload
         self._timeout = timeout
         self._stream: _Answers | None = None

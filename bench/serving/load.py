@@ -19,11 +19,8 @@ TIMEOUT = 30.0  # seconds for one answer
 
 
 async def _run(job: dict[str, Any]) -> dict[str, Any]:
-    kind: type[GrpcClient] | type[HttpClient] = GrpcClient if job["interface"] == "grpc" else HttpClient
     payload = Path(job["payload"]).read_bytes()
-    clients: list[Client] = [
-        kind(job["target"], job["method"], payload, TIMEOUT) for _ in range(job.get("clients", 1))
-    ]
+    clients = [_client(job, payload) for _ in range(job.get("clients", 1))]
     try:
         if job["loop"] == "once":
             return {"answer": base64.b64encode(await clients[0].call()).decode()}
@@ -35,6 +32,12 @@ async def _run(job: dict[str, Any]) -> dict[str, Any]:
     finally:
         for client in clients:
             await client.close()
+
+
+def _client(job: dict[str, Any], payload: bytes) -> Client:
+    if job["interface"] == "grpc":
+        return GrpcClient(job["target"], job["method"], payload, TIMEOUT)
+    return HttpClient(job["target"], job["method"], payload, TIMEOUT, job.get("kind", "application/json"))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Scores `digits read` on strips of test digits, through a real embedded server, into .bench/strips.json.
 
     python -m bench.strips                      1,000 strips of each kind of models/exported; ten minutes
+    python -m bench.strips --write              puts the table into docs/results.md too
     python -m bench.strips --split validation   for trials: what is chosen is chosen here
 
 Three kinds: mixed (3 to 9 digits, every tenth pair touches), five (no pair touches), five touching (at least
@@ -23,9 +24,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bench import section
 from bench.machine import commit, machine
 from bench.serving import children
-from bench.strips import photo
+from bench.strips import document, photo
 from bench.strips.generator import Strip, strip
 from bench.strips.scoring import figures, judged
 from digits import files
@@ -54,20 +56,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "prepared", help="the prepared splits")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "exported", help="a SavedModel")
     parser.add_argument("--out", type=Path, default=ROOT / ".bench" / "strips.json")
+    parser.add_argument("--write", action="store_true", help="into docs/results.md too")
     given = parser.parse_args(argv)
     split = files.load_split(given.data / given.split)
     with tempfile.TemporaryDirectory() as scratch, served(given.model, Path(scratch)) as client:
         found: dict[str, Any] = {kind: scored(kind, split, given, client) for kind in KINDS}
         found["photo"] = timed(split, given, client)
-    missed = [
-        f"{kind}: {name}" for (kind, name), least in TARGETS.items() if found[kind][name]["share"] < least
-    ]
-    missed += ["photo: median_ms"] if found["photo"]["median_ms"] > photo.TARGET else []
+    goals = document.targets(found, TARGETS, photo.TARGET)
+    missed = [goal.what for goal in goals if not goal.met]
     about = {"commit": commit(ROOT)[0], "machine": machine(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     drawn = {"split": given.split, "seed": given.seed}
-    files.write_json(given.out, {**about, **drawn, "kinds": found, "missed": missed})
-    print(given.out.read_text(encoding="utf-8"))
+    told = {**about, **drawn, "kinds": found, "missed": missed}
+    files.write_json(given.out, told)
+    text = document.document(told, goals)
+    print(text)
+    if given.write:
+        section.write(ROOT, "strips", text)
     return 1 if missed else 0
 
 

@@ -203,7 +203,7 @@ def test_requests_of_strangers_are_not_joined_by_default(server):
 # --- compose
 
 
-@pytest.mark.parametrize("name", ["serving", "prometheus"])
+@pytest.mark.parametrize("name", ["serving", "gateway", "prometheus"])
 def test_nothing_is_published_beyond_this_machine(name):
     ports = services()[name]["ports"]
     assert ports
@@ -216,7 +216,7 @@ def test_the_published_ports_are_those_that_the_server_opens():
     assert {port.rpartition(":")[2] for port in services()["serving"]["ports"]} == opened
 
 
-@pytest.mark.parametrize("name", ["serving", "prometheus"])
+@pytest.mark.parametrize("name", ["serving", "gateway", "prometheus"])
 def test_containers_are_confined_and_bounded(name):
     service = services()[name]
     assert service["read_only"] is True
@@ -231,7 +231,7 @@ def test_containers_are_confined_and_bounded(name):
     assert service["healthcheck"]["test"][0] == "CMD"
 
 
-@pytest.mark.parametrize("name", ["serving", "prometheus"])
+@pytest.mark.parametrize("name", ["serving", "gateway", "prometheus"])
 def test_files_are_mounted_read_only_and_a_missing_one_is_an_error(name):
     binds = [mount for mount in services()[name]["volumes"] if mount["type"] == "bind"]
     assert binds

@@ -17,6 +17,8 @@ COMMANDS = (
     "serve",
     "predict",
     "read",
+    "app",
+    "feedback",
     "sweep",
     "crossval",
 )

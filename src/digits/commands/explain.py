@@ -42,15 +42,17 @@ def facts(store: Store, number: int) -> dict[str, Any]:
     """Plain values: its provenance, the state of its files, its promotions and refusals."""
     from dataclasses import asdict
 
-    from serving import version
+    from serving import edges, version
 
     found, known = store.version(number), store.history()
     pointer = store.current()
     role = "stable" if pointer and pointer.stable == number else ""
     role = "canary" if pointer and pointer.canary == number else role
+    formats = edges.of(store, number)
     return {
         "version": number,
         "role": role,
+        "formats": {"directory": str(formats) if formats else None, "names": edges.names(formats)},
         "directory": str(found.path),
         "size": found.size,
         "problems": version.problems(found),
@@ -81,6 +83,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"  {split}", f"{find(part, 'n') or 0:,} images, sha256 {digest}…"
     yield "params", _pairs(source.get("recipe"))
     yield "export", _pairs(source.get("export"))
+    formats = found["formats"]
+    at = f" in {formats['directory']}" if formats["names"] else " for phones and browsers"
+    yield "formats", f"{', '.join(formats['names']) or 'none'}{at}"
     yield "accuracy", _share(find(source, "metrics", "accuracy"))
     yield "corruption", f"mean {_share(find(source, 'metrics', 'corruption_mean'))}"
     rules = find(source, "verdict", "rules") or []

@@ -31,20 +31,23 @@ def run(given: argparse.Namespace) -> int:
         return 0
     from rich.markup import escape
 
-    table = _project.table("version", "role", "accuracy", "data", "published", "commit", "files")
+    table = _project.table(
+        "version", "role", "accuracy", "data", "published", "commit", "files", "edge formats"
+    )
     for row in found:
         accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
         commit = (row["commit"] or "")[:10] + (" (changed)" if row["dirty"] else "")
         whole = "whole" if not row["problems"] else f"[red]{escape(row['problems'][0])}[/]"
-        cells = (str(row["version"]), row["role"], accuracy, row["dataset"], row["published"], commit, whole)
-        table.add_row(*(cell or "" for cell in cells))
+        told = (row["role"], accuracy, row["dataset"], row["published"], commit, whole)
+        formats = str(len(row["formats"])) if row["formats"] else "none"
+        table.add_row(str(row["version"]), *(cell or "" for cell in told), formats)
     console.print(table)
     return 0
 
 
 def rows(store: Store) -> list[dict[str, Any]]:
     """Plain values of every version, the newest first. accuracy: share in [0, 1]."""
-    from serving import version
+    from serving import edges, version
 
     pointer, previous = store.current(), store.history().previous()
     roles = {previous: "previous"}
@@ -61,6 +64,7 @@ def rows(store: Store) -> list[dict[str, Any]]:
             "commit": version.find(each.provenance, "published", "commit"),
             "dirty": version.find(each.provenance, "published", "dirty"),
             "problems": version.problems(each),
+            "formats": edges.names(edges.of(store, each.number)),
         }
         for each in reversed(store.versions())
     ]

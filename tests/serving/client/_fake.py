@@ -170,7 +170,9 @@ def _grpc_status(fake: Fake, body: bytes) -> bytes:
     return response.SerializeToString()
 
 
-def grpc_server(fake: Fake, handlers: Any = None, tls: Any = None, limit: int = -1) -> tuple[Any, int]:
+def grpc_server(
+    fake: Fake, handlers: Any = None, tls: Any = None, limit: int = -1, port: int = 0
+) -> tuple[Any, int]:
     """A started server, which takes messages of at most `limit` bytes, and its port."""
     options = [("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(4), options=options)
@@ -194,7 +196,8 @@ def grpc_server(fake: Fake, handlers: Any = None, tls: Any = None, limit: int = 
         handlers(server)
     else:
         server.add_generic_rpc_handlers((Doors(),))
-    port = server.add_secure_port("localhost:0", tls) if tls else server.add_insecure_port("127.0.0.1:0")
+    address = f"127.0.0.1:{port}"
+    port = server.add_secure_port("localhost:0", tls) if tls else server.add_insecure_port(address)
     server.start()
     return server, port
 

@@ -31,6 +31,7 @@ GAP, TIMES = 0.8, 2.5  # also a gap so many heights and so many times the row's 
 NO_DIGIT = 0.5  # confidence below which ink that was not accepted is told as no digit
 MARK = 0.38  # heights: a larger mark is none
 LEAST_MARK = 0.011  # of the squared height: less ink is dirt
+INNER = (0.05, 0.7)  # of a digit's width: a mark there is none
 UNREAD = "?"  # in a field's text, where ink in it is no digit
 POSTCODE = 5  # digits
 
@@ -102,6 +103,7 @@ def _marks(row: Row, reads: list[Read]) -> tuple[list[Separator], list[Blob]]:
         between = any(read.box.x + read.box.w / 2 < blob.middle for read in reads) and any(
             read.box.x + read.box.w / 2 > blob.middle for read in reads
         )
+        between &= not any(_within(blob.middle, read.box) for read in reads)
         text = _mark(blob.box, row.middle_at(blob.middle), height) if between else ""
         if text in (".", "'") and seen and abs(seen[0].middle - blob.middle) < 0.2 * height:
             other = _mark(seen[0].box, row.middle_at(blob.middle), height)
@@ -113,6 +115,11 @@ def _marks(row: Row, reads: list[Read]) -> tuple[list[Separator], list[Blob]]:
         else:
             marks.append(Separator(blob.box, text))
     return marks, others
+
+
+def _within(x: float, box: Box) -> bool:
+    """Whether that is below or above a digit and not beside it: 7 may hang over a point at its right."""
+    return box.x + INNER[0] * box.w < x < box.x + INNER[1] * box.w
 
 
 def _mark(box: Box, middle: float, height: float) -> str:

@@ -42,10 +42,10 @@ def opened(path: str | Path) -> NDArray[np.uint8]:
     return decoded(data, str(path))
 
 
-def decoded(data: bytes, name: str = "the picture") -> NDArray[np.uint8]:
+def decoded(data: bytes, name: str = "the picture", *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """A picture file's bytes → uint8 [h, w, 3], RGB, or [h, w] without colours; upright, alpha over white.
 
-    Raises BadRequest: no picture, damaged, cut off, more than `MAX_PIXELS` or `MAX_BYTES`.
+    Raises BadRequest: no picture, damaged, cut off, more than `max_pixels` or `MAX_BYTES`.
     """
     if not data:
         raise BadRequest(f"{name}: is empty: {WANTED}")
@@ -55,10 +55,10 @@ def decoded(data: bytes, name: str = "the picture") -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd but legible files; the size is checked here
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                _check(picture.size, name)
+                _check(picture.size, name, max_pixels)
                 return _pixels(picture)
     except Image.DecompressionBombError:
-        raise BadRequest(f"{name}: has too many pixels: {_most()}") from None
+        raise BadRequest(f"{name}: has too many pixels: {_most(max_pixels)}") from None
     except UnidentifiedImageError:
         raise BadRequest(f"{name}: is no picture{_instead(data)}: {WANTED}") from None
     except DAMAGE as error:
@@ -66,16 +66,16 @@ def decoded(data: bytes, name: str = "the picture") -> NDArray[np.uint8]:
         raise BadRequest(f"{name}: is damaged or cut off ({told}): {WANTED}") from None
 
 
-def _check(size: tuple[int, int], name: str) -> None:
+def _check(size: tuple[int, int], name: str, most: int) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
-        raise BadRequest(f"{name}: has {width}×{height} pixels: {_most()}")
+    if width * height > most:
+        raise BadRequest(f"{name}: has {width}×{height} pixels: {_most(most)}")
     if min(size) < LEAST:
         raise BadRequest(f"{name}: has {width}×{height} pixels: expected at least {LEAST} a side")
 
 
-def _most() -> str:
-    return f"expected at most {MAX_PIXELS / 1e6:g} million; make the picture smaller"
+def _most(pixels: int) -> str:
+    return f"expected at most {pixels / 1e6:g} million; make the picture smaller"
 
 
 def _instead(data: bytes) -> str:

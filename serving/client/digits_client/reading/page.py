@@ -8,13 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits_client.reading import rules
+from digits_client.reading import feet, rules
 from digits_client.reading.blobs import Blob, Labels, Row, components, rows
 from digits_client.reading.ink import inked
 
 Picture = NDArray[np.uint8]
 
 NARROW, FAINTER = 0.35, 0.7  # heights; share of the row's ink
+SIDE = 1.3  # heights: a fainter stroke that is lower and hangs from no ruled line is a thin 1
+NEAR = 9  # pixels
 FRAME = 24  # pixels of a frame's shorter side
 FULL, INSIDE = 0.4, 0.3  # share of its box that a frame's ink fills at most; of its height that a digit has
 
@@ -32,30 +34,42 @@ class Page:
 def page(grey: Picture) -> Page:
     """uint8 [h, w] → what is written on it."""
     found = inked(grey)
-    mask, tilt = _without_rules(found.mask, found.faint)
+    mask, tilt, ruled = _without_rules(found.mask, found.faint)
     labels, blobs = components(mask)
     if frames := [blob for blob in blobs if _is_frame(blob, blobs)]:
         for blob in frames:
             _unframe(mask, labels, blob)
         labels, blobs = components(mask)
     made, loose = rows(blobs)
+    near = np.asarray(cv2.dilate(ruled, np.ones((NEAR, NEAR), np.uint8)), dtype=np.uint8)
     for row in made:
         row.lines_tilt = tilt
-        row.faint = _fainter(found.strength, labels, row)
+        for blob in row.blobs:
+            feet.close(blob, labels, ruled, near)
+        row.faint = _fainter(found.strength, labels, row, None if frames else near)
         row.blobs = [blob for blob in row.blobs if blob not in row.faint]
+        row.small = [blob for blob in row.small if blob not in row.faint]
     return Page(found.strength, labels, made, loose)
 
 
-def _fainter(strength: Picture, labels: Labels, row: Row) -> list[Blob]:
-    """Narrow blobs with much less ink than their row: what is left of ruled lines."""
-    levels = []
-    for blob in row.blobs:
+def _fainter(strength: Picture, labels: Labels, row: Row, near: Picture | None) -> list[Blob]:
+    """Narrow blobs with much less ink than their row: what is left of the sides of boxes.
+
+    near: 255 around ruled lines, which a side hangs from; None: all may be sides.
+    """
+
+    def ink(blob: Blob, of: Picture) -> NDArray[np.uint8]:
         region = np.s_[blob.box.y : blob.box.y + blob.box.h, blob.box.x : blob.box.x + blob.box.w]
-        levels.append(float(strength[region][np.isin(labels[region], blob.parts)].mean()))
-    usual = float(np.median(levels))
-    narrow = [blob.box.w <= NARROW * row.height for blob in row.blobs]
-    drawn = zip(row.blobs, levels, narrow, strict=True)
-    return [blob for blob, level, thin in drawn if thin and level < FAINTER * usual]
+        return of[region][np.isin(labels[region], blob.parts)]
+
+    usual = float(np.median([ink(blob, strength).mean() for blob in row.blobs]))
+    return [
+        blob
+        for blob in (*row.blobs, *row.small)
+        if blob.box.w <= NARROW * row.height
+        and ink(blob, strength).mean() < FAINTER * usual
+        and (near is None or blob in row.small or ink(blob, near).any() or blob.box.h >= SIDE * row.height)
+    ]
 
 
 def _is_frame(blob: Blob, others: list[Blob]) -> bool:
@@ -83,16 +97,16 @@ def _unframe(mask: Picture, labels: Labels, blob: Blob) -> None:
     mask[region][own > rest] = 0
 
 
-def _without_rules(mask: Picture, faint: Picture) -> tuple[Picture, float]:
-    """The mask without ruled lines, and the degrees by which these fall to the right."""
+def _without_rules(mask: Picture, faint: Picture) -> tuple[Picture, float, Picture]:
+    """The mask without ruled lines, the degrees by which these fall to the right, and where they were."""
     tilt = rules.tilt(faint)
     height, width = mask.shape
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), tilt, 1.0)
     straight = cv2.warpAffine(faint, turn, (width, height), flags=cv2.INTER_NEAREST) if tilt else faint
     ruled = rules.lines(straight)
     if not cv2.countNonZero(ruled[0]):
-        return mask, 0.0
+        return mask, 0.0, np.zeros_like(mask)
     if tilt:
         back = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
         ruled = tuple(cv2.warpAffine(each, turn, (width, height), flags=back) for each in ruled)
-    return rules.without(mask, *ruled), tilt
+    return rules.without(mask, *ruled), tilt, np.asarray(cv2.bitwise_or(*ruled), dtype=np.uint8)

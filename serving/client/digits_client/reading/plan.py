@@ -41,6 +41,7 @@ class _Item:
     box: Box
     patch: Patch
     ratio: float  # its width, in heights of its row
+    image: Picture  # what the model was asked
     read: Prediction
 
 
@@ -60,7 +61,7 @@ def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
         return layout.reading([], found, strangers, shrink, (width, height), None, least)
     images = np.stack([crop(each.ink) for _, _, each, _ in asked])
     answer = yield images
-    items = [_Item(*item, read) for item, read in zip(asked, answer, strict=True)]
+    items = [_Item(*item, image, read) for item, image, read in zip(asked, images, answer, strict=True)]
     doubtful = [item for item in items if _doubtful(item)]
     cut: dict[int, list[cuts.Piece]] = {}
     room = MOST * 4
@@ -74,9 +75,9 @@ def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
     reads, at = [], 0
     for item in items:
         made = cut.get(id(item), [])
-        count = max(0, len(made) - 1)
-        reads.append(_decided(item, made, [*parts[at : at + count], item.read]))
-        at += count
+        end = at + max(0, len(made) - 1)
+        reads.append(_decided(item, made, [*parts[at:end], item.read], images[at:end]))
+        at = end
     return layout.reading(reads, found, strangers, shrink, (width, height), answer.version, least)
 
 
@@ -118,24 +119,26 @@ def _doubtful(item: _Item) -> bool:
     return ways.too_long(cuts.whole(item.patch.ink), item.read)
 
 
-def _decided(item: _Item, made: list[cuts.Piece], answers: list[Prediction]) -> Read:
-    """made: the pieces of a doubtful blob, empty for others; answers: what each was read as."""
-    whole = item.read
+def _decided(item: _Item, made: list[cuts.Piece], answers: list[Prediction], images: Picture) -> Read:
+    """made: the pieces of a doubtful blob, empty for others; answers: what each was read as, the whole last;
+    images: uint8 [n, 28, 28], the pieces but for the whole, as they were asked.
+    """
+    whole = _digit(item.box, item.read, item.image)
     if not made:
-        return Read(item.row, item.box, [_digit(item.box, whole)])
+        return Read(item.row, item.box, [whole])
     tall = max(made[-1].width, 0.05)
     way = ways.best(made, answers, item.ratio / tall)
     if way.pieces == (len(made) - 1,):
-        return Read(item.row, item.box, [_digit(item.box, whole)], way.share)
+        return Read(item.row, item.box, [whole], way.share)
     digits = []
     for i in way.pieces:
         box = extent(made[i].ink)
         assert box is not None  # pieces without ink are not made
-        digits.append(_digit(item.patch.place(box), answers[i], split=True))
+        digits.append(_digit(item.patch.place(box), answers[i], images[i], split=True))
     return Read(item.row, item.box, digits, way.share)
 
 
-def _digit(box: Box, read: Prediction, *, split: bool = False) -> Digit:
+def _digit(box: Box, read: Prediction, image: Picture, *, split: bool = False) -> Digit:
     others = sorted(enumerate(read.probabilities), key=lambda pair: -pair[1])
     alternatives = tuple((digit, p) for digit, p in others if digit != read.digit)
-    return Digit(box, read.digit, read.confidence, bool(read.accepted), alternatives, split)
+    return Digit(box, read.digit, read.confidence, bool(read.accepted), alternatives, split, image.tobytes())

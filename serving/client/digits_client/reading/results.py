@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any
 
 FIELD_CONFIDENCE = 0.98  # a field below it is not accepted; chosen on strips of validation digits
@@ -29,6 +30,7 @@ class Digit:
     accepted: bool  # whether the model is sure enough; False too where its version does not tell
     alternatives: tuple[tuple[int, float], ...]  # the other digits with their probabilities, likeliest first
     split: bool = False  # whether it was cut from digits that touch
+    image: bytes = attribute(default=b"", repr=False)  # 28 × 28, white ink on black: what the model was asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,24 @@ def test_boxes_around_the_digits_are_taken_out(tilt):
     assert texts(photo) == ["5381"]
 
 
+def test_a_point_below_a_digit_is_a_speck_and_none_between_two():
+    photo, boxes = sheet("475", gap=26)
+    x, y, w, h = boxes[1]
+    cv2.circle(photo, (x + w // 2, y + h + 9), 4, 40, -1)
+    made = read(photo, ask)
+    assert made.text == "475" and [each.reason for each in made.strangers] == ["too small for a digit"]
+    assert texts(sheet("4.75")[0]) == ["4.75"]
+
+
+def test_a_thin_one_between_strong_digits_is_read_though_there_are_ruled_lines():
+    photo, boxes = sheet("88", gap=120, size=(180, 420))
+    x = boxes[0][0] + boxes[0][2] + 60
+    cv2.line(photo, (x, 62), (x, 106), 150, 2, cv2.LINE_AA)
+    for y in (30, 150):
+        cv2.line(photo, (0, y), (419, y), 110, 2)
+    assert texts(photo) == ["818"]
+
+
 def test_a_small_form_in_a_large_photo_loses_its_frame():
     photo, boxes = sheet("47", gap=40, size=(900, 1400), left=600, top=400)
     left, right = boxes[0][0] - 25, boxes[-1][0] + boxes[-1][2] + 25

@@ -1,0 +1,20 @@
+"""`python -m serving.app`: the gateway without a project, as in a container; options as of `digits app`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from digits.errors import DigitsError
+from serving.app import main, options
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m serving.app", description=__doc__)
+    options.add(parser)
+    try:
+        code = main.start(parser.parse_args(), Path.cwd())
+    except DigitsError as error:
+        print(f"digits: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        code = error.exit_code
+    sys.exit(code)

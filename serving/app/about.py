@@ -1,0 +1,66 @@
+"""Which version is in service, asked of the model server at most once a second for all visitors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from digits_client import errors
+from serving.app.metrics import Metrics
+from serving.app.model import Model
+from serving.app.published import Published, facts
+
+FRESH = 1.0  # seconds
+NONE_READY = "no version of the model is ready: see `digits status`"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How the model server stands. message: why it is not ready."""
+
+    version: int | None
+    message: str = ""
+
+
+class About:
+    """Asks, and remembers for a moment."""
+
+    def __init__(self, model: Model, published: Published, metrics: Metrics) -> None:
+        self._model, self._published, self._metrics = model, published, metrics
+        self._known: Service | None = None
+        self._at = 0.0
+        self._asking: asyncio.Task[Service] | None = None
+
+    async def service(self) -> Service:
+        """How it stands now, give or take a second."""
+        if self._known is not None and time.monotonic() - self._at < FRESH:
+            return self._known
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
+
+    async def describe(self) -> dict[str, Any]:
+        """The version's part of what /api/about tells."""
+        service = await self.service()
+        number = service.version
+        known = formats = None
+        if number is not None:
+            known = await asyncio.to_thread(self._published.provenance, number)
+            formats = await asyncio.to_thread(self._published.formats, number)
+        return {
+            "model": {"ready": number is not None, "version": number, "message": service.message},
+            "edge": f"/edge/{number}/" if formats else None,
+            "facts": facts(known) if known else None,
+        }
+
+    async def _ask(self) -> Service:
+        try:
+            number = await self._model.version()
+            found = Service(number, "" if number is not None else NONE_READY)
+        except errors.ServingError as error:
+            found = Service(None, errors.one_line(str(error)))
+        self._known, self._at = found, time.monotonic()
+        self._metrics.model.set(found.version or 0)
+        return found

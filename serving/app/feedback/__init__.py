@@ -1,0 +1,1 @@
+"""What people say a digit really is: kept, reviewed, and given to the inbox of retraining."""

@@ -1,0 +1,115 @@
+"""A URL → a database that waits for others, flushes what is committed and starts a write as a write. Shell.
+
+SQLite by `sqlite:///FILE` (four slashes for an absolute path), PostgreSQL by `postgresql://USER@HOST/NAME`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from digits.errors import ParamsError
+
+READING = "digits_reading"  # execution option of a transaction that only looks
+AGAIN = 0.05  # seconds between two tries to change the journal
+CONNECTIONS = 4  # to PostgreSQL, from one process
+
+# Committed means on disk, a power cut after it changes nothing; what is deleted is overwritten with zeros.
+SETTINGS = ("PRAGMA synchronous=FULL", "PRAGMA secure_delete=ON")
+
+
+def parsed(url: str) -> URL:
+    """With the driver that is used here. Raises ParamsError when it names no such database."""
+    try:
+        found = make_url(url)
+    except ArgumentError:
+        found = None
+    if found is not None and found.drivername == "sqlite" and found.database not in (None, "", ":memory:"):
+        return found.set(drivername="sqlite+aiosqlite")
+    if found is not None and found.drivername in ("postgresql", "postgres") and found.database:
+        return found.set(drivername="postgresql+asyncpg")
+    shown = url if found is None or not found.password else found.render_as_string(hide_password=True)
+    raise ParamsError(
+        f"'{shown}' is no place for corrections; expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+    )
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of SQLite; None of a server."""
+    return Path(url.database) if url.drivername.startswith("sqlite") and url.database else None
+
+
+def engine(url: URL, patience: float) -> AsyncEngine:
+    """Nothing is opened yet. patience: seconds to wait for others, or for a server's answer."""
+    if file_of(url) is None:
+        return create_async_engine(
+            url,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=patience,
+            pool_pre_ping=True,  # a server that was restarted is asked anew
+            connect_args={"timeout": patience, "command_timeout": patience},
+        )
+    # One connection: SQLite has one writer at a time, and those of one process queue better here than there.
+    made = create_async_engine(
+        url, pool_size=1, max_overflow=0, pool_timeout=patience, connect_args={"timeout": patience}
+    )
+    event.listen(made.sync_engine, "connect", _set)
+    event.listen(made.sync_engine, "begin", _begin)
+    return made
+
+
+async def prepare(made: AsyncEngine, patience: float) -> None:
+    """Make SQLite's file, readable by its owner alone, and have it keep its changes in a log beside it."""
+    file = file_of(made.url)
+    if file is None:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    end = time.monotonic() + patience
+    while True:
+        try:
+            async with made.connect() as connection:
+                await connection.run_sync(_write_ahead)
+            return
+        except OperationalError as error:
+            # While others start too, this one change is refused at once and not waited for.
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+            if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= end:
+                raise
+        await asyncio.sleep(AGAIN)
+
+
+def _write_ahead(connection: Connection) -> None:
+    raw = connection.connection.cursor()  # outside of a transaction, where alone this can be changed
+    try:
+        raw.execute("PRAGMA journal_mode")
+        if (raw.fetchone() or ("",))[0] != "wal":
+            raw.execute("PRAGMA journal_mode=WAL")
+    finally:
+        raw.close()
+
+
+def _set(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where sqlite3 guesses
+    cursor = connection.cursor()
+    try:
+        for setting in SETTINGS:
+            cursor.execute(setting)
+    finally:
+        cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """What will write takes the lock before it reads: it would else be refused, not made to wait."""
+    reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

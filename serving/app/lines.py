@@ -1,0 +1,42 @@
+"""Log lines: JSON for programs, words for a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import orjson
+
+from digits_client.errors import one_line
+
+
+def as_json(stream: TextIO, fields: Mapping[str, Any]) -> None:
+    """One object a line, with the time."""
+    at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+    _write(stream, orjson.dumps({"at": at, **fields}, default=str).decode())
+
+
+def as_text(stream: TextIO, fields: Mapping[str, Any]) -> None:
+    """What a person wants to see of it."""
+    if "route" in fields:
+        clock = time.strftime("%H:%M:%S")
+        _write(
+            stream, f"{clock} {fields['status']} {fields['method']} {fields['route']} {fields['ms']:.1f} ms"
+        )
+    else:
+        _write(stream, one_line(str(fields.get("message", fields))))
+
+
+def event(message: str, level: str = "info") -> dict[str, str]:
+    """The fields of a line that is about no request."""
+    return {"level": level, "message": message}
+
+
+def _write(stream: TextIO, line: str) -> None:
+    # Whoever read the lines may have gone: requests go on.
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(line + "\n")
+        stream.flush()

@@ -1,0 +1,104 @@
+"""`digits app`: options → settings, a model server where none runs, the gateway."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from digits.errors import ParamsError, StoreError
+from serving import sandbox
+from serving.app import backend, lines
+from serving.app.options import FEEDBACK, KEY, OFF, SERVER
+from serving.app.process import Address, run
+from serving.app.settings import MIB, Limits, Settings, is_loopback
+from serving.store import Store
+
+LOG = Path(".digits") / "model-server.log"
+PORTS = (8500, 8501)  # of the model server that is started where none runs
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+def start(given: argparse.Namespace, root: Path) -> int:
+    """Serve until a signal. Raises DigitsError when it can't begin. root: the project's folder."""
+    settings, address = read(given, root, os.environ)
+    form = given.log_format or ("text" if sys.stderr.isatty() else "json")
+    tell = partial(lines.as_text if form == "text" else lines.as_json, sys.stderr)
+    if not is_loopback(address.host) and settings.key is None:
+        told = f"anybody who reaches {address.host} may ask: --key-file has them bring a key"
+        tell(lines.event(told, "warning"))
+    with contextlib.ExitStack() as stack:
+        if given.server is None and not backend.answers(SERVER):
+            tell(lines.event("starting a model server …"))
+            own = command(Store(settings.store or root / "models" / "serving"))
+            stack.enter_context(backend.kept(own, root / LOG, tell)).wait(SERVER)
+        return run(settings, address, tell)
+
+
+def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) -> tuple[Settings, Address]:
+    """The options as settings. Raises ParamsError."""
+    if (given.tls_cert is None) != (given.tls_key is None):
+        raise ParamsError("--tls-cert and --tls-key go together: give both")
+    for path in (given.tls_cert, given.tls_key):
+        if path is not None and not path.is_file():
+            raise ParamsError(f"{path} is no file: expected PEM")
+    if not 0 <= given.port <= 65535:
+        raise ParamsError(f"--port is {given.port}: expected 0 to 65535")
+    if not 0 <= given.log_share <= 1:
+        raise ParamsError(f"--log-share is {given.log_share:g}: expected 0 to 1")
+    if given.timeout <= 0 or given.drain < 0 or given.log_size < 1:
+        raise ParamsError("--timeout is above 0, --drain 0 or more, --log-size at least 1")
+    limits = Limits(
+        body=given.max_body * MIB,
+        pixels=given.max_pixels,
+        rate=given.rate,
+        seconds=given.seconds,
+        readers=given.readers,
+    )
+    local = Settings().hosts
+    hosts = (*local, given.host, *given.allow_host) if is_loopback(given.host) or given.allow_host else ()
+    feedback = given.feedback or environment.get(FEEDBACK) or f"sqlite:///{root / '.digits' / 'feedback.db'}"
+    log = given.request_log or str(root / ".digits" / "requests")
+    settings = Settings(
+        server=given.server or SERVER,
+        timeout=given.timeout,
+        store=given.store or root / "models" / "serving",
+        feedback=None if feedback == OFF else feedback,
+        log=None if log == OFF else Path(log),
+        log_share=given.log_share,
+        log_images=given.log_images,
+        log_bytes=given.log_size * MIB,
+        key=_key(given.key_file, environment),
+        hosts=hosts,
+        limits=limits,
+    )
+    return settings, Address(given.host, given.port, given.tls_cert, given.tls_key, given.drain)
+
+
+def command(store: Store) -> Sequence[str]:
+    """Of a model server for the promoted version. Raises StoreError when there is none."""
+    if store.current() is None:
+        raise StoreError("no version is promoted: `make run`, or `digits publish` and `digits promote`")
+    if moved := store.moved():
+        raise StoreError(moved)
+    grpc, rest = PORTS
+    flags = {"port": grpc, "rest_api_port": rest, "model_config_file": store.pointer}
+    flags["model_config_file_poll_wait_seconds"] = 1
+    return [*sandbox.command(), *(f"--{name}={value}" for name, value in flags.items())]
+
+
+def _key(path: Path | None, environment: Mapping[str, str]) -> str | None:
+    if path is None:
+        return environment.get(KEY) or None
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"--key-file {path} can't be read ({error}): expected a line of text") from None
+    if len(key) < 16:
+        raise ParamsError(f"--key-file {path} holds {len(key)} characters: expected at least 16, at random")
+    return key

@@ -1,0 +1,113 @@
+"""The gateway as a process: its socket, its signals, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from digits.errors import DigitsError
+from serving.app import lines
+from serving.app.application import Gateway, opened
+from serving.app.observed import Tell
+from serving.app.settings import Settings
+
+GRACE = 15  # seconds for requests that are under way when it ends
+HEAD = 64 << 10  # bytes of a request's head
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where it listens. drain: seconds between the signal to end and the first refused connection."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    certificate: Path | None = None
+    key: Path | None = None
+    drain: float = 0.0
+
+    def url(self, port: int) -> str:
+        """For a browser."""
+        names = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "localhost", "::1": "[::1]"}
+        return f"{'https' if self.certificate else 'http'}://{names.get(self.host, self.host)}:{port}/"
+
+
+def run(settings: Settings, address: Address, tell: Tell) -> int:
+    """Serve until a signal; the exit code. Raises DigitsError when it can't begin."""
+    return asyncio.run(_serve(settings, address, tell))
+
+
+async def _serve(settings: Settings, address: Address, tell: Tell) -> int:
+    with bound(address) as listening:
+        async with opened(settings, tell) as gateway:
+            await Server(gateway, address, tell).serve([listening])
+    return 0
+
+
+class Server(uvicorn.Server):
+    """Says where it listens; told to end, it first tells balancers so, then lets requests finish."""
+
+    def __init__(self, gateway: Gateway, address: Address, tell: Tell) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # `observed` and `_Failsafe` tell
+        super().__init__(
+            uvicorn.Config(
+                gateway.app,
+                ssl_certfile=address.certificate,
+                ssl_keyfile=address.key,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",  # what lives as long as the gateway is opened around it
+                proxy_headers=False,  # an address that a visitor may invent is none to count requests by
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=GRACE,
+                h11_max_incomplete_event_size=HEAD,
+            )
+        )
+        self._gateway, self._address, self._tell = gateway, address, tell
+        self._ends: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        port = sockets[0].getsockname()[1] if sockets else self._address.port
+        self._tell(lines.event(f"digits is at {self._address.url(port)}"))
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end, asked ten times a second."""
+        return await super().on_tick(counter) or (self._ends is not None and time.monotonic() >= self._ends)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """A signal to end; the second one ends requests too."""
+        if self._ends is not None:
+            self.should_exit = self.force_exit = True
+            return
+        drain = self._address.drain if sig == signal.SIGTERM else 0.0
+        self._ends = time.monotonic() + drain
+        self._gateway.state.draining = True
+        if drain:
+            self._tell(lines.event(f"ending: not ready any more, still answering for {drain:g} s"))
+
+
+def bound(address: Address) -> socket.socket:
+    """A socket at the address. Raises DigitsError when it is taken, or none of this machine's."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address.host, address.port))
+    except OSError as error:
+        listening.close()
+        taken = error.errno == errno.EADDRINUSE
+        why = "it is taken" if taken else error.strerror
+        told = f"can't listen on port {address.port} of {address.host} ({why}): give another"
+        raise DigitsError(f"{told} {'--port' if taken else '--host or --port'}") from None
+    return listening

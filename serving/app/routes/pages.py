@@ -1,0 +1,69 @@
+"""The page, its modules, and the formats of the versions for the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from serving.app import state
+from serving.app.refusals import Refused
+
+STATIC = Path(__file__).resolve().parents[1] / "static"
+CHECKED = {"Cache-Control": "no-cache"}  # kept, and asked for again each time: an update shows at once
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}  # a version's files never change
+ROOT = {
+    "/": ("index.html", {}),
+    "/docs": ("docs.html", {}),
+    "/sw.js": ("sw.js", {"Service-Worker-Allowed": "/"}),
+    "/manifest.webmanifest": ("manifest.webmanifest", {}),
+}
+
+mimetypes.add_type("text/javascript", ".js")  # not every machine's table knows these
+mimetypes.add_type("application/wasm", ".wasm")
+mimetypes.add_type("application/manifest+json", ".webmanifest")
+
+router = APIRouter(include_in_schema=False)
+
+
+def static() -> ASGIApp:
+    """Files of the page, compressed."""
+    return GZipMiddleware(_Checked(directory=STATIC), minimum_size=1000)
+
+
+class _Checked(StaticFiles):
+    def file_response(self, *given: object, **named: object) -> Response:
+        """With the header that has it asked for again."""
+        made = super().file_response(*given, **named)  # type: ignore[arg-type]
+        made.headers["Cache-Control"] = CHECKED["Cache-Control"]
+        return made
+
+
+def _at_root(name: str, headers: dict[str, str]) -> object:
+    async def page() -> Response:
+        return FileResponse(STATIC / name, headers=CHECKED | headers)
+
+    return page
+
+
+for _path, (_name, _headers) in ROOT.items():
+    router.add_api_route(_path, _at_root(_name, _headers), methods=["GET", "HEAD"], response_class=Response)  # type: ignore[arg-type]
+
+
+@router.get("/edge/{number}/{name:path}", response_class=Response)
+async def edge(request: Request, number: int, name: str) -> Response:
+    """One file of a version's formats."""
+    folder = await asyncio.to_thread(state.of(request).published.formats, number)
+    if folder is None:
+        raise Refused("not_found", f"version {number} has no formats for browsers: see docs/edge.md")
+    path = folder / name
+    if ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        raise Refused("not_found", f"version {number} has no such file")
+    return FileResponse(path, headers=FOREVER)

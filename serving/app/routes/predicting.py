@@ -1,0 +1,89 @@
+"""POST /api/predict: images of one digit each → which digits."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from digits_client import errors, images
+from digits_client.contract import AREA
+from digits_client.results import Prediction
+from serving.app import noting, openapi, state
+from serving.app.refusals import Refused, answer, of_model
+
+PIXELS, JSON, PICTURES = "application/octet-stream", "application/json", ("image/png", "image/jpeg")
+ROUTE = "/api/predict"
+WANTED = 'expected {"images": […]}, each of 28 rows of 28 whole numbers 0–255'
+
+router = APIRouter()
+
+
+@router.post(ROUTE, openapi_extra=openapi.PREDICT, responses=openapi.ERRORS, response_class=Response)
+async def predict(request: Request) -> Response:
+    """Which digit each image shows.
+
+    The body is n × 784 bytes, white ink on black (`application/octet-stream`), the same as nested lists
+    (`application/json`, `{"images": [[[0, 255, …]]]}`), or one PNG or JPEG of one digit.
+    """
+    began = time.perf_counter()
+    here = state.of(request)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    try:
+        if kind in PICTURES:
+            found = await here.model.predict_picture(body)
+            asked = [body]
+        else:
+            data = pixels(kind, body, here.settings.limits.images)
+            found = await here.model.predict(data)
+            asked = [data[at : at + AREA] for at in range(0, len(data), AREA)]
+    except errors.ServingError as error:
+        raise of_model(error, "bad_picture" if kind in PICTURES else "bad_request") from None
+    noting.predictions(here, ROUTE, asked, found, time.perf_counter() - began)
+    return answer({"version": found.version, "predictions": [plain(each) for each in found]})
+
+
+def pixels(kind: str, body: bytes, most: int) -> bytes:
+    """n × 784 bytes of a request's body. Raises Refused, BadRequest."""
+    if kind == PIXELS:
+        data = body
+        if not data or len(data) % AREA:
+            raise Refused(
+                "bad_request", f"the body has {len(data)} bytes: expected {AREA} an image, white on black"
+            )
+    elif kind == JSON:
+        data = images.pixels(_listed(body))
+        if not data:
+            raise Refused("bad_request", "'images' is empty: expected at least one, 28 rows of 28 numbers")
+    else:
+        wanted = ", ".join((PIXELS, JSON, *PICTURES))
+        raise Refused("wrong_type", f"the body is '{kind[:80]}': expected one of {wanted}")
+    if len(data) > most * AREA:
+        count = len(data) // AREA
+        raise Refused("too_large", f"{count} images at once: expected at most {most}; send several requests")
+    return data
+
+
+def plain(prediction: Prediction) -> dict[str, Any]:
+    """One prediction for JSON."""
+    return {
+        "digit": prediction.digit,
+        "confidence": prediction.confidence,
+        "accepted": prediction.accepted,
+        "probabilities": prediction.probabilities,
+    }
+
+
+def _listed(body: bytes) -> Any:
+    try:
+        tree = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused("bad_request", f"the body is no JSON ({error}): {WANTED}") from None
+    if not isinstance(tree, dict) or set(tree) != {"images"} or not isinstance(tree["images"], list):
+        raise Refused("bad_request", f"the body is other JSON: {WANTED}")
+    return tree["images"]

@@ -1,0 +1,30 @@
+// What was read, as a list: fields with kind, text and confidence, and how much was left unread.
+
+import { make, percent } from "./dom.js";
+
+const KINDS = { digit: "one digit", number: "number", postcode: "postcode", amount: "amount", score: "score" };
+
+/** Fills both lists and returns one sentence of it all. */
+export function showFields(list, strangers, reading) {
+  const fields = reading.lines.flatMap((line) => line.fields);
+  list.replaceChildren(...fields.map((field) => make("li", {},
+    make("span", { className: "text", textContent: field.text }),
+    make("span", { className: "small", textContent: KINDS[field.kind] ?? field.kind }),
+    make("span", {
+      className: `state ${field.accepted ? "yes" : "no"}`,
+      textContent: `${field.accepted ? "sure" : "not sure"}, ${percent(field.confidence)}`,
+    }))));
+  strangers.replaceChildren(...reasons(reading.strangers).map((text) => make("li", { textContent: text })));
+  if (fields.length === 0) return "No digit was found in this picture.";
+  const unsure = fields.filter((field) => !field.accepted).length;
+  const read = `Read: ${fields.map((field) => field.text).join(", ")}.`;
+  if (unsure === 0) return read;
+  const doubt = fields.length === 1 ? "Not sure" : `Not sure of ${unsure} of ${fields.length} fields`;
+  return `${read} ${doubt}; touch a digit to see more.`;
+}
+
+function reasons(strangers) {
+  const counts = new Map();
+  for (const { reason } of strangers) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return Array.from(counts, ([reason, count]) => `${count === 1 ? "One mark" : `${count} marks`} not read: ${reason}`);
+}

@@ -1,0 +1,69 @@
+// A picture from file to boxes, fields and details. The newest picture wins; one that failed says why.
+
+import { fromBase64 } from "./bytes.js";
+import { showDetail } from "./detail.js";
+import { byId } from "./dom.js";
+import { showFields } from "./fields.js";
+import { problemOf } from "./files.js";
+import { digitsOf, showStage } from "./stage.js";
+
+export class Photo {
+  #turn = 0;
+
+  /**
+   * reader: () → {mode: "server" | "browser", limits, read: async (file) → tree, second: who else can be asked
+   * about a digit, or null}; chosen: called with a digit that is touched, the mode and the version that read it.
+   */
+  constructor(reader, chosen) {
+    Object.assign(this, { reader, chosen });
+  }
+
+  async take(file) {
+    const turn = ++this.#turn, reader = this.reader();
+    this.#empty(`Reading ${file.name || "the picture"} …`);
+    let said = await problemOf(file, reader.limits, reader.mode === "browser");
+    let reading = null;
+    if (!said) {
+      try {
+        reading = await reader.read(file);
+      } catch (error) {
+        said = `Not read: ${error.message}.`;
+      }
+    }
+    if (turn !== this.#turn) return; // another picture came meanwhile
+    byId("photo-said").textContent = said ?? this.#show(file, reading, reader);
+  }
+
+  #show(file, reading, { mode, second }) {
+    const digits = digitsOf(reading);
+    for (const digit of digits) if (typeof digit.image === "string") digit.image = fromBase64(digit.image);
+    byId("result").hidden = false;
+    showStage(byId("stage"), file, reading, (digit, byHand) => {
+      showDetail(digit);
+      if (byHand) byId("detail").scrollIntoView({ block: "nearest" });
+      this.chosen(digit, mode, reading.version);
+    });
+    byId("photo-name").textContent = file.name;
+    byId("photo-by").textContent = mode === "browser"
+      ? `Read as one digit by version ${reading.version} in this browser; finding many digits needs the server.`
+      : readBy(reading.version, digits, second);
+    const said = showFields(byId("fields"), byId("strangers"), reading);
+    const [only, ...others] = byId("stage").querySelectorAll(".box");
+    if (only && others.length === 0) only.click();
+    return said;
+  }
+
+  #empty(said) {
+    byId("photo-said").textContent = said;
+    byId("result").hidden = byId("detail").hidden = true;
+    byId("stage").replaceChildren();
+  }
+}
+
+function readBy(version, digits, second) {
+  if (digits.length === 0) return "";
+  const by = `Read by version ${version} on the server`;
+  if (second?.version !== version) return `${by}.`;
+  const same = digits.filter(({ digit, image }) => second.predict(image).digit === digit).length;
+  return `${by}; this browser agrees on ${same} of ${digits.length}.`;
+}

@@ -1,0 +1,54 @@
+// The picture with its boxes: every digit a button over its place, strangers dashed.
+
+import { make, percent } from "./dom.js";
+
+const EDGE = 0.09; // of the height: nearer to it a label goes inside its box
+const FRAME = 3; // pixels of the screen, so that the border leaves the ink free
+
+/**
+ * Fills the stage. file: the picture; reading: the server's tree; chosen: called with a digit and whether a person
+ * touched it.
+ */
+export function showStage(stage, file, reading, chosen) {
+  const { width, height } = reading;
+  stage.replaceChildren(picture(stage, file, width, height));
+  stage.style.aspectRatio = `${width} / ${height}`;
+  const place = (element, [x, y, w, h]) => {
+    const sides = { left: x / width, top: y / height, width: w / width, height: h / height };
+    for (const [name, share] of Object.entries(sides)) {
+      const frame = name === "left" || name === "top" ? -FRAME : 2 * FRAME;
+      element.style[name] = `calc(${100 * share}% + ${frame}px)`;
+    }
+    element.classList.toggle("high", y < EDGE * height);
+    element.classList.toggle("low", y + h > (1 - EDGE) * height);
+    stage.append(element);
+  };
+  for (const { box, reason } of reading.strangers) place(make("div", { className: "stranger", title: reason }), box);
+  for (const digit of digitsOf(reading)) {
+    const sure = digit.accepted ? "sure" : "not sure";
+    const button = make("button", {
+      type: "button", className: `box ${digit.accepted ? "" : "unsure"}`, "aria-pressed": "false",
+      "aria-label": `${digit.digit}, ${sure}, ${percent(digit.confidence)}: show details`,
+    }, make("span", { className: "tag", textContent: digit.digit }),
+    make("span", { className: "tip", textContent: percent(digit.confidence, 0) }));
+    button.addEventListener("click", (event) => {
+      for (const other of stage.querySelectorAll(".box")) other.setAttribute("aria-pressed", String(other === button));
+      chosen(digit, event.isTrusted);
+    });
+    place(button, digit.box);
+  }
+}
+
+/** Every digit of a reading, as one reads them. */
+export const digitsOf = (reading) => reading.lines.flatMap((line) => line.fields.flatMap((field) => field.digits));
+
+function picture(stage, file, width, height) {
+  if (stage.address) URL.revokeObjectURL(stage.address);
+  stage.address = URL.createObjectURL(file);
+  const image = make("img", { src: stage.address, alt: "The picture that was read", width, height });
+  image.addEventListener("error", () => {
+    const note = "This browser can't show this kind of picture; the boxes are where its digits are.";
+    image.replaceWith(make("p", { className: "hint", textContent: note }));
+  });
+  return image;
+}

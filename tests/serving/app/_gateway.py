@@ -1,0 +1,91 @@
+"""The gateway on a free port of the loopback, in a thread of the test's process."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import threading
+from dataclasses import replace
+
+from serving.app.application import opened
+from serving.app.process import Address, Server, bound
+from serving.app.settings import Limits, Settings
+
+FREE = Limits(rate=0)  # tests ask fast
+
+
+class Running:
+    """Its address, and what it said."""
+
+    def __init__(self) -> None:
+        self.port, self.said, self.state = 0, [], None
+        self.begun, self.failure, self._server, self._loop = threading.Event(), None, None, None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def tell(self, fields) -> None:
+        self.said.append(dict(fields))
+
+    def ask(self, method, path, body=None, kind="application/octet-stream", **headers):
+        """(status, headers, body), the body parsed where it is JSON."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            given.setdefault("Content-Type", kind)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, given)
+            reply = connection.getresponse()
+            data = reply.read()
+            found = {name.lower(): value for name, value in reply.getheaders()}
+        finally:
+            connection.close()
+        is_json = found.get("content-type", "").startswith("application/json")
+        return reply.status, found, json.loads(data) if is_json and data else data
+
+    def end(self) -> None:
+        """As a signal does."""
+        self._server.handle_exit(15, None)
+
+    def _run(self, settings, drain) -> None:
+        async def serve() -> None:
+            address = Address(port=0, drain=drain)
+            with bound(address) as listening:
+                self.port = listening.getsockname()[1]
+                async with opened(settings, self.tell) as gateway:
+                    self.state = gateway.state
+                    self._server = Server(gateway, address, self.tell)
+                    watcher = asyncio.create_task(self._watch())
+                    await self._server.serve([listening])
+                    watcher.cancel()
+
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            self.failure = error
+        finally:
+            self.begun.set()
+
+    async def _watch(self) -> None:
+        while not self._server.started:
+            await asyncio.sleep(0.005)
+        self.begun.set()
+
+
+@contextlib.contextmanager
+def running(settings=None, *, drain=0.0, **changes):
+    """`changes` to the settings; without a rate limit unless they say so."""
+    made = Running()
+    given = replace(settings or Settings(limits=FREE), **changes)
+    thread = threading.Thread(target=made._run, args=[given, drain])
+    thread.start()
+    try:
+        assert made.begun.wait(60)
+        if made.failure is not None:
+            raise made.failure
+        yield made
+    finally:
+        if made._server is not None:
+            made._server.should_exit = True
+        thread.join(60)

@@ -1,0 +1,205 @@
+"""The gateway's HTTP in miniature, so that its page can be tried against every mood of a server.
+
+`gateway.say` sets what a route answers instead of its usual; `gateway.stop()` and `start()` take the port
+away and give it back; `gateway.asked` holds the bodies that came, by route.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from bench.browser import STATIC
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; style-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+}
+AT_ROOT = {
+    "/": "index.html",
+    "/docs": "docs.html",
+    "/sw.js": "sw.js",
+    "/manifest.webmanifest": "manifest.webmanifest",
+}
+
+
+class Refused(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, code: str, message: str, after: int | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.after = status, code, message, after
+
+
+class Gateway:
+    """predict: bytes [784] → probabilities; edge: files of a model by their path below /edge/<n>/."""
+
+    def __init__(self, predict: Any, edge: dict[str, bytes], reading: dict[str, Any]) -> None:
+        self.predict, self.edge, self.reading = predict, edge, reading
+        self.version, self.key, self.hangs = 3, None, 0.0  # seconds before anything answers
+        self.newer: dict[str, bytes] = {}  # files of the page that were updated, by their path
+        self.moods: dict[str, Any] = {}
+        self.asked: dict[str, list[bytes]] = defaultdict(list)
+        self.record: dict[str, Any] = {}
+        self.openapi: dict[str, Any] = {}
+        self.port = 0
+        self.at_once: dict[str, int] = defaultdict(int)  # most calls of a route that were under way together
+        self._now: dict[str, int] = defaultdict(int)
+        self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        """As it was at first."""
+        self.version, self.key, self.hangs = 3, None, 0.0
+        for kept in (self.newer, self.moods, self.asked, self.at_once):
+            kept.clear()
+
+    def say(self, route: str, mood: Any = None) -> None:
+        """Refused, or a function body → tree, for a route; None: its usual again."""
+        self.moods[route] = mood
+
+    def start(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def about(self) -> dict[str, Any]:
+        facts = {"accuracy": 0.9962, "n_test": 10000, "accuracy_interval": [0.9948, 0.9972], "sample": False}
+        facts |= {"dataset": "mnist", "profile": "fast", "commit": "4d4a05ea", "dirty": False, "ece": 0.0023}
+        facts |= {
+            "published": "2026-11-22T03:59:51Z",
+            "parameters": 116266,
+            "threshold": 0.99,
+            "passed": True,
+        }
+        return {
+            "model": {"ready": True, "version": self.version, "message": ""},
+            "edge": f"/edge/{self.version}/",
+            "feedback": True,
+            "key": self.key is not None,
+            "limits": {"bytes": 2_000_000, "pixels": 4_000_000},
+            "facts": facts,
+        }
+
+    def answer(self, route: str, body: bytes) -> tuple[int, Any]:
+        """Status and tree of an API call. Raises Refused."""
+        with self._lock:
+            self.asked[route].append(body)
+            self._now[route] += 1
+            self.at_once[route] = max(self.at_once[route], self._now[route])
+        try:
+            return self._answer(route, body)
+        finally:
+            with self._lock:
+                self._now[route] -= 1
+
+    def _answer(self, route: str, body: bytes) -> tuple[int, Any]:
+        mood = self.moods.get(route)
+        if isinstance(mood, Refused):
+            raise mood
+        if mood is not None:
+            return 200, mood(body)
+        if route == "about":
+            return 200, self.about()
+        if route == "versions":
+            return 200, self.record
+        if route == "predict":
+            shares = [float(share) for share in self.predict(body)]
+            best = max(shares)
+            found = {"digit": shares.index(best), "confidence": best, "accepted": best >= 0.5}
+            return 200, {"version": self.version, "predictions": [{**found, "probabilities": shares}]}
+        if route == "read":
+            return 200, self.reading
+        if route == "feedback":
+            return 201, {"id": f"{len(self.asked[route])}", "state": "pending"}
+        raise Refused(404, "not_found", f"there is no /api/{route}")
+
+
+def slow(seconds: float, tree: Any) -> Any:
+    """A mood: the answer, later."""
+
+    def wait(_: bytes) -> Any:
+        time.sleep(seconds)
+        return tree
+
+    return wait
+
+
+def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            time.sleep(gateway.hangs)
+            if path.startswith("/api/"):
+                return self._api(path, b"")
+            if path == "/openapi.json":
+                return self._send(200, json.dumps(gateway.openapi).encode(), ".json")
+            content = self._file(path)
+            self._send(404 if content is None else 200, content or b"", Path(AT_ROOT.get(path, path)).suffix)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self._api(self.path.partition("?")[0], body)
+
+        def _file(self, path: str) -> bytes | None:
+            if path in gateway.newer:
+                return gateway.newer[path]
+            if path.startswith("/edge/"):
+                return gateway.edge.get(path.split("/", 3)[3])
+            file = STATIC / AT_ROOT[path] if path in AT_ROOT else STATIC / path.removeprefix("/static/")
+            return file.read_bytes() if file.is_file() else None
+
+        def _api(self, path: str, body: bytes) -> None:
+            try:
+                if gateway.key and self.headers["Authorization"] != f"Bearer {gateway.key}":
+                    raise Refused(401, "unauthorized", "an API key is needed")
+                status, tree = gateway.answer(path.split("/")[2], body)
+                self._send(status, json.dumps(tree).encode(), ".json")
+            except Refused as error:
+                tree = {"error": {"code": error.code, "message": error.message}}
+                headers = {"Retry-After": str(error.after)} if error.after else {}
+                self._send(error.status, json.dumps(tree).encode(), ".json", headers)
+
+        def _send(
+            self, status: int, content: bytes, suffix: str, headers: dict[str, str] | None = None
+        ) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", TYPES.get(suffix, "application/octet-stream"))
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Security-Policy", POLICY)
+            self.send_header("Permissions-Policy", "camera=(self), microphone=(), geolocation=()")
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            if self.path == "/sw.js":
+                self.send_header("Service-Worker-Allowed", "/")
+            self.end_headers()
+            self.wfile.write(content)
+
+    return Handler

@@ -1,0 +1,86 @@
+"""A request's JSON → a correction, or one line that says what is wrong with it."""
+
+import base64
+import hashlib
+
+import numpy as np
+import pytest
+
+from digits.errors import DataError
+from digits.ink import has_ink as has_ink_in_the_graph
+from digits.normalize import normalize
+from serving.app.feedback.corrections import correction, has_ink
+
+from ._corrections import image, tree
+
+
+def test_a_whole_request_is_taken_as_it_is():
+    made = correction(tree())
+    assert made.image == image() and made.digest == hashlib.sha256(image()).hexdigest()
+    assert (made.label, made.digit, made.confidence, made.version) == (1, 7, 0.75, 3)
+    assert (made.source, made.mode) == ("drawing", "server")
+
+
+def test_what_the_model_said_may_be_unknown():
+    without = {
+        name: value for name, value in tree().items() if name not in ("digit", "confidence", "version")
+    }
+    for given in (without, tree(digit=None, confidence=None, version=None)):
+        made = correction(given)
+        assert (made.digit, made.confidence, made.version) == (None, None, None)
+
+
+@pytest.mark.parametrize("label", range(10))
+def test_every_digit_is_a_label(label):
+    assert correction(tree(label=label)).label == label
+
+
+@pytest.mark.parametrize(
+    ("strange", "told"),
+    [
+        ([], "a correction is a JSON object .* this is a list"),
+        (None, "this is null"),
+        ({}, "lacks image and label and source and mode"),
+        (tree(name="x"), "has no 'name'"),
+        (tree(image=5), "the image is a number"),
+        (tree(image="§"), "no base64"),
+        (tree(image="AAAA"), "has 3 bytes, expected 784"),
+        (tree(image=base64.b64encode(bytes(785)).decode()), "has 785 bytes"),
+        (tree(image=base64.b64encode(bytes(784)).decode()), "blank"),
+        (tree(label=10), "label is 10, expected a whole number of 0 to 9"),
+        (tree(label=-1), "label is -1"),
+        (tree(label=10**30), "label is a number"),
+        (tree(label=True), "label is True"),
+        (tree(label="3"), "label is a text"),
+        (tree(label=3.0), "label is a number"),
+        (tree(label=None), "label is null"),
+        (tree(digit=11), "digit is 11"),
+        (tree(confidence=1.5), "confidence is 1.5"),
+        (tree(confidence=float("nan")), "confidence is a number"),
+        (tree(confidence=True), "confidence is true"),
+        (tree(version=0), "version is 0"),
+        (tree(version=2**31), "version is a number"),
+        (tree(source="<script>alert(1)</script>"), "source is '<script>alert"),
+        (tree(source=["photo"]), "source is a list"),
+        (tree(mode="both"), "mode is 'both', expected server or browser"),
+    ],
+)
+def test_what_is_strange_is_refused_in_one_line(strange, told):
+    with pytest.raises(DataError, match=told) as refused:
+        correction(strange)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 200
+
+
+def test_what_has_too_little_ink_for_retraining_is_refused_and_digits_are_not():
+    images = [np.zeros((28, 28), np.uint8) for _ in range(6)]
+    images[1][14, 14] = 255  # a speck
+    images[2][10:14, 10:14] = 9  # too faint
+    images[3][6:22, 13:15] = 40  # faint
+    images[4][:] = 255
+    images[4][6:22, 13:15] = 0  # black on white
+    images[5][:, 13:15] = 255
+    told = [has_ink(each.tobytes()) for each in images]
+    assert told == [False, False, False, True, True, True]
+    assert told == np.asarray(has_ink_in_the_graph(np.stack(images))).tolist()
+    for each in np.stack(images)[told]:
+        normalize(each)  # refuses what is blank

@@ -1,0 +1,231 @@
+"""Accepted corrections reach the inbox once, whole, as a batch that retraining reads, whatever happens."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from digits.errors import StoreError
+from digits.incoming import read_batch
+from flows.clone import arrival
+from flows.clone import inbox as retraining
+from serving.app.feedback import export as module
+from serving.app.feedback import reviewing
+from serving.app.feedback.export import export
+from serving.app.feedback.store import StoreBusy
+
+from ...._disk import disk
+from ._corrections import given, image
+
+
+async def accepted(store, numbers, label=None, sent=1, **facts):
+    for number in numbers:
+        identity, _ = await store.add(given(number, label=sent, **facts))
+        await reviewing.decide(store, identity, "accepted", reviewer="me", label=label)
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    (tmp_path / "inbox").mkdir()
+    return tmp_path / "inbox"
+
+
+def batches(folder):
+    """Name → content digest, of what the inbox would take."""
+    return {path.name: arrival.digest(arrival.contents(path)) for path in retraining.waiting(folder, 3600)}
+
+
+def test_a_batch_is_whole_at_once_and_read_with_every_row_and_the_reviewers_labels(url, using, inbox):
+    async def act(store):
+        await accepted(store, range(5), label=4)
+        await accepted(store, range(5, 8), label=None, source="photo")
+        await store.add(given(90))  # waits
+        rejected, _ = await store.add(given(91))
+        await reviewing.decide(store, rejected, "rejected", reviewer="me")
+        return await export(store, inbox), await reviewing.rows(store)
+
+    (done,), rows = using(url, act)
+    assert (done.rows, done.again) == (8, False) and list(batches(inbox)) == [done.path.name]
+    batch = read_batch(done.path)
+    assert not batch.rejected
+    made = {pixels.tobytes(): int(label) for pixels, label in zip(batch.images, batch.labels, strict=True)}
+    assert made == {image(n): 4 if n < 5 else 1 for n in range(8)}
+    states = {row.image: (row.state, row.batch) for row in rows}
+    assert all(states[image(n)] == ("exported", done.path.name) for n in range(8))
+    assert states[image(90)] == ("pending", None) and states[image(91)] == ("rejected", None)
+
+
+def test_what_was_exported_is_not_exported_again_and_nothing_makes_no_batch(url, using, inbox):
+    async def act(store):
+        nothing = await export(store, inbox)
+        await accepted(store, range(2))
+        first, second = await export(store, inbox), await export(store, inbox)
+        await accepted(store, [2])
+        return nothing, first, second, await export(store, inbox)
+
+    nothing, first, second, third = using(url, act)
+    assert nothing == second == [] and [each.rows for each in (*first, *third)] == [2, 1]
+    assert len(batches(inbox)) == 2
+
+
+def test_one_image_of_two_people_is_in_the_batch_once(url, using, inbox):
+    async def act(store):
+        await accepted(store, [1])
+        await accepted(store, [1], label=1, sent=4)
+        return await export(store, inbox)
+
+    (done,) = using(url, act)
+    assert done.rows == 2 and len(read_batch(done.path).images) == 1
+
+
+def test_equal_corrections_make_equal_bytes(using, tmp_path):
+    made = []
+    for name in ("one", "two"):
+
+        async def act(store):
+            await accepted(store, range(4) if name == "one" else reversed(range(4)))  # noqa: B023
+            return module.contents(await reviewing.rows(store))
+
+        made.append(using(f"sqlite:///{tmp_path}/{name}.db", act))
+    assert made[0] == made[1] and len(made[0]) == 5
+
+
+@pytest.fixture(scope="module")
+def strike():
+    """Export in a process that is killed before one of its steps (0: none); its exit code and the steps."""
+    command = [sys.executable, "-m", "tests.serving.app.feedback._strike"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+
+        def run(url, folder, at):
+            server.stdin.write(f"{url} {folder} {at}\n")
+            server.stdin.flush()
+            return tuple(map(int, server.stdout.readline().split()))
+
+        yield run
+        server.stdin.close()
+
+
+def test_killed_at_any_step_the_next_export_gives_the_same_batch_and_nothing_is_lost_or_doubled(
+    using, tmp_path, strike
+):
+    """At every change on disk and every commit, until one run goes through."""
+    fresh = tmp_path / "fresh.db"
+    using(f"sqlite:///{fresh}", lambda store: accepted(store, range(2)))
+    expected = {image(0), image(1)}
+    begun = set()
+    for at in range(1, 100):
+        path, folder = tmp_path / f"{at}.db", tmp_path / f"inbox{at}"
+        shutil.copyfile(fresh, path)
+        folder.mkdir()
+        url = f"sqlite:///{path}"
+        code, steps = strike(url, folder, at)
+        if code == 0:
+            assert steps == at - 1
+            break
+        assert code == -9
+        left = using(url, reviewing.counts)
+        begun.add((left["accepted"], left["exporting"], left["exported"]))
+        before = batches(folder)
+        done = using(url, lambda store: export(store, folder))  # noqa: B023
+        after = batches(folder)
+        assert before.items() <= after.items() and len(after) == 1, at
+        assert using(url, reviewing.counts)["exported"] == 2
+        (name,) = after
+        assert [each.path.name for each in done] in ([name], [])  # [] when all but the end was done
+        assert {each.tobytes() for each in read_batch(folder / name).images} == expected
+        assert [path.name for path in folder.glob(".feedback-*")] == [".feedback-lock"]
+        assert using(url, lambda store: export(store, folder)) == []  # noqa: B023
+    assert at > 10 and begun == {(2, 0, 0), (0, 2, 0)}, (at, begun)
+
+
+def test_what_the_inbox_took_before_a_kill_comes_again_with_the_same_content(using, tmp_path, inbox, strike):
+    url = f"sqlite:///{tmp_path}/feedback.db"
+    using(url, lambda store: accepted(store, range(3)))
+    taken = {}
+    for at in range(1, 100):
+        code, _ = strike(url, inbox, at)
+        for name, digest in batches(inbox).items():
+            taken.setdefault(name, []).append(digest)
+            shutil.rmtree(inbox / name)  # accepted by retraining
+        if code == 0:
+            break
+    assert len(taken) == 1
+    (digests,) = taken.values()
+    assert len(digests) > 1 and len(set(digests)) == 1
+
+
+def test_a_batch_that_was_changed_in_the_inbox_is_not_overwritten(using, tmp_path, inbox):
+    async def act(store):
+        await accepted(store, range(2))
+        name = await module._claim(store)
+        (inbox / name).mkdir()
+        (inbox / name / "labels.csv").write_text("file,label\n")
+        with pytest.raises(StoreError, match="has been changed since it was exported: move it away"):
+            await export(store, inbox)
+        shutil.rmtree(inbox / name)
+        (done,) = await export(store, inbox)
+        return name, done
+
+    name, done = using(f"sqlite:///{tmp_path}/feedback.db", act)
+    assert done.again and done.path == inbox / name
+
+
+def test_an_inbox_that_is_full_gets_its_batch_when_there_is_room(using, tmp_path):
+    with disk(tmp_path / "inbox", "64k") as folder:
+
+        async def act(store):
+            await accepted(store, range(40))
+            (folder / "other").write_bytes(bytes(20 << 10))
+            with pytest.raises(StoreError, match="the disk is full"):
+                await export(store, folder)
+            assert [path.name for path in folder.iterdir() if path.is_dir()] == []
+            assert (await reviewing.counts(store))["exporting"] == 40
+            subprocess.run(["mount", "-o", "remount,size=4m", str(folder)], check=True)
+            (done,) = await export(store, folder)
+            assert done.again and len(read_batch(done.path).images) == 40
+
+        using(f"sqlite:///{tmp_path}/feedback.db", act)
+
+
+def test_an_inbox_that_is_missing_is_told_and_nothing_is_begun(using, tmp_path):
+    async def act(store):
+        await accepted(store, [1])
+        with pytest.raises(StoreError, match=r"inbox .*nowhere is no folder: make it"):
+            await export(store, tmp_path / "nowhere")
+        assert (await reviewing.counts(store))["accepted"] == 1
+
+    using(f"sqlite:///{tmp_path}/feedback.db", act)
+
+
+EXPORTING = """
+import asyncio, sys
+from pathlib import Path
+from serving.app.feedback.export import export
+from serving.app.feedback.store import FeedbackStore
+async def main():
+    store = FeedbackStore(sys.argv[1], patience=60)
+    await store.open()
+    await export(store, Path(sys.argv[2]))
+    await store.close()
+asyncio.run(main())
+"""
+
+
+def test_of_two_exports_at_once_one_waits_and_finds_nothing_left(url, inbox, using):
+    using(url, lambda store: accepted(store, range(10)))
+    command = [sys.executable, "-c", EXPORTING, url, str(inbox)]
+    both = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait(300) for process in both] == [0, 0]
+    assert len(batches(inbox)) == 1 and using(url, reviewing.counts)["exported"] == 10
+
+
+def test_an_export_that_never_ends_is_told(url, inbox, using, monkeypatch):
+    from digits import locks
+
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    with (
+        locks.held(inbox / ".feedback-lock", lambda holder: AssertionError(holder)),
+        pytest.raises(StoreBusy, match=r"process \d+ exports to"),
+    ):
+        using(url, lambda store: export(store, inbox))

@@ -1,0 +1,362 @@
+"""Corrections are kept once, are on disk when acknowledged, and what a database refuses is told in a line."""
+
+import asyncio
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import sqlalchemy as sql
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from digits.errors import ParamsError, StoreError
+from serving.app.feedback import reviewing
+from serving.app.feedback.schema import METADATA
+from serving.app.feedback.store import FeedbackStore, StoreBusy, StoreFull
+
+from ...._disk import disk
+from .._postgres import NEEDED
+from ._corrections import given, image
+from .conftest import opened
+
+
+def test_a_correction_is_kept_as_it_came_and_waits(url, using):
+    async def act(store):
+        identity, new = await store.add(given(5, label=2, confidence=None))
+        return identity, new, await reviewing.rows(store)
+
+    identity, new, rows = using(url, act)
+    assert new and [row.id for row in rows] == [identity]
+    (row,) = rows
+    assert row.image == image(5) and (row.label, row.digit, row.confidence, row.version) == (2, 7, None, 3)
+    assert (row.state, row.source, row.mode, row.final) == ("pending", "drawing", "server", 2)
+    assert abs(row.received.timestamp() - time.time()) < 600 and row.reviewed is None
+
+
+def test_the_same_image_and_label_is_kept_once_and_another_label_apart(url, using):
+    async def act(store):
+        return [await store.add(given(1)), await store.add(given(1)), await store.add(given(1, label=4))]
+
+    first, again, other = using(url, act)
+    assert first[1] and not again[1] and other[1]
+    assert again[0] == first[0] != other[0]
+    assert using(url, lambda store: store.add(given(1))) == (first[0], False)  # after a restart too
+
+
+def test_many_at_once_are_all_kept_and_none_twice(url, using):
+    async def act(store):
+        added = await asyncio.gather(*(store.add(given(n % 20)) for n in range(60)))
+        return added, await reviewing.counts(store)
+
+    added, counts = using(url, act, patience=60)
+    assert sum(new for _, new in added) == counts["pending"] == 20
+    assert len({identity for identity, _ in added}) == 20
+
+
+def test_the_tables_are_those_that_the_queries_know(url, using):
+    def differ(connection):
+        return compare_metadata(MigrationContext.configure(connection), METADATA)
+
+    async def act(store):
+        async with store.transaction() as connection:
+            return await connection.run_sync(differ)
+
+    assert using(url, act) == []
+
+
+def test_a_store_of_a_newer_version_is_left_alone(url, using):
+    async def newer(store):
+        async with store.transaction() as connection:
+            await connection.execute(sql.text("UPDATE alembic_version SET version_num = '9999'"))
+
+    using(url, newer)
+    with pytest.raises(StoreError, match="newer version of this project"):
+        using(url, reviewing.counts)
+
+
+STARTING = """
+import asyncio, os, sys, traceback
+from serving.app.feedback.store import FeedbackStore
+async def main():
+    store = FeedbackStore(sys.argv[1], patience=60)
+    await store.open()
+    await store.close()
+reader, writer = os.pipe()
+for _ in range(6):
+    if os.fork() == 0:
+        os.close(writer)
+        os.read(reader, 1)  # all of them wait for the same moment
+        try:
+            asyncio.run(main())
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+os.close(writer)
+print([os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(6)])
+"""
+
+
+def test_processes_that_start_at_once_make_the_tables_once(url, using):
+    done = subprocess.run([sys.executable, "-c", STARTING, url], capture_output=True, text=True, timeout=300)
+    assert done.stdout.split("\n")[0] == str([0] * 6), done.stderr
+    assert using(url, lambda store: store.add(given()))[1]
+
+
+def test_when_too_many_wait_no_more_are_taken_until_some_are_decided(url, using):
+    async def act(store):
+        kept = [await store.add(given(n)) for n in range(3)]
+        with pytest.raises(StoreFull, match="3 corrections wait for review, no more are taken"):
+            await store.add(given(3))
+        assert await store.add(given(1)) == (kept[1][0], False)  # that one is there
+        await reviewing.decide(store, kept[0][0], "rejected", reviewer="me")
+        assert (await store.add(given(3)))[1]
+
+    using(url, act, most_pending=3)
+
+
+def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
+    """A gateway cancels what takes too long: at any moment of it."""
+
+    async def act(store):
+        for number in range(100):
+            adding = asyncio.create_task(store.add(given(number)))
+            await asyncio.sleep(0.0001 * number)
+            adding.cancel()
+            await asyncio.wait([adding])
+        added = {(await store.add(given(number)))[0] for number in range(20)}
+        asyncio.create_task(store.add(given(100))).cancel()
+        return added
+
+    assert len(using(url, act, patience=10)) == 20
+    kept = using(url, reviewing.rows)
+    assert len(kept) >= 99 and len({row.image for row in kept}) == len(kept)  # some never began
+
+
+@pytest.mark.parametrize(
+    "strange", ["", "nothing", "sqlite://", "sqlite:///:memory:", "mysql://u@h/d", "postgresql://user@host"]
+)
+def test_a_url_of_no_such_database_is_refused(strange):
+    with pytest.raises(ParamsError, match="no place for corrections; expected sqlite:///FILE or postgresql"):
+        FeedbackStore(strange)
+
+
+def test_a_password_is_never_shown():
+    assert "secret" not in FeedbackStore("postgresql://user:secret@host/name").shown
+    with pytest.raises(ParamsError) as refused:
+        FeedbackStore("mysql://user:secret@host/name")
+    assert "secret" not in str(refused.value)
+
+
+# --- SQLite
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path, using):
+    using(f"sqlite:///{tmp_path}/feedback.db", lambda store: store.add(given()))
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_what_is_committed_is_flushed_to_disk_and_what_is_deleted_is_overwritten(tmp_path, using):
+    async def act(store):
+        async with store.transaction(reading=True) as connection:
+            asked = ("journal_mode", "synchronous", "secure_delete")
+            return [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in asked]
+
+    assert using(f"sqlite:///{tmp_path}/feedback.db", act) == ["wal", 2, 1]  # 2: FULL
+
+
+def test_a_store_that_another_program_holds_is_busy_and_takes_corrections_again_after(tmp_path):
+    path = tmp_path / "feedback.db"
+
+    async def act():
+        async with opened(f"sqlite:///{path}", patience=0.2) as store:
+            await store.add(given(0))
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreBusy, match=r"another program holds .*feedback.db: try again"):
+                await store.add(given(1))
+            assert len(await reviewing.rows(store)) == 1  # looking needs no lock
+            async with opened(f"sqlite:///{path}", patience=0.2) as second:  # nor does starting
+                assert len(await reviewing.rows(second)) == 1
+            other.rollback()
+            other.close()
+            assert (await store.add(given(1)))[1]
+
+    asyncio.run(act())
+
+
+def test_a_store_that_is_let_go_in_time_is_waited_for(tmp_path):
+    path = tmp_path / "feedback.db"
+
+    async def act():
+        async with opened(f"sqlite:///{path}", patience=60) as store:
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            adding = asyncio.create_task(store.add(given()))
+            await asyncio.sleep(0.5)
+            assert not adding.done()
+            other.rollback()
+            other.close()
+            assert (await adding)[1]
+
+    asyncio.run(act())
+
+
+def test_a_file_that_may_not_grow_is_full_and_loses_nothing(tmp_path):
+    async def act():
+        async with opened(f"sqlite:///{tmp_path}/feedback.db") as store:
+            async with store.transaction() as connection:
+                await connection.exec_driver_sql("PRAGMA max_page_count=20")
+            kept = []
+            with pytest.raises(StoreFull, match="is full: free some, then send the correction again"):
+                for number in range(200):
+                    kept.append((await store.add(given(number)))[0])
+            assert kept and {row.id for row in await reviewing.rows(store)} == set(kept)
+            async with store.transaction() as connection:
+                await connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+            assert (await store.add(given(500)))[1]
+
+    asyncio.run(act())
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
+    with disk(tmp_path / "small", "512k") as folder:
+
+        async def act():
+            kept = []
+            async with opened(f"sqlite:///{folder}/feedback.db") as store:
+                with pytest.raises(StoreFull, match=r"the disk of .*feedback.db is full"):
+                    for number in range(2000):
+                        kept.append((await store.add(given(number)))[0])
+                assert len(kept) >= 10
+                assert {row.id for row in await reviewing.rows(store)} == set(kept)
+
+        asyncio.run(act())
+
+
+def test_a_disk_that_is_read_only_or_full_from_the_start_is_told(tmp_path, using):
+    with disk(tmp_path / "small", "256k") as folder:
+        (folder / "other").write_bytes(bytes(256 << 10))
+        with pytest.raises(StoreFull, match="is full"):
+            using(f"sqlite:///{folder}/feedback.db", reviewing.counts)
+        (folder / "other").unlink()
+        using(f"sqlite:///{folder}/feedback.db", lambda store: store.add(given()))
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        with pytest.raises(StoreError, match=r"can't be read or written .*: run this as its owner"):
+            using(f"sqlite:///{folder}/feedback.db", reviewing.counts)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to be one" * 100, b"SQLite format 3\0" + b"x" * 5000]
+)
+def test_a_damaged_file_is_told_with_what_to_do(tmp_path, using, content):
+    path = tmp_path / "feedback.db"
+    path.write_bytes(content)
+    with pytest.raises(
+        StoreError, match=r"feedback.db is damaged .*: move it away and a new one is made"
+    ) as told:
+        using(f"sqlite:///{path}", reviewing.counts)
+    assert not isinstance(told.value, StoreBusy | StoreFull)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_can_not_be_made_is_told(tmp_path, using):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be read or written"):
+        using(f"sqlite:///{tmp_path}/file/feedback.db", reviewing.counts)
+
+
+ADDING = """
+import asyncio, os, signal, sys, time
+from serving.app.feedback.store import FeedbackStore
+from tests.serving.app.feedback._corrections import given
+async def main(number):
+    store = FeedbackStore(sys.argv[1])
+    await store.open()
+    while True:
+        identity, _ = await store.add(given(number))
+        os.write(1, f"{identity}\\n".encode())
+        number += 1
+for turn in range(25):
+    child = os.fork()
+    if child == 0:
+        asyncio.run(main(turn * 1_000_000))
+    time.sleep(0.1 + 0.017 * turn)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+def test_killed_again_and_again_while_it_writes_it_loses_nothing_that_was_acknowledged(tmp_path, using):
+    url = f"sqlite:///{tmp_path}/feedback.db"
+    done = subprocess.run(
+        [sys.executable, "-c", ADDING, url], check=True, capture_output=True, text=True, timeout=300
+    )
+    acknowledged = done.stdout.split()
+    rows = using(url, reviewing.rows)
+    assert set(acknowledged) <= {row.id for row in rows} and len(acknowledged) > 50
+    assert len(rows) <= len(acknowledged) + 25  # what was on its way when the signals came
+    database = sqlite3.connect(tmp_path / "feedback.db")
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+
+
+# --- PostgreSQL
+
+
+@NEEDED
+def test_a_server_that_is_away_makes_the_store_busy_until_it_is_back(postgres):
+    url = postgres.database()
+
+    async def act():
+        async with opened(url, patience=5) as store:
+            await store.add(given(0))
+            postgres.stop()
+            try:
+                for _ in range(2):
+                    with pytest.raises(StoreBusy, match="does not answer"):
+                        await store.add(given(1))
+                    with pytest.raises(StoreBusy, match="does not answer"):
+                        await FeedbackStore(url, patience=5).open()
+            finally:
+                postgres.start()
+            assert (await store.add(given(1)))[1]
+            assert len(await reviewing.rows(store)) == 2
+
+    asyncio.run(act())
+
+
+@NEEDED
+def test_a_database_that_is_not_there_is_told(postgres, using):
+    url = postgres.database().replace("/test", "/missing")
+    with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*mend the address") as told:
+        using(url, reviewing.counts)
+    assert not isinstance(told.value, StoreBusy)
+
+
+@NEEDED
+def test_a_server_that_hangs_makes_the_store_busy_in_time(postgres):
+    url = postgres.database()
+
+    async def act():
+        async with opened(url, patience=1) as store:
+            await store.add(given(0))
+            frozen = [*psutil.Process(postgres.process.pid).children(), psutil.Process(postgres.process.pid)]
+            for process in frozen:
+                process.suspend()
+            try:
+                start = time.monotonic()
+                with pytest.raises(StoreBusy, match="does not answer"):
+                    await store.add(given(1))
+                assert time.monotonic() - start < 30
+            finally:
+                for process in frozen:
+                    process.resume()
+            assert (await store.add(given(2)))[1]
+
+    asyncio.run(act())

@@ -1,0 +1,150 @@
+"""From a drawing to the next training: a pipeline's own model, its server, `digits app`, a real Chromium."""
+
+import base64
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.devtools import Chromium
+from digits import files
+
+from ..._digits import digits
+from ..._pictures import encode
+from .._server import Server, free_port
+from ._needs import needs
+
+pytestmark = [needs("chromium"), pytest.mark.slow, pytest.mark.timeout(1500)]
+# A 3 in one stroke, as shares of the paper's side.
+THREE = [
+    *((0.36, 0.28), (0.44, 0.21), (0.54, 0.20), (0.62, 0.26), (0.63, 0.34), (0.57, 0.42), (0.47, 0.47)),
+    *((0.57, 0.51), (0.65, 0.59), (0.65, 0.69), (0.57, 0.78), (0.45, 0.80), (0.35, 0.73)),
+]
+
+
+@pytest.fixture(scope="module")
+def promoted(built, tmp_path_factory):
+    """A project with a version in service: this project's pipeline on synthetic digits."""
+    made = built.copy(tmp_path_factory.mktemp("app") / "project")
+    for command in (["publish"], ["promote"]):
+        done = made.digits(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return made
+
+
+@contextlib.contextmanager
+def app(project, server, log):
+    """`digits app`, in its folder."""
+    port = free_port()
+    command = [sys.executable, "-m", "digits.cli", "app", f"--port={port}", f"--server={server}"]
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, cwd=project.root, env=project.environment, stderr=stream)
+    try:
+        while "digits is at" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        yield f"http://localhost:{port}/"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def smooth(points, steps=6):
+    """More points between the points, as a hand makes them."""
+    along = np.linspace(0, len(points) - 1, steps * len(points))
+    return [
+        tuple(np.interp(along, range(len(points)), axis)[i] for axis in zip(*points, strict=True))
+        for i in range(len(along))
+    ]
+
+
+def draw(tab, shape):
+    x, y, side, _ = tab.box("#canvas")
+    tab.drag([(x + across * side, y + down * side) for across, down in smooth(shape)])
+
+
+def shown(tab, by):
+    tab.wait_for(f"document.querySelector('#by').textContent.includes({json.dumps(by)})", 60)
+    return tab.text("#digit")
+
+
+def row_of_digits(count=4, seed=21):
+    images, labels = digits(count, seed=seed)
+    strip = np.full((140, 60 + 110 * count), 244, np.uint8)
+    for i, image in enumerate(images):
+        large = np.asarray(Image.fromarray(image).resize((84, 84), Image.Resampling.BICUBIC))
+        strip[28:112, 30 + 110 * i : 114 + 110 * i] -= (large * 0.85).astype(np.uint8)
+    return encode(Image.fromarray(strip)), [int(each) for each in labels]
+
+
+def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(promoted, tmp_path):
+    pointer = promoted.root / "models" / "serving" / "models.config"
+    flags = [f"--model_config_file={pointer}", "--model_config_file_poll_wait_seconds=1"]
+    picture, labels = row_of_digits()
+    (tmp_path / "strip.png").write_bytes(picture)
+    with (
+        Server(tmp_path / "server.log", *flags) as server,
+        app(promoted, server.target, tmp_path / "app.log") as url,
+        Chromium() as browser,
+    ):
+        tab = browser.page(url)
+        tab.wait_for("document.querySelector('#badge-text').textContent.includes('version 1')", 60)
+        tab.wait_for("!document.querySelector('[value=browser]').disabled", 60)
+        draw(tab, THREE)
+        assert shown(tab, "on the server") == "3"
+        tab.wait_for("document.querySelector('#agreement').textContent.includes('agrees')", 60)
+        tab.click("[value=browser]")
+        assert shown(tab, "in this browser") == "3"
+        tab.click("[value=server]")
+
+        tab.upload("#file", tmp_path / "strip.png")
+        tab.wait_for("document.querySelector('#photo-said').textContent.includes('Read: ')", 60)
+        read = tab.evaluate("Array.from(document.querySelectorAll('.box .tag'), (tag) => tag.textContent)")
+        assert [int(each) for each in read] == labels
+        tab.click(".box:nth-of-type(2)")
+        right = (labels[1] + 1) % 10  # the person is sure that it is another one
+        tab.click(f"#photo-feedback button:nth-of-type({right + 1})")
+        tab.wait_for("document.querySelector('#photo-feedback .said').textContent.includes('Thanks')", 60)
+        tab.click("#badge")
+        tab.wait_for("document.querySelector('#provenance').open")
+        commit = promoted.ok("git", "rev-parse", "--short", "HEAD").strip()
+        tab.wait_for(f"document.querySelector('#provenance-body').innerText.includes({json.dumps(commit)})")
+        assert tab.problems == []
+        text = urllib.request.urlopen(f"{url}metrics").read().decode()
+        assert 'digits_gateway_corrections_total{state="new"} 1.0' in text
+
+    listed = promoted.digits("feedback", "list", "--json")
+    (waiting,) = map(json.loads, listed.stdout.splitlines())
+    assert (waiting["state"], waiting["label"], waiting["digit"]) == ("pending", right, labels[1])
+    nothing = promoted.digits("feedback", "export", "--inbox", make(promoted.root / "inbox"))
+    assert not list((promoted.root / "inbox").iterdir()), "nothing unreviewed gets out"
+    assert nothing.returncode == 0, nothing.stderr
+    assert promoted.digits("feedback", "accept", waiting["id"]).returncode == 0
+    assert promoted.digits("feedback", "export", "--inbox", str(promoted.root / "inbox")).returncode == 0
+    (batch,) = (promoted.root / "inbox").iterdir()
+
+    retrained = promoted.digits("schedule", "--once", "--inbox", "inbox")
+    assert retrained.returncode == 0, retrained.stdout + retrained.stderr
+    assert not batch.exists(), "the inbox has given it away"
+    workspace = promoted.root / ".digits" / "workspace"
+    batches = files.read_json(workspace / "data" / "validated" / "manifest.json")["batches"]
+    assert batch.name in json.dumps(batches)
+    parts = [
+        files.load_split(workspace / "data" / "prepared" / name)
+        for name in ("train", "heldout", "validation")
+    ]
+    rows = [(image, label) for part in parts for image, label in zip(part.images, part.labels, strict=True)]
+    image = np.frombuffer(base64.b64decode(waiting["image"]), np.uint8).reshape(28, 28)
+    assert any(label == right and np.abs(other.astype(int) - image).mean() < 2 for other, label in rows)
+
+
+def make(folder):
+    folder.mkdir(exist_ok=True)
+    return str(folder)

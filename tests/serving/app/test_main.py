@@ -1,0 +1,178 @@
+"""`digits app`: options to settings, and the real process to its end."""
+
+import argparse
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from digits.errors import ParamsError, StoreError
+from serving.app import main, options
+from serving.store import Store
+
+from .._server import environment, free_port
+from ..client import _fake
+
+KEY = "0123456789abcdef"
+
+
+def read(*given, root=Path("/project"), environment=()):
+    parser = argparse.ArgumentParser()
+    options.add(parser)
+    return main.read(parser.parse_args(given), root, dict(environment))
+
+
+def test_by_default_only_this_machine_reaches_it_and_everything_is_kept_below_the_project():
+    settings, address = read()
+    assert (address.host, address.port, address.drain) == ("127.0.0.1", 8080, 0)
+    assert set(settings.hosts) == {"localhost", "127.0.0.1", "::1"}
+    assert settings.feedback == "sqlite:////project/.digits/feedback.db"
+    assert settings.log == Path("/project/.digits/requests") and not settings.log_images
+    assert settings.store == Path("/project/models/serving")
+    assert settings.key is None
+
+
+def test_what_is_switched_off_is_left_out():
+    settings, _ = read("--feedback", "none", "--request-log", "none")
+    assert (settings.feedback, settings.log) == (None, None)
+
+
+def test_beyond_loopback_any_name_is_answered_unless_some_are_given():
+    assert read("--host", "0.0.0.0")[0].hosts == ()
+    assert "digits.example" in read("--host", "0.0.0.0", "--allow-host", "digits.example")[0].hosts
+
+
+def test_a_key_comes_from_a_file_or_the_environment_and_is_not_shown(tmp_path):
+    (tmp_path / "key").write_text(KEY + "\n")
+    settings, _ = read("--key-file", str(tmp_path / "key"))
+    assert settings.key == KEY and KEY not in repr(settings)
+    assert read(environment={"DIGITS_APP_KEY": KEY})[0].key == KEY
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--tls-cert", "x.pem"], "go together"),
+        (["--tls-cert", "none.pem", "--tls-key", "none.pem"], "no file"),
+        (["--port", "70000"], "0 to 65535"),
+        (["--log-share", "2"], "0 to 1"),
+        (["--timeout", "0"], "above 0"),
+        (["--max-body", "0"], "body"),
+        (["--rate", "-1"], "rate"),
+        (["--key-file", "/nowhere/key"], "can't be read"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(given, told):
+    with pytest.raises(ParamsError, match=told):
+        read(*given)
+
+
+def test_a_short_key_is_refused(tmp_path):
+    (tmp_path / "key").write_text("1234")
+    with pytest.raises(ParamsError, match="at least 16"):
+        read("--key-file", str(tmp_path / "key"))
+
+
+def test_without_a_promoted_version_there_is_nothing_to_start(tmp_path):
+    with pytest.raises(StoreError, match="make run"):
+        main.command(Store(tmp_path))
+
+
+class App:
+    """The real command."""
+
+    def __init__(self, root, *given):
+        (root / "dvc.yaml").touch()
+        self.port = free_port()
+        command = [sys.executable, "-m", "digits.cli", "app", f"--port={self.port}", *given]
+        self.process = subprocess.Popen(
+            command, cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self):
+        for line in self.process.stderr:
+            if "digits is at" in line:
+                self.said = json.loads(line)
+                break
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self, path, method="GET", body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(
+                method, path, body, {"Content-Type": "application/octet-stream"} if body else {}
+            )
+            reply = connection.getresponse()
+            reply.read()
+            return reply.status
+
+
+@pytest.fixture
+def fake():
+    with _fake.serving() as server:
+        yield server
+
+
+def test_it_serves_until_it_is_told_to_end_and_lets_a_request_finish(fake, tmp_path):
+    with App(tmp_path, "--server", fake.grpc) as app:
+        assert app.said["message"] == f"digits is at http://localhost:{app.port}/"
+        assert app.ask("/readyz") == 200
+        assert app.ask("/api/predict", "POST", bytes(784)) == 200
+        fake.stuck.clear()
+        fake.arrived.clear()
+        late = []
+        asking = threading.Thread(target=lambda: late.append(app.ask("/api/predict", "POST", bytes(784))))
+        asking.start()
+        assert fake.arrived.wait(20)
+        app.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        fake.stuck.set()
+        asking.join()
+        assert late == [200]
+        assert app.process.wait(20) == 0
+        assert (tmp_path / ".digits" / "requests").is_dir() and (
+            tmp_path / ".digits" / "feedback.db"
+        ).is_file()
+
+
+def test_told_to_end_it_first_tells_balancers_and_goes_on_answering(fake, tmp_path):
+    with App(tmp_path, "--server", fake.grpc, "--drain", "2") as app:
+        app.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert app.ask("/readyz") == 503
+        assert app.ask("/api/predict", "POST", bytes(784)) == 200
+        assert app.process.wait(20) == 0
+
+
+def test_a_taken_port_is_one_line_and_an_exit_code(fake, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        (tmp_path / "dvc.yaml").touch()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "digits.cli", "app", f"--port={port}", "--server", fake.grpc]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"digits: can't listen on port {port} of 127.0.0.1 (it is taken): give another --port\n"
+    )
+
+
+def test_no_tensorflow_and_no_prefect_are_loaded(fake, tmp_path):
+    with App(tmp_path, "--server", fake.grpc) as app:
+        app.ask("/api/predict", "POST", bytes(784))
+        maps = Path(f"/proc/{app.process.pid}/maps").read_text()
+        assert "tensorflow/" not in maps and "_pywrap" not in maps

@@ -1,0 +1,238 @@
+"""Requests are on record, in files that stay small, and whatever the disk does no request waits for it."""
+
+import hashlib
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+
+from serving.app import request_log
+from serving.app.request_log import Entry, RequestLog
+
+from ..._disk import disk
+
+COLUMNS = "at, route, status, digest, digit, confidence, accepted, version, latency, image"
+
+
+def entry(number=0, **facts):
+    given = {
+        "at": 1_900_000_000.5 + number,
+        "route": "/api/predict",
+        "status": 200,
+        "digest": hashlib.sha256(str(number).encode()).hexdigest(),
+        "digit": number % 10,
+        "confidence": 0.75,
+        "accepted": True,
+        "version": 3,
+        "latency": 0.002,
+        "image": bytes(784),
+    }
+    return Entry(**{**given, **facts})
+
+
+def kept(folder):
+    """The rows of all files, those of the oldest file first."""
+    full = sorted(folder.glob("requests-*.db"), key=lambda path: int(path.stem.partition("-")[2]))
+    rows = []
+    for path in [*full, *folder.glob("requests.db")]:
+        database = sqlite3.connect(path)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows += database.execute(f"SELECT {COLUMNS} FROM requests ORDER BY rowid").fetchall()
+        database.close()
+    return rows
+
+
+def logged(folder, entries, **options):
+    log = RequestLog(folder, **options)
+    log.start()
+    for each in entries:
+        log.note(each)
+    log.close()
+    return log
+
+
+def numbers(rows):
+    return [round(row[0] - 1_900_000_000.5) for row in rows]
+
+
+def test_an_entry_is_kept_as_it_was_without_the_image(tmp_path):
+    log = logged(
+        tmp_path / "new" / "folder", [entry(4), entry(5, digit=None, confidence=None, accepted=None)]
+    )
+    first, second = kept(tmp_path / "new" / "folder")
+    digest = hashlib.sha256(b"4").hexdigest()
+    assert first == (1_900_000_004.5, "/api/predict", 200, digest, 4, 0.75, 1, 3, 0.002, None)
+    assert second[4:7] == (None, None, None) and log.dropped == 0
+
+
+def test_the_image_is_kept_only_where_that_is_switched_on(tmp_path):
+    logged(tmp_path, [entry()], images=True)
+    assert kept(tmp_path)[0][-1] == bytes(784)
+
+
+def test_rows_are_on_disk_soon_and_stay_when_it_is_started_again(tmp_path):
+    log = RequestLog(tmp_path)
+    log.start()
+    log.note(entry(0), entry(1))
+    end = time.monotonic() + 60
+    while not (tmp_path / "requests.db").exists() or len(kept(tmp_path)) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    log.close()
+    logged(tmp_path, [entry(2)])
+    assert numbers(kept(tmp_path)) == [0, 1, 2]
+
+
+def test_the_same_image_is_always_in_the_sample_or_always_out(tmp_path):
+    for turn in range(2):
+        log = logged(tmp_path / str(turn), [entry(n) for n in range(1000)], sample=0.2)
+        assert log.dropped == 0  # what is not in the sample was not lost
+    first, second = numbers(kept(tmp_path / "0")), numbers(kept(tmp_path / "1"))
+    assert first == second and 140 < len(first) < 260
+    logged(tmp_path / "none", [entry(n) for n in range(100)], sample=0.0)
+    assert not (tmp_path / "none").exists() or not kept(tmp_path / "none")
+
+
+def test_what_had_no_image_is_always_in_the_sample(tmp_path):
+    logged(tmp_path, [entry(digest="", digit=None, status=400)] * 5, sample=0.01)
+    assert len(kept(tmp_path)) == 5
+
+
+def test_files_turn_and_together_stay_within_the_bound_with_the_newest_rows(tmp_path):
+    most, files = 400_000, 4
+    for start in range(0, 6000, 1500):
+        log = logged(tmp_path, [entry(n) for n in range(start, start + 1500)], max_bytes=most, files=files)
+        assert log.dropped == 0
+        names = sorted(path.name for path in tmp_path.glob("requests*"))
+        assert len(names) <= files and not [name for name in names if "journal" in name]
+        assert sum(path.stat().st_size for path in tmp_path.glob("requests*")) < most * 1.2
+    found = numbers(kept(tmp_path))
+    assert found == list(range(6000 - len(found), 6000)) and 1000 < len(found) < 6000
+
+
+def test_a_disk_that_refuses_fails_no_request_is_told_once_and_is_tried_again(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(request_log, "AGAIN", 0.05)
+    with disk(tmp_path / "small", "64k") as folder, caplog.at_level(logging.WARNING, "digits-app"):
+        log = RequestLog(folder)
+        log.start()
+        end = time.monotonic() + 120
+        while not log.dropped:
+            log.note(*(entry(n) for n in range(100)))
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        for _ in range(10):
+            log.note(*(entry(n) for n in range(100)))
+            time.sleep(0.05)
+        told = [record.message for record in caplog.records]
+        assert len(told) == 1 and "full" in told[0] and "requests are left out" in told[0]
+        before = len(kept(folder))
+        subprocess.run(["mount", "-o", "remount,size=8m", str(folder)], check=True)
+        while len(kept(folder)) <= before + 50:
+            log.note(*(entry(n) for n in range(100)))
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        log.close()
+        assert f"it lacks {log.dropped} requests" in caplog.text
+
+
+def test_a_folder_that_can_not_be_made_fails_no_request(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    with caplog.at_level(logging.WARNING, "digits-app"):
+        log = logged(tmp_path / "file", [entry(n) for n in range(300)])
+    assert log.dropped == 300 and len(caplog.records) == 1
+
+
+def test_a_disk_that_is_read_only_fails_no_request(tmp_path, caplog):
+    with disk(tmp_path / "small", "64k") as folder:
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        log = logged(folder, [entry(n) for n in range(300)])
+        assert log.dropped == 300 and len(caplog.records) == 1 and "Read-only" in caplog.text
+
+
+def test_noting_never_waits_when_the_queue_is_full(tmp_path, monkeypatch):
+    monkeypatch.setattr(request_log, "WAITING", 100)
+    log = RequestLog(tmp_path)  # not started: nobody takes anything out
+    start = time.monotonic()
+    log.note(*(entry(n) for n in range(1000)))
+    assert log.dropped == 900 and time.monotonic() - start < 5
+    log.start()
+    log.close()
+    assert numbers(kept(tmp_path)) == list(range(100))
+    log.note(entry())
+    assert log.dropped == 901  # after its end
+
+
+def test_what_is_no_entry_fails_no_request(tmp_path):
+    log = logged(tmp_path, [None, entry(1), entry(2, digest=None), entry(3, route=object()), entry(4)])
+    assert log.dropped >= 2  # the transaction of one that SQLite can't hold is lost as a whole
+
+
+def test_a_damaged_file_is_put_away_and_the_log_goes_on(tmp_path, caplog):
+    (tmp_path / "requests.db").write_bytes(b"no database at all, but long" * 300)
+    log = RequestLog(tmp_path)
+    log.start()
+    end = time.monotonic() + 60
+    while not (tmp_path / "requests.db.damaged").exists():
+        log.note(entry(1))
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    log.close()
+    logged(tmp_path, [entry(2)])
+    assert numbers(kept(tmp_path))[-1] == 2 and "was damaged" in caplog.text
+
+
+def test_a_file_of_another_form_is_kept_beside(tmp_path):
+    database = sqlite3.connect(tmp_path / "requests.db")
+    database.executescript("CREATE TABLE requests (other TEXT); PRAGMA user_version=7")
+    database.close()
+    assert logged(tmp_path, [entry(1)]).dropped == 0
+    (tmp_path / "requests-1.db").rename(tmp_path / "other.db")
+    assert numbers(kept(tmp_path)) == [1]
+
+
+def test_a_second_process_waits_until_the_first_has_ended(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(request_log, "AGAIN", 0.05)
+    first, second = RequestLog(tmp_path), RequestLog(tmp_path)
+    first.start()
+    first.note(entry(0))
+    while not (tmp_path / "requests.db").exists():
+        time.sleep(0.02)
+    second.start()
+    second.note(entry(1))
+    time.sleep(1)
+    assert f"process {os.getpid()} writes there" in caplog.text
+    first.note(entry(2))
+    first.close()
+    second.close()
+    assert sorted(numbers(kept(tmp_path))) == [0, 1, 2] and first.dropped == second.dropped == 0
+
+
+NOTING = """
+import os, signal, sys, time
+from pathlib import Path
+from serving.app import request_log
+from tests.serving.app.test_request_log import entry
+request_log.EVERY = 0.01
+for turn in range(15):
+    child = os.fork()
+    if child == 0:
+        log = request_log.RequestLog(Path(sys.argv[1]), max_bytes=200_000, files=4)
+        log.start()
+        number = turn * 1_000_000
+        while True:
+            log.note(entry(number))
+            number += 1
+    time.sleep(0.2 + 0.013 * turn)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+def test_killed_again_and_again_while_it_writes_the_files_stay_readable(tmp_path):
+    subprocess.run([sys.executable, "-c", NOTING, str(tmp_path)], check=True, timeout=300)
+    found = numbers(kept(tmp_path))  # which looks whether each file is whole
+    assert found == sorted(set(found)) and found[-1] >= 10_000_000
+    logged(tmp_path, [entry(99_000_000)])
+    assert numbers(kept(tmp_path))[-1] == 99_000_000
