@@ -64,7 +64,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Do one action on the store. Raises DigitsError when it can't be done."""
     from digits.commands import _project
-
     from serving.app.options import FEEDBACK
 
     url = given.feedback or os.environ.get(FEEDBACK) or f"sqlite:///{_project.project_root() / FILE}"
