@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -92,3 +93,26 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "blank": (encode(Image.new("L", (90, 90), 255)), "is blank"),
         "wholly transparent": (encode(Image.new("RGBA", (90, 90))), "is blank"),
     }
+
+
+def letter(sign: str) -> np.ndarray:
+    """A letter on paper, uint8 [200, 200]."""
+    photo = np.full((200, 200), 225, np.uint8)
+    cv2.putText(photo, sign, (60, 140), cv2.FONT_HERSHEY_SIMPLEX, 3, 40, 6, cv2.LINE_AA)
+    return photo
+
+
+def cat() -> np.ndarray:
+    """The face of one, uint8 [400, 400, 3]."""
+    photo = np.full((400, 400, 3), (210, 200, 180), np.uint8)
+    fur, dark = (90, 110, 150), (30, 30, 30)
+    cv2.ellipse(photo, (200, 220), (110, 95), 0, 0, 360, fur, -1)
+    for side in (-1, 1):
+        ear = np.array([[200 + side * 100, 90], [200 + side * 105, 190], [200 + side * 35, 140]])
+        cv2.fillPoly(photo, [ear], fur)
+        cv2.ellipse(photo, (200 + side * 45, 200), (18, 12), 0, 0, 360, (80, 200, 120), -1)
+        cv2.ellipse(photo, (200 + side * 45, 200), (4, 12), 0, 0, 360, dark, -1)
+        for down in (-12, 0, 12):
+            cv2.line(photo, (200 + side * 20, 250), (200 + side * 130, 250 + 2 * down), dark, 2)
+    cv2.ellipse(photo, (200, 262), (22, 12), 0, 0, 180, dark, 3)
+    return photo

@@ -32,3 +32,10 @@ def built(tmp_path_factory):
 def copy(built, tmp_path):
     """A copy of it to change."""
     return built.copy(tmp_path / "project")
+
+
+def pytest_collection_modifyitems(items):
+    """A file that needs the built pipeline first, others that do last: nobody waits while one builds it."""
+    files = dict.fromkeys(item.path for item in items if "built" in getattr(item, "fixturenames", ()))
+    first = next(iter(files), None)
+    items.sort(key=lambda item: 0 if item.path == first else 2 if item.path in files else 1)

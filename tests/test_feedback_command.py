@@ -67,6 +67,14 @@ def project(tmp_path, capsys, monkeypatch):
     return Project(tmp_path, capsys)
 
 
+def test_the_store_is_found_by_option_then_environment_then_in_the_project(project, tmp_path, monkeypatch):
+    elsewhere = f"sqlite:///{tmp_path / 'other.db'}"
+    assert "pending   5" in project.feedback("status").out
+    monkeypatch.setenv("DIGITS_FEEDBACK", elsewhere)
+    assert "pending   0" in project.feedback("status").out and "other.db" in project.out
+    assert "pending   5" in project.feedback("status", "--feedback", project.url).out
+
+
 def test_status_counts_each_state_for_people_and_for_programs(project):
     assert "pending   5" in project.feedback("status").out and str(project.root) in project.out
     counts = json.loads(project.feedback("status", "--json").out)

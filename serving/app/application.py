@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from serving.app import lines, refusals
+from serving.app import lines, openapi, refusals
 from serving.app.about import About
 from serving.app.feedback.store import FeedbackStore
 from serving.app.guard import Guard
@@ -89,6 +89,7 @@ def _app(settings: Settings, shared: State, tell: Tell) -> ASGIApp:
     for part in (predicting, reading, correcting, telling, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static())
+    openapi.describe(app)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)

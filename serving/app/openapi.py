@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+_KEY = "key"
 _NUMBERS = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}}
 _ERROR = {
     "type": "object",
@@ -117,3 +121,29 @@ FEEDBACK: dict[str, Any] = {
         "200": {"description": "the same image with this label is known already"},
     },
 }
+
+
+def describe(app: FastAPI) -> None:
+    """Have the app describe itself as it is: summaries from the docstrings, its own errors, the key."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            for path, verbs in made["paths"].items():
+                for verb in verbs.values():
+                    verb["summary"], _, rest = verb.get("description", "").partition("\n")
+                    verb["description"] = rest.strip()
+                    verb["responses"].pop("422", None)  # as 400, in the form of all errors
+                    if path.startswith("/api/"):
+                        verb["security"] = [{_KEY: []}, {}]
+            parts = made.setdefault("components", {})
+            parts.pop("schemas", None)  # of FastAPI's own errors
+            parts["securitySchemes"] = {
+                _KEY: {"type": "http", "scheme": "bearer", "description": "where the gateway asks for a key"}
+            }
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

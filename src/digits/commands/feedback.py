@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -63,8 +64,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Do one action on the store. Raises DigitsError when it can't be done."""
     from digits.commands import _project
+    from serving.app.options import FEEDBACK
 
-    url = given.feedback or f"sqlite:///{_project.project_root() / FILE}"
+    url = given.feedback or os.environ.get(FEEDBACK) or f"sqlite:///{_project.project_root() / FILE}"
     return asyncio.run(_on(url, given))
 
 

@@ -16,7 +16,7 @@ from bench.devtools import Chromium
 from digits import files
 
 from ..._digits import digits
-from ..._pictures import encode
+from ..._pictures import cat, encode, letter
 from .._server import Server, free_port
 from ._needs import needs
 
@@ -111,12 +111,18 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(promo
         right = (labels[1] + 1) % 10  # the person is sure that it is another one
         tab.click(f"#photo-feedback button:nth-of-type({right + 1})")
         tab.wait_for("document.querySelector('#photo-feedback .said').textContent.includes('Thanks')", 60)
+        for nothing in (cat(), letter("K"), letter("W"), np.full((90, 90), 240, np.uint8)):
+            asked = urllib.request.Request(f"{url}api/read", encode(Image.fromarray(nothing)))
+            with urllib.request.urlopen(asked) as reply:
+                told = json.load(reply)
+            assert not [field for line in told["lines"] for field in line["fields"] if field["accepted"]]
         tab.click("#badge")
         tab.wait_for("document.querySelector('#provenance').open")
         commit = promoted.ok("git", "rev-parse", "--short", "HEAD").strip()
         tab.wait_for(f"document.querySelector('#provenance-body').innerText.includes({json.dumps(commit)})")
         assert tab.problems == []
-        text = urllib.request.urlopen(f"{url}metrics").read().decode()
+        with urllib.request.urlopen(f"{url}metrics") as reply:
+            text = reply.read().decode()
         assert 'digits_gateway_corrections_total{state="new"} 1.0' in text
 
     listed = promoted.digits("feedback", "list", "--json")

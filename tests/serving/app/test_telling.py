@@ -113,6 +113,11 @@ def test_the_api_describes_itself(gateway):
     assert set(told["paths"]["/api/predict"]["post"]["requestBody"]["content"]) == {
         *("application/octet-stream", "application/json", "image/png", "image/jpeg")
     }
+    for verbs in told["paths"].values():
+        for verb in verbs.values():
+            assert verb["summary"].endswith(".") and "422" not in verb["responses"]
+    assert told["paths"]["/api/read"]["post"]["security"] == [{"key": []}, {}]
+    assert "security" not in told["paths"]["/healthz"]["get"]
 
 
 def test_requests_are_counted_by_route_and_told_on_lines(gateway):

@@ -32,7 +32,7 @@ function call(method, path, operation, shared) {
   const body = meant(operation.requestBody);
   return make("section", {},
     make("h2", {}, make("span", { className: "method", textContent: method.toUpperCase() }), path),
-    ...told(operation.description ?? operation.summary ?? ""),
+    ...told([operation.summary, operation.description].filter(Boolean).join("\n\n")),
     ...(parameters.length ? [make("h3", { textContent: "Parameters" }), table(parameters.map((each) =>
       [each.name, `${each.in}${each.required ? ", required" : ""}`, each.description ?? words(each.schema)]))] : []),
     ...(body ? [make("h3", { textContent: "Body" }), table(Object.entries(body.content).map(([type, { schema }]) =>

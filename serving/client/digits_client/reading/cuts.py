@@ -24,6 +24,7 @@ MANNERS = ((0.22, 0.08), (0.1, 0.3))
 SAME = 0.045  # heights between two paths, on average: nearer ones are the same
 NARROWEST, WIDEST = 0.1, 1.25  # heights of a piece's width
 MOST_CUTS = 7  # of each manner, the cheapest
+HOLE = 0.002  # of the squared height: less is a gap in a rough stroke
 SLIVER = 0.06  # share of the ink: a cut that leaves less on one side is none
 
 
@@ -39,6 +40,8 @@ class Piece:
     length: float  # of its strokes, or so: half of their outline
     crossed: float  # ink that its two cuts run through
     stray: float  # share of its ink that hangs together with none of the rest
+    runs: float  # strokes that a row of it crosses, on average over the rows with ink
+    holes: int  # that its strokes enclose
 
 
 def pieces(patch: Picture) -> list[Piece]:
@@ -71,7 +74,20 @@ def _piece(first: int, last: int, ink: Picture, crossed: float) -> Piece:
     stray = 1 - float(areas.max()) / float(areas.sum()) if len(areas) else 0.0
     edges = np.count_nonzero(solid[1:] != solid[:-1]) + np.count_nonzero(solid[:, 1:] != solid[:, :-1])
     size = len(ink)
-    return Piece(first, last, ink, w / size, h / size, edges / 2 / size, crossed, stray)
+    length = edges / 2 / size
+    return Piece(first, last, ink, w / size, h / size, length, crossed, stray, _runs(solid), _holes(solid))
+
+
+def _runs(solid: Picture) -> float:
+    begun = np.diff(solid.astype(np.int8), axis=1, prepend=0) > 0
+    counts = begun.sum(axis=1)
+    return float(counts[counts > 0].mean()) if counts.any() else 0.0
+
+
+def _holes(solid: Picture) -> int:
+    around = cv2.copyMakeBorder(1 - solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=4)
+    return int((stats[1:count, cv2.CC_STAT_AREA] >= HOLE * len(solid) ** 2).sum()) - 1
 
 
 def _ink_on(patch: Picture, path: Path) -> float:

@@ -116,7 +116,7 @@ def _doubtful(item: _Item) -> bool:
     """Whether it may be digits that touch."""
     if item.read.confidence < SURE or item.ratio > WIDE:
         return True
-    return ways.too_long(cuts.whole(item.patch.ink), item.read)
+    return ways.too_much(cuts.whole(item.patch.ink), item.read)
 
 
 def _decided(item: _Item, made: list[cuts.Piece], answers: list[Prediction], images: Picture) -> Read:

@@ -15,40 +15,44 @@ from dataclasses import dataclass
 from digits_client.reading.cuts import Piece
 from digits_client.results import Prediction
 
-LONG = 2.5  # standard deviations of the length of stroke from which on a blob may be two digits
+MUCH, RARE = 2.5, 0.012  # standard deviations, and share, from which on a blob may be two digits
 KEPT = 40  # ways that are followed at each cut
 
-# Of MNIST's digits in training: median width and median length of stroke, in heights; the standard deviations
-# of their logarithms.
+# Of single digits on strips of training digits, each with its standard deviation: width and length of
+# stroke, in heights (medians; the deviations are of their logarithms), strokes that a row crosses, the mean;
+# and the shares with 0, 1, 2 and more holes. Like WEIGHTS by `python -m bench.strips.fitting`.
 SHAPES = (
-    (0.90, 0.19, 3.13, 0.12),  # 0
-    (0.44, 0.46, 1.44, 0.15),  # 1
-    (0.95, 0.24, 2.93, 0.15),  # 2
-    (0.81, 0.21, 2.87, 0.15),  # 3
-    (0.79, 0.21, 2.45, 0.13),  # 4
-    (0.97, 0.26, 2.92, 0.15),  # 5
-    (0.69, 0.23, 2.53, 0.18),  # 6
-    (0.75, 0.23, 2.20, 0.15),  # 7
-    (0.76, 0.23, 3.04, 0.15),  # 8
-    (0.66, 0.21, 2.44, 0.13),  # 9
+    (0.86, 0.2, 3.06, 0.11, 1.64, 0.12, (0.099, 0.886, 0.0145, 0.0006)),  # 0
+    (0.33, 0.43, 1.38, 0.11, 1.0, 0.05, (0.9985, 0.0005, 0.0005, 0.0005)),  # 1
+    (0.91, 0.24, 2.81, 0.15, 1.27, 0.17, (0.6362, 0.3591, 0.0041, 0.0006)),  # 2
+    (0.78, 0.2, 2.79, 0.14, 1.19, 0.12, (0.968, 0.0284, 0.003, 0.0006)),  # 3
+    (0.77, 0.21, 2.38, 0.12, 1.41, 0.13, (0.933, 0.0658, 0.0006, 0.0006)),  # 4
+    (0.87, 0.27, 2.84, 0.16, 1.18, 0.12, (0.961, 0.0376, 0.0007, 0.0007)),  # 5
+    (0.71, 0.23, 2.55, 0.18, 1.36, 0.21, (0.2651, 0.725, 0.008, 0.0019)),  # 6
+    (0.76, 0.22, 2.21, 0.13, 1.14, 0.12, (0.9948, 0.004, 0.0006, 0.0006)),  # 7
+    (0.73, 0.22, 2.88, 0.16, 1.47, 0.15, (0.0502, 0.3319, 0.611, 0.0068)),  # 8
+    (0.67, 0.19, 2.44, 0.14, 1.32, 0.14, (0.2224, 0.7687, 0.0082, 0.0006)),  # 9
 )
 ODDEST = 25.0  # squared standard deviations: more are not worse
 
 WEIGHTS = (
-    -4.908,  # a piece more
-    0.276,  # ln p, p the confidence
-    0.839,  # -log10 of 1 - p
-    0.417,  # whether it is accepted
-    -0.158,  # wider than such a digit, in squared standard deviations
-    -0.084,  # narrower
-    -0.251,  # more stroke
-    -0.051,  # less
-    -0.447,  # width, in heights of the row
-    -1.05,  # its square
-    -0.581,  # height, in heights of the row
-    1.231,  # its square
-    -0.465,  # ink that its two cuts run through, in heights
-    -0.367,  # share of stray ink
+    -4.846,  # a piece more
+    0.966,  # ln p, p the confidence
+    0.768,  # -log10 of 1 - p
+    0.232,  # whether it is accepted
+    -0.170,  # wider than such a digit, in squared standard deviations
+    -0.112,  # narrower
+    -0.062,  # more stroke
+    0.056,  # less
+    -0.509,  # width, in heights of the row
+    -0.594,  # its square
+    -0.905,  # height, in heights of the row
+    0.648,  # its square
+    -0.038,  # ink that its two cuts run through, in heights
+    -0.034,  # share of stray ink
+    -0.171,  # more strokes in a row than such a digit has, in squared standard deviations
+    0.001,  # fewer
+    0.106,  # ln of the share of such digits with so many holes
 )
 
 
@@ -60,13 +64,17 @@ class Way:
     share: float
 
 
-def score(piece: Piece, read: Prediction, rows: float) -> float:
-    """How well a piece would do as the digit that it was read as. rows: heights of the row in its patch's."""
-    width, width_sd, length, length_sd = SHAPES[read.digit]
+def known(piece: Piece, read: Prediction, rows: float) -> tuple[float, ...]:
+    """What is known of a piece as the digit that it was read as, for each of WEIGHTS.
+
+    rows: heights of the row in its patch's.
+    """
+    width, width_sd, length, length_sd, runs, runs_sd, holes = SHAPES[read.digit]
     across, down = min(piece.width * rows, 2.5), min(piece.height * rows, 2.0)
     wider = math.log(max(across, 0.02) / width) / width_sd
     longer = _longer(piece, length) / length_sd
-    known = (
+    more = (piece.runs - runs) / runs_sd
+    return (
         1.0,
         math.log(max(read.confidence, 1e-9)),
         -math.log10(1 - min(read.confidence, 1.0) + 1e-4),
@@ -75,14 +83,21 @@ def score(piece: Piece, read: Prediction, rows: float) -> float:
         *(across, across**2, down, down**2),
         piece.crossed,
         piece.stray,
+        *(_above(more), _above(-more)),
+        math.log(holes[min(piece.holes, len(holes) - 1)]),
     )
-    return sum(weight * each for weight, each in zip(WEIGHTS, known, strict=True))
 
 
-def too_long(piece: Piece, read: Prediction) -> bool:
-    """Whether it has more stroke than the digit that it was read as ever has."""
-    _, _, length, deviation = SHAPES[read.digit]
-    return _longer(piece, length) > LONG * deviation
+def score(piece: Piece, read: Prediction, rows: float) -> float:
+    """How well a piece would do as the digit that it was read as. rows: heights of the row in its patch's."""
+    return sum(weight * each for weight, each in zip(WEIGHTS, known(piece, read, rows), strict=True))
+
+
+def too_much(piece: Piece, read: Prediction) -> bool:
+    """Whether it has more strokes or holes than the digit that it was read as ever has."""
+    _, _, length, length_sd, runs, runs_sd, holes = SHAPES[read.digit]
+    share = holes[min(piece.holes, len(holes) - 1)]
+    return _longer(piece, length) > MUCH * length_sd or piece.runs > runs + MUCH * runs_sd or share < RARE
 
 
 def best(found: Sequence[Piece], reads: Sequence[Prediction], rows: float) -> Way:

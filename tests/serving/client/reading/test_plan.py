@@ -8,6 +8,7 @@ import pytest
 
 from digits_client.reading import Box, annotated, as_tree, read, read_later
 
+from ...._pictures import cat, letter
 from ._sheet import ask, one, sheet
 
 
@@ -143,6 +144,15 @@ def test_a_scribble_is_told_as_no_digit_and_its_field_is_not_accepted():
 def test_an_empty_photo_has_no_digits_and_asks_nothing(photo):
     made = read(photo, lambda _: pytest.fail("the model was asked"))
     assert (made.lines, made.text, made.version) == ((), "", None)
+
+
+@pytest.mark.parametrize("sign", ["K", "W", "M"])
+def test_a_letter_is_not_accepted_as_a_digit(sign):
+    assert not any(field.accepted for field in read(letter(sign), ask).fields)
+
+
+def test_a_cat_is_no_number():
+    assert not any(field.accepted for field in read(cat(), ask).fields)
 
 
 def test_pure_noise_is_no_field_that_is_accepted():

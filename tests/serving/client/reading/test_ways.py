@@ -50,7 +50,31 @@ def test_shares_of_equal_texts_are_added():
     assert ways.best(found, reads, 1.0).share == pytest.approx(1.0, abs=0.5)
 
 
+def test_strokes_in_a_row_and_holes_are_counted():
+    bars = cuts.whole(two_bars())
+    assert bars.holes == 0 and bars.runs == pytest.approx((60 * 2 + 4) / 64, abs=0.01)
+    ring = np.zeros((64, 60), np.uint8)
+    ring[4:60, 10:50] = 255
+    ring[12:52, 18:42] = 0
+    ring[30, 5] = 255  # a speck is no stroke of its own hole
+    assert cuts.whole(ring).holes == 1
+    assert cuts.whole(np.zeros((64, 9), np.uint8)).runs == 0
+
+
+def test_a_whole_with_more_holes_than_its_digit_has_is_cut_if_its_halves_are_read_as_well():
+    patch = np.zeros((64, 96), np.uint8)
+    for left in (6, 48):
+        patch[6:58, left : left + 40] = 255
+        patch[14:50, left + 8 : left + 32] = 0
+    patch[30:34, 44:50] = 255
+    found = cuts.pieces(patch)
+    assert found[-1].holes == 2
+    reads = [answer(0, 0.97) for _ in found]
+    assert len(ways.best(found, reads, 1.5).pieces) == 2
+    assert ways.too_much(found[-1], answer(0, 0.999))
+
+
 def test_more_stroke_than_a_digit_has_makes_it_doubtful():
     whole = cuts.whole(two_bars())
-    assert ways.too_long(whole, answer(1, 0.999))
-    assert not ways.too_long(whole, answer(0, 0.999))
+    assert ways.too_much(whole, answer(1, 0.999))
+    assert not ways.too_much(whole, answer(0, 0.999))
