@@ -24,7 +24,7 @@ run: $(DONE) ## data to a gated model, published and promoted; then a summary
 	@digits run
 
 test: $(DONE) ## the tests, under 10 minutes
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, other Pythons
 	OMP_NUM_THREADS=1 pytest -m slow -n 2

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +36,13 @@ def copy(built, tmp_path):
 
 
 def pytest_collection_modifyitems(items):
-    """A file that needs the built pipeline first, others that do last: nobody waits while one builds it."""
+    """Long files early, so that no process is left with one; while one builds the pipeline, no other waits."""
     files = dict.fromkeys(item.path for item in items if "built" in getattr(item, "fixturenames", ()))
-    first = next(iter(files), None)
-    items.sort(key=lambda item: 0 if item.path == first else 2 if item.path in files else 1)
+    first, top = next(iter(files), None), Path(__file__).parent
+
+    def rank(item):
+        if item.path in files:
+            return 0 if item.path == first else 2
+        return 3 if item.path.parent == top else 1  # what tests one module is quick
+
+    items.sort(key=rank)

@@ -406,6 +406,7 @@ def small(tmp_path, monkeypatch):
     return root
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_measured_in_a_copy_stage_by_stage(small, tmp_path):
     said = []
     records = pipeline.measure(small, tmp_path / "log", said.append)

@@ -35,6 +35,7 @@ def test_a_row_joins_those_before_it():
     assert both.splitlines() == ["trial,held_out,mnist_c", "a,99.500,", '"b, c",99.600,97.0']
 
 
+@pytest.mark.slow
 def test_a_training_is_scored_on_what_it_never_saw(tmp_path, monkeypatch):
     images = {"train": split(300, 1), "validation": split(40, 2)}
     monkeypatch.setattr(held_out.files, "load_split", lambda path: images[path.name])

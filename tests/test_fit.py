@@ -131,6 +131,7 @@ def test_nothing_to_train_or_validate_on_is_refused(train, validation):
         fit(nothing, validation, tiny())
 
 
+@pytest.mark.slow
 def test_the_networks_of_an_ensemble_are_trained_one_after_another(train, validation):
     recipe = tiny(architecture="small+mlp-128", steps=10)
     told = []

@@ -132,6 +132,7 @@ def test_it_learns_digits_and_to_be_unsure_of_what_is_none(train, validation):
 PUPIL = {"teacher": tiny(steps=5, outliers=0.1), "distillation": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [{}, {"architecture": "small+mlp-128"}, PUPIL],

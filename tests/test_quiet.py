@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code):
     return subprocess.run(
@@ -24,6 +26,7 @@ def test_what_is_no_noise_gets_through():
     assert run(code).stderr == "E0000 the sky falls\n"
 
 
+@pytest.mark.slow
 def test_packages_that_tensorflow_need_not_load_can_be_imported_afterwards():
     code = (
         "import sys; from digits.quiet import load_tensorflow, SPARED; load_tensorflow()\n"

@@ -147,6 +147,7 @@ def test_an_example_without_the_feature_or_none_at_all_is_refused(served):
         served(wire.CLASSIFY, [b"no example"])
 
 
+@pytest.mark.slow
 def test_a_wrong_shape_or_type_fed_by_name_fails_the_request_and_not_the_process(saved):
     """As C++ servers run a model: a session, tensors by name, no check of shapes before."""
     script = f"""

@@ -66,6 +66,7 @@ def test_a_stage_can_be_forced(root):
     assert {stage: outcome for stage, (outcome, _) in found.items() if outcome == "ran"} == {"train": "ran"}
 
 
+@pytest.mark.slow
 def test_leaving_early_ends_the_stage_and_lets_the_next_run_start(root):
     (root / "start").write_text("sleep")
     with steps(root) as following:

@@ -77,6 +77,7 @@ def test_a_schedule_really_fires_and_goes_on(project):
     wait_for(lambda: named(project, "Nothing new"), told=lambda: own_states(project))
 
 
+@pytest.mark.slow
 def test_a_second_scheduler_is_refused_in_one_line_that_names_the_first(project):
     scheduler = project.start("--interval", "3600")
     done = project.run("--interval", "60")

@@ -18,6 +18,7 @@ def dataset(made):
     return json.loads((made.root / "data/raw/manifest.json").read_text())["dataset"]
 
 
+@pytest.mark.slow
 def test_the_summary_tells_stages_data_accuracy_verdict_reports_and_what_next(built):
     done = built.digits("run", "--no-publish")
     assert done.returncode == 0, done.stderr

@@ -135,6 +135,7 @@ def test_provenance_names_the_export_and_vouches_for_every_file(made):
     assert record["files"] == {name: files.file_sha256(made / "edge" / name) for name in others}
 
 
+@pytest.mark.slow
 def test_the_same_export_gives_the_same_bytes(made, tmp_path):
     call(made, tmp_path)
     again, first = (

@@ -91,6 +91,7 @@ def changed(made, tmp_path, name, **values):
     return {name: path}
 
 
+@pytest.mark.slow
 def test_a_fresh_process_answers_as_the_candidate_does(made, tmp_path):
     script = f"""
         import numpy as np, tensorflow as tf

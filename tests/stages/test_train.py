@@ -124,6 +124,7 @@ def _epochs(out):
     return max((len(progress.history) for progress in found if progress), default=0)
 
 
+@pytest.mark.slow
 def test_a_second_run_is_equal_to_the_byte(home, done):
     out = home / "second"
     process = start(home, out)

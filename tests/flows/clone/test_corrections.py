@@ -15,6 +15,7 @@ from ...serving.app.feedback.conftest import opened
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
+@pytest.mark.slow
 def test_a_batch_that_an_export_gives_again_is_known_by_its_content(project, inbox, tmp_path):
     async def begin(store):
         for number in range(3):

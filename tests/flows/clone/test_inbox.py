@@ -116,6 +116,7 @@ def test_an_archive_of_arrays_is_a_batch_of_its_own(project, inbox):
     assert list(inbox.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_same_content_is_taken_once_whatever_its_name(project, inbox):
     with prepare(project) as workspace:
         first = take(workspace, batch(inbox, "scans"))
@@ -203,6 +204,7 @@ def test_an_accepted_batch_stays_for_the_next_runs_and_the_users_tree_knows_noth
         assert sh(workspace.root, "git", "rev-parse", "HEAD") == first_again != head
 
 
+@pytest.mark.slow
 def test_a_batch_that_was_taken_but_not_accepted_is_gone_with_the_next_run(project, inbox):
     with prepare(project) as workspace:
         taken = take(workspace, batch(inbox, "scans"))
@@ -213,6 +215,7 @@ def test_a_batch_that_was_taken_but_not_accepted_is_gone_with_the_next_run(proje
     assert waiting(inbox, still=0) == [inbox / "scans"]
 
 
+@pytest.mark.slow
 def test_only_the_accepted_ones_of_several_are_kept(project, inbox):
     with prepare(project) as workspace:
         good = take(workspace, batch(inbox, "good"))
@@ -354,6 +357,7 @@ def test_a_kill_at_any_step_neither_loses_a_batch_nor_takes_it_twice(project, in
     assert at > 20
 
 
+@pytest.mark.slow
 def test_a_kill_between_keeping_and_removing_is_made_good_by_the_next_run(project, inbox, monkeypatch):
     with prepare(project) as workspace:
         taken = take(workspace, batch(inbox, "scans"))

@@ -198,6 +198,7 @@ def test_tags_go_to_every_remote_or_those_that_are_asked_for(project, remote, tm
     assert sh(remote, "git", "branch") == ""
 
 
+@pytest.mark.slow
 def test_a_remote_that_is_away_is_a_warning_and_gets_everything_later(project, remote):
     away = remote.rename(remote.with_name("away.git"))
     with prepare(project) as workspace:
@@ -276,6 +277,7 @@ def test_a_verdict_that_did_not_pass_names_its_rules_and_an_empty_provenance_is_
     assert lineage.message(1, facts({})) == "digits version 1\n"
 
 
+@pytest.mark.slow
 def test_a_run_where_nothing_is_stale_has_the_metrics_of_the_last_one(project):
     with prepare(project) as workspace:
         dvc(workspace.root, "repro")

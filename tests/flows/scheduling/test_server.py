@@ -81,6 +81,7 @@ def test_a_record_that_tells_nothing_or_of_another_process_is_no_server(tmp_path
     assert server.running(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_a_server_that_can_not_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "nonsense://nowhere")
     with pytest.raises(DigitsError, match=r"ended at its start: .*server\.log tells more"):

@@ -230,6 +230,7 @@ for turn in range(15):
 """
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_while_it_writes_the_files_stay_readable(tmp_path):
     subprocess.run([sys.executable, "-c", NOTING, str(tmp_path)], check=True, timeout=300)
     found = numbers(kept(tmp_path))  # which looks whether each file is whole

@@ -451,6 +451,7 @@ def test_a_reload_by_api_brings_a_model_and_takes_one_away(models, tmp_path):
             stub.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest(), timeout=60)
 
 
+@pytest.mark.slow
 def test_versions_that_can_t_be_served_leave_the_old_one_in_place(models, tmp_path):
     import shutil
 

@@ -292,6 +292,7 @@ for turn in range(25):
 """
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_while_it_writes_it_loses_nothing_that_was_acknowledged(tmp_path, using):
     url = f"sqlite:///{tmp_path}/feedback.db"
     done = subprocess.run(
