@@ -29,6 +29,7 @@ if .venv/bin/python -m pip install --quiet "uv==$uv" && .venv/bin/uv pip sync --
 then :
 else
     echo "setup: uv could not install them (its settings may differ from pip's): trying pip, which takes minutes" >&2
-    .venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+    # --no-deps: the lock has them all, and a pip of 2023 stumbles over extras in this mode
+    .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
 fi
 .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .

@@ -36,7 +36,7 @@ def copy(built, tmp_path):
 
 
 def pytest_collection_modifyitems(items):
-    """Long files early, so that no process is left with one; while one builds the pipeline, no other waits."""
+    """Long files early, so that no process is left with one; while one builds the pipeline, nobody waits."""
     files = dict.fromkeys(item.path for item in items if "built" in getattr(item, "fixturenames", ()))
     first, top = next(iter(files), None), Path(__file__).parent
 

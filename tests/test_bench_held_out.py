@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from bench import held_out
 from digits.splits import Split

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from serving.app import request_log
 from serving.app.request_log import Entry, RequestLog
 
