@@ -131,7 +131,7 @@ def draw(page: Page, shape: Sequence[Point]) -> None:
 def written(folder: Path) -> Path:
     """Eight validation digits on ruled paper, as a JPEG. Raises DigitsError where nothing is prepared."""
     split = files.load_split(ROOT / "data" / "prepared" / "validation")
-    chosen = slice(20, 28)
+    chosen = np.random.default_rng(8).integers(len(split.labels), size=8)  # a sample lies sorted
     made = strip(split.images[chosen], split.labels[chosen], np.random.default_rng(8), 0.0, "lines").picture
     Image.fromarray(made).save(file := folder / "strip.jpg", quality=90)
     return file
