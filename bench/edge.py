@@ -157,7 +157,8 @@ def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDA
 
 def compressed() -> int:
     """Bytes of the page's modules and the runtime, as a server that compresses sends them."""
-    every = [path for path in STATIC.rglob("*") if path.suffix in (".js", ".wasm")]
+    kinds = (".js", ".wasm", ".html", ".css", ".svg", ".webmanifest")
+    every = [path for path in STATIC.rglob("*") if path.suffix in kinds]
     return sum(len(gzip.compress(path.read_bytes())) for path in every)
 
 
