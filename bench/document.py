@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import claims, figures, latency, model_tables, run_tables
+from bench import answers, claims, figures, latency, model_tables, run_tables
 from bench.figures import YARDSTICK, Record
 from bench.table import NONE, UNMEASURED, number, table
 from bench.target import Target
@@ -26,6 +26,8 @@ def document(records: list[Record]) -> str:
         "## Speed and size",
         model_tables.cost(records),
         model_tables.served(records),
+        "## Answers withheld",
+        answers.withheld(records),
         "## Accuracy over time",
         model_tables.over_time(records),
         "## Corruptions",

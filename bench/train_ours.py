@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bench import exported, flops, inputs, recipes
 from bench.clocks import Clock, Ticks, probe_steps
 from bench.scores import Predict, calibration, scores
+from bench.withheld import abstention
 from digits import files
 from digits.corruptions import CORRUPTIONS, corrupt
 from digits.splits import Split
@@ -65,8 +66,9 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
         record |= _judged(job, predict, validation, result.train_accuracy)
         return record
     calibrated = calibration(predict, validation, test)
+    withheld = abstention(predict, validation, test, calibrated["temperature"])
     measured = exported.measure(result.model, calibrated["temperature"], quick=job["quick"])
-    return record | calibrated | measured
+    return record | calibrated | withheld | measured
 
 
 def _judged(
