@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench import published
 from bench.figures import Record
 from bench.machine import commit, machine
 from digits import files
@@ -41,10 +42,9 @@ class Raw:
 
         Raises DataError when a trial and a real run would be mixed.
         """
-        if not self.path.exists():
+        records = published.records(self.path)
+        if not records:
             return []
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        records: list[Record] = [json.loads(line) for line in lines if line.endswith("}")]
         sessions = [record for record in records if record["kind"] == "session"]
         if records and not sessions:
             raise DataError(f"{self.path} tells of no session, expected one: run without --continue")

@@ -131,3 +131,15 @@ def pipeline(records: list[Record]) -> str:
             f"median difference of {r['pairs']} pairs, in turn, is {number(r['ms_per_image'], 4)} ms."
         )
     return "\n\n".join(lines)
+
+
+def told(record: Record) -> str:
+    """A record in a few words."""
+    if record["kind"] == "peak":
+        return ", ".join(f"{name} {rate:,.0f} GFLOP/s" for name, rate in record["gflops"].items())
+    if record["kind"] == "canonicalisation":
+        return f"{record['ms_per_image']:.4f} ms an image"
+    if record["kind"] == "compression":
+        return ", ".join(f"{f['format']} {f['accuracy']:.2%}" for f in record["files"] if f["normalizes"])
+    seconds = f"{record['wall']:.1f} s wall, {record['cpu']:.1f} CPU-s"
+    return f"{seconds}, {record['accuracy']:.2%}" if "accuracy" in record else seconds

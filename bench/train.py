@@ -3,6 +3,7 @@
     python -m bench.train                      everything: about an hour a seed where long profiles exist
     python -m bench.train --continue           go on with a run that was broken off, tomorrow as well
     python -m bench.train --continue --only robust     one profile of it; the document: .bench/results.md
+    python -m bench.train --write              docs/results.md from the records there are, nothing measured
 
 Needs full MNIST: from a source of params.yaml, or DIGITS_MIRROR.
 """
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import document, front, pipeline, section, workspace
+from bench import pipeline, published, run_tables, workspace
 from bench.digests import digest
 from bench.figures import YARDSTICK, Record
 from bench.machine import commit
@@ -39,7 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["DIGITS_MIRROR"] = str(Path(mirror).resolve()) if Path(mirror).is_dir() else mirror
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        Bench(given).run()
+        if given.write:
+            print(
+                published.write(ROOT, published.records(given.raw) or published.records(published.kept(ROOT)))
+            )
+        else:
+            Bench(given).run()
     except DigitsError as error:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
@@ -78,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
         dest="go_on",
         action="store_true",
         help="keep what --raw holds, do the rest; what other code made is set aside and made again",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="measure nothing: the document and the README from the records"
     )
     parser.add_argument("--raw", type=Path, default=ROOT / ".bench" / "results.jsonl", help="raw records")
     parser.add_argument(
@@ -138,6 +147,8 @@ class Bench:
     def _open(self) -> None:
         """Start a raw file, or read the one to go on with."""
         if self.given.go_on:
+            if not self.given.quick and published.begin_from(ROOT, self.given.raw):
+                self._say("no records here: those of docs/results.jsonl are gone on with")
             if stale := self.raw.go_on():
                 names = sorted({str(r.get("model", r.get("part", r["kind"]))) for r in stale})
                 self._say(
@@ -172,17 +183,16 @@ class Bench:
             raise DigitsError(f"{what} failed ({' '.join(tail)}): see {self.log}, then go on with --continue")
         record = files.read_json(result) | about
         self.raw.keep(record)
-        self._say(f"{which}: {what}: {told(record)}")
+        self._say(f"{which}: {what}: {run_tables.told(record)}")
 
     def _write(self) -> None:
         complete = set(DEFAULT) <= set(self.given.only) and not self.given.quick
-        out = self.given.out or (ROOT / "docs" / "results.md" if complete else self.scratch / "results.md")
-        before = out.read_text(encoding="utf-8") if out.exists() else ""
-        files.write_text(out, section.carried(before, document.document(self.raw.records)))
+        if complete and not self.given.out:
+            self._say(published.write(ROOT, self.raw.records))
+            return
+        out = self.given.out or self.scratch / "results.md"
+        published.write_page(out, self.raw.records)
         self._say(f"written: {out}")
-        if out == ROOT / "docs" / "results.md":
-            readme = ROOT / "README.md"
-            files.write_text(readme, front.page(readme.read_text(encoding="utf-8"), self.raw.records))
 
     def _say(self, line: str) -> None:
         elapsed = int(time.monotonic() - self.started)
@@ -199,18 +209,6 @@ def options(given: argparse.Namespace) -> list[str]:
             text = ",".join(value) if name == "only" else "" if value is True else str(value)
             found.append(f"--{name.replace('_', '-')} {text}".strip())
     return [*found, *(["--continue"] if given.go_on else [])]
-
-
-def told(record: Record) -> str:
-    """A record in a few words."""
-    if record["kind"] == "peak":
-        return ", ".join(f"{name} {rate:,.0f} GFLOP/s" for name, rate in record["gflops"].items())
-    if record["kind"] == "canonicalisation":
-        return f"{record['ms_per_image']:.4f} ms an image"
-    if record["kind"] == "compression":
-        return ", ".join(f"{f['format']} {f['accuracy']:.2%}" for f in record["files"] if f["normalizes"])
-    seconds = f"{record['wall']:.1f} s wall, {record['cpu']:.1f} CPU-s"
-    return f"{seconds}, {record['accuracy']:.2%}" if "accuracy" in record else seconds
 
 
 if __name__ == "__main__":
