@@ -106,7 +106,7 @@ ROBUST: Settings = FAST | {
 # The longer a training, the more its images may be bent.
 STANDARD: Settings = {
     "architecture": "strided",
-    "steps": 3000,
+    "steps": 2500,
     "validation_every": 2,
     "ema": 0.99,
     "outliers": 0.02,
@@ -119,7 +119,7 @@ STANDARD: Settings = {
         "damaged": 0.2,
     },
 }
-FULL: Settings = STANDARD | {"architecture": "deep+strided+deep+strided", "steps": 4700, "dropout": 0.3}
+FULL: Settings = STANDARD | {"architecture": "deep+strided+deep", "steps": 5000, "dropout": 0.3}
 # Few weights learn slowly.
 TINY: Settings = {
     "architecture": "small",
