@@ -1,6 +1,6 @@
 # The doors to the project. `make run` and `make test` set everything up by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-all check format bench-train bench-serving bench-orchestration bench-app lock clean clean-data
+.PHONY: help setup run test test-slow test-exhaustive test-all check format bench-train bench-serving bench-orchestration bench-app lock clean clean-data
 
 BIN  := .venv/bin
 DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
@@ -27,9 +27,12 @@ test: $(DONE) ## the tests, under 10 minutes
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, other Pythons
-	OMP_NUM_THREADS=1 pytest -m slow -n 2
+	OMP_NUM_THREADS=1 pytest -m "slow and not exhaustive" -n 2
 
-test-all: test test-slow ## both
+test-exhaustive: $(DONE) ## what CI has no time for: every step, every profile, the serving bench (hours)
+	OMP_NUM_THREADS=1 pytest -m exhaustive -n 2
+
+test-all: test test-slow test-exhaustive ## all of them
 
 check: $(DONE) ## format, lint, types, contracts
 	ruff format --check .

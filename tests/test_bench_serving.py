@@ -676,7 +676,7 @@ def test_a_wrong_option_is_named(option, told, capsys):
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # it times servers against each other and wants a machine to itself
 def test_the_whole_bench_on_a_model_of_synthetic_digits(built, tmp_path):
     command = [sys.executable, "-m", "bench.serving", "--quick", "--models", str(built.root / "models")]
     command += ["--raw", str(tmp_path / "raw.jsonl")]

@@ -48,34 +48,33 @@ def scratch(made):
     return [path for kind in ("new", "old") for path in made.root.rglob(f".*.{kind}-*")]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_kill_at_any_change_leaves_nothing_half_written_and_the_rerun_heals(copy, tmp_path, stage):
+def strikes(few):
+    """Every stage at a few of its changes; exhaustively, at each."""
+    return [
+        pytest.param(stage, at_most, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])
+        for stage, at_most in few.items()
+    ] + [
+        pytest.param(stage, 1000, marks=[pytest.mark.exhaustive, pytest.mark.timeout(7200)]) for stage in few
+    ]
+
+
+@pytest.mark.parametrize(("stage", "at_most"), strikes(dict.fromkeys(STAGES, 5) | {"ingest": 30}))
+def test_a_kill_or_a_full_disk_at_any_change_leaves_nothing_half_written_and_the_rerun_heals(
+    copy, tmp_path, stage, at_most
+):
     total = changes(copy, stage, tmp_path / "changes")
     assert total >= 2
     copy.repro()
     before = tree_digest(copy.root, *outs(stage))
     survived = 0
-    for at in points(total, 30 if stage == "ingest" else 5):
+    for at in points(total, at_most):
         survived += inject(copy, stage, f"kill:{at}:-").returncode == 0
         whole(copy, stage, before)
     assert survived <= 1, "the last changes may be scratch that not every run makes, no others"
-    copy.repro("-f", "-s", "--no-run-cache", stage)
-    assert tree_digest(copy.root, *outs(stage)) == before
-    assert not scratch(copy)
-    assert "up to date" in copy.repro()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_full_disk_is_one_clear_line_and_the_rerun_heals(copy, tmp_path, stage):
-    total = changes(copy, stage, tmp_path / "changes")
-    copy.repro()
     refused = 0
-    for at in points(total, 10 if stage == "ingest" else 3):
+    for at in points(total, max(2, at_most // 3)):
         done = inject(copy, stage, f"full:{at}:-")
+        whole(copy, stage, before)
         if done.returncode == 0:
             continue  # what failed was the tidying up, after the result stood whole
         refused += 1
@@ -84,5 +83,6 @@ def test_a_full_disk_is_one_clear_line_and_the_rerun_heals(copy, tmp_path, stage
         assert "Traceback" not in done.stderr
     assert refused
     copy.repro("-f", "-s", "--no-run-cache", stage)
+    assert tree_digest(copy.root, *outs(stage)) == before
     assert not scratch(copy)
     assert "up to date" in copy.repro()

@@ -272,11 +272,12 @@ def test_a_kill_at_any_step_from_the_commit_to_the_tag_is_made_good_by_the_next_
     tmp_path, own_home, outcome
 ):
     """Whatever is in service has its tag, and nothing else has one; numbers are never given twice."""
-    at = 0
+    at, start = 0, tmp_path / "start"
+    make(start / "project")
+    export(start / "exported")
     while True:
         at += 1
-        project = make(tmp_path / f"{at}" / "project")
-        export(project.parent / "exported")
+        project = shutil.copytree(start, tmp_path / f"{at}") / "project"
         code, said = killed_at(at, lambda: put(project, outcome))  # noqa: B023 - called at once
         assert code in (0, -signal.SIGKILL), said
         put(project, PROMOTED)

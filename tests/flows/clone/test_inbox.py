@@ -18,7 +18,7 @@ from .._projects import batch, commit, dvc, killed_at, sh, state, write
 pytestmark = pytest.mark.usefixtures("own_home")
 
 ACCEPTED = "refs/digits/accepted/batches"
-SHARES = 5  # tests that share the strikes among them
+SHARES = 2  # tests that share the strikes among them
 
 
 def names(root, commit="HEAD"):
