@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from digits.cli import main
+from digits.commands import _keys
 from digits.incoming import read_batch
 from serving.app.feedback import reviewing
 
@@ -231,6 +233,29 @@ def test_a_review_on_a_terminal_takes_single_keys(project):
         ("pending", 1),
         ("pending", 1),
     ]
+
+
+def test_ctrl_c_is_heard_whatever_the_loop_was_about_to_do(monkeypatch):
+    """The signal goes to another thread: nothing cuts the sleep short, as when it comes just before."""
+    master, slave = pty.openpty()
+    other = threading.Thread(target=threading.Event().wait, args=(20,), daemon=True)
+    other.start()
+
+    async def review():
+        with _keys.single() as key:
+            loop = asyncio.get_running_loop()
+            loop.call_later(20, lambda: None)  # wakes the loop in any case: the test ends
+            loop.call_later(0.2, signal.pthread_kill, other.ident, signal.SIGINT)
+            await key()
+
+    handler, began = signal.getsignal(signal.SIGINT), time.monotonic()
+    with os.fdopen(slave) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(review())
+    os.close(master)
+    assert time.monotonic() - began < 10
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "hang up", "killed"])
