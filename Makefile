@@ -26,10 +26,10 @@ run: $(DONE) ## data to a gated model, published and promoted; then a summary
 test: $(DONE) ## the tests, under 10 minutes
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, other Pythons
+test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, another Python
 	OMP_NUM_THREADS=1 pytest -m "slow and not exhaustive" -n 2
 
-test-exhaustive: $(DONE) ## what CI has no time for: every step, every profile, the serving bench (hours)
+test-exhaustive: $(DONE) ## what CI has no time for: every step, profile and Python, the serving bench (hours)
 	OMP_NUM_THREADS=1 pytest -m exhaustive -n 2
 
 test-all: test test-slow test-exhaustive ## all of them

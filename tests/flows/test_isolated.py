@@ -1,5 +1,6 @@
 """Scheduled runs: in a clone, with batches from an inbox, on record; whatever kills them."""
 
+import itertools
 import json
 import shutil
 import signal
@@ -266,17 +267,20 @@ def test_a_clock_that_was_moved_back_gives_no_number_twice_and_the_newest_serves
     assert tags(plain) == ["digits@v1", "digits@v2"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("outcome", [PROMOTED, ROLLED_BACK])
+@pytest.mark.parametrize(
+    "stride",
+    [pytest.param(4, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.exhaustive)],
+    ids=["each fourth", "each"],
+)
 def test_a_kill_at_any_step_from_the_commit_to_the_tag_is_made_good_by_the_next_run(
-    tmp_path, own_home, outcome
+    tmp_path, own_home, outcome, stride
 ):
     """Whatever is in service has its tag, and nothing else has one; numbers are never given twice."""
-    at, start = 0, tmp_path / "start"
+    start = tmp_path / "start"
     make(start / "project")
     export(start / "exported")
-    while True:
-        at += 1
+    for at in itertools.count(1, stride):
         project = shutil.copytree(start, tmp_path / f"{at}") / "project"
         code, said = killed_at(at, lambda: put(project, outcome))  # noqa: B023 - called at once
         assert code in (0, -signal.SIGKILL), said

@@ -26,9 +26,15 @@ def other_pythons():
     return found
 
 
-@pytest.mark.slow
+def newest_in_ci():
+    """The newest is among the slow tests; those between it and this one are exhaustive."""
+    names = sorted(other_pythons())
+    mark = {True: pytest.mark.slow, False: pytest.mark.exhaustive}
+    return [pytest.param(name, marks=mark[name == names[-1]]) for name in names]
+
+
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", other_pythons())
+@pytest.mark.parametrize("name", newest_in_ci())
 def test_the_lock_installs_and_the_pipeline_runs_on(name, tmp_path):
     made = project(tmp_path, git=False)
     kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_", "SSL_", "HOME"))}
