@@ -1,7 +1,8 @@
 """The memory of a sweep: an Optuna study in `.digits/studies/<name>.db`, written by one process at a time.
 
 What a killed sweep left behind heals when it is opened again: trials that were running are marked lost, and
-their settings come first in the queue. A trial counts as done when it ended, was pruned, or failed by itself.
+their settings are queued again, before any new are drawn. A trial counts as done when it ended, was pruned,
+or failed by itself.
 """
 
 from __future__ import annotations
@@ -104,11 +105,14 @@ def _sampler(name: str, seed: int) -> Any:
 
 
 def _heal(study: Study) -> None:
-    """Trials that a killed sweep left running are lost; their settings are tried again first."""
+    """Trials that a killed sweep left running are lost; their settings are tried again before new ones.
+
+    One killed before it took all of its settings still has those that it was queued with.
+    """
     from optuna.trial import TrialState
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        settings = dict(trial.params)
+        settings = trial.system_attrs.get("fixed_params", {}) | trial.params
         study._storage.set_trial_user_attr(trial._trial_id, LOST, True)
         study.tell(trial.number, state=TrialState.FAIL)
         if settings:

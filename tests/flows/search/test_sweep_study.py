@@ -13,6 +13,7 @@ from ..._project import ROOT
 
 BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
 GRID = sweep_space.parse(["train.batch=[32,64]", "train.rate=[0.1,0.2]"], BASE)
+LONG = sweep_space.parse(["train.batch=[32,64]", "train.rate=[0.1,0.2,0.3,0.4,0.5]"], BASE)
 RANGE = sweep_space.parse(["train.rate=log(0.001,0.1)"], BASE)
 TRAINED = {
     "accuracy": 0.9, "loss": 0.3, "train_accuracy": 0.95, "share": 1.0, "seconds": 2.0, "pid": 7, "began": 5.0
@@ -74,6 +75,39 @@ def test_a_trial_that_was_killed_is_lost_and_its_settings_come_first(tmp_path):
         _, new = sweep_study.ask(study, RANGE)
     assert again == settings
     assert new != settings
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_a_grid_is_covered_once_though_killed_while_a_trial_took_its_settings(tmp_path, taken):
+    with opened(tmp_path) as study:
+        sweep_study.wanted(study, LONG, "grid", None)
+        trial, _ = sweep_study.ask(study, ())
+        for dimension in LONG[:taken]:
+            trial.suggest_categorical(dimension.key, dimension.choices)
+    with opened(tmp_path) as study:
+        assert sweep_study.wanted(study, LONG, "grid", None) == 10
+        asked = [sweep_study.ask(study, LONG)[1] for _ in range(10)]
+    assert sorted(map(str, asked)) == sorted(map(str, sweep_space.grid(LONG)))
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_settings_drawn_once_survive_a_second_kill(tmp_path, taken):
+    with opened(tmp_path, sampler="random") as study:
+        _, settings = sweep_study.ask(study, RANGE)
+    with opened(tmp_path, sampler="random") as study:
+        sweep_study.ask(study, RANGE if taken else ())
+    with opened(tmp_path, sampler="random") as study:
+        _, again = sweep_study.ask(study, RANGE)
+    assert again == settings
+
+
+def test_a_trial_killed_before_it_drew_anything_leaves_nothing_to_try_again(tmp_path):
+    with opened(tmp_path, sampler="random") as study:
+        sweep_study.ask(study, ())
+    with opened(tmp_path, sampler="random") as study:
+        assert sweep_study.wanted(study, RANGE, "random", 2) == 2
+        drawn = [sweep_study.ask(study, RANGE)[1]["train.rate"] for _ in range(2)]
+    assert len(set(drawn)) == 2
 
 
 def test_going_on_does_not_draw_what_was_drawn_before(tmp_path):
