@@ -24,11 +24,13 @@ def weak(built, tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_export_refuses_a_weak_model_in_one_line(weak):
     assert "accuracy" in one_line(weak.outcome, "export")
     assert not (weak.root / "models/exported").exists()
 
 
+@pytest.mark.slow
 def test_the_bad_score_is_still_on_record(weak):
     shown = json.loads(weak.ok("dvc", "metrics", "show", "--json"))
     assert "accuracy" in json.dumps(shown)
@@ -36,6 +38,7 @@ def test_the_bad_score_is_still_on_record(weak):
     assert "evaluate" in (weak.root / "dvc.lock").read_text()
 
 
+@pytest.mark.slow
 def test_the_summary_says_refused_and_which_rule(weak):
     assert "refused" in weak.outcome.stdout
     assert "export" in weak.outcome.stdout
