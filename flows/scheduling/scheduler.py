@@ -143,7 +143,7 @@ def _asked(project: Path, plan: Plan) -> int:
     """Ask the scheduler that is at work for a run."""
     settings.apply(project)
     if not settings.own():
-        url = servers.running(project)
+        url = servers.running(project, servers.BUSY)
         if not url:
             raise DigitsError("the scheduler's Prefect server is not up yet: try again in a few seconds")
         os.environ.update(settings.at(url))

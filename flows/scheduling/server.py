@@ -23,7 +23,8 @@ from flows.scheduling import locks, settings
 
 PORT = 4200
 PATIENCE = 120.0  # seconds until a new server must answer: the first start makes the database
-GRACE = 10.0  # seconds between asking a server to end and ending it
+GRACE = 10.0  # seconds between asking a server to end and ending it, and that one may be silent to a glance
+BUSY = 60.0  # seconds that one may be silent to who needs it: others' writes keep its database waiting
 LARGE = 10_000_000  # bytes of log at which a start sets it aside
 
 
@@ -58,12 +59,13 @@ class Server:
 def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Server:
     """The project's server, started on loopback if it does not run; it lives as long as the calling thread.
 
-    patience: seconds for a start. Raises DigitsError when the port is another program's, or none comes up.
+    patience: seconds for a start. Raises DigitsError when the port is another program's, none comes up, or
+    the one that runs is silent for `BUSY` seconds.
     """
     folder = settings.home(project)
     folder.mkdir(parents=True, exist_ok=True)
     with locks.server_start(folder, patience):
-        if url := running(project):
+        if url := running(project, BUSY):
             return Server(url, None)
         if taken := _holder(port):
             raise DigitsError(
@@ -79,10 +81,10 @@ def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Serve
         return server
 
 
-def running(project: Path) -> str | None:
+def running(project: Path, patience: float = GRACE) -> str | None:
     """The address of the API of the project's server if one runs; None without one.
 
-    Raises DigitsError when its process is there but does not answer.
+    Raises DigitsError when its process is there but does not answer for `patience` seconds.
     """
     try:
         record = json.loads((settings.home(project) / "server.json").read_bytes())
@@ -91,14 +93,14 @@ def running(project: Path) -> str | None:
         return None
     if not _is_server(pid, started):
         return None
-    end = time.monotonic() + GRACE
+    end = time.monotonic() + patience
     while not _healthy(port_of(url)):
         if not _is_server(pid, started):
             return None
         if time.monotonic() > end:
             raise DigitsError(
-                f"this project's Prefect server (process {pid}) does not answer at {url}: read "
-                f"{settings.home(project) / 'server.log'}, end it with `kill {pid}` and try again"
+                f"this project's Prefect server (process {pid}) does not answer at {url} for {patience:g} s: "
+                f"read {settings.home(project) / 'server.log'}, end it with `kill {pid}` and try again"
             )
         time.sleep(0.2)
     return url

@@ -153,7 +153,7 @@ def test_killed_it_leaves_no_worker_and_goes_on(tmp_path):
     process.kill()
     workers = [child for child in children if "multiprocessing" in _words(child)]
     assert workers
-    _, left = psutil.wait_procs(workers, timeout=30)
+    _, left = psutil.wait_procs(workers, timeout=60)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # Prefect's embedded server
     process.communicate()

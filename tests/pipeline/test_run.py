@@ -110,6 +110,6 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_heals(copy):
     assert wait_until(lambda: any("digits.stages.preprocess" in p for p in processes_in(copy.root)))
     started.send_signal(signal.SIGKILL)
     started.wait()
-    assert wait_until(lambda: not processes_in(copy.root), seconds=10)
+    assert wait_until(lambda: not processes_in(copy.root), seconds=60)
     assert copy.digits("run", "preprocess").returncode == 0
     assert "up to date" in copy.repro("preprocess")

@@ -70,8 +70,8 @@ class World:
 
     def unchanged(self, stable):
         """Whether the servers and the pointer are as without a trial."""
-        servers.wait_for(self.replicas, wire.MODEL, stable, 10)
-        servers.wait_for(self.replicas, wire.CANARY, None, 10)
+        servers.wait_for(self.replicas, wire.MODEL, stable, 60)
+        servers.wait_for(self.replicas, wire.CANARY, None, 60)
         pointer = self.store.current()
         return (pointer.stable, pointer.canary) == (stable, None)
 
@@ -239,7 +239,7 @@ def test_a_promoted_version_that_answers_otherwise_than_on_trial_is_rolled_back(
     before, number = world.stable, world.publish("wrong")
     good = canary.try_live(world.store, world.publish("good"), world.replicas).golden
     promotion.promote(world.store, number, before)
-    servers.wait_for(world.replicas, wire.MODEL, number, 30)
+    servers.wait_for(world.replicas, wire.MODEL, number, 60)
     trial = canary.watch(world.store, number, world.replicas, 5, golden=good, at=AT)
     assert not trial.passed
     assert "of 40 digits in golden batches" in trial.reasons[0] and "itself on trial" in trial.reasons[0]
@@ -401,7 +401,7 @@ def test_a_kill_between_any_two_steps_fails_no_request_and_the_next_run_goes_thr
         assert world.stable in ((before, number) if kind == "good" else (before,))
         assert set(clients.seen[seen:]) <= {before, number if kind == "good" else before}
         assert not clients.failures
-        servers.wait_for(world.replicas, wire.MODEL, world.stable, 30)
+        servers.wait_for(world.replicas, wire.MODEL, world.stable, 60)
         if said:
             assert said == outcome and strike >= 9
             break

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import psutil
@@ -79,6 +80,24 @@ def test_a_record_that_tells_nothing_or_of_another_process_is_no_server(tmp_path
     stranger = {"pid": os.getpid(), "started": 1.0, "url": "http://127.0.0.1:1/api"}
     (folder / "server.json").write_text(json.dumps(stranger) if record is None else record)
     assert server.running(tmp_path) is None
+
+
+@pytest.mark.slow
+def test_a_server_that_is_silent_is_waited_for_and_then_told(running):
+    project, _, found = running
+    process = psutil.Process(found.process.pid)
+    process.suspend()
+    later = threading.Timer(2, process.resume)
+    try:
+        with pytest.raises(
+            DigitsError, match=rf"process {process.pid}\) does not answer .* for 0.5 s: .*kill"
+        ):
+            server.running(project, 0.5)
+        later.start()
+        assert server.ensure(project, free_port()).url == found.url
+    finally:
+        later.cancel()
+        process.resume()
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ def channel(server):
         yield made
 
 
-def check(channel, name="", timeout=10.0):
+def check(channel, name="", timeout=20.0):
     path = f"/{health.NAME}/Check"
     call = channel.unary_unary(path, REQUEST.SerializeToString, RESPONSE.FromString)
     return call(REQUEST(service=name), timeout=timeout).status
@@ -58,7 +58,7 @@ def test_other_names_are_unknown(channel):
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     call = channel.unary_unary(f"/{health.NAME}/Check")
     with pytest.raises(grpc.RpcError) as caught:
-        call(b"\xff", timeout=10)
+        call(b"\xff", timeout=20)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 

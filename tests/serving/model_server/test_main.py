@@ -31,7 +31,7 @@ def test_what_has_no_effect_is_said_with_the_reason_and_calls_to_it_are_unimplem
         assert "--enable_profiler has no effect, ProfilerService is UNIMPLEMENTED" in server.text()
         assert "--num_load_threads has no effect: versions are loaded one at a time" in server.text()
         with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/tensorflow.ProfilerService/Profile")(b"", timeout=10)
+            channel.unary_unary("/tensorflow.ProfilerService/Profile")(b"", timeout=20)
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -36,7 +36,7 @@ def test_everybody_is_told_of_the_end():
 
 
 def test_ports_close_at_the_same_time():
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=20)
     seconds = []
 
     def close(given):
@@ -134,7 +134,7 @@ def test_no_request_that_was_taken_is_lost_under_load(half, tmp_path):
             with grpc.insecure_channel(server.target) as channel:
                 while True:
                     try:
-                        answered.append(predict(channel, 2.0, timeout=10))
+                        answered.append(predict(channel, 2.0, timeout=20))
                     except grpc.RpcError as error:
                         if not refuses(server.port):
                             broken.append(error)

@@ -53,7 +53,7 @@ def sent(found):
     return [each.predict_log.request.inputs["x"].string_val[0] for each in found]
 
 
-def until(true, seconds=10.0):
+def until(true, seconds=30.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

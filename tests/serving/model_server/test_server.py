@@ -167,7 +167,7 @@ def test_status_tells_the_versions(server, channel):
     )
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "half"
-    answer = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=10)
+    answer = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=20)
     assert [(each.version, each.state) for each in answer.model_version_status] == [(2, 30)]
 
 
@@ -177,7 +177,7 @@ def test_metadata_is_what_the_file_holds(server, channel, models):
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "many"
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    answer = stub.GetModelMetadata(request, timeout=10)
+    answer = stub.GetModelMetadata(request, timeout=20)
     found = get_model_metadata_pb2.SignatureDefMap()
     answer.metadata["signature_def"].Unpack(found)
     assert dict(found.signature_def) == expected and answer.model_spec.version.value == 7
@@ -191,7 +191,7 @@ def test_metadata_is_what_the_file_holds(server, channel, models):
 def test_metadata_shows_the_signature_that_initialises_too(channel):
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "modern"
-    answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=10)
+    answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=20)
     found = get_model_metadata_pb2.SignatureDefMap()
     answer.metadata["signature_def"].Unpack(found)
     assert sorted(found.signature_def) == ["__saved_model_init_op", "serving_default"]
@@ -199,7 +199,7 @@ def test_metadata_shows_the_signature_that_initialises_too(channel):
 
 def test_the_session_service_is_not_served(channel):
     with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")(b"", timeout=10)
+        channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")(b"", timeout=20)
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
