@@ -42,6 +42,8 @@ DEFAULTS = {  # a value that is set already stays
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
     # On disk: with leases in memory a server that was restarted ends the run that it finds at work.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    # Several runs marked as late at once collide in SQLite for as long as they wait: 100 lines of log each.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
 }
 
 

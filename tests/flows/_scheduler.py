@@ -80,6 +80,11 @@ class Project:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.loads(answer.read())
 
+    @property
+    def named(self) -> dict:
+        """The API's filter for its deployment, among those of all that share a server."""
+        return {"name": {"any_": [self.root.name]}}
+
     def states(self) -> dict[str, str]:
         """Flow runs by id and the name of the state that they are in, but for those to come."""
         runs = self.ask("flow_runs/filter", {"limit": 200, "sort": "START_TIME_ASC"})
