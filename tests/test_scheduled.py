@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from ._digits import digits
+from ._ports import free_port
 from ._project import project as tiny
-from .flows._processes import PATIENCE, free_port, wait_for
+from .flows._processes import PATIENCE, wait_for
 from .flows._projects import state
 
 pytestmark = pytest.mark.slow

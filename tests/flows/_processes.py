@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from pathlib import Path
 
@@ -12,12 +11,6 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240.0  # seconds that anything may take on a busy machine
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def environment(**extra: str) -> dict[str, str]:

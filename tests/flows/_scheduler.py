@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from ._processes import PATIENCE, ROOT, environment, free_port, wait_for
+from .._ports import free_port
+from ._processes import PATIENCE, ROOT, environment, wait_for
 
 ENTRYPOINT = f"{ROOT / 'tests' / 'flows' / '_tiny_flow.py'}:retrain"
 

@@ -16,7 +16,8 @@ from digits.errors import ParamsError
 from flows import deploy
 from flows.scheduling import server, settings
 
-from ._processes import environment, free_port, gone, wait_for
+from .._ports import free_port
+from ._processes import environment, gone, wait_for
 from ._scheduler import Project, family
 
 BATCHES = str(Path(__file__).with_name("_with_inbox.py"))

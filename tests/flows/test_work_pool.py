@@ -13,7 +13,8 @@ import yaml
 
 from flows.scheduling import server
 
-from ._processes import ROOT, environment, free_port, gone, wait_for
+from .._ports import free_port
+from ._processes import ROOT, environment, gone, wait_for
 from ._scheduler import Project
 
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]

@@ -11,12 +11,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from .._ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 def environment() -> dict[str, str]:

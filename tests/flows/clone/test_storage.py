@@ -9,7 +9,8 @@ import pytest
 from flows.clone import lineage
 from flows.clone.workspace import prepare
 
-from .._processes import ROOT, free_port, wait_for
+from ..._ports import free_port
+from .._processes import ROOT, wait_for
 from .._projects import commit, dvc, sh, write
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,8 @@ from urllib3.util.retry import Retry
 from digits.errors import DigitsError
 from flows.scheduling import server, settings
 
-from .._processes import PATIENCE, environment, free_port, gone, wait_for
+from ..._ports import free_port
+from .._processes import PATIENCE, environment, gone, wait_for
 
 STARTER = """
 import sys, time

@@ -17,7 +17,8 @@ from digits import files
 
 from ..._digits import digits
 from ..._pictures import cat, encode, letter
-from .._server import Server, free_port
+from ..._ports import free_port
+from .._server import Server
 from ._needs import needs
 
 pytestmark = [needs("chromium"), pytest.mark.slow, pytest.mark.timeout(1500)]

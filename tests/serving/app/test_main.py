@@ -18,7 +18,8 @@ from digits.errors import ParamsError, StoreError
 from serving.app import main, options
 from serving.store import Store
 
-from .._server import environment, free_port
+from ..._ports import free_port
+from .._server import environment
 from ..client import _fake
 
 KEY = "0123456789abcdef"
@@ -101,8 +102,8 @@ class App:
         for line in self.process.stderr:
             if "digits is at" in line:
                 self.said = json.loads(line)
-                break
-        return self
+                return self
+        raise AssertionError(f"it ended with {self.process.wait()} before it served")
 
     def __exit__(self, *_):
         self.process.kill()
@@ -117,6 +118,13 @@ class App:
             reply = connection.getresponse()
             reply.read()
             return reply.status
+
+
+def until(true):
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -148,12 +156,20 @@ def test_it_serves_until_it_is_told_to_end_and_lets_a_request_finish(fake, tmp_p
 
 
 def test_told_to_end_it_first_tells_balancers_and_goes_on_answering(fake, tmp_path):
-    with App(tmp_path, "--server", fake.grpc, "--drain", "2") as app:
+    with App(tmp_path, "--server", fake.grpc, "--drain", "60") as app:
         app.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        assert app.ask("/readyz") == 503
+        until(lambda: app.ask("/readyz") == 503)
         assert app.ask("/api/predict", "POST", bytes(784)) == 200
+        app.process.send_signal(signal.SIGTERM)  # the second one is not waited with
+        assert app.process.wait(30) == 0
+
+
+def test_when_the_time_for_balancers_is_over_it_ends(fake, tmp_path):
+    with App(tmp_path, "--server", fake.grpc, "--drain", "1") as app:
+        told = time.monotonic()
+        app.process.send_signal(signal.SIGTERM)
         assert app.process.wait(20) == 0
+        assert time.monotonic() - told >= 1
 
 
 def test_a_taken_port_is_one_line_and_an_exit_code(fake, tmp_path):

@@ -77,10 +77,3 @@ def saying(answer: bytes, pause: float | None = None) -> Callable[[socket.socket
                 clock.wait(pause)
 
     return serve
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -10,8 +10,8 @@ import pytest
 
 from digits_client.command import main
 
+from ..._ports import free_port
 from ._fake import SURE, picture
-from ._sockets import free_port
 
 
 @pytest.fixture

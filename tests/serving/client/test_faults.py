@@ -14,8 +14,9 @@ from digits_client import (
     Unavailable,
 )
 
+from ..._ports import free_port
 from ._fake import Fake, Refusal, grpc_server, picture, serving
-from ._sockets import free_port, listening, relay, saying
+from ._sockets import listening, relay, saying
 
 IMAGE = np.zeros((28, 28), np.uint8)
 

@@ -9,7 +9,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.model_server import tensors
 
-from .._server import ROOT, environment, free_port
+from ..._ports import free_port
+from .._server import ROOT, environment
 
 
 def predict(channel, x, model="default", timeout=20.0):

@@ -13,8 +13,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from ..._ports import free_port
 from .. import _models
-from .._server import ROOT, Server, environment, free_port
+from .._server import ROOT, Server, environment
 
 PARAMETERS = """
 max_batch_size { value: 8 }

@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from ..._ports import free_port
 from .. import _models
-from .._server import Server, free_port
+from .._server import Server
 from ._asking import predict, refused_start, start, until
 
 

@@ -14,9 +14,9 @@ from digits_client.reading import opened, read
 from digits_client.reading.command import main
 
 from ...._digits import digits
+from ...._ports import free_port
 from ....test_bundle import saved
 from ..._server import Server
-from .._sockets import free_port
 from ._sheet import sheet
 
 
