@@ -3,13 +3,15 @@
 import contextlib
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 
 import pytest
 
 from flows import notify
 from flows.notify import Notice
+
+from .._loopback import Listener
 
 TOLD = Notice("digits", "2030-01-31 schedule", "Refused", "accuracy 0.9 is below 0.98", "http://here/runs/1")
 
@@ -29,7 +31,7 @@ def webhook(*statuses):
         def log_message(self, *_):
             return
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listener = Listener(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

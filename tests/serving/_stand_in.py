@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import grpc
@@ -22,6 +22,8 @@ from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_
 
 from digits import wire
 from serving import golden
+
+from .._loopback import Listener
 
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -131,7 +133,7 @@ def listening(service, port=0, rest_port=0):
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
-    listener = ThreadingHTTPServer(("127.0.0.1", rest_port), handler(service))
+    listener = Listener(("127.0.0.1", rest_port), handler(service))
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

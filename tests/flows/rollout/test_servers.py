@@ -2,7 +2,7 @@
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -13,6 +13,7 @@ from flows.rollout.servers import LoadFailed, NotFollowed, Server, State
 from serving import promotion, publishing
 from serving.store import Store
 
+from ..._loopback import Listener
 from ...serving._exports import export
 
 NO_SERVER = Server("127.0.0.1:9")
@@ -23,7 +24,7 @@ class StandIn:
 
     def __init__(self):
         self.says, self.asked = {}, 0
-        self._listener = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._listener = Listener(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._listener.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
         self.server = Server("", f"127.0.0.1:{self._listener.server_port}")
