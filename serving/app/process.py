@@ -74,6 +74,7 @@ class Server(uvicorn.Server):
         )
         self._gateway, self._address, self._tell = gateway, address, tell
         self._ends: float | None = None
+        self._told = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -83,18 +84,23 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end, asked ten times a second."""
+        if self._ends is not None and not self._told:
+            self._told = True
+            if left := max(0.0, self._ends - time.monotonic()):
+                self._tell(lines.event(f"ending: not ready any more, still answering for {left:.1f} s"))
         return await super().on_tick(counter) or (self._ends is not None and time.monotonic() >= self._ends)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """A signal to end; the second one ends requests too."""
+        """A signal to end; the second one ends requests too.
+
+        It writes nothing: a signal may come in the middle of a line of the log, which can't be begun twice.
+        """
         if self._ends is not None:
             self.should_exit = self.force_exit = True
             return
         drain = self._address.drain if sig == signal.SIGTERM else 0.0
         self._ends = time.monotonic() + drain
         self._gateway.state.draining = True
-        if drain:
-            self._tell(lines.event(f"ending: not ready any more, still answering for {drain:g} s"))
 
 
 def bound(address: Address) -> socket.socket:

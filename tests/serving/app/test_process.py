@@ -1,0 +1,46 @@
+"""The gateway's process and a signal that comes at the worst moment."""
+
+import subprocess
+import sys
+
+import pytest
+
+from .._server import environment
+from ..client import _fake
+
+SIGNALLED = """
+import io, os, signal, sys
+from functools import partial
+from serving.app import lines
+from serving.app.process import Address, run
+from serving.app.settings import Settings
+
+class Raw(io.RawIOBase):
+    sent = False
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        if not self.sent:
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return os.write(2, data)
+
+tell = partial(lines.as_json, io.TextIOWrapper(io.BufferedWriter(Raw())))
+settings = Settings(server=sys.argv[1], feedback=None, log=None)
+sys.exit(run(settings, Address(port=0, drain=float(sys.argv[2])), tell))
+"""
+
+
+@pytest.mark.parametrize(("drain", "told"), [(0.5, 2), (0, 1)])
+def test_a_signal_in_the_middle_of_a_line_of_the_log_ends_it_as_any_other(drain, told):
+    with _fake.serving() as fake:
+        command = [sys.executable, "-c", SIGNALLED, fake.grpc, str(drain)]
+        done = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    begun, *ending = done.stderr.splitlines()
+    assert "digits is at" in begun
+    assert len(ending) == told - 1 and all("still answering for" in line for line in ending)
