@@ -6,7 +6,8 @@ import pytest
 from digits import selective
 from digits.errors import DataError
 from digits.metrics import confidence
-from digits.selective import NEVER, abstention, guaranteed_precision, risk_coverage, threshold_for
+from digits.selective import abstention, guaranteed_precision, risk_coverage, threshold_for
+from digits.wire import NEVER
 
 
 def answers(sure: list[float], wrong: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import DataError, GateRefused
-from digits.selective import NEVER
+from digits.wire import NEVER
 
 REDO = "run `dvc repro --force evaluate`"
 # rule → the figure of metrics.json that it judged: the verdict repeats it, so the two can be held together

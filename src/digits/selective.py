@@ -23,12 +23,12 @@ from scipy import stats
 
 from digits.errors import DataError
 from digits.metrics import Labels, Logits, confidence, wilson
+from digits.wire import NEVER
 
 Mask = NDArray[np.bool_]  # [n]
 
 DELTA = 0.05  # how likely a guarantee may be wrong
 GRID = 1e6  # thresholds have six digits after the point, as metrics.json holds them
-NEVER = 1.01  # the threshold that no confidence reaches: every answer is withheld
 POINTS = (0.998, 0.999, 0.9995, 0.9999)  # precisions whose coverage metrics.json tells
 
 

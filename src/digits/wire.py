@@ -20,6 +20,7 @@ PROBABILITIES = "probabilities"  # float32 [n, 10], calibrated, each row sums to
 DIGIT = "digit"  # int64 [n], the likeliest digit
 CONFIDENCE = "confidence"  # float32 [n], the probability of that digit
 ACCEPTED = "accepted"  # bool [n], whether that is enough; versions made before this output existed lack it
+NEVER = 1.01  # the threshold that no confidence reaches: every answer is withheld
 CLASSES = "classes"  # of CLASSIFY: string [n, 10], "0" … "9"; the Classify API fixes the name
 SCORES = "scores"  # of CLASSIFY: float32 [n, 10], the probability of each class; ditto
 
