@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -14,6 +15,8 @@ from digits import bundle, wire
 from digits.signature import endpoints, traced
 
 from ._nearest import nearest
+
+WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)]
 
 
 def saved(directory):
@@ -79,3 +82,10 @@ def test_two_processes_write_equal_bytes(tmp_path):
     for name in ("one", "two"):
         subprocess.run([sys.executable, "-c", script, str(tmp_path / name)], check=True, capture_output=True)
     assert bundle.digests(tmp_path / "one") == bundle.digests(tmp_path / "two")
+
+
+def test_the_digest_of_weights_is_of_their_content():
+    assert bundle.weights_sha256(WEIGHTS) == bundle.weights_sha256([weight.copy() for weight in WEIGHTS])
+    changed = [WEIGHTS[0] + np.float32(1e-6), WEIGHTS[1]]
+    reshaped = [WEIGHTS[0].reshape(3, 2), WEIGHTS[1]]
+    assert len({bundle.weights_sha256(w) for w in (WEIGHTS, changed, reshaped, WEIGHTS[::-1])}) == 4

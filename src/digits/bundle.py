@@ -6,11 +6,14 @@ models give other bytes each time, and DVC would take each for a new one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tensorflow.core.protobuf import saved_model_pb2
 
 from digits import files, wire
@@ -67,3 +70,12 @@ def digests(directory: Path) -> dict[str, str]:
     """Relative path → sha256 of every file below a directory."""
     found = sorted(path for path in directory.rglob("*") if path.is_file())
     return {path.relative_to(directory).as_posix(): files.file_sha256(path) for path in found}
+
+
+def weights_sha256(weights: Sequence[NDArray[Any]]) -> str:
+    """Digest of dtypes, shapes and values: equal for equal models, however they are stored and named."""
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(f"{weight.dtype.str} {weight.shape}\n".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()

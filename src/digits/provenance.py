@@ -5,12 +5,8 @@ Core. Content only: publishing adds the commit and the time, which would make eq
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from digits import wire
 
@@ -22,14 +18,14 @@ def provenance(
     verdict: Mapping[str, Any],
     export: Mapping[str, Any],
     threshold: float,
-    weights: Sequence[NDArray[Any]],
+    weights_sha256: str,
     libraries: Mapping[str, str],
 ) -> dict[str, Any]:
     """Plain values for provenance.json.
 
     manifest: data set, rows and digests. recipe: how it was trained. export: that section of params.yaml.
     threshold: the least confidence of an accepted answer.
-    weights: in the model's order. libraries: name → version.
+    weights_sha256: digest of the weights in the model's order. libraries: name → version.
     """
     return {
         "model": wire.MODEL,
@@ -41,15 +37,6 @@ def provenance(
         "verdict": dict(verdict),
         "export": dict(export),
         "threshold": threshold,
-        "weights_sha256": weights_sha256(weights),
+        "weights_sha256": weights_sha256,
         "libraries": dict(libraries),
     }
-
-
-def weights_sha256(weights: Sequence[NDArray[Any]]) -> str:
-    """Digest of dtypes, shapes and values: equal for equal models, however they are stored and named."""
-    digest = hashlib.sha256()
-    for weight in weights:
-        digest.update(f"{weight.dtype.str} {weight.shape}\n".encode())
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()

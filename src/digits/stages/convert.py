@@ -47,14 +47,13 @@ def run(
     from tensorflow.errors import ResourceExhaustedError
 
     from digits import bundle, fidelity, formats, model_files, quantize
-    from digits.provenance import weights_sha256
 
     model = model_files.load_candidate(candidate)
     try:
         answer, made_from, weights = fidelity.answer(record), record["files"], record["weights_sha256"]
     except (KeyError, TypeError):
         raise DataError(f"{exported / wire.PROVENANCE} is damaged: run `dvc repro -f export`") from None
-    if weights_sha256([weight.numpy() for weight in model.weights]) != weights:
+    if bundle.weights_sha256([weight.numpy() for weight in model.weights]) != weights:
         raise DataError(f"{exported} is not made from {candidate}: run `dvc repro export`")
     expected = _probabilities(exported, known)
     normal = quantize.normalized(model, known.images)

@@ -57,7 +57,7 @@ def run(
         judgement,
         params.model_dump(),
         fitted.threshold,
-        [weight.numpy() for weight in model.weights],
+        bundle.weights_sha256([weight.numpy() for weight in model.weights]),
         {name: version(name) for name in LIBRARIES},
     )
     functions = signature.endpoints(
