@@ -22,15 +22,16 @@ def compression(job: dict[str, Any]) -> dict[str, Any]:
     """
     import tensorflow as tf
 
-    from digits import non_digits, quantize
+    from digits import quantize
     from digits.fit import fit
+    from digits.outliers import outlier_pool
     from digits.scoring import scorer
 
     tf.config.experimental.enable_op_determinism()  # as the pipeline trains
     train, validation = inputs.splits(job, "full", "prepared", "train", "validation")
     (test,) = inputs.splits(job, "full", "prepared", "test")
     recipe = recipes.recipe(job, len(train))
-    model = fit(train, validation, recipe, outliers=non_digits.pool(recipe, train)).model
+    model = fit(train, validation, recipe, outliers=outlier_pool(recipe, train)).model
     predict = scorer(model)
     reference = predict(test.images)
     seen = train.images[np.linspace(0, len(train) - 1, min(CALIBRATION, len(train))).astype(np.intp)]

@@ -55,7 +55,8 @@ def trained(name: str, profile: str, seed: int, settings: list[str], corrupted: 
     """One training's row."""
     from bench import machine
     from bench.scores import accuracy, suites
-    from digits import device, fit, non_digits, params, profiles
+    from digits import device, fit, params, profiles
+    from digits.outliers import outlier_pool
     from digits.scoring import scorer
 
     given: Any = params.parse("train", section(profile, seed, settings))
@@ -63,7 +64,7 @@ def trained(name: str, profile: str, seed: int, settings: list[str], corrupted: 
     train, held = divided(files.load_split(prepared / "train"), files.load_split(prepared / "validation"))
     recipe = profiles.resolve(given, len(train), device.find(given))
     wall, cpu = time.perf_counter(), time.process_time()
-    result = fit.fit(train, held, recipe, outliers=non_digits.pool(recipe, train))
+    result = fit.fit(train, held, recipe, outliers=outlier_pool(recipe, train))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     commit, changed = machine.commit(Path())
     row = {

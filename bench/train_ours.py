@@ -23,8 +23,8 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     """Train a profile, on full MNIST or on the sample, and score it."""
     import tensorflow as tf
 
-    from digits import non_digits
     from digits.fit import fit
+    from digits.outliers import outlier_pool
     from digits.scoring import scorer
 
     tf.config.experimental.enable_op_determinism()  # as the pipeline trains
@@ -37,7 +37,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     probed = probe_steps(recipe.steps) if job["part"] == "full" else []
     ticks, clock = Ticks(), Clock()
     clock.go()
-    outliers = non_digits.pool(recipe, train)
+    outliers = outlier_pool(recipe, train)
     result = fit(train, validation, recipe, probe_steps=probed, clock=ticks, outliers=outliers)
     clock.stop()
     probing = ticks.probing(len(result.probes))

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from digits import non_digits
-from digits.non_digits import HALVES, KINDS, SEEN, UNSEEN, every, make, pool
+from digits.non_digits import HALVES, KINDS, SEEN, UNSEEN, every, make
 from digits.normalize import BOX, CENTRE
 from digits.splits import Split
 from tests._digits import digits
-from tests._recipes import tiny
 
 IMAGES, LABELS = digits(60, seed=4)
 DIGITS = Split(IMAGES, LABELS, np.full(60, "tiny"))
@@ -104,16 +103,3 @@ def test_hardly_any_is_a_digit_by_accident() -> None:
 
 def test_the_families_are_named_once() -> None:
     assert (non_digits.SEEN, non_digits.UNSEEN) == ("seen", "unseen")
-
-
-def test_a_pool_is_of_the_family_that_may_be_trained_on() -> None:
-    recipe = tiny(outliers=0.1, outlier_pool=30, seed=3)
-    made = pool(recipe, DIGITS)
-    assert made is not None and len(made) == 5 * len(KINDS)  # as many of each kind, at least those wanted
-    assert np.array_equal(made, np.concatenate(list(every(5, 3, DIGITS, SEEN).values())))
-
-
-def test_a_pool_is_made_when_any_network_wants_it_and_else_not() -> None:
-    assert pool(tiny(), DIGITS) is None
-    teacher = tiny(outliers=0.1, outlier_pool=7)
-    assert pool(tiny(teacher=teacher, distillation=0.5), DIGITS) is not None

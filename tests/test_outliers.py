@@ -9,7 +9,8 @@ from digits.feed import Feed
 from digits.fit import fit
 from digits.loop import Loop
 from digits.metrics import confidence
-from digits.outliers import Outliers
+from digits.non_digits import KINDS, SEEN, every
+from digits.outliers import Outliers, outlier_pool
 from digits.splits import Split
 
 from ._digits import digits
@@ -158,3 +159,16 @@ def test_a_teacher_has_no_say_about_them(train, crosses):
     labels = tf.concat([tf.zeros([30], tf.int32), tf.fill([10], -1)], axis=0)
     truth = loop._truth(labels, tf.zeros([40, 28, 28])).numpy()
     assert (truth[:30, 7] == 1).all() and np.allclose(truth[30:], 0.1)
+
+
+def test_a_pool_is_of_the_family_that_may_be_trained_on(train):
+    recipe = tiny(outliers=0.1, outlier_pool=30, seed=3)
+    made = outlier_pool(recipe, train)
+    assert made is not None and len(made) == 5 * len(KINDS)  # as many of each kind, at least those wanted
+    assert np.array_equal(made, np.concatenate(list(every(5, 3, train, SEEN).values())))
+
+
+def test_a_pool_is_made_when_any_network_wants_it_and_else_not(train):
+    assert outlier_pool(tiny(), train) is None
+    teacher = tiny(outliers=0.1, outlier_pool=7)
+    assert outlier_pool(tiny(teacher=teacher, distillation=0.5), train) is not None

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from digits import doodles
 from digits.normalize import normalize
-from digits.recipe import Recipe
 from digits.splits import Split
 
 SEEN, UNSEEN = "seen", "unseen"
@@ -28,7 +27,6 @@ Grey = NDArray[np.float32]
 HALVES = ((0, "top"), (0, "bottom"), (3, "bottom"), (5, "top"))
 KEPT = 0.45  # of the height
 GAP = (1, 6)  # pixels between two digits
-POOLED = 5000  # training images that a pool's two and half digits are made of
 BRIGHT = 128  # grey levels that a digit must reach somewhere to be taken
 
 
@@ -93,19 +91,6 @@ def make(kind: str, n: int, seed: int, digits: Split | None = None, family: str 
     # `normalize` refuses a blank picture; a client who sends pixels has nobody to refuse it.
     made = [p.astype(np.uint8) if kind == "empty" else normalize(p) for p in pictures]
     return np.stack(made) if made else np.empty((0, 28, 28), np.uint8)
-
-
-def pool(recipe: Recipe, train: Split) -> Images | None:
-    """What a training by the recipe draws its outliers from, of the family SEEN, equally many of each kind.
-
-    None where no network of it wants any. Made of the training images only, some thousands of them.
-    """
-    wanted = max((one.outlier_pool for one in recipe.trainings() if one.outliers), default=0)
-    if not wanted:
-        return None
-    rows = np.linspace(0, len(train) - 1, min(POOLED, len(train))).astype(np.intp)
-    made = every(-(-wanted // len(KINDS)), recipe.seed, train.take(rows), SEEN)
-    return np.concatenate(list(made.values()))
 
 
 def every(n: int, seed: int, digits: Split, family: str = UNSEEN) -> dict[str, Images]:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from digits.draws import key_of, uniform
 from digits.errors import TrainingError
+from digits.non_digits import KINDS, SEEN, every
 from digits.recipe import Recipe
-from digits.splits import CLASSES
+from digits.splits import CLASSES, Split
 
 STREAM = 29  # which pictures; the next one has where in the batch they stand
+POOLED = 5000  # training images that a pool's two and half digits are made of
 NONE = -1  # the label of an outlier, which no answer equals
 
 
@@ -31,7 +33,7 @@ class Outliers:
         if self.rows and (pictures is None or not len(pictures)):
             raise TrainingError(
                 f"train.outliers is {recipe.outliers:g}, and no picture without a digit was given: make some "
-                "with digits.non_digits.pool, or set train.outliers to 0"
+                "with digits.outliers.outlier_pool, or set train.outliers to 0"
             )
         self.pictures = tf.constant(pictures) if self.rows else None
 
@@ -55,3 +57,17 @@ class Outliers:
         if self.pictures is None:
             return truth
         return tf.where(labels[:, tf.newaxis] == NONE, 1 / CLASSES, truth)
+
+
+def outlier_pool(recipe: Recipe, train: Split) -> NDArray[np.uint8] | None:
+    """Return the pictures that a training by the recipe draws its outliers from, or None where it wants none.
+
+    uint8 [m, 28, 28], equally many of each kind of the family SEEN, made of some thousands of the training
+    images.
+    """
+    wanted = max((one.outlier_pool for one in recipe.trainings() if one.outliers), default=0)
+    if not wanted:
+        return None
+    rows = np.linspace(0, len(train) - 1, min(POOLED, len(train))).astype(np.intp)
+    made = every(-(-wanted // len(KINDS)), recipe.seed, train.take(rows), SEEN)
+    return np.concatenate(list(made.values()))

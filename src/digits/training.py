@@ -66,7 +66,8 @@ def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn
     ready()
     import keras
 
-    from digits import device, fit, non_digits, profiles
+    from digits import device, fit, profiles
+    from digits.outliers import outlier_pool
 
     keras.backend.clear_session()  # what the training before left
     began, started = time.time(), time.monotonic()
@@ -84,7 +85,7 @@ def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn
         return Trained(accuracy, loss, train_accuracy, share, seconds, os.getpid(), began)
 
     try:
-        outliers = non_digits.pool(recipe, train)
+        outliers = outlier_pool(recipe, train)
         result: Any = fit.fit(train, validation, recipe, on_epoch=on_epoch, outliers=outliers)
     except _EnoughError:
         return told(last[1], None, None, last[0])

@@ -164,12 +164,12 @@ def test_an_empty_validation_split_is_told(home):
 
 
 def test_outliers_are_made_of_the_training_images_and_trained_on(home, tmp_path, monkeypatch):
-    from digits import non_digits
+    from digits import outliers
     from digits.stages import train
 
     monkeypatch.chdir(tmp_path)  # checkpoints lie in the working directory
-    made, pool = [], non_digits.pool
-    monkeypatch.setattr(non_digits, "pool", lambda *given: made.append(given[1]) or pool(*given))
+    made, pool = [], outliers.outlier_pool
+    monkeypatch.setattr(outliers, "outlier_pool", lambda *given: made.append(given[1]) or pool(*given))
     section = params.load("train", home / "params.yaml")
     some = section.model_copy(update={"outliers": 0.1, "outlier_pool": 14, "steps": 4})
     prepared = home / "prepared"

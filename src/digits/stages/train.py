@@ -30,7 +30,8 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits import curves, device, distribution, fit, mapped, non_digits, profiles, unfinished
+    from digits import curves, device, distribution, fit, mapped, profiles, unfinished
+    from digits.outliers import outlier_pool
 
     hardware, together = distribution.find(params, device.find(params))
     tf.config.experimental.enable_op_determinism()
@@ -38,7 +39,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     recipe = profiles.resolve(params, len(images), hardware)
     distribution.check(recipe, together)
     say(recipe.headline(len(held)) + distribution.described(together))
-    outliers = non_digits.pool(recipe, images)
+    outliers = outlier_pool(recipe, images)
     checkpoint = unfinished.path_of(recipe, images, held, outliers=outliers)
 
     with distribution.lost_hosts_told(together):
