@@ -1,8 +1,9 @@
 """Recipes for tiny trainings."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from digits.recipe import Augmentation, Recipe
+from digits.policies import Augmentation
+from digits.recipe import Recipe
 
 STILL = Augmentation(
     rotation=0.0,
@@ -62,6 +63,6 @@ def tiny(**changes) -> Recipe:
         device="cpu",
         precision="float32",
         xla="nothing",
-        augmentation=BENT,
+        augmentation=asdict(changes.pop("augmentation", BENT)),
     )
     return replace(recipe, **changes)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from digits.damage import damage
 from digits.draws import key_of
-from digits.recipe import Augmentation
+from digits.policies import Augmentation
 from digits.severe import damage_severely
 from digits.warp import warp
 

@@ -16,6 +16,7 @@ from digits.feed import Feed
 from digits.history import State
 from digits.optimizers import Schedule, optimizer
 from digits.outliers import Outliers
+from digits.policies import Augmentation
 from digits.recipe import Recipe
 from digits.replicas import Replicas
 from digits.sparsity import Pruning
@@ -45,7 +46,7 @@ class Loop:
         outliers: pictures without a digit, uint8 [m, 28, 28], for a recipe with a share of them.
         together: the replicas that share each batch; None: one device has it to itself.
         """
-        self.recipe = recipe
+        self.recipe, self.strengths = recipe, Augmentation(**recipe.augmentation)
         self.outliers = Outliers(recipe, outliers)
         self.together = together or Replicas()
         self.teacher = teacher if recipe.distillation else None
@@ -102,7 +103,7 @@ class Loop:
         return loss, hits
 
     def _prepared(self, images: Any, step: Any) -> Any:
-        augmented = augment(images, self.recipe.seed, step, self.recipe.augmentation)
+        augmented = augment(images, self.recipe.seed, step, self.strengths)
         return normalized(augmented, self.recipe, compiled=self.recipe.xla != "nothing")
 
     def _stepped(self, images: Any, labels: Any, step: Any) -> tuple[Any, Any]:

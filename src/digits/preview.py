@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from digits.augment import augment
-from digits.recipe import Augmentation
+from digits.policies import Augmentation
 
 VARIANTS = 14  # of each digit
 SCALE, GAP, HEAD = 3, 4, 26  # screen pixels a pixel; between tiles; above the first row

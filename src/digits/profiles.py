@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from digits.errors import ParamsError
-from digits.recipe import Augmentation, Recipe, rows_of
+from digits.policies import SMALL, augmentation
+from digits.recipe import Recipe, rows_of
 from digits.train_params import TrainParams
 from digits.zoo import PROFILES, Settings, over
 
-SMALL = 10_000  # training images
 DECAYING = ("adamw", "muon")
 
 
@@ -37,6 +37,7 @@ _NOT_OF_THE_RECIPE = {"profile", "device", "distribution", "precision", "xla", "
 
 
 def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe:
+    bent = augmentation(profile, n, given.pop("augmentation", {}))
     settings, few = PROFILES[profile]
     small = n <= SMALL and bool(few)
     if small:
@@ -48,12 +49,6 @@ def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe
         raise ParamsError(
             f"train.weight_decay is {settings['weight_decay']} with the optimizer {settings['optimizer']}, "
             "which has none: take adamw or muon, or train.l2"
-        )
-    hit = settings["augmentation"]
-    if hit["damaged"] + hit["severe"] > 1:
-        raise ParamsError(
-            f"train.augmentation: damaged {hit['damaged']} and severe {hit['severe']} hit different images, "
-            "so together they can't be more than 1: lower one of them"
         )
     if settings["sparsity"] and settings["early_stopping"]:
         raise ParamsError(
@@ -76,7 +71,7 @@ def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe
         n_train=n,
         small_data=small,
         **asdict(hardware),
-        **settings | {"augmentation": Augmentation(**settings["augmentation"]), "teacher": teacher},
+        **settings | {"augmentation": asdict(bent), "teacher": teacher},
     )
 
 

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from digits.errors import DataError
 
 SEEDS_APART = 10_007  # of the members of an ensemble, so that those of seeds 1, 2, 3 … do not meet
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far training images are bent and damaged; each is drawn anew for every image of every step."""
-
-    rotation: float  # degrees either way
-    scale: float  # share larger or smaller, each axis on its own
-    shear: float  # columns per row, either way
-    shift: float  # pixels either way
-    elastic: float  # pixels, standard deviation of a smooth random displacement
-    damaged: float  # share of each batch that also gets one photometric damage
-    severe: float  # share of each batch, other images, that also gets a severe one
-    wide: float  # share of each batch that is bent `wide_by` times as far
-    wide_by: float
-    mirrored: float  # share of the images that are flipped left to right, as a tutorial does
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,7 @@ class Recipe:
     device: str  # cpu | gpu
     precision: str  # float32 | bfloat16 | float16
     xla: str  # what it compiles: nothing | augmentation | everything
-    augmentation: Augmentation
+    augmentation: Mapping[str, float]  # the strengths of a digits.policies.Augmentation, by name
 
     def networks(self) -> tuple[Recipe, ...]:
         """A recipe for each network of the model, itself where there is one."""
@@ -109,8 +94,7 @@ class Recipe:
         """The recipe that `to_dict` gave. Raises DataError when keys are missing or unknown."""
         try:
             teacher = values["teacher"] and cls.from_dict(values["teacher"])
-            inner = {"augmentation": Augmentation(**values["augmentation"]), "teacher": teacher}
-            return cls(**(values | inner))
+            return cls(**(values | {"teacher": teacher}))
         except (TypeError, KeyError):
             known = ", ".join(field.name for field in fields(cls))
             raise DataError(

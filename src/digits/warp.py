@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits.draws import normal, uniform
-from digits.recipe import Augmentation
+from digits.policies import Augmentation
 
 SIZE = 28
 MIDDLE = 14.0

@@ -16,7 +16,7 @@ from digits import files
 from digits.duplicates import refuse_leaks, split_train
 from digits.errors import DataError
 from digits.params import PreprocessParams
-from digits.profiles import Hardware, resolve
+from digits.policies import augmentation
 from digits.progress import say
 from digits.quiet import load_tensorflow
 from digits.splits import CLASSES, Split
@@ -84,10 +84,9 @@ def _preview(train: Split, seed: int, params: TrainParams) -> bytes:
     load_tensorflow()  # here, not above: refused data need not wait for it
     from digits.preview import sheet, variants
 
-    # Hardware has no say in how images are augmented.
-    recipe = resolve(params, len(train), Hardware("cpu", "float32", "nothing"))
+    strengths = augmentation(params.profile, len(train), params.augmentation.model_dump())
     shown = train.images[np.unique(train.labels, return_index=True)[1]]
-    picture = sheet(shown, variants(shown, recipe.augmentation, seed), TITLE.format(recipe.profile))
+    picture = sheet(shown, variants(shown, strengths, seed), TITLE.format(params.profile))
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG")
     return stream.getvalue()
