@@ -22,7 +22,7 @@ from bench import section
 from bench.browser import ROOT, STATIC, in_chromium
 from bench.machine import commit, machine
 from bench.table import number, percent, table
-from digits import files, wire
+from digits import dataset, files, wire
 
 BACKENDS = {"wasm": "WebAssembly", "cpu": "JavaScript"}
 ASK = """
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="into docs/results.md too")
     given = parser.parse_args(argv)
     parts = [formats(files.read_json(given.report)["formats"])]
-    known = files.load_split(given.validation)
+    known = dataset.load_split(given.validation)
     answers = served(given.exported, known.images)
     rows = []
     for backend, name in BACKENDS.items():

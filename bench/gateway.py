@@ -27,7 +27,7 @@ from bench.machine import commit, machine
 from bench.serving.children import Worker, free_ports, start, stop, wait
 from bench.table import number, table
 from bench.target import Target
-from digits import files
+from digits import dataset
 from digits.errors import DigitsError
 from serving import sandbox
 from serving.pointer import Pointer
@@ -113,7 +113,7 @@ def _gateway(root: Path, scratch: Path, port: int, server: int) -> subprocess.Po
 
 
 def _cases(scratch: Path, rest: int, port: int) -> dict[str, dict[str, Any]]:
-    image = files.load_split(ROOT / "data" / "prepared" / "validation").images[0]
+    image = dataset.load_split(ROOT / "data" / "prepared" / "validation").images[0]
     rows = image.tolist()
     made = {
         DIRECT: (rest, "/v1/models/digits:predict", {"instances": [rows]}),

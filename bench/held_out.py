@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from digits import files
+from digits import dataset, files
+from digits.dataset import Split, concatenate
 from digits.progress import say
-from digits.splits import Split, concatenate
 
 RECORD = Path("docs/held-out.csv")
 HELD_OUT = 10_000  # of data/prepared/train, beside the validation images
@@ -61,7 +61,7 @@ def trained(name: str, profile: str, seed: int, settings: list[str], corrupted: 
 
     given: Any = params.parse("train", section(profile, seed, settings))
     prepared = Path("data/prepared")
-    train, held = divided(files.load_split(prepared / "train"), files.load_split(prepared / "validation"))
+    train, held = divided(dataset.load_split(prepared / "train"), dataset.load_split(prepared / "validation"))
     recipe = profiles.resolve(given, len(train), device.find(given))
     wall, cpu = time.perf_counter(), time.process_time()
     result = fit.fit(train, held, recipe, outliers=outlier_pool(recipe, train))

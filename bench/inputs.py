@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from digits import files
-from digits.splits import Split
+from digits import dataset
+from digits.dataset import Split
 
 QUICK_TRAIN, QUICK_TEST = 1000, 300  # images, of a trial of the bench itself
 
@@ -22,4 +22,4 @@ def splits(job: dict[str, Any], data: str, folder: str, *names: str) -> list[Spl
     where = Path(job["scratch"]) / data / "data" / folder
     limits = {"train": QUICK_TRAIN} if job["quick"] else {}
     default = QUICK_TEST if job["quick"] else sys.maxsize
-    return [first(files.load_split(where / name), limits.get(name, default)) for name in names]
+    return [first(dataset.load_split(where / name), limits.get(name, default)) for name in names]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from digits import files, idx, params, reference, sample, sources, tables
-from digits.splits import Split
+from digits.dataset import Split
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from digits import mnist_c
 from digits.corruptions import CORRUPTIONS, corrupt
-from digits.splits import Split
+from digits.dataset import Split
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[Any]]  # uint8 [n, 28, 28] → a score for each digit [n, 10]
 Corrupt = Callable[[str, NDArray[np.uint8], int], NDArray[np.uint8]]

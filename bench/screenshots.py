@@ -23,7 +23,7 @@ from PIL import Image
 from bench.browser import ROOT
 from bench.devtools import Chromium, Page, Point
 from bench.strips.generator import strip
-from digits import files
+from digits import dataset
 
 DESKTOP, PHONE = (1100, 720), (390, 844)
 COLOURS = 256
@@ -130,7 +130,7 @@ def draw(page: Page, shape: Sequence[Point]) -> None:
 
 def written(folder: Path) -> Path:
     """Eight validation digits on ruled paper, as a JPEG. Raises DigitsError where nothing is prepared."""
-    split = files.load_split(ROOT / "data" / "prepared" / "validation")
+    split = dataset.load_split(ROOT / "data" / "prepared" / "validation")
     chosen = np.random.default_rng(8).integers(len(split.labels), size=8)  # a sample lies sorted
     made = strip(split.images[chosen], split.labels[chosen], np.random.default_rng(8), 0.0, "lines").picture
     Image.fromarray(made).save(file := folder / "strip.jpg", quality=90)

@@ -25,9 +25,9 @@ from typing import Any
 import yaml
 
 from bench.machine import machine
-from digits import files, sample
+from digits import dataset, files, sample
+from digits.dataset import Split, stratified
 from digits.processes import die_with_parent
-from digits.splits import Split, stratified
 from flows.scheduling import server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ from flows.search import sweep_space
 
 def main():
     root = Path.cwd()
-    data = files.load_split(root / sweep.TRAIN), files.load_split(root / sweep.VALIDATION)
+    data = dataset.load_split(root / sweep.TRAIN), dataset.load_split(root / sweep.VALIDATION)
     base = sweep.train_section(root)
     for rate in json.loads(sys.argv[1]):
         found = training.train(*data, sweep_space.section(base, {"train.rate": rate}))
@@ -106,7 +106,7 @@ def _project(root: Path, steps: int) -> None:
     kept, held = stratified(rest.labels, 500 / len(rest), 1)
     for name, rows in (("train", kept[:: len(kept) // 1000][:1000]), ("validation", held)):
         part: Split = rest.take(rows)
-        files.save_split(root / "data" / "prepared" / name, part)
+        dataset.save_split(root / "data" / "prepared" / name, part)
     tree: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     tree["train"] |= {"steps": steps, "batch": 64, "validation_every": 1, "device": "cpu"}
     (root / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")

@@ -12,9 +12,9 @@ from bench import exported, flops, inputs, recipes
 from bench.clocks import Clock, Ticks, probe_steps
 from bench.scores import Predict, calibration, scores
 from bench.withheld import abstention
-from digits import files
+from digits import dataset, files
 from digits.corruptions import CORRUPTIONS, corrupt
-from digits.splits import Split
+from digits.dataset import Split
 
 STRANGERS = 20  # pictures of each kind without a digit: the gate reports on them and refuses nothing
 
@@ -80,7 +80,7 @@ def _judged(
     from digits.scorecard import Answers, scorecard
 
     where = Path(job["scratch"]) / "sample"
-    test, heldout = (files.load_split(where / "data" / "prepared" / name) for name in ("test", "heldout"))
+    test, heldout = (dataset.load_split(where / "data" / "prepared" / name) for name in ("test", "heldout"))
     limits = params.load("evaluate", where / "params.yaml")
 
     def read(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Answers:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.scores import Predict
-from digits.splits import Split
+from digits.dataset import Split
 
 ROOT = Path(__file__).resolve().parents[1]
 EACH = 100  # pictures of each kind that shows no digit

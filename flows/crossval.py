@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import files, params
+from digits import dataset, files, params
+from digits.dataset import Split, concatenate
 from digits.errors import DataError, DigitsError, ParamsError
 from digits.progress import say
-from digits.splits import Split, concatenate
 from flows.search import parallel, sweep_trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
@@ -124,7 +124,7 @@ def crossval(
         raise ParamsError(f"{folds} folds: at least 2 are needed, one to train on and one to score on")
     base = train_section(root, profile, seed)
     section: TrainParams = params.parse("train", base)
-    data = concatenate([files.load_split(root / TRAIN), files.load_split(root / VALIDATION)])
+    data = concatenate([dataset.load_split(root / TRAIN), dataset.load_split(root / VALIDATION)])
     fold = parts(data.labels, folds, section.seed)
     folder = root / DONE / _digest(base, data, folds)
     missing = [number for number in range(folds) if not (folder / f"{number}.json").exists()]
@@ -191,6 +191,6 @@ def _run(
 def _digest(base: dict[str, Any], data: Split, folds: int) -> str:
     """What a fold's result depends on: parameters, data, code and libraries."""
     words = [files.to_json(base), str(folds), version("tensorflow"), version("keras"), version("numpy")]
-    words += [files.array_sha256(data.images), files.array_sha256(data.labels)]
+    words += [dataset.array_sha256(data.images), dataset.array_sha256(data.labels)]
     words += [files.file_sha256(module) for module in sorted(Path(params.__file__).parent.glob("*.py"))]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:20]

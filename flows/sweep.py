@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from digits import files, params
+from digits import dataset, files, params
+from digits.dataset import Split
 from digits.errors import DigitsError, ParamsError
 from digits.progress import say
-from digits.splits import Split
 from flows.search import (
     parallel,
     profile_spaces,
@@ -76,11 +76,11 @@ def sweep(root: Path, plan: Plan) -> Found:
     Raises DataError without prepared data, DigitsError while the same study is at work elsewhere, no cluster
     answers, or not one trial came to its end.
     """
-    data = (files.load_split(root / TRAIN), files.load_split(root / VALIDATION))
+    data = (dataset.load_split(root / TRAIN), dataset.load_split(root / VALIDATION))
     about = {
         "space": {d.key: d.spec for d in plan.space},
         "params": plan.base,
-        "data": [files.array_sha256(array) for split in data for array in (split.images, split.labels)],
+        "data": [dataset.array_sha256(array) for split in data for array in (split.images, split.labels)],
     }
     with sweep_study.opened(root, plan.name, about, plan.sampler, plan.seed, prune=plan.prune) as study:
         done = len(sweep_study.rows(study, plan.space))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from digits import files
-from digits.splits import Split, concatenate
+from digits.dataset import Split, array_sha256, concatenate, save_split
 
 from ._digits import digits
 
@@ -43,7 +43,7 @@ def write_raw(
 ) -> Path:
     """Write what `ingest` would; rejected: rows of rejected.csv, whose thumbnails are blank."""
     for name, part in splits.items():
-        files.save_split(raw / name, part)
+        save_split(raw / name, part)
     (raw / "rejected").mkdir()
     lines = [("batch", "row", "file", "label", "reason"), *rejected]
     files.write_text(raw / "rejected" / "rejected.csv", "".join(",".join(map(str, x)) + "\n" for x in lines))
@@ -51,8 +51,8 @@ def write_raw(
     described = {
         name: {
             "n": len(part),
-            "images_sha256": files.array_sha256(part.images),
-            "labels_sha256": files.array_sha256(part.labels),
+            "images_sha256": array_sha256(part.images),
+            "labels_sha256": array_sha256(part.labels),
         }
         for name, part in splits.items()
     }

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from digits.dataset import Split
 from digits.fit import FitResult, fit
 from digits.loop import Loop
 from digits.replicas import Replicas
-from digits.splits import Split
 
 from ._digits import digits
 from ._recipes import tiny

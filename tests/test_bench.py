@@ -475,8 +475,8 @@ def test_every_format_of_a_profile_is_measured_beside_the_model_that_it_is_made_
     import tensorflow as tf
 
     from bench import compression, inputs
+    from digits.dataset import Split
     from digits.quantize import FORMATS
-    from digits.splits import Split
 
     from ._digits import digits
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench import exported, flops, latency, recipes, references, scores
 from digits import models
-from digits.splits import Split
+from digits.dataset import Split
 
 from ._recipes import tiny
 

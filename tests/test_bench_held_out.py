@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bench import held_out
-from digits.splits import Split
+from digits.dataset import Split
 
 from ._digits import digits
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench import withheld
-from digits.splits import Split
+from digits.dataset import Split
 
 RNG = np.random.default_rng(1)
 

@@ -6,13 +6,13 @@ import subprocess
 import numpy as np
 import pytest
 
-from digits import files
+from digits import dataset
 from digits.cli import main
 from digits.commands import COMMANDS
 from digits.comparison import Duel
+from digits.dataset import Split
 from digits.errors import StoreError
 from digits.repro import Run
-from digits.splits import Split
 from flows import outcomes
 from flows.rollout import release, service
 from serving import edges, infra, judge, promotion
@@ -22,7 +22,7 @@ from ._loopback import folder, refused_url, serving
 from .serving._exports import DATA_FILE, edge, export
 
 IMAGES = np.arange(20 * 784, dtype=np.uint64).astype(np.uint8).reshape(20, 28, 28)
-DIGEST = files.array_sha256(IMAGES)
+DIGEST = dataset.array_sha256(IMAGES)
 
 
 class Project:
@@ -59,7 +59,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path, capsys, monkeypatch):
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
-    files.save_split(
+    dataset.save_split(
         tmp_path / "data/prepared/test", Split(IMAGES, np.arange(20) % 10, np.array(["mnist"] * 20))
     )
     monkeypatch.chdir(tmp_path)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from digits.dataset import Split, stratified
 from digits.duplicates import digests, refuse_leaks, split_train
 from digits.errors import DataError
-from digits.splits import Split, stratified
 
 from ._digits import digits
 

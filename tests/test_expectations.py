@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from digits import files, validation
+from digits import dataset, files, validation
 from digits.checkpoint import run_suites
+from digits.dataset import Split
 from digits.expectations import Limits, suites
 from digits.quarantine import RowLimits
 from digits.reference import describe
-from digits.splits import Split
 from digits.tables import table
 
 from ._raw import NAME, base, split, with_batch, write_raw
@@ -28,7 +28,7 @@ def outcomes(tmp_path):
     def run(splits, reference=None, *, told=None, doubted=None):
         raw = write_raw(tmp_path / "raw", told or splits)
         manifest = files.read_json(raw / "manifest.json")
-        digests = {n: {"images_sha256": files.array_sha256(s.images)} for n, s in splits.items()}
+        digests = {n: {"images_sha256": dataset.array_sha256(s.images)} for n, s in splits.items()}
         rows = table(splits, NAME)
         facts = validation.split_facts(splits, manifest, digests)
         frames = validation.frames(rows, pd.Series(False, index=rows.index), facts, {})

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from digits import feed, mapped
+from digits.dataset import Split
 from digits.feed import Feed
 from digits.fit import fit
-from digits.splits import Split
 
 from ._digits import digits
 from ._project import ROOT
@@ -73,9 +73,9 @@ def test_a_training_from_disk_gives_the_same_weights(held, on_disk, monkeypatch,
 STREAMED = """
 import sys
 import numpy as np
-from digits import files, mapped
+from digits import dataset, mapped
 from digits.fit import fit
-from digits.splits import Split
+from digits.dataset import Split
 from tests._digits import digits
 from tests._recipes import STILL, tiny
 path, count = sys.argv[1], int(sys.argv[2])
@@ -88,7 +88,7 @@ with open(path, "wb") as stream:
         stream.write(few.tobytes())
 train = Split(np.load(path, mmap_mode="r"), np.resize(labels, count), np.resize(np.array(["x"]), count))
 held = Split(few[:100], labels[:100], np.full(100, "x"))
-files.array_sha256(train.images)
+dataset.array_sha256(train.images)
 recipe = tiny(architecture="small", batch=256, steps=300, augmentation=STILL, validation_every=100)
 result = fit(train, held, recipe, read=mapped.reader(train.images, 1 << 20))
 (peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]

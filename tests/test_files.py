@@ -1,17 +1,10 @@
 import os
 import subprocess
 
-import numpy as np
 import pytest
 
 from digits import files
 from digits.errors import DataError
-from digits.splits import Split
-
-
-def split(n=3):
-    images = np.arange(n * 784, dtype=np.uint8).reshape(n, 28, 28)
-    return Split(images, np.arange(n, dtype=np.uint8), np.array(["a"] * n))
 
 
 def dead_pid():
@@ -98,37 +91,3 @@ def test_missing_or_damaged_json_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"metrics\.json .*dvc repro"):
         files.read_json(path)
-
-
-@pytest.mark.parametrize("mmap", [False, True])
-def test_a_split_comes_back_as_it_was_written(tmp_path, mmap):
-    files.save_split(tmp_path / "s", split())
-    back = files.load_split(tmp_path / "s", mmap=mmap)
-    assert np.array_equal(back.images, split().images) and back.images.dtype == np.uint8
-    assert np.array_equal(back.labels, split().labels)
-    assert list(back.batches) == ["a", "a", "a"]
-    assert isinstance(back.images, np.memmap) is mmap
-
-
-def test_an_empty_split_is_a_split(tmp_path):
-    files.save_split(tmp_path / "s", split(0))
-    assert len(files.load_split(tmp_path / "s")) == 0
-
-
-def test_a_damaged_split_is_named(tmp_path):
-    files.save_split(tmp_path / "s", split())
-    (tmp_path / "s" / "images.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(DataError, match="damaged"):
-        files.load_split(tmp_path / "s")
-    np.save(tmp_path / "s" / "images.npy", split().images.astype(np.float32))
-    with pytest.raises(DataError, match=r"float32\[3, 28, 28\].*expected uint8"):
-        files.load_split(tmp_path / "s")
-    (tmp_path / "s" / "images.npy").unlink()
-    with pytest.raises(DataError, match="is missing"):
-        files.load_split(tmp_path / "s")
-
-
-def test_a_digest_tells_shape_and_type_apart():
-    zeros = np.zeros(4, np.uint8)
-    digests = {files.array_sha256(a) for a in (zeros, zeros.reshape(2, 2), zeros.astype(np.int8), zeros + 1)}
-    assert len(digests) == 4

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from digits import models
+from digits.dataset import Split
 from digits.errors import TrainingError
 from digits.fit import fit
-from digits.splits import Split
 
 from ._digits import digits
 from ._recipes import STILL, tiny

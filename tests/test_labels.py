@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits import doubts, labels
-from digits.splits import Split, concatenate
+from digits.dataset import Split, concatenate
 from digits.tables import table
 
 from ._digits import digits

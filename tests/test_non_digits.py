@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from digits import non_digits
+from digits.dataset import Split
 from digits.non_digits import HALVES, KINDS, SEEN, UNSEEN, every, make
 from digits.normalize import BOX, CENTRE
-from digits.splits import Split
 from tests._digits import digits
 
 IMAGES, LABELS = digits(60, seed=4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from digits.dataset import Split
 from digits.errors import TrainingError
 from digits.feed import Feed
 from digits.fit import fit
@@ -11,7 +12,6 @@ from digits.loop import Loop
 from digits.metrics import confidence
 from digits.non_digits import KINDS, SEEN, every
 from digits.outliers import Outliers, outlier_pool
-from digits.splits import Split
 
 from ._digits import digits
 from ._recipes import BENT, STILL, tiny

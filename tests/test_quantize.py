@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from digits import models, quantize
+from digits.dataset import Split
 from digits.errors import DataError
 from digits.fit import fit
 from digits.quantize import FORMATS, Interpreted, agreement, convert, normalized, proven
 from digits.scoring import scorer
-from digits.splits import Split
 
 from ._digits import digits
 from ._recipes import STILL, tiny

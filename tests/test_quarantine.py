@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from digits.dataset import Split
 from digits.quarantine import RowLimits, faults, kind, listed
-from digits.splits import Split
 from digits.tables import table
 
 from ._raw import NAME, base, split, with_batch

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from digits.dataset import Split
 from digits.fit import fit
 from digits.flat import Flat, groups
 from digits.replicas import Replicas
 from digits.sparsity import BEGIN, END, Pruning
-from digits.splits import Split
 
 from ._digits import digits
 from ._recipes import tiny

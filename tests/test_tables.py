@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits.splits import Split
+from digits.dataset import Split
 from digits.tables import image_facts, table
 
 from ._digits import digits

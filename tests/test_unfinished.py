@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from digits import unfinished
+from digits.dataset import Split
 from digits.history import Epoch, Progress, State
-from digits.splits import Split
 
 from ._recipes import tiny
 

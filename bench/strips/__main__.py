@@ -30,9 +30,9 @@ from bench.serving import children
 from bench.strips import document, photo
 from bench.strips.generator import Strip, strip
 from bench.strips.scoring import figures, judged
-from digits import files
+from digits import dataset, files
+from digits.dataset import Split
 from digits.progress import track
-from digits.splits import Split
 from digits_client import DigitClient
 from digits_client.reading import decoded, read
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / ".bench" / "strips.json")
     parser.add_argument("--write", action="store_true", help="into docs/results.md too")
     given = parser.parse_args(argv)
-    split = files.load_split(given.data / given.split)
+    split = dataset.load_split(given.data / given.split)
     with tempfile.TemporaryDirectory() as scratch, served(given.model, Path(scratch)) as client:
         found: dict[str, Any] = {kind: scored(kind, split, given, client) for kind in KINDS}
         found["photo"] = timed(split, given, client)

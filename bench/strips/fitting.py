@@ -25,9 +25,9 @@ from scipy.optimize import minimize
 
 from bench.strips.__main__ import ROOT, served
 from bench.strips.generator import Strip, strip
-from digits import files
+from digits import dataset
+from digits.dataset import Split
 from digits.progress import track
-from digits.splits import Split
 from digits_client import DigitClient
 from digits_client.reading import cuts, plan, ways
 from digits_client.reading.cuts import Piece
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "prepared")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "exported")
     given = parser.parse_args(argv)
-    split = files.load_split(given.data / "train")
+    split = dataset.load_split(given.data / "train")
     with tempfile.TemporaryDirectory() as scratch, served(given.model, Path(scratch)) as client:
         singles, blobs = collected(client, split, given.strips, 1)
         found = shapes(singles)

@@ -120,10 +120,10 @@ def _contender(version: Version) -> Contender:
 
 def _test_images(root: Path, chosen: Version) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The images that a version was tested on, and their labels."""
-    from digits import files
+    from digits import dataset
 
-    split = files.load_split(root / TEST, mmap=True)
-    if files.array_sha256(split.images) != chosen.test_images:
+    split = dataset.load_split(root / TEST, mmap=True)
+    if dataset.array_sha256(split.images) != chosen.test_images:
         raise StoreError(
             f"{TEST} holds other images than version {chosen.number} was tested on, so it can't be compared: "
             f"bring them back (`dvc checkout` at its commit), or "

@@ -14,7 +14,7 @@ from flows.search.workers import FailedError
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
-    from digits.splits import Split
+    from digits.dataset import Split
     from digits.train_params import TrainParams
 
 PARTS = 10  # a training is compared with others at each tenth: their epochs and steps may differ

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from digits.dataset import CLASSES
 from digits.dropout import SharedDropout
 from digits.fused_norm import FusedBatchNorm
-from digits.splits import CLASSES
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 

@@ -6,9 +6,9 @@ import math
 
 from scipy import optimize
 
+from digits.dataset import CLASSES
 from digits.errors import DataError
 from digits.metrics import Labels, Logits, log_softmax
-from digits.splits import CLASSES
 
 COLDEST, HOTTEST = 0.05, 20.0
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from digits import labels
-from digits.splits import Split
+from digits.dataset import Split
 
 
 @dataclass(frozen=True)

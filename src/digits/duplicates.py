@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.dataset import Split, stratified
 from digits.errors import DataError
-from digits.splits import Split, stratified
 
 
 def digests(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:

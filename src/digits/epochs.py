@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from digits.dataset import Split
 from digits.errors import TrainingError
 from digits.history import Epoch, Probe, Progress, State
 from digits.loop import Loop, normalized
 from digits.order import epoch_order
-from digits.splits import Split
 
 GAP_IMAGES = 2000  # training images that the gap to validation is measured on: more would cost time
 

@@ -10,9 +10,9 @@ import great_expectations.expectations as gxe
 import numpy as np
 import pandas as pd
 
+from digits.dataset import CLASSES
 from digits.quarantine import RowLimits
 from digits.reference import PROBED, quantile_ranges, share_ranges
-from digits.splits import CLASSES
 from digits.tables import SHAPE_COLUMNS
 
 

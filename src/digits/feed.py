@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits.canonicalize import SIZE
-from digits.splits import Split
+from digits.dataset import Split
 
 BLOCK = 16 << 20  # bytes of images that are read at a time, while the block before is trained on
 

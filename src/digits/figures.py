@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from digits.dataset import CLASSES
 from digits.metrics import Reliability
 from digits.selective import RiskCoverage
-from digits.splits import CLASSES
 
 BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#8a8f98"
 Curves = Mapping[

@@ -1,4 +1,4 @@
-"""Reading and writing of arrays and JSON. Every write appears whole or not at all."""
+"""Reading and writing of files. Every write appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from digits.errors import DataError
-from digits.mapped import let_go
 from digits.processes import alive
-from digits.splits import Split
 
 
 def _sibling(path: Path, kind: str) -> Path:
@@ -109,44 +105,6 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is missing: run `dvc repro` to make it") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
-
-
-def save_split(directory: Path, split: Split) -> None:
-    """Write `images.npy`, `labels.npy` and `batches.npy` into a new directory."""
-    directory.mkdir(parents=True)
-    np.save(directory / "images.npy", np.ascontiguousarray(split.images, dtype=np.uint8), allow_pickle=False)
-    np.save(directory / "labels.npy", np.ascontiguousarray(split.labels, dtype=np.uint8), allow_pickle=False)
-    np.save(directory / "batches.npy", np.asarray(split.batches, dtype=np.str_), allow_pickle=False)
-
-
-def load_split(directory: Path, *, mmap: bool = False) -> Split:
-    """Read what `save_split` wrote; with `mmap` the images stay on disk until used."""
-    try:
-        images = np.load(directory / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
-        labels = np.load(directory / "labels.npy", allow_pickle=False)
-        batches = np.load(directory / "batches.npy", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{error.filename} is missing: run `dvc repro` to make it") from None
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{directory} is damaged ({error}): delete it and run `dvc repro`") from None
-    if images.shape != (len(labels), 28, 28) or images.dtype != np.uint8 or len(batches) != len(labels):
-        raise DataError(
-            f"{directory} holds images {images.dtype}{list(images.shape)} for {len(labels)} labels, "
-            "expected uint8[n, 28, 28]: delete it and run `dvc repro`"
-        )
-    return Split(images, labels, batches)
-
-
-HASHED_AT_ONCE = 1 << 16  # rows
-
-
-def array_sha256(array: np.ndarray[Any, Any]) -> str:
-    """Digest of an array's dtype, shape and values; the array has a dimension."""
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    for start in range(0, len(array), HASHED_AT_ONCE):
-        digest.update(np.ascontiguousarray(array[start : start + HASHED_AT_ONCE]).data)
-        let_go(array)
-    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -19,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits import flat, models
+from digits.dataset import Split
 from digits.epochs import Epochs, Watch, gap_rows
 from digits.errors import TrainingError
 from digits.feed import Feed, Read
@@ -27,7 +28,6 @@ from digits.loop import Loop
 from digits.recipe import Recipe
 from digits.replicas import Replicas
 from digits.scoring import scorer as scorer_of
-from digits.splits import Split
 
 
 @dataclass(frozen=True)

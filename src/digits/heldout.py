@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.splits import stratified
+from digits.dataset import stratified
 
 
 def hold_out(

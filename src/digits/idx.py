@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.dataset import CLASSES
 from digits.errors import DataError
-from digits.splits import CLASSES
 
 UBYTE = 8
 TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}

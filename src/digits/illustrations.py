@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from digits import figures as draw
 from digits import plots
 from digits.corruptions import CORRUPTIONS, corrupt
+from digits.dataset import Split
 from digits.metrics import confidence, worst_mistakes
 from digits.scorecard import Answers, Scorecard
-from digits.splits import Split
 
 WORST = 40  # mistakes on the sheet
 EXAMPLES = 8  # images that show each corruption; pictures of each kind without a digit

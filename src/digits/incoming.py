@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.dataset import CLASSES
 from digits.errors import DataError
 from digits.normalize import SIDE, normalize, thumbnail
 from digits.pictures import SUFFIXES, decode
 from digits.progress import track
-from digits.splits import CLASSES
 
 COLUMNS = ["file", "label"]
 MAX_NPZ = 1 << 30  # bytes of a batch's arrays: a zip can claim more than any memory

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
-from digits.splits import CLASSES
+from digits.dataset import CLASSES
 
 FOLDS = 5
 COMPONENTS = 40  # of 196: 861 features with products; 30 lose a point of accuracy, 50 cost twice the time

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from digits import flat, models, shares
 from digits.augment import augment
 from digits.canonicalize import SIZE, canonicalize
+from digits.dataset import CLASSES
 from digits.feed import Feed
 from digits.history import State
 from digits.optimizers import Schedule, optimizer
@@ -20,7 +21,6 @@ from digits.policies import Augmentation
 from digits.recipe import Recipe
 from digits.replicas import Replicas
 from digits.sparsity import Pruning
-from digits.splits import CLASSES
 
 SCORED_AT_ONCE = 500  # images
 

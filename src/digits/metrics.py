@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.splits import CLASSES
+from digits.dataset import CLASSES
 
 Logits = NDArray[np.float32] | NDArray[np.float64]  # [n, 10]
 Labels = NDArray[np.uint8] | NDArray[np.intp]  # [n], 0–9

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits import doodles
+from digits.dataset import Split
 from digits.normalize import normalize
-from digits.splits import Split
 
 SEEN, UNSEEN = "seen", "unseen"
 Images = NDArray[np.uint8]

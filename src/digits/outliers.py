@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from digits.dataset import CLASSES, Split
 from digits.draws import key_of, uniform
 from digits.errors import TrainingError
 from digits.non_digits import KINDS, SEEN, every
 from digits.recipe import Recipe
-from digits.splits import CLASSES, Split
 
 STREAM = 29  # which pictures; the next one has where in the batch they stand
 POOLED = 5000  # training images that a pool's two and half digits are made of

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from digits import bundle, models, wire
 from digits.canonicalize import SIZE
+from digits.dataset import CLASSES
 from digits.errors import DataError
-from digits.splits import CLASSES
 
 # float32: as trained. float16: weights of half the size, computed in float32. dynamic: int8 weights, and what
 # flows between layers rounded anew for each image. int8: both, in ranges found before on calibration images

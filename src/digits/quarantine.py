@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from digits.splits import CLASSES
+from digits.dataset import CLASSES
 
 COLUMNS = ["batch", "split", "row", "file", "label", "reason", "action"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from digits.splits import CLASSES
+from digits.dataset import CLASSES
 from digits.tables import SHAPE_COLUMNS
 
 GRID = np.linspace(0.0, 1.0, 101)

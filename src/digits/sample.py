@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from digits.splits import Split, stratified
+from digits.dataset import Split, stratified
 
 DATASET = "mnist-sample-5k"
 SIZE = 5000  # images, 500 a digit

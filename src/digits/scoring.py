@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.splits import CLASSES
+from digits.dataset import CLASSES
 
 BATCH = 500  # images; larger ones are no faster on a CPU and take more memory
 

@@ -12,10 +12,10 @@ from typing import Any
 import tensorflow as tf
 
 from digits import wire
+from digits.dataset import CLASSES
 from digits.decode import grey
 from digits.graph_normalize import normalize
 from digits.ink import has_ink
-from digits.splits import CLASSES
 
 PARALLEL_PICTURES = 4  # decoded at a time; each of 16 million pixels takes some 300 MB while it is
 

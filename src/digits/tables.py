@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from digits.splits import Split
+from digits.dataset import Split
 
 CHUNK = 4096  # images at a time: bounds the working memory to some tens of megabytes
 SIDE = 28

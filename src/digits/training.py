@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from digits.dataset import Split
     from digits.history import Epoch, Progress
-    from digits.splits import Split
     from digits.train_params import TrainParams
 
 GoesOn = Callable[

@@ -20,10 +20,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits import files
+from digits import dataset, files
+from digits.dataset import Split
 from digits.history import Epoch, Progress, State
 from digits.recipe import Recipe
-from digits.splits import Split
 
 FOLDER = Path(".checkpoints")
 OTHERS = 2  # checkpoints of other trainings that are kept, the newest ones
@@ -32,8 +32,8 @@ OTHERS = 2  # checkpoints of other trainings that are kept, the newest ones
 def path_of(recipe: Recipe, *splits: Split, outliers: NDArray[np.uint8] | None = None) -> Path:
     """Where the checkpoint of this training lies, whether it exists or not."""
     parts = [files.to_json(recipe.to_dict()), tf.__version__, keras.__version__]
-    parts += [files.array_sha256(array) for split in splits for array in (split.images, split.labels)]
-    parts += [] if outliers is None else [files.array_sha256(outliers)]
+    parts += [dataset.array_sha256(array) for split in splits for array in (split.images, split.labels)]
+    parts += [] if outliers is None else [dataset.array_sha256(outliers)]
     parts += [files.file_sha256(module) for module in sorted(Path(__file__).parent.glob("*.py"))]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return FOLDER / f"{digest[:20]}.npz"

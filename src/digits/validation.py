@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from digits import quarantine
+from digits.dataset import Split
 from digits.doubts import Group
 from digits.expectations import Outcome, split_frame
-from digits.splits import Split
 
 NAMED = 3  # failed rules that a refusal spells out; the report has them all
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from digits import files
-from digits.splits import Split
+from digits import dataset
+from digits.dataset import Split
 
 from .._digits import digits
 from .._project import ROOT, environment
@@ -37,7 +37,7 @@ class Prepared:
             folder.mkdir(parents=True)
         for name, n, seed in (("train", train, 1), ("validation", validation, 2), ("test", 40, 3)):
             images, labels = digits(n, seed)
-            files.save_split(
+            dataset.save_split(
                 self.root / "data" / "prepared" / name, Split(images, labels, np.full(n, "synthetic"))
             )
         tree = yaml.safe_load((ROOT / "params.yaml").read_text())

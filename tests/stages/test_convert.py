@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits import files, formats, models, params, wire
+from digits import dataset, files, formats, models, params, wire
+from digits.dataset import Split
 from digits.errors import DataError
 from digits.model_files import save_candidate
 from digits.profiles import Hardware, resolve
 from digits.quantize import Interpreted, convert, normalized
-from digits.splits import Split
 from digits.stages import convert as stage
 from digits.stages import export
 from digits.tfjs import loaded
@@ -35,9 +35,9 @@ def made(tmp_path_factory):
     (root / "candidate").mkdir()
     recipe = resolve(SETTINGS["train"], len(images), Hardware("cpu", "float32", "nothing"))
     save_candidate(root / "candidate", model, recipe)
-    files.save_split(root / "train", Split(images, labels, np.full(len(labels), "mnist")))
+    dataset.save_split(root / "train", Split(images, labels, np.full(len(labels), "mnist")))
     images, labels = digits(260, seed=12)
-    files.save_split(root / "validation", Split(images, labels, np.full(len(labels), "mnist")))
+    dataset.save_split(root / "validation", Split(images, labels, np.full(len(labels), "mnist")))
     right = float(np.mean(model.predict(images, verbose=0).argmax(1) == labels))
     judged = {"accuracy": "accuracy", "test_images": "n_test", "corruption_mean": "corruption_mean"}
     metrics = {"accuracy": 0.99, "n_test": 1000, "corruption_mean": 0.95, "ece": 0.01, "dataset": "mnist"}
@@ -76,7 +76,7 @@ def report(made):
 
 @pytest.fixture(scope="module")
 def images(made):
-    return files.load_split(made / "validation").images
+    return dataset.load_split(made / "validation").images
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +236,8 @@ def test_int8_is_calibrated_on_as_many_training_images_as_asked(made, tmp_path, 
 
 
 def test_no_validation_image_is_refused(made, tmp_path):
-    whole = files.load_split(made / "validation")
-    files.save_split(tmp_path / "empty", whole.take(np.arange(0)))
+    whole = dataset.load_split(made / "validation")
+    dataset.save_split(tmp_path / "empty", whole.take(np.arange(0)))
     with pytest.raises(DataError, match="no image to prove"):
         call(made, tmp_path, validation=tmp_path / "empty")
 

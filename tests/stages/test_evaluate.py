@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits import files, params
+from digits import dataset, files, params
 from digits.corruptions import CORRUPTIONS
+from digits.dataset import Split
 from digits.errors import DataError
 from digits.non_digits import KINDS
 from digits.plots import HISTORY
-from digits.splits import Split
 from digits.stages import evaluate
 from tests._digits import digits
 
@@ -47,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     for name, n, seed in (("validation", 200, 1), ("test", 300, 2), ("heldout", 40, 3)):
         images, labels = digits(n, seed)
-        files.save_split(root / name, Split(images, labels, np.array(["scans"] * n)))
+        dataset.save_split(root / name, Split(images, labels, np.array(["scans"] * n)))
     files.write_json(
         root / "manifest.json", {"dataset": "tiny", "sample": False, "splits": {}, "batches": {}}
     )
@@ -154,7 +154,7 @@ def test_no_held_out_rows_are_no_reason_to_refuse(
     score: Callable[..., Any], good: Model, tmp_path: Path
 ) -> None:
     none = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
-    files.save_split(tmp_path / "none", none)
+    dataset.save_split(tmp_path / "none", none)
     found = score(good, heldout=tmp_path / "none")
     assert found["metrics"]["slices"] == {} and found["verdict"]["passed"]
 
@@ -164,7 +164,7 @@ def test_an_empty_split_can_not_be_scored(
     part: str, score: Callable[..., Any], good: Model, tmp_path: Path
 ) -> None:
     none = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
-    files.save_split(tmp_path / "none", none)
+    dataset.save_split(tmp_path / "none", none)
     with pytest.raises(DataError, match=r"no image|is empty"):
         score(good, **{part: tmp_path / "none"})
     assert not (tmp_path / "reports").exists()

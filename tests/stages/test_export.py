@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from digits import files, models, params, signature, wire
+from digits import dataset, files, models, params, signature, wire
+from digits.dataset import Split
 from digits.errors import DataError, GateRefused
 from digits.model_files import load_candidate, save_candidate
 from digits.profiles import Hardware, resolve
-from digits.splits import Split
 from digits.stages import export
 
 from .._digits import digits
@@ -38,7 +38,7 @@ def made(tmp_path_factory):
     recipe = resolve(SETTINGS["train"], len(images), Hardware("cpu", "float32", "nothing"))
     save_candidate(root / "candidate", model, recipe)
     images, labels = digits(260, seed=12)
-    files.save_split(root / "validation", Split(images, labels, np.full(len(labels), "mnist")))
+    dataset.save_split(root / "validation", Split(images, labels, np.full(len(labels), "mnist")))
     right = float(np.mean(model.predict(images, verbose=0).argmax(1) == labels))
     assert right > 0.97
     metrics = {
@@ -101,13 +101,13 @@ def test_a_fresh_process_answers_as_the_candidate_does(made, tmp_path):
         np.save({str(tmp_path / "answers.npy")!r}, answers["probabilities"])
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, capture_output=True)
-    images = files.load_split(made / "validation").images
+    images = dataset.load_split(made / "validation").images
     expected = tf.nn.softmax(load_candidate(made / "candidate")(images, training=False) / TEMPERATURE).numpy()
     assert np.load(tmp_path / "answers.npy") == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_threshold_that_evaluate_fitted_is_the_one_that_is_served(made, served):
-    answers = served.signatures[wire.PIXELS](images=files.load_split(made / "validation").images)
+    answers = served.signatures[wire.PIXELS](images=dataset.load_split(made / "validation").images)
     confidence, accepted = answers[wire.CONFIDENCE].numpy(), answers[wire.ACCEPTED].numpy()
     assert (accepted == (confidence >= THRESHOLD)).all() and 0 < accepted.sum() < len(accepted)
 
@@ -124,7 +124,7 @@ def test_the_real_architecture_answers_empty_batches_too(served):
 
 
 def test_pictures_are_read_as_the_digits_that_they_show(made, served):
-    known = files.load_split(made / "validation").take(np.arange(60))
+    known = dataset.load_split(made / "validation").take(np.arange(60))
     answers = served.signatures[wire.ENCODED](
         image_bytes=tf.constant([encode(page(i)) for i in known.images])
     )
@@ -138,7 +138,7 @@ def test_max_pixels_is_the_limit(made, tmp_path):
         made / "candidate", **papers, validation=made / "validation", exported=tmp_path / "m", params=tight
     )
     encoded = tf.saved_model.load(str(tmp_path / "m")).signatures[wire.ENCODED]
-    large = encode(page(files.load_split(made / "validation").images[0], 480).resize((601, 600)))
+    large = encode(page(dataset.load_split(made / "validation").images[0], 480).resize((601, 600)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="1 to 360000 pixels"):
         encoded(image_bytes=tf.constant([large]))
 
@@ -193,8 +193,8 @@ def test_metrics_of_another_model_are_refused(made, refused, tmp_path):
 
 
 def test_no_validation_image_is_refused(made, refused, tmp_path):
-    whole = files.load_split(made / "validation")
-    files.save_split(tmp_path / "empty", whole.take(np.arange(0)))
+    whole = dataset.load_split(made / "validation")
+    dataset.save_split(tmp_path / "empty", whole.take(np.arange(0)))
     refused(DataError, "no image to prove", validation=tmp_path / "empty")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import files
+from digits import dataset, files
 from digits.errors import DataError
 from digits.params import IngestParams
 from digits.stages import ingest
@@ -49,7 +49,7 @@ def raw(tmp_path: Path) -> Path:
 
 def test_the_data_set_becomes_arrays_and_a_manifest(incoming: Path, chosen: IngestParams, raw: Path) -> None:
     ingest.run(incoming, raw, chosen)
-    train, test, heldout = (files.load_split(raw / name) for name in ("train", "test", "heldout"))
+    train, test, heldout = (dataset.load_split(raw / name) for name in ("train", "test", "heldout"))
     np.testing.assert_array_equal(train.images, TRAIN[0])
     np.testing.assert_array_equal(train.labels, TRAIN[1])
     np.testing.assert_array_equal(test.images, TEST[0])
@@ -61,8 +61,8 @@ def test_the_data_set_becomes_arrays_and_a_manifest(incoming: Path, chosen: Inge
         "test": 30,
         "heldout": 0,
     }
-    assert manifest["splits"]["test"]["images_sha256"] == files.array_sha256(TEST[0])
-    assert manifest["splits"]["test"]["labels_sha256"] == files.array_sha256(TEST[1])
+    assert manifest["splits"]["test"]["images_sha256"] == dataset.array_sha256(TEST[0])
+    assert manifest["splits"]["test"]["labels_sha256"] == dataset.array_sha256(TEST[1])
 
 
 def test_the_sample_is_loud_and_does_not_stick(
@@ -80,7 +80,7 @@ def test_the_sample_is_loud_and_does_not_stick(
         assert part in loud[0]
     ingest.run(incoming, raw, chosen)
     assert files.read_json(raw / "manifest.json")["dataset"] == "synthetic"
-    assert len(files.load_split(raw / "train")) == 60
+    assert len(dataset.load_split(raw / "train")) == 60
 
 
 def test_without_leave_to_use_the_sample_it_stops(incoming: Path, chosen: IngestParams, raw: Path) -> None:
@@ -126,7 +126,7 @@ def test_batches_are_appended_and_a_fifth_of_a_large_one_held_out(
     picture_batch(incoming / "office", 120, seed=3)
     array_batch(incoming / "small", 99, seed=4)
     ingest.run(incoming, raw, chosen)
-    train, test, heldout = (files.load_split(raw / name) for name in ("train", "test", "heldout"))
+    train, test, heldout = (dataset.load_split(raw / name) for name in ("train", "test", "heldout"))
     np.testing.assert_array_equal(test.images, TEST[0], err_msg="the test split is the data set's alone")
     np.testing.assert_array_equal(train.images[:60], TRAIN[0])
     names, counts = np.unique(train.batches, return_counts=True)
@@ -199,12 +199,12 @@ ingest.run(Path(sys.argv[1]), Path(sys.argv[2]), params.parse("ingest", tree))
 print(sorted(name for name in sys.modules if name.split(".")[0] in ("tensorflow", "keras")))
 """
 DIE = """
-save = files.save_split
+save = ingest.save_split
 def save_and_die(directory, split):
     save(directory, split)
     if directory.name == "test":
         os.kill(os.getpid(), signal.SIGKILL)
-files.save_split = save_and_die
+ingest.save_split = save_and_die
 """
 
 
@@ -222,7 +222,7 @@ def test_killed_while_writing_it_leaves_nothing_half_written(
     assert not raw.exists()
     ingest.run(incoming, raw, chosen)
     assert [p.name for p in raw.parent.iterdir()] == ["raw"], "what the killed run left is swept away"
-    assert len(files.load_split(raw / "test")) == 30
+    assert len(dataset.load_split(raw / "test")) == 30
 
 
 def test_it_loads_no_tensorflow_even_for_the_sample(incoming: Path, chosen: IngestParams, raw: Path) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import files, params
+from digits import dataset, files, params
+from digits.dataset import Split
 from digits.errors import DataError
-from digits.splits import Split
 from digits.stages.preprocess import run
 
 from .._digits import digits
@@ -34,7 +34,7 @@ def call(tmp_path):
         validated = tmp_path / "validated"
         with files.replacing(validated) as new:
             for name, each in given.items():
-                files.save_split(new / name, each)
+                dataset.save_split(new / name, each)
             content = {
                 "dataset": "mnist",
                 "sample": False,
@@ -52,7 +52,7 @@ def call(tmp_path):
 
 def test_a_stratified_part_of_training_becomes_validation_and_the_rest_stays_as_it_was(call, given):
     outs = call(given)
-    train, validation = (files.load_split(outs[name]) for name in ("train", "validation"))
+    train, validation = (dataset.load_split(outs[name]) for name in ("train", "validation"))
     assert (np.bincount(validation.labels) == 6).all() and (np.bincount(train.labels) == 24).all()
     back = {
         image.tobytes(): label
@@ -61,12 +61,12 @@ def test_a_stratified_part_of_training_becomes_validation_and_the_rest_stays_as_
     }
     assert back == dict(zip((i.tobytes() for i in given["train"].images), given["train"].labels, strict=True))
     for name in ("test", "heldout"):
-        through = files.load_split(outs[name])
+        through = dataset.load_split(outs[name])
         assert (through.images == given[name].images).all() and (through.batches == given[name].batches).all()
 
 
 def test_images_can_be_memory_mapped(call, given):
-    images = files.load_split(call(given)["train"], mmap=True).images
+    images = dataset.load_split(call(given)["train"], mmap=True).images
     assert isinstance(images, np.memmap) and images.dtype == np.uint8
 
 
@@ -80,8 +80,8 @@ def test_the_manifest_passes_on_what_it_got_and_adds_the_splits(call, given):
         "test": 100,
         "heldout": 20,
     }
-    validation = files.load_split(outs["validation"])
-    assert manifest["splits"]["validation"]["images_sha256"] == files.array_sha256(validation.images)
+    validation = dataset.load_split(outs["validation"])
+    assert manifest["splits"]["validation"]["images_sha256"] == dataset.array_sha256(validation.images)
 
 
 def test_equal_input_gives_equal_bytes_and_another_seed_another_split(call, given):
@@ -92,7 +92,7 @@ def test_equal_input_gives_equal_bytes_and_another_seed_another_split(call, give
     for name in ("manifest", "preview"):
         assert first[name].read_bytes() == again[name].read_bytes()
     assert not np.array_equal(
-        files.load_split(first["train"]).images, files.load_split(other["train"]).images
+        dataset.load_split(first["train"]).images, dataset.load_split(other["train"]).images
     )
 
 
@@ -100,7 +100,7 @@ def test_the_preview_shows_the_real_digits_and_follows_the_augmentation(call, gi
     plain = call(given, "plain", profile="speedrun")["preview"]
     robust = call(given, "robust", profile="fast")["preview"]
     drawn = np.asarray(Image.open(plain).convert("L"))
-    train = files.load_split(plain.parent / "train")
+    train = dataset.load_split(plain.parent / "train")
     first = train.images[np.flatnonzero(train.labels == 0)[0]]
     tile = np.kron(first, np.ones((3, 3), np.uint8))
     windows = np.lib.stride_tricks.sliding_window_view(drawn, tile.shape)[20:40, :12]
@@ -118,7 +118,7 @@ def test_a_missing_digit_is_refused(call, given, name, tmp_path):
 
 def test_no_held_out_rows_is_fine(call, given):
     given["heldout"] = given["heldout"].take(np.arange(0))
-    assert len(files.load_split(call(given)["heldout"])) == 0
+    assert len(dataset.load_split(call(given)["heldout"])) == 0
 
 
 @pytest.mark.parametrize(("one", "other"), [("train", "test"), ("train", "heldout"), ("test", "heldout")])
@@ -134,7 +134,8 @@ def test_a_picture_twice_in_training_stays_on_one_side(call, given):
     given["train"].labels[10:40] = given["train"].labels[100:130]
     outs = call(given)
     sides = [
-        {image.tobytes() for image in files.load_split(outs[name]).images} for name in ("train", "validation")
+        {image.tobytes() for image in dataset.load_split(outs[name]).images}
+        for name in ("train", "validation")
     ]
     assert not sides[0] & sides[1]
 

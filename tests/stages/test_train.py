@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from digits import files, params
-from digits.splits import Split
+from digits import dataset, params
+from digits.dataset import Split
 
 from .._digits import digits
 from .._project import ROOT, environment, tree_digest
@@ -26,7 +26,7 @@ def home(tmp_path_factory):
     for name, n, seed in (("train", 240, 1), ("validation", 60, 2)):
         images, labels = digits(n, seed)
         (root / "prepared").mkdir(exist_ok=True)
-        files.save_split(root / "prepared" / name, Split(images, labels, np.full(n, "synthetic")))
+        dataset.save_split(root / "prepared" / name, Split(images, labels, np.full(n, "synthetic")))
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
     tree["train"] |= CHANGES
     (root / "params.yaml").write_text(yaml.safe_dump(tree))
@@ -154,7 +154,7 @@ def test_an_empty_validation_split_is_told(home):
 
     images, labels = digits(20)
     nothing = Split(images[:0], labels[:0], np.full(0, "synthetic"))
-    files.save_split(home / "prepared" / "nothing", nothing)
+    dataset.save_split(home / "prepared" / "nothing", nothing)
     section = params.load("train", home / "params.yaml")
     with pytest.raises(TrainingError, match="no validation images"):
         train.run(
@@ -177,4 +177,4 @@ def test_outliers_are_made_of_the_training_images_and_trained_on(home, tmp_path,
     recipe = json.loads((tmp_path / "a" / "recipe.json").read_text())
     assert (recipe["outliers"], recipe["outlier_pool"], recipe["steps"]) == (0.1, 14, 4)
     (given,) = made
-    assert np.array_equal(given.images, files.load_split(prepared / "train").images)
+    assert np.array_equal(given.images, dataset.load_split(prepared / "train").images)

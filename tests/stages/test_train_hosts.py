@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from digits import files
-from digits.splits import Split
+from digits import dataset
+from digits.dataset import Split
 
 from .._digits import digits
 from .._project import ROOT, environment, tree_digest
@@ -33,7 +33,7 @@ def home(tmp_path_factory):
     for name, n, seed in (("train", 240, 1), ("validation", 60, 2)):
         images, labels = digits(n, seed)
         (root / "prepared").mkdir(exist_ok=True)
-        files.save_split(root / "prepared" / name, Split(images, labels, np.full(n, "synthetic")))
+        dataset.save_split(root / "prepared" / name, Split(images, labels, np.full(n, "synthetic")))
     return root
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import files, params
+from digits import dataset, files, params
+from digits.dataset import Split
 from digits.errors import DataError
-from digits.splits import Split
 from digits.stages import validate
 
 from .._digits import digits
@@ -86,7 +86,7 @@ def test_a_clean_data_set_passes_on_whole(check):
     splits = base()
     where = check(splits)
     for name, part in splits.items():
-        got = files.load_split(where / "validated" / name)
+        got = dataset.load_split(where / "validated" / name)
         assert (got.images == part.images).all() and (got.labels == part.labels).all()
         assert (got.batches == part.batches).all()
     found = report(where)
@@ -111,10 +111,10 @@ def test_the_manifest_goes_on_with_the_accepted_counts(check):
         rejected=[("post", 7, "seven.png", "x", "label x is not a digit")],
     )
     manifest = files.read_json(where / "validated" / "manifest.json")
-    train = files.load_split(where / "validated" / "train")
+    train = dataset.load_split(where / "validated" / "train")
     assert manifest["dataset"] == NAME and manifest["sample"] is False
     assert manifest["splits"]["train"]["n"] == len(train) == 316
-    assert manifest["splits"]["train"]["images_sha256"] == files.array_sha256(train.images)
+    assert manifest["splits"]["train"]["images_sha256"] == dataset.array_sha256(train.images)
     assert manifest["splits"]["heldout"]["n"] == 4
     assert manifest["batches"] == {
         "post": {"rows": 22, "train": 16, "heldout": 4, "rejected": 1, "quarantined": 1}
@@ -151,7 +151,7 @@ def test_unusable_rows_of_a_batch_are_quarantined_with_reason_and_picture(check,
     assert {row["batch"] for row in rows} == {"post"}
     assert [row["action"] for row in rows] == ["quarantined"] * 6 + ["rejected by ingest"]
     assert rows[-1]["file"] == "torn.png"
-    assert len(files.load_split(where / "validated" / "train")) == 301
+    assert len(dataset.load_split(where / "validated" / "train")) == 301
     assert report(where)["quarantined"] == {
         "blank": 1, "copy": 2, "inverted": 1, "label": 1, "not": 1, "saturated": 1,
     }  # fmt: skip

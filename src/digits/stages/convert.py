@@ -14,12 +14,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from digits import files, wire
+from digits import dataset, files, wire
+from digits.dataset import Split
 from digits.errors import DataError
 from digits.params import ConvertParams
 from digits.progress import say
 from digits.quiet import filtered_stderr, load_tensorflow
-from digits.splits import Split
 from digits.stages._main import stage_main
 
 TIMED = 300  # images, one after another
@@ -37,10 +37,10 @@ def run(
 ) -> None:
     """Write the formats that are as good as the exported model, where they come from, how each compares."""
     record = files.read_json(exported / wire.PROVENANCE)
-    known = files.load_split(validation)
+    known = dataset.load_split(validation)
     if not len(known):
         raise DataError(f"{validation} holds no image to prove a format on: run `dvc repro preprocess`")
-    seen = files.load_split(train, mmap=True).images
+    seen = dataset.load_split(train, mmap=True).images
     calibration = seen[:: max(1, len(seen) // params.calibration)][: params.calibration]
 
     load_tensorflow()

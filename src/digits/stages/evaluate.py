@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import files, gate, illustrations, non_digits
+from digits import dataset, files, gate, illustrations, non_digits
 from digits import plots as csv
 from digits.corruptions import CORRUPTIONS, corrupt
+from digits.dataset import Split
 from digits.errors import DataError
 from digits.metrics import rounded
 from digits.params import EvaluateParams
@@ -23,7 +24,6 @@ from digits.progress import say, track
 from digits.quiet import load_tensorflow
 from digits.report import render
 from digits.scorecard import Answers, scorecard
-from digits.splits import Split
 from digits.stages._main import stage_main
 
 STRANGERS = 300  # pictures of each kind that shows no digit
@@ -46,7 +46,7 @@ def run(
     facts, summary = files.read_json(manifest), files.read_json(candidate / "summary.json")
     history_text = (candidate / "history.csv").read_text(encoding="utf-8")
     history = csv.history(history_text)
-    tested, new = files.load_split(test), files.load_split(heldout)
+    tested, new = dataset.load_split(test), dataset.load_split(heldout)
     if not len(tested):
         raise DataError(
             f"{test} holds no image, so nothing can be scored: check the data and run ingest again"
@@ -76,7 +76,7 @@ def run(
     card = scorecard(
         facts,
         summary,
-        answers(files.load_split(validation)),
+        answers(dataset.load_split(validation)),
         clean,
         answers(new),
         new.batches,

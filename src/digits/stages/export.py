@@ -11,14 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from digits import files, wire
+from digits import dataset, files, wire
 from digits.admission import admit, refuse_stranger
+from digits.dataset import Split
 from digits.errors import DataError
 from digits.params import ExportParams
 from digits.progress import say
 from digits.provenance import provenance
 from digits.quiet import load_tensorflow
-from digits.splits import Split
 from digits.stages._main import stage_main
 
 WARMED_WITH = 32  # validation images that the warm-up requests show
@@ -37,7 +37,7 @@ def run(
     """Write the SavedModel with its warm-up requests and its provenance."""
     scores, judgement, facts = (files.read_json(path) for path in (metrics, verdict, manifest))
     fitted = admit(scores, judgement, facts)
-    known = files.load_split(validation)
+    known = dataset.load_split(validation)
     if not len(known):
         raise DataError(f"{validation} holds no image to prove the export on: run `dvc repro preprocess`")
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from digits import files, idx, sample, sources
+from digits.dataset import Split, array_sha256, concatenate, save_split
 from digits.errors import DataError
 from digits.heldout import hold_out
 from digits.incoming import Batch, read_batches
 from digits.params import IngestParams
 from digits.progress import say
-from digits.splits import Split, concatenate
 from digits.stages._main import stage_main
 
 REJECTED = ["batch", "row", "file", "label", "reason"]
@@ -49,7 +49,7 @@ def run(incoming: Path, raw: Path, params: IngestParams) -> None:
     splits = {"train": concatenate(trained), "test": test, "heldout": concatenate(held_out)}
     with files.replacing(raw) as new:
         for name, split in splits.items():
-            files.save_split(new / name, split)
+            save_split(new / name, split)
         _write_rejected(new / "rejected", batches)
         files.write_json(new / "manifest.json", _manifest(dataset, splits, counts))
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
@@ -106,8 +106,8 @@ def _manifest(dataset: str, splits: dict[str, Split], batches: dict[str, dict[st
     described = {
         name: {
             "n": len(split),
-            "images_sha256": files.array_sha256(split.images),
-            "labels_sha256": files.array_sha256(split.labels),
+            "images_sha256": array_sha256(split.images),
+            "labels_sha256": array_sha256(split.labels),
         }
         for name, split in splits.items()
     }

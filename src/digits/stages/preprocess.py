@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from digits import files
+from digits import dataset, files
+from digits.dataset import CLASSES, Split
 from digits.duplicates import refuse_leaks, split_train
 from digits.errors import DataError
 from digits.params import PreprocessParams
 from digits.policies import augmentation
 from digits.progress import say
 from digits.quiet import load_tensorflow
-from digits.splits import CLASSES, Split
 from digits.stages._main import stage_main
 from digits.train_params import TrainParams
 
@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Divide the training rows; check that every split has every digit and no two share a picture."""
     facts = files.read_json(validated / "manifest.json")
-    given = {name: files.load_split(validated / name) for name in ("train", "test", "heldout")}
+    given = {name: dataset.load_split(validated / name) for name in ("train", "test", "heldout")}
     for name in ("train", "test"):
         _refuse_empty_class(name, given[name])
     kept, held = split_train(given["train"], params.validation_share, params.seed)
@@ -53,7 +53,7 @@ def run(
 
     for name, path in {"train": train, "validation": validation, "test": test, "heldout": heldout}.items():
         with files.replacing(path) as new:
-            files.save_split(new, splits[name])
+            dataset.save_split(new, splits[name])
     files.write_json(manifest, facts | {"splits": {name: _facts(split) for name, split in splits.items()}})
     files.write_bytes(preview, _preview(kept, params.seed, train_params))
     say(
@@ -74,8 +74,8 @@ def _refuse_empty_class(name: str, split: Split) -> None:
 def _facts(split: Split) -> dict[str, Any]:
     return {
         "n": len(split),
-        "images_sha256": files.array_sha256(split.images),
-        "labels_sha256": files.array_sha256(split.labels),
+        "images_sha256": dataset.array_sha256(split.images),
+        "labels_sha256": dataset.array_sha256(split.labels),
     }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digits import files
+from digits import dataset, files
 from digits.history import table
 from digits.progress import bar, say
 from digits.quiet import load_tensorflow
@@ -35,7 +35,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
 
     hardware, together = distribution.find(params, device.find(params))
     tf.config.experimental.enable_op_determinism()
-    images, held = files.load_split(train, mmap=True), files.load_split(validation, mmap=True)
+    images, held = dataset.load_split(train, mmap=True), dataset.load_split(validation, mmap=True)
     recipe = profiles.resolve(params, len(images), hardware)
     distribution.check(recipe, together)
     say(recipe.headline(len(held)) + distribution.described(together))

@@ -18,11 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from digits import doubts, files, quarantine, quarantine_files, tables, validation
 from digits.checkpoint import run_suites
+from digits.dataset import Split, array_sha256, concatenate, load_split, save_split
 from digits.errors import DataError
 from digits.expectations import Limits, suites
 from digits.params import ValidateParams
 from digits.progress import say
-from digits.splits import Split, concatenate
 from digits.stages._main import stage_main
 
 SPLITS = ("train", "test", "heldout")
@@ -34,7 +34,7 @@ def run(
     """Pass the accepted rows of `raw` on, with a report. Raises DataError when the data set is refused."""
     manifest = files.read_json(raw / "manifest.json")
     dataset = manifest["dataset"]
-    splits = {name: files.load_split(raw / name) for name in SPLITS}
+    splits = {name: load_split(raw / name) for name in SPLITS}
     rejected, thumbnails = quarantine_files.read_rejected(raw / "rejected")
     known = files.read_json(reference).get(dataset)
     limits = _limits(params)
@@ -76,7 +76,7 @@ def run(
     accepted = _accepted(splits, keep)
     with files.replacing(validated) as new:
         for name, split in accepted.items():
-            files.save_split(new / name, split)
+            save_split(new / name, split)
         fresh = {name: _digests(split) for name, split in accepted.items()}
         files.write_json(new / "manifest.json", validation.accepted_manifest(manifest, accepted, fresh, bad))
     say(f"validate: {dataset}: {len(outcomes)} rules passed; {int(keep.sum()):,} rows accepted")
@@ -97,8 +97,8 @@ def _limits(params: ValidateParams) -> Limits:
 
 def _digests(split: Split) -> dict[str, Any]:
     return {
-        "images_sha256": files.array_sha256(split.images),
-        "labels_sha256": files.array_sha256(split.labels),
+        "images_sha256": array_sha256(split.images),
+        "labels_sha256": array_sha256(split.labels),
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from bench.devtools import Chromium
-from digits import files
+from digits import dataset, files
 
 from ..._digits import digits
 from ..._pictures import cat, encode, letter
@@ -145,7 +145,7 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(promo
     batches = files.read_json(workspace / "data" / "validated" / "manifest.json")["batches"]
     assert batch.name in json.dumps(batches)
     parts = [
-        files.load_split(workspace / "data" / "prepared" / name)
+        dataset.load_split(workspace / "data" / "prepared" / name)
         for name in ("train", "heldout", "validation")
     ]
     rows = [(image, label) for part in parts for image, label in zip(part.images, part.labels, strict=True)]

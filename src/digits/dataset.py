@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import DataError
+from digits.mapped import let_go
 
 CLASSES = 10
 
@@ -64,3 +68,41 @@ def stratified(
     mask = np.ones(len(labels), dtype=bool)
     mask[part] = False
     return np.flatnonzero(mask), part
+
+
+def save_split(directory: Path, split: Split) -> None:
+    """Write `images.npy`, `labels.npy` and `batches.npy` into a new directory."""
+    directory.mkdir(parents=True)
+    np.save(directory / "images.npy", np.ascontiguousarray(split.images, dtype=np.uint8), allow_pickle=False)
+    np.save(directory / "labels.npy", np.ascontiguousarray(split.labels, dtype=np.uint8), allow_pickle=False)
+    np.save(directory / "batches.npy", np.asarray(split.batches, dtype=np.str_), allow_pickle=False)
+
+
+def load_split(directory: Path, *, mmap: bool = False) -> Split:
+    """Read what `save_split` wrote; with `mmap` the images stay on disk until used."""
+    try:
+        images = np.load(directory / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+        labels = np.load(directory / "labels.npy", allow_pickle=False)
+        batches = np.load(directory / "batches.npy", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{error.filename} is missing: run `dvc repro` to make it") from None
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{directory} is damaged ({error}): delete it and run `dvc repro`") from None
+    if images.shape != (len(labels), 28, 28) or images.dtype != np.uint8 or len(batches) != len(labels):
+        raise DataError(
+            f"{directory} holds images {images.dtype}{list(images.shape)} for {len(labels)} labels, "
+            "expected uint8[n, 28, 28]: delete it and run `dvc repro`"
+        )
+    return Split(images, labels, batches)
+
+
+HASHED_AT_ONCE = 1 << 16  # rows
+
+
+def array_sha256(array: np.ndarray[Any, Any]) -> str:
+    """Digest of an array's dtype, shape and values; the array has a dimension."""
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    for start in range(0, len(array), HASHED_AT_ONCE):
+        digest.update(np.ascontiguousarray(array[start : start + HASHED_AT_ONCE]).data)
+        let_go(array)
+    return digest.hexdigest()
