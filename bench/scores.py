@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import mnist_c
+from bench import mnist_c
 from digits.corruptions import CORRUPTIONS, corrupt
 from digits.dataset import Split
 

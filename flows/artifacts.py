@@ -11,10 +11,10 @@ from prefect.artifacts import create_image_artifact, create_link_artifact, creat
 from prefect.artifacts import create_table_artifact as table_artifact
 
 from digits import files
-from digits.comparison import Comparison
 from digits.repro import Run
 from flows.clone.intake import Intake
 from flows.outcomes import Outcome
+from serving.comparison import Comparison
 
 PICTURES = ("confusion", "mistakes", "learning_curves")  # of reports/figures
 MOST = 700_000  # bytes of a picture: the server refuses larger artifacts

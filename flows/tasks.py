@@ -10,7 +10,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State
 from prefect.states import Completed, Failed
 
-from digits.comparison import Comparison
 from digits.stages import STAGES
 from digits.steps import Steps
 from flows import artifacts
@@ -20,6 +19,7 @@ from flows.clone.workspace import Workspace
 from flows.rollout import live, release
 from flows.rollout.service import Acts
 from flows.rollout.settling import Settled
+from serving.comparison import Comparison
 from serving.store import Store
 
 SHOWN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}  # DVC caches, not Prefect

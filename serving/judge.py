@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits import wire
-from digits.comparison import Duel
 from digits.errors import StoreError
 from serving import golden, sandbox
+from serving.comparison import Duel
 from serving.infra import DEADLINE, OPTIONS
 from serving.pointer import Pointer
 from serving.store import Store

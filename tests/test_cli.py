@@ -9,13 +9,13 @@ import pytest
 from digits import dataset
 from digits.cli import main
 from digits.commands import COMMANDS
-from digits.comparison import Duel
 from digits.dataset import Split
 from digits.errors import StoreError
 from digits.repro import Run
 from flows import outcomes
 from flows.rollout import release, service
 from serving import edges, infra, judge, promotion
+from serving.comparison import Duel
 from serving.store import Store
 
 from ._loopback import folder, refused_url, serving

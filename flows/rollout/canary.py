@@ -16,8 +16,8 @@ import numpy as np
 
 from digits import wire
 from digits.errors import DigitsError, StoreError
-from digits.trial import Answer, Asked, Rules, Trial, judge
 from flows.rollout import questions, servers, settling
+from flows.rollout.analysis import Answer, Asked, Rules, Trial, judge
 from flows.rollout.questions import Kind, Samples
 from flows.rollout.servers import LoadFailed, NotFollowed, Server
 from flows.rollout.settling import PROMOTED, WITHDRAWN, Settled

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from digits import wire
 from digits.errors import DataError, StoreError
-from digits.trial import Answer, Asked, Rules
+from flows.rollout.analysis import Answer, Asked, Rules
 from flows.rollout.servers import Server
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digits import comparison
-from digits.comparison import Comparison, Contender
 from digits.errors import GateRefused, StoreError
 from digits.progress import say
+from serving import comparison
+from serving.comparison import Comparison, Contender
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.comparison import Comparison
 from digits.repro import Run
 from flows import outcomes
 from flows.outcomes import Outcome
 from flows.rollout import live, release
 from flows.rollout.settling import PROMOTED, Settled
 from serving import promotion
+from serving.comparison import Comparison
 from serving.history import Refusal
 from serving.store import Store
 

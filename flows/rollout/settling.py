@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from digits import wire
 from digits.errors import ServingError, StoreError
-from digits.trial import Trial
 from flows.rollout import servers
+from flows.rollout.analysis import Trial
 from flows.rollout.servers import Server
 from serving import promotion
 from serving.history import Refusal

@@ -37,9 +37,8 @@ TOP = {
     "cli",
     "commands",
 }  # drive the stages; no stage imports them
-# What the serving package may take from the pipeline: names and errors, its way with files and processes, and
-# the pure comparison whose figures it measures. Nothing that trains or that a stage computes with.
-SERVING_MAY = {f"digits.{name}" for name in ("errors", "wire", "files", "locks", "processes", "comparison")}
+# What the serving package may take from the pipeline: names and errors, its way with files and processes.
+SERVING_MAY = {f"digits.{name}" for name in ("errors", "wire", "files", "locks", "processes")}
 READERS = {"digits.dataset", "digits.mapped"}  # splits are read and written beside what they are
 ROOTS_EXEMPT = {"digits", "digits.stages"}  # hold a docstring and the order of the stages
 

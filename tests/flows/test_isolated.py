@@ -7,7 +7,6 @@ import signal
 
 import pytest
 
-from digits.comparison import Comparison
 from digits.repro import Run, StageRun
 from digits.stages import STAGES
 from flows import isolated, outcomes
@@ -19,6 +18,7 @@ from flows.rollout import service
 from flows.rollout.service import Acts
 from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
 from serving import promotion, publishing
+from serving.comparison import Comparison
 from serving.store import Store
 
 from .._project import ROOT

@@ -11,9 +11,9 @@ import pytest
 
 from digits import wire
 from digits.errors import DataError, StoreError
-from digits.trial import Trial
 from digits_client import DigitClient, ServingError
 from flows.rollout import canary, questions, servers, settling
+from flows.rollout.analysis import Trial
 from flows.rollout.servers import Server
 from serving import promotion, publishing
 from serving.store import Store

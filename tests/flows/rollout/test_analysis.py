@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from digits.trial import Answer, Asked, Rules, excess_probability, judge
+from flows.rollout.analysis import Answer, Asked, Rules, excess_probability, judge
 
 RNG = np.random.default_rng(5)
 

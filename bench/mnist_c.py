@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from digits.canny import canny
+from bench.canny import canny
+from bench.plasma import plasma
 from digits.moves import SIZE, Corruption, Images, either_way, rotate, scale, shift
-from digits.plasma import plasma
 
 TURN = 0.4  # radians, of rotate and shear
 CHUNK = 500  # images whose fog is made at once

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.plasma import plasma
+from bench.plasma import plasma
 
 
 def heights(n: int = 300, decay: float = 1.4, seed: int = 1) -> np.ndarray:

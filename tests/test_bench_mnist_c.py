@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from digits.mnist_c import CORRUPTIONS, corrupt
+from bench.mnist_c import CORRUPTIONS, corrupt
 
 from ._digits import digits
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.canny import canny
+from bench.canny import canny
 
 from ._digits import digits
 
