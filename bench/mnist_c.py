@@ -1,4 +1,4 @@
-"""Clean digits → MNIST-C's fifteen corruptions of them (Mu & Gilmer 2019, arXiv:1906.02337).
+"""MNIST-C: the fifteen corruptions of clean digits of Mu & Gilmer 2019, arXiv:1906.02337.
 
 Written anew from the published definitions, at the severities of the published data set. Random numbers are
 this project's own, so figures compare with the paper's in kind, not to the digit. Beyond that:
@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bench.canny import canny
-from bench.plasma import plasma
 from digits.moves import SIZE, Corruption, Images, either_way, rotate, scale, shift
 
 TURN = 0.4  # radians, of rotate and shear
@@ -192,3 +190,108 @@ def corrupt(name: str, images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8
     pixels = CORRUPTIONS[name](images.astype(np.float32) / np.float32(255), rng)
     levels: Images = np.rint(np.clip(pixels, 0, 1) * np.float32(255))
     return levels.astype(np.uint8)
+
+
+SIGMA = 1.0  # pixels, of the blur before
+WEAK, STRONG = 0.1, 0.2  # gradients, by a Sobel filter whose weights add up to 4 on each side
+
+
+def canny(images: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Find the edges, one pixel wide, of images [n, height, width] of 0–1; n may be 0.
+
+    Canny 1986, "A computational approach to edge detection".
+
+    An edge pixel's gradient is at least WEAK and not below its neighbours' along the gradient, interpolated;
+    it is joined through such pixels, diagonals too, to one of at least STRONG. The outermost are none.
+    """
+    sigmas = (0, SIGMA, SIGMA)
+    covered = ndimage.gaussian_filter(np.ones((1, *images.shape[1:]), np.float32), sigmas, mode="constant")
+    smooth = ndimage.gaussian_filter(images, sigmas, mode="constant") / covered  # outside counts for nothing
+    down, right = _slope(smooth, 1), _slope(smooth, 2)
+    steep = np.hypot(down, right)
+    weak = np.zeros(images.shape, np.bool_)
+    weak[:, 1:-1, 1:-1] = steep[:, 1:-1, 1:-1] >= WEAK
+    weak[weak] = _is_crest(steep, down, right, np.flatnonzero(weak))
+    alone = np.zeros((3, 3, 3), np.bool_)
+    alone[1] = True  # neighbours within an image, never of the one before or after
+    parts, count = ndimage.label(weak, alone)
+    kept = np.zeros(count + 1, np.bool_)
+    kept[parts[weak & (steep >= STRONG)]] = True
+    edges: NDArray[np.bool_] = kept[parts]
+    return edges
+
+
+def _slope(images: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Sobel's filter along axis 1 or 2; SciPy's own would smooth along the images too."""
+    slope: NDArray[np.float32] = ndimage.correlate1d(images, [-1, 0, 1], axis)
+    return ndimage.correlate1d(slope, [1, 2, 1], 3 - axis)
+
+
+def _is_crest(
+    steep: NDArray[np.float32],
+    down: NDArray[np.float32],
+    right: NDArray[np.float32],
+    places: NDArray[np.intp],
+) -> NDArray[np.bool_]:
+    """For each pixel of `places`, whether no gradient next to it, along its own, is greater."""
+    gradients, row = steep.ravel(), steep.shape[2]
+    here, dy, dx = gradients[places], down.ravel()[places], right.ravel()[places]
+    step_y, step_x = np.where(dy < 0, -row, row), np.where(dx < 0, -1, 1)
+    tall, broad = np.abs(dy), np.abs(dx)
+    slant = np.minimum(tall, broad) / np.maximum(tall, broad)
+    straight, diagonal = np.where(tall >= broad, step_y, step_x), step_y + step_x
+    crest = np.ones(len(places), np.bool_)
+    for way in (-1, 1):
+        ahead, across = gradients[places + way * straight], gradients[places + way * diagonal]
+        crest &= across * slant + ahead * (1 - slant) <= here
+    return crest
+
+
+Maps = NDArray[np.float32]  # [n, side, side]
+MARGIN = 1  # points of the coarse grid before the window, and after what covers it
+COARSE = 5  # doublings that make the whole map's coarse grid: 32 points a side, 8 pixels apart
+FINE = 3  # more that make its pixels: 256 a side
+
+
+def plasma(n: int, size: int, decay: float, rng: np.random.Generator) -> Maps:
+    """`n` windows of `size` pixels, ≤ 28, a side from the corners of as many maps of 256: in [0, 1].
+
+    Plasma: the rough, cloudy height maps of the diamond-square algorithm (Fournier et al. 1982).
+
+    Each doubling of the grid adds noise `decay`² times weaker than the last. A map's least and greatest
+    height, 0 and 1, are those of its every eighth pixel and of the window: others are not computed.
+    """
+    heights, spread = np.zeros((n, 1, 1), np.float32), 1.0
+    for _ in range(COARSE):
+        heights = _doubled(heights, spread, rng)
+        spread /= decay**2
+    low, high = heights.min(axis=(1, 2)), heights.max(axis=(1, 2))
+    # A doubling takes the opposite edge for the neighbour of an edge: right for a whole map. In the window's
+    # part of one, the margin keeps what is wrong there away from the window.
+    points = np.arange(-MARGIN, -(-size // 2**FINE) + 2 * MARGIN)
+    heights = heights[:, points[:, None], points]
+    for _ in range(FINE):
+        heights = _doubled(heights, spread, rng)
+        spread /= decay**2
+    first = MARGIN * 2**FINE
+    window = heights[:, first : first + size, first : first + size]
+    low = np.minimum(low, window.min(axis=(1, 2)))[:, None, None]
+    high = np.maximum(high, window.max(axis=(1, 2)))[:, None, None]
+    maps: Maps = (window - low) / (high - low)
+    return maps
+
+
+def _doubled(heights: Maps, spread: float, rng: np.random.Generator) -> Maps:
+    """[n, k, k], its edges joined → [n, 2 k, 2 k]: new points are means of four neighbours, and noise."""
+    n, k, _ = heights.shape
+
+    def new(total: Maps) -> Maps:
+        return total / 4 + np.float32(spread) * (2 * rng.random((n, k, k), dtype=np.float32) - 1)
+
+    right, below = np.roll(heights, -1, axis=2), np.roll(heights, -1, axis=1)
+    middle = new(heights + right + below + np.roll(right, -1, axis=1))
+    doubled = np.empty((n, 2 * k, 2 * k), np.float32)
+    doubled[:, ::2, ::2], doubled[:, 1::2, 1::2] = heights, middle
+    doubled[:, ::2, 1::2] = new(heights + right + middle + np.roll(middle, 1, axis=1))
+    doubled[:, 1::2, ::2] = new(heights + below + middle + np.roll(middle, 1, axis=2))
+    return doubled

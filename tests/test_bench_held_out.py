@@ -3,8 +3,7 @@ import pytest
 
 from bench import held_out
 from digits.dataset import Split
-
-from ._digits import digits
+from tests._digits import digits
 
 
 def split(n, seed):

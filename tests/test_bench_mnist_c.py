@@ -1,10 +1,11 @@
+"""."""
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from bench.mnist_c import CORRUPTIONS, corrupt
-
-from ._digits import digits
+from bench.mnist_c import CORRUPTIONS, canny, corrupt, plasma
+from tests._digits import digits
 
 IMAGES = digits(64, seed=3)[0]
 FIXED = {"scale", "brightness", "stripe", "canny_edges"}  # draw nothing
@@ -194,3 +195,76 @@ def test_edges_follow_the_outline():
     far_inside = ndimage.grey_erosion(IMAGES, (1, 5, 5)) >= 128
     assert (edges[near] > 0).sum() > 0.9 * (edges > 0).sum()
     assert not edges[far_inside].any()
+
+
+FEW = digits(20, seed=6)[0].astype(np.float32) / np.float32(255)
+
+
+def test_a_square_has_an_outline_and_nothing_inside():
+    square = np.zeros((1, 28, 28), np.float32)
+    square[:, 7:21, 7:21] = 0.5
+    square[:, 8:20, 8:20] = 1
+    edges = canny(square)[0]
+    assert 4 * 10 <= edges.sum() <= 4 * 14
+    assert not edges[10:18, 10:18].any()
+    assert not edges[:6].any() and not edges[:, 22:].any()
+    assert (edges[11:17].sum(axis=1) == 2).all()  # a pixel wide, on either side
+
+
+def test_a_faint_edge_counts_only_where_it_is_joined_to_a_strong_one():
+    rising = np.zeros((1, 28, 28), np.float32)
+    rising[:, :, 14:] = np.linspace(0.02, 0.3, 28, dtype=np.float32)[:, None]  # times 2.5 is the gradient
+    seen = canny(rising)[0, :, 12:16].any(axis=1)
+    assert not seen[:2].any()  # too faint for any
+    assert seen[5:27].all()
+    assert not canny(np.minimum(rising, 0.07)).any()  # from row 5 on as steep as that, and nowhere more
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_image_has_turned_edges(turns):
+    turned = canny(np.rot90(FEW, turns, axes=(1, 2)))
+    assert (turned == np.rot90(canny(FEW), turns, axes=(1, 2))).mean() > 0.999
+
+
+def test_an_image_is_alone_in_its_batch():
+    together = canny(FEW)
+    assert all(np.array_equal(canny(FEW[i : i + 1])[0], together[i]) for i in range(len(FEW)))
+
+
+def test_nothing_stays_nothing():
+    assert canny(FEW[:0]).shape == (0, 28, 28)
+    assert not canny(np.zeros((2, 28, 28), np.float32)).any()
+    assert not canny(np.ones((2, 28, 28), np.float32)).any()  # the edge of the image is none
+
+
+def heights(n: int = 300, decay: float = 1.4, seed: int = 1) -> np.ndarray:
+    return plasma(n, 28, decay, np.random.default_rng(seed))
+
+
+def test_windows_are_in_range_and_differ():
+    maps = heights()
+    assert maps.shape == (300, 28, 28) and maps.dtype == np.float32
+    assert maps.min() >= 0 and maps.max() <= 1
+    assert len(np.unique(maps.mean(axis=(1, 2)))) == 300
+
+
+def test_equal_generators_give_equal_maps():
+    assert np.array_equal(heights(20), heights(20))
+    assert not np.array_equal(heights(20), heights(20, seed=2))
+
+
+def test_the_clouds_are_smooth_and_rougher_with_less_decay():
+    rough, smooth = (np.abs(np.diff(heights(decay=d), axis=2)).mean() for d in (1.2, 2.0))
+    assert smooth < 0.5 * rough < 0.1
+    far = np.abs(heights()[:, :, 20] - heights()[:, :, 0]).mean()
+    assert far > 3 * np.abs(np.diff(heights(), axis=2)).mean()
+
+
+def test_the_window_has_no_seam_at_its_margins():
+    """At the edges of what is computed, wrong neighbours are joined: none of that may show in the window."""
+    steps = np.abs(np.diff(heights(2000), axis=2)).mean(axis=(0, 1))
+    assert steps == pytest.approx(steps.mean(), rel=0.2)
+
+
+def test_no_maps_at_all():
+    assert heights(0).shape == (0, 28, 28)

@@ -9,8 +9,7 @@ from bench.strips import photo
 from bench.strips.generator import strip
 from bench.strips.scoring import figures, judged
 from digits_client.reading import Box, Digit, Field, Line, Reading
-
-from ._digits import digits
+from tests._digits import digits
 
 
 def made(seed, n=5, **options):
