@@ -9,13 +9,12 @@ from typing import Any
 from serving.model_server import about, classify, multi_inference, predict, regress
 from serving.model_server.driving import Steps
 from serving.model_server.manager import Manager
-from serving.model_server.predict import Settings
+from serving.model_server.predict import Settings, Work
 from serving.model_server.statuses import invalid
 
 Answer = Callable[
     [Any, Any, float | None], Steps[None]
 ]  # request, empty response, seconds left. Raises Status
-Work = Callable[[Any, Any, Any, Settings, float | None], Steps[None]]  # the same for a model that is loaded
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""PredictRequest → PredictResponse, and the same for named arrays."""
+"""Answers a PredictRequest, or named arrays, with the outputs of a model."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from serving.model_server import observing, savedmodel, tensors
+from serving.model_server.driving import Steps
 from serving.model_server.limits import Limits
 from serving.model_server.savedmodel import Arrays, SavedModel, Signature
 from serving.model_server.statuses import INTERNAL, Status, invalid, precondition
@@ -29,6 +30,10 @@ class Settings:
     as_content: bool = False
     method_names: bool = False
     observer: observing.Observer | None = None
+
+
+# What answers a request with a loaded model: model, request, empty response, settings, seconds left
+Work = Callable[[SavedModel, Any, Any, Settings, float | None], Steps[None]]
 
 
 async def predict(

@@ -15,16 +15,15 @@ from serving.model_server import (
     json_tensors,
     json_text,
     limits,
-    log_records,
     predict,
     regress,
+    rest_messages,
     rest_paths,
     savedmodel,
     statuses,
 )
-from serving.model_server.grpc_api import Work
 from serving.model_server.manager import Manager
-from serving.model_server.predict import Settings
+from serving.model_server.predict import Settings, Work
 from serving.model_server.request_log import RequestLog
 from serving.model_server.rest_paths import Target
 from serving.model_server.statuses import Status, invalid
@@ -113,7 +112,7 @@ class RestApi:
             outputs = dict(zip(wanted, answers, strict=True))
             text = json_answers.body(outputs, row)
             if self._log and (asked := self._log.sampled(target.name)):
-                done = log_records.Predicted(target, name, version.number, arrays, outputs)
+                done = rest_messages.Predicted(target, name, version.number, arrays, outputs)
                 size = len(body) + len(text)
                 self._log.put("Predict", target.name, asked, size, done.messages)
             return text
