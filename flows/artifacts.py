@@ -13,7 +13,7 @@ from prefect.artifacts import create_table_artifact as table_artifact
 from digits import files
 from digits.repro import Run
 from flows.clone.intake import Intake
-from flows.outcomes import Outcome
+from flows.rollout.outcomes import Outcome
 from serving.comparison import Comparison
 
 PICTURES = ("confusion", "mistakes", "learning_curves")  # of reports/figures

@@ -11,8 +11,9 @@ from digits import dvc_tree, files, repro
 from digits.repro import Run
 from digits.stages import STAGES
 from digits.steps import steps
-from flows import artifacts, outcomes, tasks
-from flows.outcomes import Outcome
+from flows import artifacts, tasks
+from flows.rollout import outcomes
+from flows.rollout.outcomes import Outcome
 from flows.rollout.service import Acts, into_service
 from serving.store import Store
 

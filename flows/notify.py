@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import outcomes
 from flows.clone import intake
 from flows.clone.intake import Intake
+from flows.rollout import outcomes
 
 WEBHOOK = "DIGITS_WEBHOOK_URL"
 EMAIL = "DIGITS_EMAIL_BLOCK"

@@ -2,8 +2,8 @@
 
 One task for each stage, in the order of STAGES, all of them one `dvc repro`: the graph is in dvc.yaml. After
 them `publish` (a real server tries the export first), `compare`, `canary` (tried on running servers, then
-in service). Ways to end that are no failure have names (flows.outcomes); a stage that fails, fails the run
-with that stage's own line. A scheduled run works in a clone (flows.isolated), any other in the tree.
+in service). Ways to end that are no failure have names (flows.rollout.outcomes); a stage that fails, fails
+the run with that stage's own line. A scheduled run works in a clone (flows.isolated), any other in the tree.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from prefect.states import Completed, Failed
 
 from digits.errors import DigitsError
 from digits.repro import Run
-from flows import artifacts, course, isolated, notify, outcomes, tasks
+from flows import artifacts, course, isolated, notify, tasks
 from flows.clone import intake, workspace
 from flows.isolated import Asked
-from flows.outcomes import Outcome
+from flows.rollout import outcomes
+from flows.rollout.outcomes import Outcome
 from flows.scheduling import recovery, settings
 from serving.store import Store
 

@@ -12,8 +12,7 @@ from digits.commands import COMMANDS
 from digits.dataset import Split
 from digits.errors import StoreError
 from digits.repro import Run
-from flows import outcomes
-from flows.rollout import release, service
+from flows.rollout import outcomes, release, service
 from serving import edges, infra, judge, promotion
 from serving.comparison import Duel
 from serving.store import Store

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.repro import Run
-from flows import outcomes
-from flows.outcomes import Outcome
-from flows.rollout import live, release
+from flows.rollout import live, outcomes, release
+from flows.rollout.outcomes import Outcome
 from flows.rollout.settling import PROMOTED, Settled
 from serving import promotion
 from serving.comparison import Comparison

@@ -9,12 +9,12 @@ import pytest
 
 from digits.repro import Run, StageRun
 from digits.stages import STAGES
-from flows import isolated, outcomes
+from flows import isolated
 from flows.clone import inbox as inboxes
 from flows.clone import intake, lineage
 from flows.clone.workspace import prepare
 from flows.isolated import Asked, Ready
-from flows.rollout import service
+from flows.rollout import outcomes, service
 from flows.rollout.service import Acts
 from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
 from serving import promotion, publishing

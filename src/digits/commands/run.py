@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from digits.repro import Run
-    from flows.outcomes import Outcome
+    from flows.rollout.outcomes import Outcome
 
 HELP = "bring every stage up to date, publish and promote what is no worse, then sum up"
 
@@ -65,8 +65,8 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
     import httpx
 
     from digits.repro import Run
-    from flows.outcomes import Outcome
     from flows.retrain import retrain
+    from flows.rollout.outcomes import Outcome
 
     try:
         state = retrain(project=str(root), why="digits run", publish=publish, return_state=True)
