@@ -13,7 +13,7 @@ from starlette.responses import Response
 from digits_client import errors, images
 from digits_client.contract import AREA
 from digits_client.results import Prediction
-from serving.app import noting, openapi, state
+from serving.app import openapi, state
 from serving.app.refusals import Refused, answer, of_model
 
 PIXELS, JSON, PICTURES = "application/octet-stream", "application/json", ("image/png", "image/jpeg")
@@ -44,7 +44,7 @@ async def predict(request: Request) -> Response:
             asked = [data[at : at + AREA] for at in range(0, len(data), AREA)]
     except errors.ServingError as error:
         raise of_model(error, "bad_picture" if kind in PICTURES else "bad_request") from None
-    noting.predictions(here, ROUTE, asked, found, time.perf_counter() - began)
+    here.record(ROUTE, asked, found, time.perf_counter() - began)
     return answer({"version": found.version, "predictions": [plain(each) for each in found]})
 
 

@@ -17,7 +17,7 @@ from digits_client import errors
 from digits_client.reading import Reading, as_tree, decoded, read
 from digits_client.reading.results import FIELD_CONFIDENCE
 from digits_client.results import Answer, Prediction
-from serving.app import noting, openapi, state
+from serving.app import openapi, state
 from serving.app.refusals import Refused, answer, of_model
 from serving.app.state import State
 
@@ -76,4 +76,4 @@ def _left(here: State) -> None:
 
 def _note(here: State, made: Reading, seconds: float) -> None:
     read_as = tuple(Prediction(digit.digit, digit.confidence, (), digit.accepted) for digit in made.digits)
-    noting.predictions(here, ROUTE, [d.image for d in made.digits], Answer(read_as, made.version), seconds)
+    here.record(ROUTE, [d.image for d in made.digits], Answer(read_as, made.version), seconds)
