@@ -1,4 +1,4 @@
-"""A version's own warm-up requests ↔ arrays: what its signatures take, and what both APIs answer.
+"""Reads a version's own warm-up requests, puts them in the messages of both APIs, and compares the answers.
 
 They show every signature at several batch sizes, and travel with the version. tensorflow_serving's messages
 bring TensorFlow's package with them; nothing is computed with it here.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 
 from digits import wire
 from digits.errors import StoreError
+from serving.model_server import tfrecord
+from serving.model_server.statuses import Status
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -45,8 +46,14 @@ def read(path: Path) -> list[Golden]:
     from google.protobuf.message import DecodeError
     from tensorflow_serving.apis import prediction_log_pb2
 
+    try:
+        records = list(tfrecord.records(path.read_bytes()))
+    except OSError as error:
+        raise StoreError(f"{path} can't be read ({error.strerror}): export again") from None
+    except Status as error:
+        raise StoreError(f"{path} is damaged, export again: {error.message}") from None
     requests = []
-    for record in _records(path):
+    for record in records:
         log = prediction_log_pb2.PredictionLog()
         try:
             log.ParseFromString(record)
@@ -65,21 +72,6 @@ def read(path: Path) -> list[Golden]:
     if missing := sorted(set(wire.SIGNATURES) - shown):
         raise StoreError(f"{path} shows no request of {', '.join(missing)}: export again")
     return requests
-
-
-def _records(path: Path) -> Iterator[bytes]:
-    """The payloads of a TFRecord file; the server checks the checksums, this only that the lengths add up."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} can't be read ({error.strerror}): export again") from None
-    at = 0
-    while at < len(data):
-        length = struct.unpack_from("<Q", data, at)[0] if at + 12 <= len(data) else len(data)
-        if at + 16 + length > len(data):
-            raise StoreError(f"{path} is cut short: export again")
-        yield data[at + 12 : at + 12 + length]
-        at += 16 + length
 
 
 def of_predict_request(request: Any) -> Golden:

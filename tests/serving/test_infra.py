@@ -8,6 +8,7 @@ import pytest
 from digits import wire
 from digits.errors import StoreError
 from serving import golden, infra, sandbox
+from serving.model_server import tfrecord
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +135,15 @@ signal.pause()
     ("spoiled", "said"),
     [
         (lambda f: f.unlink(), "can't be read"),
-        (lambda f: f.write_bytes(f.read_bytes()[:-5]), "is cut short"),
-        (lambda f: f.write_bytes(b"\x01\x02"), "is cut short"),
+        (lambda f: f.write_bytes(f.read_bytes()[:-5]), "is damaged, .*truncated record"),
+        (lambda f: f.write_bytes(b"\x01\x02"), "is damaged, .*truncated record at 0"),
+        (
+            lambda f: f.write_bytes((d := f.read_bytes())[:-1] + bytes([d[-1] ^ 1])),
+            "is damaged, .*corrupted record",
+        ),
         (lambda f: f.write_bytes(b""), "shows no request of classify, encoded, serving_default"),
-        (lambda f: f.write_bytes((3).to_bytes(8, "little") + b"crc.\xff\xff\xffcrc."), "no PredictionLog"),
-        (lambda f: f.write_bytes(bytes(16)), "a record without a request"),
+        (lambda f: f.write_bytes(tfrecord.framed(b"\xff\xff\xff")), "no PredictionLog"),
+        (lambda f: f.write_bytes(tfrecord.framed(b"")), "a record without a request"),
     ],
 )
 def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_path, spoiled, said):
