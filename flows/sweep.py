@@ -89,7 +89,7 @@ def sweep(root: Path, plan: Plan) -> Found:
             say(f"study {plan.name}: {done} trials are done, {missing} to go")
         if missing:
             _run(root, plan, study, data, done, missing)
-        found = sweep_report.write(root, plan, sweep_study.rows(study, plan.space))
+        found = sweep_report.write(root, plan, study)
     if not found.winner:
         reason = next((row.error for row in found.rows if row.error), "see the table")
         raise DigitsError(f"not one of {len(found.rows)} trials came to its end: {reason}")

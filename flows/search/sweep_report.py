@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digits import files
-from flows.search import sweep_picture, sweep_space, sweep_study
+from flows.search import sweep_space, sweep_study
 from flows.search.sweep_space import Dimension
 from flows.search.sweep_study import Row
 
+if TYPE_CHECKING:
+    from optuna import Study
+
 REPORTS = Path("reports/sweeps")
+SCORE = "accuracy on validation"
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,39 @@ def ranked(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda r: (order.index(r.outcome), -(r.accuracy or 0), r.loss or 0, r.number))
 
 
-def write(root: Path, plan: Plan, rows: list[Row]) -> Found:
+def picture(study: Study, space: Sequence[Dimension], title: str) -> bytes:
+    """A PNG of the whole trials in parallel coordinates: an axis a key, a line a trial, darker the better."""
+    import matplotlib
+
+    matplotlib.use("Agg")  # Optuna draws with pyplot, which would open a window where there is a screen
+    from matplotlib import pyplot
+    from optuna.visualization.matplotlib import plot_parallel_coordinate
+
+    with warnings.catch_warnings():
+        # Optuna calls the function experimental; Matplotlib widens an axis whose trials share one value
+        warnings.simplefilter("ignore")
+        axes = plot_parallel_coordinate(study, target_name=SCORE)
+    try:
+        axes.set_title(title)
+        axes.set_facecolor("#dddddd")  # the worst trials are nearly white
+        # In Optuna's order, but whole: it cuts names, and two of train.augmentation then look the same
+        labels = [SCORE, *(d.label for d in sorted(space, key=lambda dimension: dimension.key))]
+        wrapped = [label.replace(".", ".\n").replace(" on ", " on\n") for label in labels]
+        axes.set_xticks(range(len(labels)), wrapped, rotation=0)
+        axes.figure.set_size_inches(3 + 1.7 * len(labels), 5)
+        stream = io.BytesIO()
+        axes.figure.savefig(stream, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    finally:
+        pyplot.close(axes.figure)
+    return stream.getvalue()
+
+
+def write(root: Path, plan: Plan, study: Study) -> Found:
     """Write the table and the picture."""
+    rows = sweep_study.rows(study, plan.space)
     best = sweep_study.winner(rows)
-    table, picture = (root / REPORTS / f"{plan.name}.{kind}" for kind in ("json", "png"))
-    found = Found(plan.name, rows, best, command_of(plan, best), table, picture)
+    table, image = (root / REPORTS / f"{plan.name}.{kind}" for kind in ("json", "png"))
+    found = Found(plan.name, rows, best, command_of(plan, best), table, image)
     files.write_json(
         table,
         {
@@ -93,5 +128,5 @@ def write(root: Path, plan: Plan, rows: list[Row]) -> Found:
             "command": found.command,
         },
     )
-    files.write_bytes(picture, sweep_picture.draw(plan.space, rows, best))
+    files.write_bytes(image, picture(study, plan.space, page(plan, rows)[0]))
     return found
