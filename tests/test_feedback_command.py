@@ -9,15 +9,16 @@ import select
 import signal
 import subprocess
 import sys
-import threading
+import termios
 import time
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
 from digits.cli import main
-from digits.commands import _keys
+from digits.commands import feedback
 from digits.incoming import read_batch
 from serving.app.feedback import reviewing
 
@@ -198,17 +199,24 @@ class Terminal:
         return before
 
     def press(self, keys):
+        """Press keys as soon as they are waited for: earlier ones are dropped."""
+        end = time.monotonic() + 60
+        while termios.tcgetattr(self.master)[3] & termios.ICANON:
+            assert time.monotonic() < end, "no key is waited for"
+            time.sleep(0.01)
         os.write(self.master, keys.encode())
 
     def ended(self):
         code = self.process.wait(120)
+        with contextlib.suppress(OSError):  # nothing was left to read
+            self.output += os.read(self.master, 65536).decode()
         os.close(self.master)
+        assert "Traceback" not in self.output
         return code
 
 
 def _controlling(slave):
     import fcntl
-    import termios
 
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
@@ -235,30 +243,53 @@ def test_a_review_on_a_terminal_takes_single_keys(project):
     ]
 
 
-def test_ctrl_c_is_heard_whatever_the_loop_was_about_to_do(monkeypatch):
-    """The signal goes to another thread: nothing cuts the sleep short, as when it comes just before."""
-    master, slave = pty.openpty()
-    other = threading.Thread(target=threading.Event().wait, args=(20,), daemon=True)
-    other.start()
+@pytest.mark.parametrize("when", ["before it waits for a key", "while it waits"])
+def test_an_interrupt_ends_a_review_whenever_it_comes(monkeypatch, when):
+    waits = when == "while it waits"
+
+    def wait():
+        assert waits
+        signal.raise_signal(signal.SIGINT)
+        return "a"
 
     async def review():
-        with _keys.single() as key:
-            loop = asyncio.get_running_loop()
-            loop.call_later(20, lambda: None)  # wakes the loop in any case: the test ends
-            loop.call_later(0.2, signal.pthread_kill, other.ident, signal.SIGINT)
-            await key()
+        key = feedback._keys()
+        if not waits:
+            signal.raise_signal(signal.SIGINT)
+        await key()
 
-    handler, began = signal.getsignal(signal.SIGINT), time.monotonic()
-    with os.fdopen(slave) as terminal:
-        monkeypatch.setattr(sys, "stdin", terminal)
-        with pytest.raises(KeyboardInterrupt):
-            asyncio.run(review())
-    os.close(master)
-    assert time.monotonic() - began < 10
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(click, "getchar", wait)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(review())
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "hang up", "killed"])
+def test_keys_that_come_together_are_taken_one_by_one_and_ctrl_c_among_them_is_heard(monkeypatch):
+    async def review():
+        key = feedback._keys()
+        taken.extend([await key(), await key()])
+        await key()
+
+    taken = []
+    monkeypatch.setattr(click, "getchar", lambda: "a5\x03")
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(review())
+    assert taken == ["a", "5"]
+
+
+@pytest.mark.parametrize("ended", [EOFError, OSError, None, "", "\x04"])
+def test_a_review_without_another_key_ends(monkeypatch, ended):
+    def gone():
+        if isinstance(ended, type):
+            raise ended
+        return ended
+
+    monkeypatch.setattr(click, "getchar", gone)
+    assert asyncio.run(feedback._keys()()) == ""
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "ctrl-d", "interrupted", "hang up", "killed"])
 def test_what_was_decided_stays_decided_however_a_review_ends(project, how):
     terminal = Terminal(project, "--reviewer", "ann")
     terminal.until("1 of 5")
@@ -266,6 +297,13 @@ def test_what_was_decided_stays_decided_however_a_review_ends(project, how):
     terminal.until("2 of 5")
     if how == "ctrl-c":
         terminal.press("\x03")
+        assert terminal.ended() == 130
+    elif how == "ctrl-d":
+        terminal.press("\x04")
+        terminal.until("1 accepted, 0 rejected, 0 skipped")
+        assert terminal.ended() == 0
+    elif how == "interrupted":
+        terminal.process.send_signal(signal.SIGINT)  # as Ctrl-C does before a key is waited for
         assert terminal.ended() == 130
     elif how == "killed":
         terminal.process.kill()

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import getpass
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -103,16 +104,39 @@ async def _status(store: FeedbackStore, given: argparse.Namespace) -> int:
 
 
 async def _review(store: FeedbackStore, given: argparse.Namespace) -> int:
-    from digits.commands import _keys
     from serving.app.feedback import session
 
-    with _keys.single() as ask:
-        tally = await session.review(store, ask, print, given.reviewer or getpass.getuser())
+    tally = await session.review(store, _keys(), print, given.reviewer or getpass.getuser())
     print(  # noqa: T201
         f"{tally.accepted} accepted, {tally.rejected} rejected, {tally.skipped} skipped"
         + ("; `digits feedback export --inbox DIR` gives them to retraining" if tally.accepted else "")
     )
     return 0
+
+
+def _keys() -> Callable[[], Awaitable[str]]:
+    """What gives the next key of the terminal, without Enter; "" when the terminal is gone, or at Ctrl-D."""
+    import click
+
+    pressed: list[str] = []  # several keys may come at once
+
+    async def key() -> str:
+        if not pressed:
+            # asyncio.run's own handler of Ctrl-C would end the review only after one more key
+            handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                await asyncio.sleep(0)  # a Ctrl-C that came before ends it here
+                pressed.extend(click.getchar() or "")
+            except (EOFError, OSError):
+                return ""
+            finally:
+                signal.signal(signal.SIGINT, handler)
+        first = pressed.pop(0) if pressed else ""
+        if first == "\x03":  # click knows Ctrl-C and Ctrl-D only when they come alone
+            raise KeyboardInterrupt
+        return "" if first == "\x04" else first
+
+    return key
 
 
 async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
