@@ -12,7 +12,8 @@ from digits.commands import COMMANDS
 from digits.dataset import Split
 from digits.errors import StoreError
 from digits.repro import Run
-from flows.rollout import outcomes, release, service
+from flows.rollout import live, outcomes, release, service
+from flows.rollout.service import Acts
 from serving import edges, infra, judge, promotion
 from serving.comparison import Duel
 from serving.store import Store
@@ -369,10 +370,9 @@ def test_a_file_system_error_is_one_line(project):
 
 
 def into_service(project):
+    acts = Acts(lambda root, store, at: release.publish(root, store, at=at), release.compare, live.go_live)
     run = Run([], 0.0, True)
-    return service.into_service(
-        project.root, project.store, run, service.PLAIN, lambda: "2030-01-31T12:00:00Z"
-    )
+    return service.into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
 
 
 def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(project, duels):

@@ -1,4 +1,4 @@
-"""An export that passed the gate → in service, or why not. What acts, and the clock, are given."""
+"""Brings an export that passed the gate into service, or says why not; acts and clock are given."""
 
 from __future__ import annotations
 
@@ -18,18 +18,11 @@ from serving.store import Store
 
 @dataclass(frozen=True)
 class Acts:
-    """What is done to the store: plain functions, or the tasks that show them."""
+    """The functions that act on the store; a flow gives tasks, which show each act."""
 
     publish: Callable[[Path, Store, str], tuple[int, bool]]
     compare: Callable[[Path, Store, int, int | None], Comparison]
     go_live: Callable[[Store, int, int | None, str], Settled]
-
-
-PLAIN = Acts(
-    lambda root, store, at: release.publish(root, store, at=at),
-    release.compare,
-    live.go_live,
-)
 
 
 def into_service(root: Path, store: Store, run: Run, acts: Acts, now: Callable[[], str]) -> Outcome:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from digits_client import images as pixel_images
 from digits_client import pictures
@@ -19,7 +19,6 @@ from digits_client.results import AVAILABLE, Answer, Prediction, VersionStatus
 from digits_client.session import Moved, Session, Settings
 
 T = TypeVar("T")
-OnError = Literal["raise", "return"]
 MOVES = 3  # a call begins again so many times when a rollout takes its version away
 
 
