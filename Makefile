@@ -44,19 +44,19 @@ format: $(DONE) ## let ruff rewrite
 	ruff format .
 	ruff check --fix .
 
-bench-train: $(DONE) ## reference models and our profiles side by side; rewrites docs/results.md (an hour, or hours: `--continue`)
+bench-train: $(DONE) ## trains tutorials' models and our profiles side by side, prints tables (hours; goes on where it was broken off)
 	python -m bench.train
 
-bench-serving: $(DONE) ## model servers side by side; rewrites docs/results-serving.md (about a quarter of an hour)
+bench-serving: $(DONE) ## model servers side by side, prints tables (about a quarter of an hour)
 	python -m bench.serving
 
-bench-orchestration: $(DONE) ## what flows cost and sweeps gain; rewrites docs/results-orchestration.md (a quarter of an hour)
+bench-orchestration: $(DONE) ## what flows cost and sweeps gain, prints tables (a quarter of an hour)
 	python -m bench.orchestration
 
-bench-app: $(DONE) ## formats, photos and the gateway: their parts of docs/results.md (a quarter of an hour, after `make run`)
-	python -m bench.edge --write
-	python -m bench.strips --write || true # a missed target is in the table
-	python -m bench.gateway --write
+bench-app: $(DONE) ## formats, photos and the gateway, prints tables (a quarter of an hour, after `make run`)
+	python -m bench.edge
+	python -m bench.strips
+	python -m bench.gateway
 
 lock: $(DONE) ## resolve again: requirements.lock, universal, hashes, no download addresses
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -1,7 +1,13 @@
-"""A process → what it took: wall and CPU seconds, peak memory, with all the processes that it waited for."""
+"""Measures what a process takes with all those that it waits for: wall and CPU seconds, peak memory.
+
+    python -m bench.account LOG -m digits.stages.ingest …
+
+Stands in for `python` in front of a stage: runs it, and adds what it took to a file.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -46,3 +52,18 @@ def run(
         status
     )  # or Popen would look for it when it is deleted
     return Used(code, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT / 2**20)
+
+
+def main(argv: list[str]) -> int:
+    """Run a stage and add a line to argv[0]; the stage's exit code."""
+    log, arguments = Path(argv[0]), argv[1:]
+    used = run([sys.executable, *arguments])
+    name = arguments[1].rpartition(".")[2] if arguments[:1] == ["-m"] else arguments[0]
+    record = {"stage": name, "wall": used.wall, "cpu": used.cpu, "peak_mib": used.peak_mib}
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(record) + "\n")
+    return used.code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

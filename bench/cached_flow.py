@@ -1,6 +1,4 @@
-"""What the retraining flow adds where nothing is stale: it against as many empty tasks and `dvc repro`.
-
-    python -m bench.cached_flow --rounds 5     in a project whose stages are up to date: about 4 minutes
+"""Measures what the retraining flow adds where nothing is stale, beside empty tasks and `dvc repro`.
 
 Two ways, turn about, each a process of its own: `retrain` as `digits run` calls it; and a flow of as many
 tasks that do nothing, with one `dvc repro` in it. Twice: each process with a server of its own, and with one
@@ -9,22 +7,16 @@ server that runs already. Wall time from the start of the process to its end.
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
 
-from digits import files
+from bench.records import ROOT, Record
 from digits.processes import die_with_parent
 from digits.stages import STAGES
 from flows.scheduling import server, settings
 
-ROOT = Path(__file__).resolve().parents[1]
-TARGET = 1.3  # times the empty flow and `dvc repro`, at most
 TASKS = len(STAGES) + 1  # `publish` finds the export in service
 SERVERS = ("a server of its own", "a server that runs")
 WAYS = ("empty tasks and dvc repro", "retrain")
@@ -58,58 +50,27 @@ empty(int(sys.argv[1]))
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print the table; 1 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.cached_flow")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5, after one that does not count")
-    parser.add_argument("--out", type=Path, help="raw figures as JSON")
-    given = parser.parse_args(argv)
-    walls = measured(given.rounds)
-    if given.out:
-        files.write_json(given.out, walls)
-    print(table(walls))
-    return 0 if max(ratio(walls[each]) for each in SERVERS) <= TARGET else 1
-
-
-def measured(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Server → way → wall seconds of each round."""
-    walls = {each: _rounds(each, rounds) for each in SERVERS[:1]}
+def measured(rounds: int) -> list[Record]:
+    """A record for each way in each round. Every stage has to be up to date."""
+    records = _rounds(SERVERS[0], rounds)
     settings.apply(ROOT)
     found = server.ensure(ROOT, server.PORT)
     try:
-        return walls | {each: _rounds(each, rounds) for each in SERVERS[1:]}
+        return records + _rounds(SERVERS[1], rounds)
     finally:
         found.stop()
 
 
-def _rounds(name: str, rounds: int) -> dict[str, list[float]]:
-    walls: dict[str, list[float]] = {way: [] for way in WAYS}
+def _rounds(name: str, rounds: int) -> list[Record]:
+    records: list[Record] = []
     for place in range(rounds + 1):
         for way in WAYS:
             seconds = _timed(way)
             print(f"{name}, {way}: {seconds:.1f} s", file=sys.stderr, flush=True)
             if place:  # the first one warms the disk
-                walls[way].append(seconds)
-    return walls
-
-
-def ratio(walls: dict[str, list[float]]) -> float:
-    """The median of the rounds' ratios."""
-    empty, ours = (walls[way] for way in WAYS)
-    return statistics.median(b / a for a, b in zip(empty, ours, strict=True))
-
-
-def table(walls: dict[str, dict[str, list[float]]]) -> str:
-    """The figures as Markdown."""
-    lines = [
-        "| | empty tasks and `dvc repro` | `retrain` | ratio | limit | |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name, each in walls.items():
-        empty, ours = (statistics.median(each[way]) for way in WAYS)
-        met = "met" if ratio(each) <= TARGET else "**not met**"
-        lines.append(f"| {name} | {empty:.1f} s | {ours:.1f} s | {ratio(each):.2f} | ≤ {TARGET} | {met} |")
-    return "\n".join(lines)
+                work = {"kind": "orchestration", "work": f"nothing stale, {name}", "way": way}
+                records.append(work | {"round": place, "seconds": seconds})
+    return records
 
 
 def _timed(way: str) -> float:
@@ -127,7 +88,3 @@ def _timed(way: str) -> float:
     if done.returncode:
         raise SystemExit(f"{way}: is every stage up to date? {done.stdout[-500:]}{done.stderr[-500:]}")
     return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    sys.exit(main())

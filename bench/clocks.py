@@ -1,4 +1,4 @@
-"""What a training took: clocks that can stand still, and when its accuracy is looked at."""
+"""Clocks of a training that can stand still, and the steps at which its accuracy is looked at."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Ticks:
-    """A clock for `fit` to read around its probes; afterwards it tells what the probing took."""
+    """A clock for `fit` to read around its probes; afterwards `probing` says what these took."""
 
     def __init__(self) -> None:
         self.read: list[tuple[float, float]] = []

@@ -1,8 +1,8 @@
-"""models/edge on this machine → the tables of docs/edge.md: every format, and the page in a real Chromium.
+"""Measures the model in its other formats on this machine, and the page in a real Chromium.
 
-    python -m bench.edge                 after `make run`; half a minute, and it prints what the page quotes
-    python -m bench.edge --write         puts it into docs/results.md too
+    python -m bench.edge                 after `make run`; half a minute
 
+Records are added to .bench/edge.jsonl, and their tables printed: docs/edge.md quotes them.
 The browser answers every validation image through serving/app/static/predict.js and is compared with the
 exported model, whose signature answers the same pixels. Needs Chromium.
 """
@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import section
 from bench.browser import ROOT, STATIC, in_chromium
-from bench.machine import commit, machine
-from bench.table import number, percent, table
+from bench.records import FOLDER, Record, Run
+from bench.report import report
 from digits import dataset, files, wire
 
 BACKENDS = {"wasm": "WebAssembly", "cpu": "JavaScript"}
@@ -72,42 +71,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         "report": "reports/edge.json",
     }.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=Path, default=ROOT / default, help=f"default: {default}")
-    parser.add_argument("--write", action="store_true", help="into docs/results.md too")
+    parser.add_argument("--out", type=Path, default=FOLDER / "edge.jsonl", help="the file of records")
     given = parser.parse_args(argv)
-    parts = [formats(files.read_json(given.report)["formats"])]
+    run = Run(given.out)
+    for name, figures in sorted(files.read_json(given.report)["formats"].items()):
+        run.keep({"kind": "format", "format": name} | figures)
     known = dataset.load_split(given.validation)
     answers = served(given.exported, known.images)
-    rows = []
     for backend, name in BACKENDS.items():
         script = ASK.replace("BACKEND", backend)
         pages = {"/edge": given.edge, "/test/pixels": known.images.tobytes()}
-        rows.append([name, *compared(in_chromium(script, pages, seconds=500), answers, known.labels)])
-    head = ["in Chromium", "same digit %", "accuracy %", "largest difference", "accepted alike %"]
-    parts.append(table([*head, "loading ms", "median ms", "95 % ms"], rows))
-    parts.append(pictures(given.exported, given.edge, known.images[:PICTURES]))
-    about, (name, changed) = machine(), commit(ROOT)
-    where = f"{about['cores']} cores of {about['cpu']}, commit {name}{', with changes' if changed else ''}"
-    size = f"page and runtime: {compressed() / 1000:.0f} kB gzipped, besides the model"
-    told = f"`python -m bench.edge`: {len(known)} validation images, each format beside the exported model;"
-    text = "\n\n".join(["## The model in other formats", f"{told}\n{where}; {size}.", *parts])
-    print(text)
-    if given.write:
-        section.write(ROOT, "edge", text)
+        figures = compared(in_chromium(script, pages, seconds=500), answers, known.labels)
+        run.keep({"kind": "browser", "backend": name} | figures)
+    run.keep({"kind": "pictures"} | pictures(given.exported, given.edge, known.images[:PICTURES]))
+    run.keep({"kind": "page", "gzip_bytes": compressed()})
+    print(report(run.records()))
     return 0
-
-
-def formats(found: dict[str, Any]) -> str:
-    """The table of what convert reports."""
-    head = ["format", "kB", "same digit %", "accuracy %", "largest difference", "ms an image"]
-    rows = []
-    for name, figures in sorted(found.items()):
-        if "refused" in figures:
-            rows.append([f"`{name}`: {figures['refused']}", *[""] * 5])
-            continue
-        shares = [percent(figures["agreement"]), percent(figures["accuracy"])]
-        measured = [number(figures["difference"], 6), number(figures.get("latency_ms"), 3)]
-        rows.append([f"`{name}`", number(figures["bytes"] / 1000, 0), *shares, *measured])
-    return table(head, rows)
 
 
 def served(exported: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
@@ -121,7 +100,7 @@ def served(exported: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]
     return {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
 
 
-def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> str:
+def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> Record:
     """How the page reads files that show these digits, beside the exported model."""
     import tensorflow as tf
 
@@ -136,23 +115,23 @@ def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> str:
     served_files = {f"/test/pictures/{i}": data for i, data in enumerate(made)}
     page = in_chromium(READ.replace("COUNT", str(len(made))), {"/edge": edge, **served_files}, seconds=300)
     found = np.array(page["answers"], np.float32)
-    same = percent(float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1))))
-    apart = number(float(np.abs(found - expected).max()), 6)
-    told = f"{len(made)} pictures: same digit {same} %, largest difference {apart}"
-    return f"{told}, {page['each']:.0f} ms each"
+    same = float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1)))
+    apart = float(np.abs(found - expected).max())
+    return {"n": len(made), "agreement": same, "difference": apart, "ms": page["each"]}
 
 
-def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> list[str]:
-    """A row of the browser's table."""
+def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> Record:
+    """What the page answered, beside the exported model."""
     probabilities = np.array(page["probabilities"], np.float32)
     digits = probabilities.argmax(axis=1)
-    return [
-        percent(float(np.mean(digits == answers[wire.DIGIT]))),
-        percent(float(np.mean(digits == labels))),
-        number(float(np.abs(probabilities - answers[wire.PROBABILITIES]).max()), 6),
-        percent(float(np.mean(np.array(page["accepted"]) == answers[wire.ACCEPTED]))),
-        *(number(page[name], 1) for name in ("loading", "median", "p95")),
-    ]
+    return {
+        "n": len(labels),
+        "agreement": float(np.mean(digits == answers[wire.DIGIT])),
+        "accuracy": float(np.mean(digits == labels)),
+        "difference": float(np.abs(probabilities - answers[wire.PROBABILITIES]).max()),
+        "accepted": float(np.mean(np.array(page["accepted"]) == answers[wire.ACCEPTED])),
+        **{f"{name}_ms": page[name] for name in ("loading", "median", "p95")},
+    }
 
 
 def compressed() -> int:

@@ -1,8 +1,8 @@
-"""What the gateway costs: the same prediction through it and from the model server directly, side by side.
+"""Measures what the gateway costs: the same prediction through it and from the model server, side by side.
 
-    python -m bench.gateway              after `make run`; a minute, and it prints the table
-    python -m bench.gateway --write      puts it into docs/results.md too
+    python -m bench.gateway              after `make run`; a minute
 
+Records are added to .bench/gateway.jsonl, and their table printed.
 One model server, one gateway before it, one load generator, all on this machine; rounds go through all cases
 in turn. The gateway runs as `digits app` does, but for the limit of requests.
 """
@@ -19,14 +19,11 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from bench import section
-from bench.machine import commit, machine
+from bench.records import FOLDER, Record, Run
+from bench.report import report
 from bench.serving.children import Worker, free_ports, start, stop, wait
-from bench.table import number, table
-from bench.target import Target
 from digits import dataset
 from digits.errors import DigitsError
 from serving import sandbox
@@ -36,7 +33,6 @@ from serving.store import Store
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 8)
 DIRECT, THROUGH, BYTES = "REST of the model server", "gateway, JSON", "gateway, bytes"
-ADDED, SHARE = 3.0, 0.5  # ms at one client; of the requests a second at eight
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,22 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=about)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="that a case is measured; default: 2")
-    parser.add_argument("--write", action="store_true", help="into docs/results.md")
+    parser.add_argument("--out", type=Path, default=FOLDER / "gateway.jsonl", help="the file of records")
     given = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    run = Run(given.out)
     try:
-        records = measured(ROOT, given.rounds, given.seconds)
+        run.keep(*measured(ROOT, given.rounds, given.seconds))
     except DigitsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
-    text = document(records, machine(), commit(ROOT))
-    print(text)
-    if given.write:
-        section.write(ROOT, "gateway", text)
+    print(report(run.records()))
     return 0
 
 
-def measured(root: Path, rounds: int, seconds: float) -> list[dict[str, Any]]:
+def measured(root: Path, rounds: int, seconds: float) -> list[Record]:
     """Every case in every round: {case, clients, round, p50_ms, requests_per_s, failed}."""
     store = Store(root / "models" / "serving")
     promoted = store.current()
@@ -76,7 +70,7 @@ def measured(root: Path, rounds: int, seconds: float) -> list[dict[str, Any]]:
             try:
                 cases = _cases(scratch, server.rest_port, port)
                 return [
-                    {"case": case, "clients": clients, "round": turn}
+                    {"kind": "gateway", "case": case, "clients": clients, "round": turn}
                     | worker.ask(job | {"clients": clients, "seconds": seconds, "warm": 0.3})
                     for turn in range(rounds)
                     for clients in CLIENTS
@@ -121,8 +115,8 @@ def _cases(scratch: Path, rest: int, port: int) -> dict[str, dict[str, Any]]:
         BYTES: (port, "/api/predict", image.tobytes()),
     }
     found = {}
-    for number_, (case, (at, path, body)) in enumerate(made.items()):
-        payload = scratch / f"body-{number_}"
+    for place, (case, (at, path, body)) in enumerate(made.items()):
+        payload = scratch / f"body-{place}"
         payload.write_bytes(body if isinstance(body, bytes) else json.dumps(body).encode())
         found[case] = {
             "interface": "rest",
@@ -134,57 +128,6 @@ def _cases(scratch: Path, rest: int, port: int) -> dict[str, dict[str, Any]]:
             **({"kind": "application/octet-stream"} if isinstance(body, bytes) else {}),
         }
     return found
-
-
-def document(records: Sequence[dict[str, Any]], about: dict[str, Any], at: tuple[str, bool]) -> str:
-    """The part of docs/results.md."""
-    goals = targets(records)
-    rows = [
-        [case, *(cell for n in CLIENTS for cell in _cells(records, case, n))]
-        for case in (DIRECT, THROUGH, BYTES)
-    ]
-    columns = (f"{what}, {n} client{'s' * (n > 1)}" for n in CLIENTS for what in ("p50 ms", "requests/s"))
-    head = ["one image a request", *columns]
-    told = [
-        f"- {goal.what} {'≤' if goal.at_most else '≥'} {goal.limit:g}{goal.unit}: "
-        f"{number(goal.measured, goal.digits)}{goal.unit}, {'met' if goal.met else '**missed**'}"
-        for goal in goals
-    ]
-    rounds = 1 + max(record["round"] for record in records)
-    failed = sum(record["failed"] for record in records)
-    where = f"{about['cores']} cores of {about['cpu']}, commit {at[0]}{', with changes' if at[1] else ''}"
-    return "\n".join(
-        [
-            "## The gateway",
-            "",
-            f"`python -m bench.gateway`: medians of {rounds} rounds, {failed} failed requests; {where}.",
-            "Server, gateway and load generator share the machine. Ratios are taken within a round.",
-            "",
-            table(head, rows),
-            "",
-            *told,
-        ]
-    )
-
-
-def _cells(records: Sequence[dict[str, Any]], case: str, clients: int) -> list[str]:
-    own = [record for record in records if (record["case"], record["clients"]) == (case, clients)]
-    return [
-        number(median(record["p50_ms"] for record in own), 2),
-        number(median(record["requests_per_s"] for record in own), 0),
-    ]
-
-
-def targets(records: Sequence[dict[str, Any]]) -> list[Target]:
-    """What was asked for, beside what was measured: JSON against JSON."""
-    by = {(record["round"], record["case"], record["clients"]): record for record in records}
-    rounds = sorted({record["round"] for record in records})
-    added = median(by[r, THROUGH, 1]["p50_ms"] - by[r, DIRECT, 1]["p50_ms"] for r in rounds)
-    share = median(by[r, THROUGH, 8]["requests_per_s"] / by[r, DIRECT, 8]["requests_per_s"] for r in rounds)
-    return [
-        Target("the gateway adds to a prediction, median", True, ADDED, added, " ms"),
-        Target("requests a second at 8 clients, of the model server's own REST", False, SHARE, share, " ×"),
-    ]
 
 
 if __name__ == "__main__":

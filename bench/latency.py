@@ -1,14 +1,17 @@
-"""How long a SavedModel takes to answer, against a yardstick that is timed in the same process, turn about.
+"""Measures how large an exported model is, and how long it takes to answer, beside S1 exported the same way.
 
-    python -m bench.latency MODEL YARDSTICK THREADS ROUNDS          THREADS 0: as many as there are cores
+    python -m bench.latency MODEL BASELINE THREADS ROUNDS           THREADS 0: as many as there are cores
 
-Both are asked through their signature `serving_default`, as a server asks them. Prints one JSON object.
+Times two SavedModels turn about in one process, through their signature `serving_default`, as a server asks
+them, and prints one JSON object.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,28 +19,87 @@ from typing import Any
 
 import numpy as np
 
+from bench import references
+from digits import params
+from digits.errors import DigitsError
 from digits.processes import die_with_parent
 
+ROOT = Path(__file__).resolve().parents[1]
+THREADS = {"one": 1, "all": 0}
 SIZES = (1, 32)  # images of a request
 WARM_UP, CALLS = 10, 20  # of each model: calls that do not count, and calls of one turn
 ROUNDS, QUICK_ROUNDS = 10, 1  # turns of each
 Call = Callable[[], Any]
 
 
-def measure(model: Path, yardstick: Path, threads: int, rounds: int) -> dict[str, dict[str, float]]:
+def exported(model: Any, temperature: float, *, quick: bool) -> dict[str, Any]:
+    """Bytes on disk, and latency by threads and images of a request. The files are gone afterwards.
+
+    The baseline goes through the same signatures: untrained, since weights take no part in how long it takes,
+    and with pixels divided by 255 as all that is done to them before.
+    """
+    reference = references.build(references.BASELINE)
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    with tempfile.TemporaryDirectory(prefix="digits-bench-") as scratch:
+        ours, baseline = Path(scratch) / "model", Path(scratch) / "baseline"
+        save(ours, lambda images: model(images, training=False), model.variables, temperature)
+        save(baseline, lambda images: _scaled(reference, images), reference.variables, 1.0)
+        return {
+            "saved_bytes": size(ours),
+            "latency": {name: _timed(ours, baseline, threads, rounds) for name, threads in THREADS.items()},
+        }
+
+
+def save(directory: Path, logits: Any, variables: Any, temperature: float) -> None:
+    """Write the SavedModel as the export stage does; warm-up requests and provenance are left out."""
+    from digits import bundle, signature
+
+    limits = params.load("export", ROOT / "params.yaml")
+    functions = signature.endpoints(logits, temperature, threshold=0.0, max_pixels=limits.max_pixels)
+    bundle.save(directory, signature.traced(functions), [variable.value for variable in variables])
+
+
+def size(directory: Path) -> int:
+    """Bytes of all files below a directory."""
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def _scaled(model: Any, images: Any) -> Any:
+    import tensorflow as tf
+
+    return model(tf.cast(images, tf.float32) / 255.0, training=False)
+
+
+def _timed(model: Path, baseline: Path, threads: int, rounds: int) -> Any:
+    """In a process of its own: TensorFlow takes its number of threads once."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.latency", str(model), str(baseline), str(threads), str(rounds)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=die_with_parent,
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise DigitsError(f"the exported model could not be timed: {last}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(model: Path, baseline: Path, threads: int, rounds: int) -> dict[str, dict[str, float]]:
     """Images of a request → µs a request of both, medians, and the ratio of the two."""
     import tensorflow as tf
 
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    loaded = [tf.saved_model.load(str(directory)) for directory in (model, yardstick)]
+    loaded = [tf.saved_model.load(str(directory)) for directory in (model, baseline)]
     rng = np.random.default_rng(1)
     found = {}
     for size in SIZES:
         images = tf.constant(rng.integers(0, 256, (size, 28, 28), dtype=np.uint8))
         ours, reference = timed([_call(each, images) for each in loaded], rounds)
-        found[str(size)] = {"us": ours, "yardstick_us": reference, "ratio": ours / reference}
+        found[str(size)] = {"us": ours, "baseline_us": reference, "ratio": ours / reference}
     return found
 
 
@@ -65,8 +127,8 @@ def timed(calls: list[Call], rounds: int) -> list[float]:
 
 def main(argv: list[str]) -> None:
     die_with_parent()
-    model, yardstick, threads, rounds = argv
-    print(json.dumps(measure(Path(model), Path(yardstick), int(threads), int(rounds))))
+    model, baseline, threads, rounds = argv
+    print(json.dumps(measure(Path(model), Path(baseline), int(threads), int(rounds))))
 
 
 if __name__ == "__main__":

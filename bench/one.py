@@ -1,51 +1,89 @@
-"""One training, or one timing, in a process of its own: job → record. Started by bench.train.
+"""Does one job of `bench.train` in a process of its own: a training, or something that is timed.
 
     python -m bench.one JOB OUT
 
-JOB: {"part": "full", "model": "S1", "seed": 1, "round": "1", "quick": false, "scratch": ".bench"}
+JOB: {"kind": "training", "model": "S1", "seed": 1, "quick": false, "scratch": ".bench"}
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench.references import REFERENCES
 from digits import files
 from digits.processes import die_with_parent
 
+BATCH, PAIRS, WARM_UP = 32, 500, 20  # images, and calls of each, where canonicalisation is timed
+
 
 def measured(job: dict[str, Any]) -> dict[str, Any]:
-    """The record of a job."""
-    # Here, not above: each job loads what it needs, and bench.digests follows these imports.
-    if job["part"] == "canonicalisation":
-        from bench import timings
+    """The figures of a job."""
+    # Imported here, not above: TensorFlow is to be set up by the job that runs.
+    if job["kind"] == "canonicalisation":
+        return canonicalisation(job)
+    if job["kind"] == "peak":
+        return {"gflops": peak()}
+    if job["kind"] == "training" and job["model"] in REFERENCES:
+        from bench import references
 
-        return {"kind": "canonicalisation"} | timings.canonicalisation(job)
-    if job["part"] == "compression":
-        from bench import compression
-
-        return {"kind": "compression"} | compression.compression(job)
-    if job["part"] == "peak":
-        from bench import timings
-
-        return {"kind": "peak", "gflops": timings.peak()}
-    if job["model"] in REFERENCES and job["part"] != "claims":
-        from bench import train_reference
-
-        return {"kind": "training"} | train_reference.reference(job)
+        return references.trained(job)
     from bench import train_ours
 
-    return {"kind": "training"} | train_ours.ours(job)
+    return train_ours.trained(job)
+
+
+def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
+    """What canonicalising adds to answering a batch: the model with it and without it, in turn."""
+    import tensorflow as tf
+
+    from bench import recipes, workspace
+    from digits import models
+
+    (test,) = workspace.splits(job, "full", "prepared", "test")
+    model = models.build(recipes.recipe(job, len(test)).architecture)
+    bare = models.network(model)
+    batch = tf.constant(test.images[:BATCH])
+    whole = tf.function(lambda images: model(images, training=False))
+    without = tf.function(lambda images: bare(tf.cast(images, tf.float32) / 255.0, training=False))
+    times: list[tuple[float, float]] = []
+    for turn in range(WARM_UP + (10 if job["quick"] else PAIRS)):
+        order = (whole, without) if turn % 2 else (without, whole)
+        took = {}
+        for function in order:
+            started = time.perf_counter()
+            function(batch).numpy()
+            took[function] = 1000 * (time.perf_counter() - started) / BATCH
+        times.append((took[whole], took[without]))
+    pairs = np.array(times[WARM_UP:])
+    return {
+        "batch": BATCH,
+        "pairs": len(pairs),
+        "with_ms": float(np.median(pairs[:, 0])),
+        "without_ms": float(np.median(pairs[:, 1])),
+        "ms_per_image": float(np.median(pairs[:, 0] - pairs[:, 1])),
+    }
+
+
+def peak() -> dict[str, float]:
+    """Precision → GFLOP/s of the machine's fastest matrix product: float32, and what trainings compute in."""
+    from bench import flops, recipes
+    from digits import device
+
+    fastest = device.find(recipes.params_of("fast", 0)).precision
+    return {precision: flops.peak(precision) for precision in dict.fromkeys(["float32", fastest])}
 
 
 def main(argv: list[str]) -> None:
     """Do the job of argv[0], a JSON object; write its record to argv[1]."""
     die_with_parent()
     job = json.loads(argv[0])
-    known = {key: job[key] for key in ("part", "model", "seed", "round")}
+    known = {key: job[key] for key in ("kind", "model", "seed")}
     files.write_text(Path(argv[1]), json.dumps(measured(job) | known))
 
 

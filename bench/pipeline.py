@@ -1,4 +1,4 @@
-"""The pipeline in a fresh copy of the working tree: what each stage takes, and a run with nothing to do."""
+"""Measures the pipeline in a fresh copy of the working tree: each stage, and a run with nothing to do."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import account
-from bench.figures import Record
 from bench.machine import git
+from bench.records import Record
 from digits.errors import DigitsError
 
 IDLE_RUNS = 5
@@ -80,7 +80,7 @@ def _shim(folder: Path, log: Path) -> Path:
     """A folder with a `python` that measures what it runs."""
     folder.mkdir()
     script = folder / "python"
-    words = [sys.executable, "-m", "bench.shim", str(log)]
+    words = [sys.executable, "-m", "bench.account", str(log)]
     script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
     return folder

@@ -1,4 +1,4 @@
-"""A profile as it stands → its recipe, and the operations that training by it takes."""
+"""The recipe of a profile as it stands, and the operations that training by it takes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def params_of(model: str, seed: int) -> TrainParams:
     free = dict.fromkeys(TrainParams.model_fields)
     auto = dict.fromkeys(("device", "precision", "xla"), "auto") | {"distribution": "none"}
     bent = {"augmentation": dict.fromkeys(AugmentationParams.model_fields)}
-    chosen = {"profile": model, "seed": seed}
+    chosen = {"profile": model.removesuffix("-plain"), "seed": seed}
     return TrainParams.model_validate(free | auto | bent | chosen | {"in_memory": IN_MEMORY})
 
 
@@ -48,6 +48,6 @@ def planned_flop(recipe: Recipe) -> int:
     images = recipe.batch * recipe.steps
     total = flops.training(flops.forward(models.build(recipe.architecture)), images)
     if recipe.teacher:
-        asked = images * flops.forward(models.build(recipe.teacher.architecture))
-        total += planned_flop(recipe.teacher) + asked
+        teaching = images * flops.forward(models.build(recipe.teacher.architecture))
+        total += planned_flop(recipe.teacher) + teaching
     return total

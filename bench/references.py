@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+BASELINE = "S1"  # what times are multiples of
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -122,3 +124,41 @@ def fit(
         validation_split=reference.validation_split,
         verbose=0,
     )
+
+
+def trained(job: dict[str, Any]) -> dict[str, Any]:
+    """Train a tutorial's model on all training images and score it: the figures of its record."""
+    import keras
+    import tensorflow as tf
+
+    from bench import flops, workspace
+    from bench.clocks import Clock
+    from bench.scores import scores
+
+    train, test = workspace.splits(job, "full", "raw", "train", "test")
+    keras.utils.set_random_seed(job["seed"])
+    images = scaled(train.images)
+    name, epochs = job["model"], 1 if job["quick"] else None
+    model = build(name)
+    clock = Clock()
+    clock.go()
+    fit(name, model, images, train.labels, epochs)
+    clock.stop()
+
+    def predict(images: NDArray[np.uint8]) -> NDArray[Any]:
+        return np.asarray(model.predict(scaled(images), batch_size=500, verbose=0))
+
+    taken, batch, forward = steps(name, len(train), epochs), REFERENCES[name].batch, flops.forward(model)
+    return {
+        "parameters": model.count_params(),
+        "forward_flop": forward,
+        "flop": flops.training(forward, taken * batch),
+        "steps": taken,
+        "batch": batch,
+        "n": len(train),
+        "wall": clock.wall,
+        "cpu": clock.cpu,
+        "device": "GPU" if tf.config.list_physical_devices("GPU") else "CPU",
+        "precision": "float32",
+        **scores(predict, test),
+    }

@@ -1,8 +1,9 @@
-"""Answers of a trained model → the figures that say how good it is: clean, corrupted, calibrated."""
+"""The figures that say how good a trained model is: clean, corrupted, calibrated, and when it is unsure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from digits.dataset import Split
 Predict = Callable[[NDArray[np.uint8]], NDArray[Any]]  # uint8 [n, 28, 28] → a score for each digit [n, 10]
 Corrupt = Callable[[str, NDArray[np.uint8], int], NDArray[np.uint8]]
 
+ROOT = Path(__file__).resolve().parents[1]
 CORRUPTION_SEED = 1
+EACH = 100  # pictures of each kind that shows no digit
 
 
 def suites() -> Iterator[tuple[str, list[str], Corrupt]]:
@@ -48,3 +51,27 @@ def calibration(predict: Predict, validation: Split, test: Split) -> dict[str, f
     temperature = fit_temperature(predict(validation.images), validation.labels)
     off = reliability(predict(test.images), test.labels, temperature).error
     return {"temperature": temperature, "calibration_error": off}
+
+
+def abstention(predict: Predict, validation: Split, test: Split, temperature: float) -> dict[str, Any]:
+    """How often a model is unsure, and what its other answers are worth.
+
+    The threshold comes from validation and is tried on the test images and on pictures without a digit.
+    """
+    from digits import non_digits, params, selective
+    from digits.ink import has_ink
+
+    limits = params.load("evaluate", ROOT / "params.yaml")
+    wanted = limits.answered_precision
+    threshold = selective.threshold_for(predict(validation.images), validation.labels, temperature, wanted)
+    inked = np.asarray(has_ink(test.images))
+    figures, _ = selective.abstention(
+        predict(test.images), test.labels, inked, temperature, wanted, threshold
+    )
+    pictures = non_digits.every(EACH, limits.seed, test)
+    logits = {kind: (predict(images), np.asarray(has_ink(images))) for kind, images in pictures.items()}
+    refused = selective.refused(logits, temperature, threshold)
+    return {
+        "abstention": {name: figures[name] for name in ("target", "threshold", "n", "answered", "correct")},
+        "refused": {kind: row["share"] for kind, row in refused.items()},
+    }

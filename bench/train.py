@@ -1,11 +1,10 @@
-"""Tutorial models and ours, side by side in one run → docs/results.md, each target beside what was measured.
+"""Trains tutorials' models and ours side by side, and prints how good they are and what they take.
 
-    python -m bench.train                      everything: about an hour a seed where long profiles exist
-    python -m bench.train --continue           go on with a run that was broken off, tomorrow as well
-    python -m bench.train --continue --only robust     one profile of it; the document: .bench/results.md
-    python -m bench.train --write              docs/results.md from the records there are, nothing measured
+    python -m bench.train                           every model, three seeds: hours
+    python -m bench.train --only fast --seeds 1     one profile beside S1: five minutes on two cores
 
-Needs full MNIST: from a source of params.yaml, or DIGITS_MIRROR.
+Records are added to .bench/train.jsonl. The same command again goes on where it was broken off: what this
+commit has trained is not trained twice. Needs full MNIST: from a source of params.yaml, or DIGITS_MIRROR.
 """
 
 from __future__ import annotations
@@ -13,24 +12,31 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
-from bench import pipeline, published, run_tables, workspace
-from bench.digests import digest
-from bench.figures import YARDSTICK, Record
-from bench.machine import commit
-from bench.plan import DEFAULT, FEW, MANY, PARTS, SHORT, Job, missing, plan, with_yardsticks
-from bench.raw import Raw
+from bench import pipeline, workspace
+from bench.records import FOLDER, ROOT, Record, Run, read
+from bench.references import BASELINE, REFERENCES
+from bench.report import report
 from digits import files
 from digits.errors import DigitsError
 from digits.processes import die_with_parent
+from digits.zoo import PROFILES
 
-ROOT = Path(__file__).resolve().parents[1]
+Job = dict[str, object]
+Say = Callable[[str], None]
+OURS = tuple(name for name in PROFILES if not re.match(r"S\d", name))
+# Variants of a tutorial's model, and what they vary, all trained by the pipeline's own stage.
+VARIANTS = ("S4-plain", *(name for name in PROFILES if name.startswith("S4-")))
+MODELS = (*REFERENCES, *OURS, *VARIANTS)
+PARTS = (*MODELS, "sample", "pipeline", "cold")
+DEFAULT = (*REFERENCES, *OURS, "sample", "pipeline")  # `cold` downloads every package again
+SEEDS = (1, 2, 3)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,18 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["DIGITS_MIRROR"] = str(Path(mirror).resolve()) if Path(mirror).is_dir() else mirror
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        if given.write:
-            print(
-                published.write(ROOT, published.records(given.raw) or published.records(published.kept(ROOT)))
-            )
-        else:
-            Bench(given).run()
+        measure(given)
     except DigitsError as error:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("bench: interrupted; the same command with --continue goes on", file=sys.stderr)
+        print("bench: interrupted; the same command goes on", file=sys.stderr)
         return 130
+    print("\n" + report(read(given.out)))
     return 0
 
 
@@ -60,38 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=_parts, default=DEFAULT, help=f"of {','.join(PARTS)}; default: {','.join(DEFAULT)}"
     )
-    most = ", ".join((YARDSTICK, *SHORT))
     parser.add_argument(
         "--seeds",
-        type=int,
-        help=f"of {YARDSTICK} and our profiles; default: {MANY} of {most}, {FEW} of others",
-    )
-    parser.add_argument(
-        "--reference-seeds", type=int, default=FEW, help=f"of the other references; default: {FEW}"
-    )
-    parser.add_argument("--sample-seeds", type=int, default=5, help="of trainings on the sample; default: 5")
-    parser.add_argument(
-        "--first-seed",
-        type=int,
-        default=1,
-        help="to count from; default: 1. A recipe chosen by some seeds is confirmed by others only",
+        type=_seeds,
+        default=SEEDS,
+        help="default: 1,2,3. A recipe that was chosen by some seeds is confirmed by others only",
     )
     parser.add_argument(
         "--quick", action="store_true", help="a few steps on few images: tries the bench itself"
     )
-    parser.add_argument(
-        "--continue",
-        dest="go_on",
-        action="store_true",
-        help="keep what --raw holds, do the rest; what other code made is set aside and made again",
-    )
-    parser.add_argument(
-        "--write", action="store_true", help="measure nothing: the document and the README from the records"
-    )
-    parser.add_argument("--raw", type=Path, default=ROOT / ".bench" / "results.jsonl", help="raw records")
-    parser.add_argument(
-        "--out", type=Path, help="the document; default: docs/results.md when nothing is left out"
-    )
+    parser.add_argument("--out", type=Path, default=FOLDER / "train.jsonl", help="the file of records")
     return parser
 
 
@@ -102,113 +82,92 @@ def _parts(text: str) -> tuple[str, ...]:
     return parts
 
 
-class Bench:
-    """One session of a run: its raw file, its scratch folder, its clock."""
-
-    def __init__(self, given: argparse.Namespace) -> None:
-        self.given = given
-        self.scratch: Path = given.raw.parent
-        self.log = self.scratch / "log.txt"
-        self.started = time.monotonic()
-        facts = {"command": " ".join(["python -m bench.train", *options(given)]), "quick": given.quick}
-        self.raw = Raw(given.raw, ROOT, facts, partial(digest, ROOT))
-
-    def run(self) -> None:
-        """Everything that is missing, then the document."""
-        given = self.given
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        self._open()
-        jobs = plan(given.only, given.seeds, given.reference_seeds, given.sample_seeds, given.first_seed)
-        left = with_yardsticks(missing(jobs, self.raw.records))
-        for name in self._workspaces(left):
-            if given.go_on and workspace.ready(self.scratch / name):
-                continue
-            self._say(f"data: {name}, through ingest, validate and preprocess")
-            workspace.prepare(ROOT, self.scratch / name, sample=name == "sample")
-        for place, job in enumerate(left, 1):
-            self._train(job, f"run {place} of {len(left)}")
-        if "pipeline" in given.only and not self._has("repro"):
-            self._measure("pipeline", pipeline.measure)
-        if "cold" in given.only and not self._has("cold"):
-            self._measure("cold", pipeline.cold)
-        self._write()
-
-    def _measure(self, part: str, measure: Callable[..., list[Record]]) -> None:
-        about = {"part": part} | self.raw.stamp({"part": part})
-        self.raw.keep(*(record | about for record in measure(ROOT, self.log, self._say)))
-
-    def _has(self, kind: str) -> bool:
-        return any(record["kind"] == kind for record in self.raw.records)
-
-    def _workspaces(self, jobs: Sequence[Job]) -> list[str]:
-        """The data sets that the jobs need; a model of the sample is scored on the full test images too."""
-        return (["full"] if jobs else []) + (["sample"] if any(j["part"] == "sample" for j in jobs) else [])
-
-    def _open(self) -> None:
-        """Start a raw file, or read the one to go on with."""
-        if self.given.go_on:
-            if not self.given.quick and published.begin_from(ROOT, self.given.raw):
-                self._say("no records here: those of docs/results.jsonl are gone on with")
-            if stale := self.raw.go_on():
-                names = sorted({str(r.get("model", r.get("part", r["kind"]))) for r in stale})
-                self._say(
-                    f"{len(stale)} records were made with other code or settings and are set aside; measured "
-                    f"again: {', '.join(names)}"
-                )
-        elif kept := self.raw.start():
-            self._say(f"the records of the run before are kept in {kept.name}")
-        if commit(ROOT)[1]:
-            self._say("the working tree has changes that are not committed; the document will say so")
-
-    def _train(self, job: Job, which: str) -> None:
-        """One training, or one timing, in a process of its own."""
-        part = "" if job["part"] == "full" else f", {job['part']}"
-        what = f"{job['model']} seed {job['seed']}{part}"
-        self._say(f"{which}: {what} …")
-        spec = job | {"quick": self.given.quick, "scratch": str(self.scratch.resolve())}
-        result = self.scratch / "result.json"
-        result.unlink(missing_ok=True)
-        about = self.raw.stamp(job)
-        with self.log.open("ab") as stream:
-            done = subprocess.run(
-                [sys.executable, "-m", "bench.one", json.dumps(spec), str(result)],
-                cwd=ROOT,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
-                check=False,
-            )
-        if done.returncode:
-            tail = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise DigitsError(f"{what} failed ({' '.join(tail)}): see {self.log}, then go on with --continue")
-        record = files.read_json(result) | about
-        self.raw.keep(record)
-        self._say(f"{which}: {what}: {run_tables.told(record)}")
-
-    def _write(self) -> None:
-        complete = set(DEFAULT) <= set(self.given.only) and not self.given.quick
-        if complete and not self.given.out:
-            self._say(published.write(ROOT, self.raw.records))
-            return
-        out = self.given.out or self.scratch / "results.md"
-        published.write_page(out, self.raw.records)
-        self._say(f"written: {out}")
-
-    def _say(self, line: str) -> None:
-        elapsed = int(time.monotonic() - self.started)
-        print(f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {line}", flush=True)
+def _seeds(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
-def options(given: argparse.Namespace) -> list[str]:
-    """The options that change what is measured, as they were given; no paths."""
-    defaults = vars(_parser().parse_args([]))
-    found = []
-    for name in ("only", "seeds", "reference_seeds", "sample_seeds", "first_seed", "quick"):
-        value = getattr(given, name)
-        if value != defaults[name]:
-            text = ",".join(value) if name == "only" else "" if value is True else str(value)
-            found.append(f"--{name.replace('_', '-')} {text}".strip())
-    return [*found, *(["--continue"] if given.go_on else [])]
+def measure(given: argparse.Namespace) -> None:
+    """Do every job that is left, and keep its record. Raises DigitsError when one fails."""
+    began, log = time.monotonic(), given.out.parent / "log.txt"
+
+    def say(line: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - began), 60)
+        print(f"[{minutes:3d}:{seconds:02d}] {line}", flush=True)
+
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    run = Run(given.out, quick=given.quick)
+    jobs = missing(plan(given.only, given.seeds), read(given.out), run.about)
+    kinds = {job["kind"] for job in jobs}
+    for name in ("full", "sample"):  # a model of the sample is scored on the full test images too
+        if kinds if name == "full" else "sample" in kinds:
+            say(f"data: {name}, through ingest, validate and preprocess")
+            workspace.prepare(ROOT, given.out.parent / name, sample=name == "sample")
+    for place, job in enumerate(jobs, 1):
+        what = f"run {place} of {len(jobs)}: {job['kind']} {job['model']}, seed {job['seed']}"
+        say(f"{what} …")
+        record = _done(job | {"quick": given.quick, "scratch": str(given.out.parent.resolve())}, log)
+        run.keep(record)
+        say(f"{what}: {_short(record)}")
+    for part, function in {"pipeline": pipeline.measure, "cold": pipeline.cold}.items():
+        if part in given.only:
+            run.keep(*function(ROOT, log, say))
+
+
+def plan(parts: Sequence[str], seeds: Sequence[int]) -> list[Job]:
+    """Every job in order. Each seed is a round, which begins with what its figures are ratios of.
+
+    Rounds take turns with the seeds, so that a machine that slows down slows all models.
+    """
+    models = [name for name in MODELS if name in parts]
+    jobs: list[Job] = []
+    for seed in seeds:
+        if models:
+            jobs.append({"kind": "peak", "model": "matmul", "seed": seed})
+        for model in dict.fromkeys([BASELINE, *models] if models else []):
+            jobs.append({"kind": "training", "model": model, "seed": seed})
+        if "sample" in parts:
+            jobs.append({"kind": "sample", "model": "fast", "seed": seed})
+    if "fast" in models:
+        jobs.append({"kind": "canonicalisation", "model": "fast", "seed": seeds[0]})
+    return jobs
+
+
+def missing(jobs: Sequence[Job], records: Sequence[Record], about: Record) -> list[Job]:
+    """The jobs that have no record of this commit yet; a round that goes on begins as every round does."""
+    same = [r for r in records if (r["commit"], r["quick"]) == (about["commit"], about["quick"])]
+    keys = ("kind", "model", "seed")
+    done = {tuple(r.get(key) for key in keys) for r in same if not r["commit"].endswith("+")}
+    left = [job for job in jobs if tuple(job[key] for key in keys) not in done]
+    rounds = {job["seed"] for job in left if job["kind"] == "training"}
+    first = [job for job in jobs if job["seed"] in rounds and job["model"] in ("matmul", BASELINE)]
+    return [job for job in jobs if job in left or job in first]
+
+
+def _done(job: Job, log: Path) -> Record:
+    """The record of a job, done in a process of its own."""
+    result = log.with_name("result.json")
+    result.unlink(missing_ok=True)
+    with log.open("ab") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.one", json.dumps(job), str(result)],
+            cwd=ROOT,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+            check=False,
+        )
+    if done.returncode:
+        tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        raise DigitsError(f"{job['model']} failed ({' '.join(tail)}): see {log}; the same command goes on")
+    return dict(files.read_json(result))
+
+
+def _short(record: Record) -> str:
+    if record["kind"] == "peak":
+        return ", ".join(f"{name} {rate:,.0f} GFLOP/s" for name, rate in record["gflops"].items())
+    if record["kind"] == "canonicalisation":
+        return f"{record['ms_per_image']:.4f} ms an image"
+    return f"{record['wall']:.1f} s wall, {record['cpu']:.1f} CPU-s, {record['accuracy']:.2%}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A profile, trained, scored, exported and timed: job → the figures of its record."""
+"""Trains a profile, scores it, exports it and times what was exported."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import exported, flops, inputs, recipes
+from bench import flops, latency, recipes, workspace
 from bench.clocks import Clock, Ticks, probe_steps
-from bench.scores import Predict, calibration, scores
-from bench.withheld import abstention
+from bench.scores import Predict, abstention, calibration, scores
 from digits import dataset, files
 from digits.corruptions import CORRUPTIONS, corrupt
 from digits.dataset import Split
 
-STRANGERS = 20  # pictures of each kind without a digit: the gate reports on them and refuses nothing
+NO_DIGITS = 20  # pictures of each kind without a digit: the gate reports on them and refuses nothing
 
 
-def ours(job: dict[str, Any]) -> dict[str, Any]:
-    """Train a profile, on full MNIST or on the sample, and score it."""
+def trained(job: dict[str, Any]) -> dict[str, Any]:
+    """Train a profile, on full MNIST or on the sample, and score it: the figures of its record."""
     import tensorflow as tf
 
     from digits.fit import fit
@@ -28,13 +27,12 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     from digits.scoring import scorer
 
     tf.config.experimental.enable_op_determinism()  # as the pipeline trains
-    on_sample = job["part"] == "sample"
-    train, validation = inputs.splits(
-        job, "sample" if on_sample else "full", "prepared", "train", "validation"
-    )
-    (test,) = inputs.splits(job, "full", "prepared", "test")
+    on_sample = job["kind"] == "sample"
+    data = "sample" if on_sample else "full"
+    train, validation = workspace.splits(job, data, "prepared", "train", "validation")
+    (test,) = workspace.splits(job, "full", "prepared", "test")
     recipe = recipes.recipe(job, len(train))
-    probed = probe_steps(recipe.steps) if job["part"] == "full" else []
+    probed = [] if on_sample else probe_steps(recipe.steps)
     ticks, clock = Ticks(), Clock()
     clock.go()
     outliers = outlier_pool(recipe, train)
@@ -59,16 +57,14 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
         ],
         **scores(predict, test),
     }
-    if job["part"] == "claims":
-        return record
     if on_sample:
         record |= {"n_validation": len(validation)}
         record |= _judged(job, predict, validation, result.train_accuracy)
         return record
     calibrated = calibration(predict, validation, test)
-    withheld = abstention(predict, validation, test, calibrated["temperature"])
-    measured = exported.measure(result.model, calibrated["temperature"], quick=job["quick"])
-    return record | calibrated | withheld | measured
+    unsure = abstention(predict, validation, test, calibrated["temperature"])
+    served = latency.exported(result.model, calibrated["temperature"], quick=job["quick"])
+    return record | calibrated | unsure | served
 
 
 def _judged(
@@ -90,13 +86,13 @@ def _judged(
     corrupted = {name: read(corrupt(name, test.images, limits.seed), test.labels) for name in CORRUPTIONS}
     manifest = files.read_json(where / "data" / "prepared" / "manifest.json")
     facts = {"train_accuracy": train_accuracy}
-    strangers = {
+    no_digits = {
         kind: read(images, np.zeros(len(images), np.uint8))
-        for kind, images in non_digits.every(STRANGERS, limits.seed, test).items()
+        for kind, images in non_digits.every(NO_DIGITS, limits.seed, test).items()
     }
     wanted = limits.answered_precision
     seen, clean, new = known
-    card = scorecard(manifest, facts, seen, clean, new, heldout.batches, corrupted, strangers, wanted)
+    card = scorecard(manifest, facts, seen, clean, new, heldout.batches, corrupted, no_digits, wanted)
     verdict = gate.decide(card.content, limits)
     return {
         "n_heldout": len(test),

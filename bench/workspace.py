@@ -1,4 +1,4 @@
-"""A folder in which the pipeline's own data stages have been run: what the bench trains and scores on."""
+"""Folders in which the pipeline's own data stages have run, and the images in them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 
 import yaml
 
+from digits import dataset
+from digits.dataset import Split
 from digits.errors import DataError
 
 DATA_STAGES = ("ingest", "validate", "preprocess")
-COMPLETE = "complete"  # an empty file: all of them have run
+QUICK_TRAIN, QUICK_TEST = 1000, 300  # images, of a trial of the bench itself
 
 
 def prepare(root: Path, where: Path, *, sample: bool) -> Path:
@@ -36,13 +38,19 @@ def prepare(root: Path, where: Path, *, sample: bool) -> Path:
     for stage in DATA_STAGES:
         _bring_inputs(root, where, stages[stage])
         _run(root, where, stage, stages[stage]["cmd"], sample)
-    (where / COMPLETE).touch()
     return where
 
 
-def ready(where: Path) -> bool:
-    """Whether an earlier `prepare` came to its end there."""
-    return (where / COMPLETE).exists()
+def splits(job: dict[str, Any], data: str, folder: str, *names: str) -> list[Split]:
+    """Splits of a data set (full or sample), raw or prepared; few rows of each in a trial."""
+    where = Path(job["scratch"]) / data / "data" / folder
+    limits = {"train": QUICK_TRAIN} if job["quick"] else {}
+    default = QUICK_TEST if job["quick"] else sys.maxsize
+    return [_first(dataset.load_split(where / name), limits.get(name, default)) for name in names]
+
+
+def _first(split: Split, n: int) -> Split:
+    return Split(split.images[:n], split.labels[:n], split.batches[:n])
 
 
 def _bring_inputs(root: Path, where: Path, stage: dict[str, Any]) -> None:

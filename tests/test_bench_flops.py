@@ -1,4 +1,4 @@
-"""Operations of models whose count is known by hand, and what an exported model is measured by."""
+"""Operations of models whose count is known by hand, and the figures of trained and of exported models."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from bench import exported, flops, latency, recipes, references, scores
+from bench import flops, latency, recipes, references, scores
 from digits import models
 from digits.dataset import Split
 
@@ -89,19 +89,19 @@ def saved(tmp_path_factory):
     """A model without training, exported."""
     where = tmp_path_factory.mktemp("saved") / "model"
     model = models.build("compact")
-    exported.save(where, lambda images: model(images, training=False), model.variables, 1.5)
+    latency.save(where, lambda images: model(images, training=False), model.variables, 1.5)
     return where
 
 
 def test_an_export_weighs_its_weights_and_its_graph(saved):
-    assert 116_266 * 4 < exported.size(saved) < 3 * 116_266 * 4
+    assert 116_266 * 4 < latency.size(saved) < 3 * 116_266 * 4
 
 
 @pytest.mark.parametrize("threads", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_export_is_timed_through_its_signature_in_its_own_process(saved, threads):
     done = subprocess.run(
         [sys.executable, "-m", "bench.latency", str(saved), str(saved), str(threads), "1"],
-        cwd=exported.ROOT,
+        cwd=latency.ROOT,
         capture_output=True,
         text=True,
         check=True,
@@ -140,3 +140,43 @@ def test_both_suites_are_scored(monkeypatch):
     assert found["accuracy"] == 1.0
     assert found["mnist_c"] == {"fog": 0.0}
     assert len(found["corruptions"]) == 18
+
+
+# --- answers withheld: the threshold comes from validation; the test images only meet it
+
+RNG = np.random.default_rng(1)
+
+
+def marked(n):
+    images = RNG.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+    images[:, 0, 0] = np.arange(n) % 10  # which digit it is
+    return Split(images, images[:, 0, 0].copy(), np.full(n, "x"))
+
+
+def unsure(images):
+    """Sure of everything, right but for images whose second pixel is 255, of which it is less sure."""
+    logits = np.zeros((len(images), 10), np.float32)
+    off = images[:, 0, 1] == 255
+    logits[np.arange(len(images)), (images[:, 0, 0] + off) % 10] = np.where(off, 2.0, 9.0)
+    return logits
+
+
+@pytest.fixture(scope="module")
+def withheld():
+    validation, test = marked(400), marked(200)
+    validation.images[:, 0, 1] = test.images[:, 0, 1] = 0
+    validation.images[:8, 0, 1] = test.images[:20, 0, 1] = 255
+    return scores.abstention(unsure, validation, test, 1.0)
+
+
+def test_the_answers_that_validation_calls_unsure_are_withheld(withheld):
+    given = withheld["abstention"]
+    assert (given["n"], given["answered"], given["correct"]) == (200, 180, 180)
+    assert given["target"] == 0.9995
+
+
+def test_every_kind_of_picture_without_a_digit_is_asked_about(withheld):
+    from digits.non_digits import KINDS
+
+    assert set(withheld["refused"]) == set(KINDS)
+    assert all(0 <= share <= 1 for share in withheld["refused"].values())

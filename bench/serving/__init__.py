@@ -1,1 +1,1 @@
-"""Model servers side by side under load; `python -m bench.serving` writes docs/results-serving.md."""
+"""Measures model servers side by side under load."""

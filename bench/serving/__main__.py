@@ -1,11 +1,11 @@
-"""Model servers side by side in one run → docs/results-serving.md, each target beside what was measured.
+"""Measures model servers side by side in one run, and prints their figures.
 
     python -m bench.serving                      everything: about a quarter of an hour on two cores
     python -m bench.serving --quick              tries the bench itself, in a minute or two
     python -m bench.serving --only noop-grpc-aio,fastapi      some servers, no rollouts
 
 Needs models/exported and models/candidate (`make run` makes them). Servers that can't run here are left out,
-and the document says why.
+with the reason. Records are added to .bench/serving.jsonl.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.records import FOLDER, ROOT
 from bench.serving.cases import SERVERS
 from bench.serving.run import Bench
 from digits.errors import DigitsError
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,25 +32,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("bench: interrupted; nothing was written to docs/", file=sys.stderr)
+        print("bench: interrupted; what was measured is in the file of records", file=sys.stderr)
         return 130
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    made = argparse.ArgumentParser(prog="python -m bench.serving", description=(__doc__ or "").split("\n")[0])
-    made.add_argument("--only", type=_servers, help=f"of {','.join(SERVERS)}; default: all that can run here")
-    made.add_argument("--rounds", type=_positive, default=3, help="of every case; default: 3")
-    made.add_argument("--seconds", type=float, default=1.0, help="that a case is measured; default: 1")
-    made.add_argument("--rollouts", type=_count, default=100, help="under load; default: 100; 0: none")
-    made.add_argument("--every", type=float, default=3.0, help="seconds between two rollouts; default: 3")
-    made.add_argument("--reloads", type=_count, default=200, help="for memory; default: 200; 0: none")
-    made.add_argument("--quick", action="store_true", help="a moment of each: tries the bench itself")
-    made.add_argument("--models", type=Path, default=ROOT / "models", help="with exported/ and candidate/")
-    made.add_argument("--raw", type=Path, default=ROOT / ".bench" / "serving.jsonl", help="raw records")
-    made.add_argument("--out", type=Path, help="default: docs/results-serving.md when nothing is left out")
-    return made
+    options = argparse.ArgumentParser(
+        prog="python -m bench.serving", description=(__doc__ or "").split("\n")[0]
+    )
+    options.add_argument(
+        "--only", type=_servers, help=f"of {','.join(SERVERS)}; default: all that can run here"
+    )
+    options.add_argument("--rounds", type=_positive, default=3, help="of every case; default: 3")
+    options.add_argument("--seconds", type=float, default=1.0, help="that a case is measured; default: 1")
+    options.add_argument("--rollouts", type=_count, default=100, help="under load; default: 100; 0: none")
+    options.add_argument("--every", type=float, default=3.0, help="seconds between two rollouts; default: 3")
+    options.add_argument("--reloads", type=_count, default=200, help="for memory; default: 200; 0: none")
+    options.add_argument("--quick", action="store_true", help="a moment of each: tries the bench itself")
+    options.add_argument("--models", type=Path, default=ROOT / "models", help="with exported/ and candidate/")
+    options.add_argument("--out", type=Path, default=FOLDER / "serving.jsonl", help="the file of records")
+    return options
 
 
 def _servers(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.figures import Record
+from bench.records import Record
 from bench.serving.cases import GRPC, OURS
 from bench.serving.children import Worker, cpu_seconds, free_ports, resident_mib
 from bench.serving.contestants import RELOAD_METHOD, Contest

@@ -1,4 +1,4 @@
-"""Clients → a load: closed (each waits for its answer, then asks again) or steady (at a fixed rate)."""
+"""Puts a load on a server: closed (each client waits for its answer, then asks again) or at a steady rate."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.serving.calls import Client, Failed
-from bench.serving.summary import histogram, summary
 
 PATIENCE = 8.0  # a slow server's window may grow by this factor until every client was answered twice
 BREATH = 0.01  # seconds after a failure: a refused connection must not become a busy loop
 BACKLOG = 5000  # requests on their way in an open loop; beyond it they count as failed, memory is bounded
+
+RANKS = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
+TAIL = 3  # requests that have to be slower than a percentile before it is given; fewer are chance
+WIDTH = 1.02  # ratio of neighbouring steps of a histogram: its percentiles are right to one per cent
 
 
 @dataclass
@@ -112,3 +115,36 @@ async def steady(clients: Sequence[Client], rate: float, seconds: float) -> tupl
         task.add_done_callback(flying.discard)
     await asyncio.gather(*flying)
     return tally, tally.result(time.perf_counter() - begin, 1, time.process_time() - cpu)
+
+
+def percentile(ordered: Sequence[float], rank: float) -> float | None:
+    """The value that a share `rank` of the sorted ones does not exceed; None where the tail is too thin."""
+    if not enough(len(ordered), rank):
+        return None
+    return ordered[max(0, math.ceil(rank * len(ordered)) - 1)]
+
+
+def enough(n: int, rank: float) -> bool:
+    """Whether a percentile of n requests says something: more than chance lies beyond it."""
+    return n > 0 and (rank <= 0.5 or n * (1 - rank) >= TAIL - 1e-9)
+
+
+def histogram(latencies: Iterable[float]) -> dict[str, int]:
+    """Step on a logarithmic scale of milliseconds → requests; small, and those of several rounds add up."""
+    return dict(Counter(str(round(math.log(1000 * seconds, WIDTH))) for seconds in latencies))
+
+
+def summary(latencies: Sequence[float], seconds: float, batch: int) -> dict[str, Any]:
+    """Rates and percentiles of the requests that were answered within a window. latencies: seconds each."""
+    ordered = sorted(latencies)
+    found: dict[str, Any] = {
+        "n": len(ordered),
+        "seconds": seconds,
+        "requests_per_s": len(ordered) / seconds,
+        "images_per_s": batch * len(ordered) / seconds,
+    }
+    for name, rank in RANKS.items():
+        value = percentile(ordered, rank)
+        found[name] = None if value is None else 1000 * value
+    found["max_ms"] = 1000 * ordered[-1] if ordered else None
+    return found

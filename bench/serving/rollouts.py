@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Record
+from bench.records import Record
 from bench.serving.cases import GRPC, REST
 from bench.serving.children import Worker, resident_mib
 from bench.serving.contestants import GRPC_METHOD, Server, pointer

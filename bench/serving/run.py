@@ -1,20 +1,18 @@
-"""Shell: one run of the serving bench: starts everything, keeps the raw records, writes the document."""
+"""Runs the serving bench: starts servers and load, and keeps the records."""
 
 from __future__ import annotations
 
 import argparse
 import base64
 import contextlib
-import datetime
 import json
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.figures import Record
-from bench.machine import commit, machine
-from bench.serving import figures, lifecycle, rollouts
+from bench.records import Run
+from bench.serving import lifecycle, rollouts
 from bench.serving.cases import (
     BATCHES,
     CLIENTS,
@@ -29,8 +27,7 @@ from bench.serving.cases import (
 )
 from bench.serving.children import Worker, cpu_seconds
 from bench.serving.contestants import GRPC_METHOD, REST_PATH, Contest, Server, unavailable
-from bench.serving.document import document
-from digits import files
+from bench.serving.report import report, value
 from digits.errors import DataError, DigitsError
 
 MADE_UP = (*NOOP_GRPC, *NOOP_REST)  # their answers aren't the model's
@@ -41,28 +38,27 @@ QUICK = {"rounds": 1, "seconds": 0.3, "rollouts": 2, "reloads": 4}
 
 
 class Bench:
-    """One run: its raw file, its scratch folder, its clock."""
+    """One run: its records, its scratch folder, its clock."""
 
     def __init__(self, given: argparse.Namespace, root: Path) -> None:
         self.given, self.root = given, root
         if given.quick:
             vars(given).update(QUICK)
-        self.raw: Path = given.raw.resolve()
-        self.scratch = self.raw.parent / "serving"
+        out: Path = given.out.resolve()
+        self.records = Run(out, quick=given.quick)
+        self.scratch = out.parent / "serving"
         self.requests = self.scratch / "requests"
         self.contest = Contest(root, given.models.resolve(), self.scratch)
         self.began = time.monotonic()
-        self.records: list[Record] = []
 
     def run(self) -> None:
-        """Everything, then the document. Raises DigitsError when a server answers wrongly, or not at all."""
+        """Everything, then the tables. Raises DigitsError when a server answers wrongly, or not at all."""
         exported = self.contest.models / "exported"
         if not (exported / "saved_model.pb").is_file():
             raise DataError(f"{exported} holds no model: `make run` exports one")
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.requests.mkdir(parents=True)
         self.contest.prepare()
-        self._open()
         names = self._names()
         with contextlib.ExitStack() as stack:
             self.load = self._worker(stack, "bench.serving.load")
@@ -76,43 +72,12 @@ class Bench:
             self._cases({server.name: server for server in servers}, expected)
             self._rollouts({server.name: server for server in servers})
         self._lifecycle(names)
-        self._write()
+        print("\n" + report(self.records.records()))
 
     def _worker(self, stack: contextlib.ExitStack, module: str, *arguments: str) -> Worker:
         worker = Worker(module, arguments, self.root, self.scratch / f"{module.rpartition('.')[2]}.log")
         stack.callback(worker.stop)
         return worker
-
-    def _open(self) -> None:
-        name, dirty = commit(self.root)
-        if dirty:
-            self._say("the working tree has changes that are not committed; the document will say so")
-        files.write_text(self.raw, "")
-        self._keep(
-            {
-                "kind": "header",
-                "commit": name,
-                "dirty": dirty,
-                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                "command": " ".join(["python -m bench.serving", *self._options()]),
-                "quick": self.given.quick,
-                "rounds": self.given.rounds,
-                "machine": machine(),
-            }
-        )
-
-    def _options(self) -> list[str]:
-        """The options that change what is measured; no paths."""
-        given = self.given
-        if given.quick:
-            return ["--quick"]
-        named = {"rounds": 3, "seconds": 1.0, "rollouts": 100, "every": 3.0, "reloads": 200}
-        found = [
-            f"--{name} {getattr(given, name):g}"
-            for name, usual in named.items()
-            if getattr(given, name) != usual
-        ]
-        return [*([f"--only {','.join(given.only)}"] if given.only else []), *found]
 
     def _names(self) -> list[str]:
         """The servers that take part; the others are recorded with the reason."""
@@ -123,7 +88,7 @@ class Bench:
                 found.append(name)
                 continue
             self._say(f"left out: {name}: {reason}")
-            self._keep({"kind": "left-out", "server": name, "reason": reason})
+            self.records.keep({"kind": "left-out", "server": name, "reason": reason})
         if not found:
             raise DigitsError("no server is left to measure: the lines above say why")
         return found
@@ -135,7 +100,9 @@ class Bench:
             self._say(f"round {turn + 1} of {self.given.rounds}: {len(plan)} cases")
             for batch in BATCHES:
                 job = {"do": "time", "batch": batch, "seconds": self.given.seconds}
-                self._keep({"kind": "in-process", "round": turn, "batch": batch, **self.offline.ask(job)})
+                self.records.keep(
+                    {"kind": "in-process", "round": turn, "batch": batch, **self.offline.ask(job)}
+                )
             for case in plan if turn % 2 == 0 else reversed(plan):
                 self._case(servers[case.server], case, turn, expected)
 
@@ -166,7 +133,7 @@ class Bench:
         described = {
             key: getattr(case, key) for key in ("server", "interface", "payload", "batch", "clients")
         }
-        self._keep({"kind": "case", "round": turn, **described, **result, "server_cpu_ms": each})
+        self.records.keep({"kind": "case", "round": turn, **described, **result, "server_cpu_ms": each})
         self._say(f"  {case.title}: {result['requests_per_s']:,.0f}/s, {result['failed']} failed")
 
     def _check(self, case: Case, answer: str, expected: int) -> None:
@@ -182,9 +149,8 @@ class Bench:
             )
 
     def _rollouts(self, servers: dict[str, Server]) -> None:
-        saturation = figures.value(self.records, Case(OURS, GRPC, PIXELS, 1, 64), "requests_per_s")
-        if self.given.quick:
-            saturation = figures.value(self.records, Case(OURS, GRPC, PIXELS, 1, 8), "requests_per_s")
+        most = Case(OURS, GRPC, PIXELS, 1, 8 if self.given.quick else 64)
+        saturation = value(self.records.records(), most, "requests_per_s")
         if OURS not in servers or not self.given.rollouts or saturation is None:
             return
         found = rollouts.measure(
@@ -199,36 +165,21 @@ class Bench:
             quiet=2.0 if self.given.quick else QUIET,
             say=self._say,
         )
-        self._keep(*found)
+        self.records.keep(*found)
 
     def _lifecycle(self, names: Sequence[str]) -> None:
         """With every other server gone: what is measured here is not to share the machine with idle ones."""
         if OURS not in names:
             return
         self.contest.prepare()
-        self._keep(lifecycle.ready(self.contest, 1 if self.given.quick else STARTS, self._say))
-        self._keep(lifecycle.bad_config(self.contest, 2 if self.given.quick else REFUSALS, self._say))
+        self.records.keep(lifecycle.ready(self.contest, 1 if self.given.quick else STARTS, self._say))
+        self.records.keep(lifecycle.bad_config(self.contest, 2 if self.given.quick else REFUSALS, self._say))
         if self.given.reloads:
             with contextlib.ExitStack() as stack:
                 load = self._worker(stack, "bench.serving.load")
-                self._keep(
+                self.records.keep(
                     lifecycle.reloads(self.contest, load, self.requests, self.given.reloads, self._say)
                 )
-
-    def _keep(self, *records: Record) -> None:
-        with self.raw.open("a", encoding="utf-8") as stream:
-            for record in records:
-                stream.write(json.dumps(record) + "\n")
-        self.records += records
-
-    def _write(self) -> None:
-        complete = not self.given.quick and not self.given.only
-        usual = (
-            self.root / "docs" / "results-serving.md" if complete else self.raw.parent / "results-serving.md"
-        )
-        out: Path = self.given.out or usual
-        files.write_text(out, document(self.records))
-        self._say(f"written: {out}")
 
     def _say(self, line: str) -> None:
         elapsed = int(time.monotonic() - self.began)

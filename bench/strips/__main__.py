@@ -1,9 +1,9 @@
-"""Scores `digits read` on strips of test digits, through a real embedded server, into .bench/strips.json.
+"""Scores `digits read` on strips of test digits, through a real embedded server.
 
     python -m bench.strips                      1,000 strips of each kind of models/exported; ten minutes
-    python -m bench.strips --write              puts the table into docs/results.md too
     python -m bench.strips --split validation   for trials: what is chosen is chosen here
 
+Records are added to .bench/strips.jsonl, and their table printed.
 Three kinds: mixed (3 to 9 digits, every tenth pair touches), five (no pair touches), five touching (at least
 one does). Each strip is a JPEG of a quality between 60 and 95.
 """
@@ -17,37 +17,29 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from bench import section
-from bench.machine import commit, machine
+from bench.records import FOLDER, ROOT, Record, Run
+from bench.report import report
 from bench.serving import children
-from bench.strips import document, photo
+from bench.strips import photo
 from bench.strips.generator import Strip, strip
 from bench.strips.scoring import figures, judged
-from digits import dataset, files
+from digits import dataset
 from digits.dataset import Split
 from digits.progress import track
 from digits_client import DigitClient
 from digits_client.reading import decoded, read
 
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("mixed", "five", "five touching")
-TARGETS = {  # kind, figure: least share
-    ("mixed", "separated"): 0.985,
-    ("five", "whole"): 0.95,
-    ("five touching", "whole"): 0.85,
-}
 START = 120.0  # seconds for the server to load the model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, write, print; 1 when a target is missed."""
+    """Measure and print; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.strips")
     parser.add_argument("--strips", type=int, default=1000, help="of each kind; default: 1000")
     parser.add_argument("--photos", type=int, default=30, help="timed; default: 30")
@@ -55,25 +47,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "prepared", help="the prepared splits")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "exported", help="a SavedModel")
-    parser.add_argument("--out", type=Path, default=ROOT / ".bench" / "strips.json")
-    parser.add_argument("--write", action="store_true", help="into docs/results.md too")
+    parser.add_argument("--out", type=Path, default=FOLDER / "strips.jsonl", help="the file of records")
     given = parser.parse_args(argv)
+    run = Run(given.out, split=given.split, seed=given.seed)
     split = dataset.load_split(given.data / given.split)
     with tempfile.TemporaryDirectory() as scratch, served(given.model, Path(scratch)) as client:
-        found: dict[str, Any] = {kind: scored(kind, split, given, client) for kind in KINDS}
-        found["photo"] = timed(split, given, client)
-    goals = document.targets(found, TARGETS, photo.TARGET)
-    missed = [goal.what for goal in goals if not goal.met]
-    about = {"commit": commit(ROOT)[0], "machine": machine(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    drawn = {"split": given.split, "seed": given.seed}
-    told = {**about, **drawn, "kinds": found, "missed": missed}
-    files.write_json(given.out, told)
-    text = document.document(told, goals)
-    print(text)
-    if given.write:
-        section.write(ROOT, "strips", text)
-    return 1 if missed else 0
+        for kind in KINDS:
+            run.keep({"kind": "strips", "strips": kind} | scored(kind, split, given, client))
+        run.keep({"kind": "photo"} | timed(split, given, client))
+    print(report(run.records()))
+    return 0
 
 
 @contextlib.contextmanager
@@ -110,14 +93,14 @@ def strips(kind: str, split: Split, n: int, seed: int) -> Iterator[tuple[Strip, 
         yield one, stream.getvalue()
 
 
-def scored(kind: str, split: Split, given: argparse.Namespace, client: DigitClient) -> dict[str, Any]:
+def scored(kind: str, split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
     """The figures of one kind."""
     drawn = strips(kind, split, given.strips, given.seed)
     rows = track(drawn, f"strips, {kind}", given.strips)
     return figures([judged(one, read(decoded(data), client.predict)) for one, data in rows])
 
 
-def timed(split: Split, given: argparse.Namespace, client: DigitClient) -> dict[str, Any]:
+def timed(split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
     """How long photos of ten digits take."""
     rng = np.random.default_rng([given.seed, len(KINDS)])
     photos = []

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from bench.strips.__main__ import ROOT, served
+from bench.records import ROOT
+from bench.strips.__main__ import served
 from bench.strips.generator import Strip, strip
 from digits import dataset
 from digits.dataset import Split

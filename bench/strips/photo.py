@@ -17,7 +17,6 @@ from digits_client.reading.reader import Ask
 
 SIZE = (1200, 1680)  # rows, columns
 DIGITS = 10
-TARGET = 150.0  # milliseconds
 
 
 def photo(images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator) -> bytes:

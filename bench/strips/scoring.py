@@ -1,4 +1,4 @@
-"""Readings of strips beside the truth → figures. Pure."""
+"""Compares readings of strips with the truth. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from bench.strips.generator import Strip
-from digits.metrics import wilson
 from digits_client.reading import Box, Reading
 
 SAME_PLACE = 0.4  # intersection over union from which on a digit read is the one that was written
-PRECISION = 0.999  # of fields, at which coverage is told
+PRECISION = 0.999  # of fields, at which coverage is given
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,10 @@ def judged(truth: Strip, made: Reading) -> Judged:
 
 
 def figures(strips: Sequence[Judged]) -> dict[str, Any]:
-    """Shares right with their 95 % intervals, and how many fields are answered at what precision."""
+    """Shares right, and how many fields are answered at what precision."""
     answered = [strip for strip in strips if strip.accepted]
     return {
-        "strips": len(strips),
+        "n": len(strips),
         "separated": _share([ok for strip in strips for ok in strip.separated]),
         "touching": _share([ok for strip in strips for ok in strip.touching]),
         "whole": _share([strip.whole for strip in strips]),
@@ -72,7 +71,7 @@ def _share(right: Sequence[bool]) -> dict[str, Any]:
     n, k = len(right), sum(right)
     if not n:
         return {"n": 0}
-    return {"n": n, "right": k, "share": k / n, "interval": list(wilson(k, n))}
+    return {"n": n, "right": k, "share": k / n}
 
 
 def _coverage(strips: Sequence[Judged]) -> dict[str, float]:

@@ -1,0 +1,422 @@
+"""Prints the records of benches as tables in Markdown.
+
+    python -m bench.report .bench/train.jsonl .bench/gateway.jsonl
+
+Every bench prints this at its end. Records of serving have `python -m bench.serving.report`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from bench.records import Record, read
+from bench.references import BASELINE
+from digits.errors import DataError, DigitsError
+from digits.metrics import wilson
+
+NONE = "–"
+SHARES = (0.1, 0.2, 0.3, 0.5, 1.0)  # of the baseline's wall time: where accuracy over time is read off
+SUITES = {"corruptions": "corruptions", "mnist_c": "MNIST-C"}
+TRIAL = "**A trial of the bench itself: its figures mean nothing.**"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.report", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="of records, one a line")
+    try:
+        print(report(read(*parser.parse_args(argv).files)))
+    except DigitsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def report(records: Sequence[Record]) -> str:
+    """What was measured, on what, and the tables of all kinds of records that there are.
+
+    Raises DataError where there is nothing to tell.
+    """
+    parts = [f"## {title}\n\n{text}" for title, make in TABLES.items() if (text := make(records))]
+    if not parts:
+        raise DataError(f"none of the {len(records)} records can be shown: is it the file of another bench?")
+    return "\n\n".join([origin(records), *parts])
+
+
+def origin(records: Sequence[Record]) -> str:
+    """Dates, commits, machines and software of the records."""
+    machines = [r["machine"] for r in records]
+    dates, commits = sorted({r["date"] for r in records}), dict.fromkeys(r["commit"] for r in records)
+    where = (f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']:.0f} GiB; {m['software']}" for m in machines)
+    loads = ", ".join(dict.fromkeys(number(m["load"]) for m in machines))
+    lines = [
+        f"- runs begun: {', '.join(dates)}",
+        f"- commit {', '.join(commits)} (+: with changes that are not committed)",
+        *(f"- {each}" for each in dict.fromkeys(where)),
+        f"- load before: {loads}",
+    ]
+    return "\n".join([TRIAL, "", *lines] if any(r.get("quick") for r in records) else lines)
+
+
+# --- numbers
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first `left` columns are text, the others numbers."""
+    rule = ["---" if column < left else "---:" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number with a fixed count of decimals; a dash for None."""
+    return NONE if value is None else f"{value:,.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A share as per cent, without the sign."""
+    return number(None if value is None else 100 * value, digits)
+
+
+def mean(values: Iterable[float]) -> float | None:
+    """Mean, None of nothing."""
+    values = list(values)
+    return statistics.fmean(values) if values else None
+
+
+def median(values: Iterable[float | None]) -> float | None:
+    """Median of what is there, None of nothing."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation of shares, as per cent."""
+    return percent(mean(values)) + (f" ± {percent(statistics.stdev(values))}" if len(values) > 1 else "")
+
+
+def interval(right: float | None, n: float | None, digits: int = 2) -> str:
+    """A share as per cent with its 95 % interval (Wilson)."""
+    if not n or right is None:
+        return NONE
+    low, high = (percent(bound, digits) for bound in wilson(round(right), round(n)))
+    return f"{percent(right / n, digits)} ({low} to {high})"
+
+
+def pairs(
+    ours: Iterable[Record], base: Iterable[Record], value: str, *group: str
+) -> list[tuple[float, float]]:
+    """A figure of each record and of the base's in the same run and the same `group`, where there is one."""
+    keys = ("date", *group)
+    known = {tuple(r[key] for key in keys): r[value] for r in base}
+    found = [(r[value], known.get(tuple(r[key] for key in keys))) for r in ours]
+    return [(a, b) for a, b in found if a is not None and b]
+
+
+def of(records: Iterable[Record], **fields: object) -> list[Record]:
+    """The records that have these values."""
+    return [r for r in records if all(r.get(key) == value for key, value in fields.items())]
+
+
+def latest(records: Iterable[Record], kind: str) -> list[Record]:
+    """The records of a kind of the last run that has any."""
+    found = of(records, kind=kind)
+    return of(found, date=max((r["date"] for r in found), default=""))
+
+
+# --- trainings
+
+
+def trainings(records: Iterable[Record], kind: str = "training") -> dict[str, list[Record]]:
+    """Model → its trainings by seed; where one commit trained a seed again, the last counts."""
+    last = {(r["model"], r["seed"], r["commit"]): r for r in of(records, kind=kind)}
+    found: dict[str, list[Record]] = {}
+    for record in sorted(last.values(), key=lambda r: int(r["seed"])):
+        found.setdefault(record["model"], []).append(record)
+    order = list(dict.fromkeys(r["model"] for r in of(records, kind=kind)))
+    return {model: found[model] for model in order}
+
+
+def ratios(records: Iterable[Record], model: str, key: str = "wall") -> list[float]:
+    """A model's seconds ÷ the baseline's in the same round of the same run."""
+    runs = of(records, kind="training")
+    return [a / b for a, b in pairs(of(runs, model=model), of(runs, model=BASELINE), key, "seed")]
+
+
+def reached(curve: Iterable[Record], seconds: float) -> float | None:
+    """Accuracy of the last probe that the training had passed by then; None before the first."""
+    before = [probe for probe in curve if float(probe["seconds"]) <= seconds]
+    return float(max(before, key=lambda probe: float(probe["seconds"]))["accuracy"]) if before else None
+
+
+def _accuracy(records: Sequence[Record]) -> str:
+    head = ["model", "n", "steps", "batch", "test %", "ECE %"]
+    head += [f"{name}: {which} %" for name in SUITES.values() for which in ("mean", "worst")]
+    head += ["wall s", "CPU s", f"wall ÷ {BASELINE}", f"CPU ÷ {BASELINE}"]
+    rows = []
+    for model, runs in trainings(records).items():
+        off = mean(r["calibration_error"] for r in runs if "calibration_error" in r)
+        cells = [model, str(len(runs)), f"{runs[0]['steps']:,}", str(runs[0]["batch"])]
+        cells += [spread([r["accuracy"] for r in runs]), percent(off)]
+        for suite in SUITES:
+            every = [r[suite].values() for r in runs]
+            cells += [percent(mean(mean(each) or 0.0 for each in every), 1), percent(min(map(min, every)), 1)]
+        cells += [number(median(r[key] for r in runs)) for key in ("wall", "cpu")]
+        rows.append([*cells, *(number(median(ratios(records, model, key)), 2) for key in ("wall", "cpu"))])
+    return table(head, rows) if rows else ""
+
+
+def _speed(records: Sequence[Record]) -> str:
+    head = ["model", "parameters", "forward MFLOP", "training GFLOP/s", "share of peak %", "peak of"]
+    rows = []
+    for model, runs in trainings(records).items():
+        first = runs[0]
+        rates = [r["flop"] / r["wall"] / 1e9 for r in runs]
+        peaks = [_peak(records, r) for r in runs]
+        shares = [rate / most if most else None for rate, most in zip(rates, peaks, strict=True)]
+        cells = [model, f"{first['parameters']:,}", number(first["forward_flop"] / 1e6, 2)]
+        rows.append([*cells, number(median(rates)), percent(median(shares), 1), first["precision"]])
+    return table(head, rows) if rows else ""
+
+
+def _peak(records: Sequence[Record], run: Record) -> float | None:
+    """GFLOP/s of the fastest matrix product of any round, in a training's precision and on its CPU."""
+    like = [r for r in of(records, kind="peak") if r["machine"]["cpu"] == run["machine"]["cpu"]]
+    return max((r["gflops"].get(run["precision"], 0.0) for r in like), default=None)
+
+
+def _served(records: Sequence[Record]) -> str:
+    kinds = [(size, threads) for size in ("1", "32") for threads in ("one", "all")]
+    head = ["exported", "SavedModel kB"]
+    for size, threads in kinds:
+        head += [f"{size} image{'s' * (size != '1')}, {threads} thread{'s' * (threads == 'all')}: µs"]
+        head += [f"÷ {BASELINE}"]
+    rows = []
+    for model, every in trainings(records).items():
+        if runs := [r for r in every if "latency" in r]:
+            cells = [model, number((median(r["saved_bytes"] for r in runs) or 0.0) / 1000, 0)]
+            for size, threads in kinds:
+                found = [r["latency"][threads][size] for r in runs]
+                cells += [number(median(each["us"] for each in found), 0)]
+                cells += [number(median(each["ratio"] for each in found), 2)]
+            rows.append(cells)
+    return table(head, rows) if rows else ""
+
+
+def _unsure(records: Sequence[Record]) -> str:
+    """Test images that are answered at validation's threshold, and pictures without a digit that aren't."""
+    rows = []
+    for model, every in trainings(records).items():
+        if runs := [r for r in every if "abstention" in r]:
+            answers = [r["abstention"] for r in runs]
+            answered, right = (mean(each[key] for each in answers) for key in ("answered", "correct"))
+            wrong = ", ".join(f"{each['answered'] - each['correct']:.0f}" for each in answers)
+            refused = [mean(r["refused"].values()) or 0.0 for r in runs]
+            cells = [
+                model,
+                str(len(runs)),
+                interval(answered, answers[0]["n"]),
+                interval(right, answered),
+                wrong,
+            ]
+            worst = min(min(r["refused"].values()) for r in runs)
+            rows.append([*cells, percent(mean(refused), 1), percent(worst, 1)])
+    head = [
+        "model",
+        "n",
+        "answered %",
+        "of those right %",
+        "wrong, by seed",
+        "no digit: refused %",
+        "worst kind %",
+    ]
+    return table(head, rows) if rows else ""
+
+
+def _over_time(records: Sequence[Record]) -> str:
+    """Validation accuracy at shares of the baseline's time in the same round: mean, and worst seed."""
+    rows = []
+    for model, every in trainings(records).items():
+        if runs := [r for r in every if r.get("curve")]:
+            cells = [model]
+            for share in SHARES:
+                found = [
+                    reached(r["curve"], share * base["wall"]) for r in runs for base in _base(records, r)
+                ]
+                known = [value for value in found if value is not None]
+                whole = known and len(known) == len(found)
+                cells.append(f"{percent(mean(known))} (worst {percent(min(known))})" if whole else NONE)
+            rows.append([*cells, percent(mean(r["validation_accuracy"] for r in runs))])
+    return (
+        table(["validation %", *(f"{s:g} × {BASELINE}" for s in SHARES), "at the end"], rows) if rows else ""
+    )
+
+
+def _base(records: Sequence[Record], run: Record) -> list[Record]:
+    """The baseline's training in the same round of the same run, if there is one."""
+    return of(records, kind="training", model=BASELINE, date=run["date"], seed=run["seed"])[-1:]
+
+
+def _suite(suite: str) -> Callable[[Sequence[Record]], str]:
+    """A function that makes the table of one suite of corruptions."""
+
+    def make(records: Sequence[Record]) -> str:
+        found = trainings(records)
+        names = next((list(runs[0][suite]) for runs in found.values()), [])
+        rows = [["clean", *(percent(mean(r["accuracy"] for r in runs), 1) for runs in found.values())]]
+        for name in names:
+            shares = (mean(r[suite][name] for r in runs) for runs in found.values())
+            rows.append([name.replace("_", " "), *(percent(share, 1) for share in shares)])
+        return table(["test %, mean over seeds", *found], rows) if names else ""
+
+    return make
+
+
+def _sample(records: Sequence[Record]) -> str:
+    rows = []
+    for runs in trainings(records, "sample").values():
+        for r in runs:
+            cells = [str(r["seed"]), percent(r["heldout_accuracy"], 1), percent(r["gate_accuracy"], 1)]
+            cells += [
+                "passed" if r["gate_passed"] else f"refused: {r['gate_reasons']}",
+                percent(r["accuracy"]),
+            ]
+            rows.append([*cells, number(r["wall"]), number(r["cpu"])])
+    head = ["seed", "held-out %", "wanted %", "gate", "real test %", "fit wall s", "fit CPU s"]
+    return table(head, rows) if rows else ""
+
+
+def _pipeline(records: Sequence[Record]) -> str:
+    stages = latest(records, "stage")
+    rows = [[r["stage"], number(r["wall"]), number(r["cpu"]), number(r["peak_mib"], 0)] for r in stages]
+    lines = [table(["stage", "wall s", "CPU s", "peak MiB"], rows)] if rows else []
+    for r in latest(records, "repro"):
+        idle = f"with nothing to do {number(median(r['noop']), 2)} s (median of {len(r['noop'])})"
+        lines.append(f"`dvc repro`: {number(r['wall'])} s, DVC itself {number(r['dvc_cpu'])} CPU-s; {idle}.")
+    for r in latest(records, "cold"):
+        lines.append(f"`make run` from nothing, packages downloaded: {number(r['wall'], 0)} s.")
+    for r in latest(records, "canonicalisation"):
+        took = f"{number(r['with_ms'], 3)} ms an image with it, {number(r['without_ms'], 3)} ms without"
+        more = f"median difference of {r['pairs']} pairs: {number(r['ms_per_image'], 4)} ms"
+        lines.append(f"Canonicalisation, `{r['model']}`, a batch of {r['batch']}: {took}; {more}.")
+    return "\n\n".join(lines)
+
+
+# --- formats, photos, the gateway, orchestration
+
+
+def _formats(records: Sequence[Record]) -> str:
+    head = ["format", "kB", "same digit %", "accuracy %", "largest difference", "ms an image"]
+    rows = []
+    for r in latest(records, "format"):
+        if "refused" in r:
+            rows.append([f"{r['format']}: {r['refused']}", *[""] * 5])
+            continue
+        cells = [r["format"], number(r["bytes"] / 1000, 0), percent(r["agreement"]), percent(r["accuracy"])]
+        rows.append([*cells, number(r["difference"], 6), number(r.get("latency_ms"), 3)])
+    return table(head, rows) if rows else ""
+
+
+def _browser(records: Sequence[Record]) -> str:
+    head = ["in Chromium", "same digit %", "accuracy %", "largest difference", "accepted alike %"]
+    shares, times = ("agreement", "accuracy"), ("loading_ms", "median_ms", "p95_ms")
+    rows = [
+        [
+            r["backend"],
+            *(percent(r[key]) for key in shares),
+            number(r["difference"], 6),
+            percent(r["accepted"]),
+        ]
+        + [number(r[key]) for key in times]
+        for r in latest(records, "browser")
+    ]
+    lines = [table([*head, "loading ms", "median ms", "95 % ms"], rows)] if rows else []
+    for r in latest(records, "pictures"):
+        same = f"same digit {percent(r['agreement'])} %, largest difference {number(r['difference'], 6)}"
+        lines.append(f"{r['n']} pictures: {same}, {r['ms']:.0f} ms each.")
+    for r in latest(records, "page"):
+        lines.append(f"Page and runtime: {r['gzip_bytes'] / 1000:.0f} kB gzipped, besides the model.")
+    return "\n\n".join(lines)
+
+
+STRIPS = {
+    "separated": "digits that touch none, right %",
+    "touching": "digits that touch, right %",
+    "whole": "fields wholly right %",
+    "accepted": "fields answered %",
+    "accepted_right": "of those right %",
+}
+
+
+def _strips(records: Sequence[Record]) -> str:
+    rows = []
+    for r in latest(records, "strips"):
+        cells = [f"{r['strips']}, {r['split']} digits", str(r["n"])]
+        cells += [interval(r[key].get("right"), r[key]["n"], 1) for key in STRIPS]
+        rows.append([*cells, percent(r["coverage_at_precision"]["coverage"], 1)])
+    lines = [table(["strips", "n", *STRIPS.values(), "answered at 99.9 % right %"], rows)] if rows else []
+    for r in latest(records, "photo"):
+        lines.append(f"A photo of ten digits, 2 megapixels: {number(r['median_ms'], 0)} ms (median).")
+    return "\n\n".join(lines)
+
+
+def _gateway(records: Sequence[Record]) -> str:
+    """Every way to ask, beside the first in the same round."""
+    found = of(records, kind="gateway")
+    cases, counts = (dict.fromkeys(r[key] for r in found) for key in ("case", "clients"))
+    head = ["one image a request"]
+    for count in counts:
+        clients = f"{count} client{'s' * (count > 1)}"
+        head += [f"p50 ms, {clients}", "more", f"requests/s, {clients}", "÷ first"]
+    rows = []
+    for case in cases:
+        cells = [case]
+        for count in counts:
+            own, first = (of(found, case=name, clients=count) for name in (case, next(iter(cases))))
+            more = [a - b for a, b in pairs(own, first, "p50_ms", "round")]
+            rates = [a / b for a, b in pairs(own, first, "requests_per_s", "round")]
+            cells += [number(median(r["p50_ms"] for r in own), 2), number(median(more), 2)]
+            cells += [number(median(r["requests_per_s"] for r in own), 0), number(median(rates), 2)]
+        rows.append(cells)
+    failed = f"\n\n{sum(r['failed'] for r in found)} failed requests."
+    return table(head, rows) + failed if rows else ""
+
+
+def _orchestration(records: Sequence[Record]) -> str:
+    """Every way to do the same work, beside the first in the same round."""
+    rows = []
+    for work in dict.fromkeys(r["work"] for r in of(records, kind="orchestration")):
+        own = of(records, kind="orchestration", work=work)
+        first = of(own, way=own[0]["way"])
+        for way in dict.fromkeys(r["way"] for r in own):
+            found = [a / b for a, b in pairs(of(own, way=way), first, "seconds", "round")]
+            middle = number(median(r["seconds"] for r in of(own, way=way)))
+            rows.append([work, way, str(len(of(own, way=way))), middle, number(median(found), 2)])
+    return table(["work", "way", "rounds", "seconds", "÷ first"], rows, left=2) if rows else ""
+
+
+TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
+    "Models": _accuracy,
+    "Training speed": _speed,
+    "Exported models": _served,
+    "Answers withheld": _unsure,
+    "Accuracy over time": _over_time,
+    "Corruptions": _suite("corruptions"),
+    "MNIST-C": _suite("mnist_c"),
+    "Sample data set": _sample,
+    "Pipeline": _pipeline,
+    "The model in other formats": _formats,
+    "The model in a browser": _browser,
+    "Photos with several digits": _strips,
+    "The gateway": _gateway,
+    "Orchestration": _orchestration,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
