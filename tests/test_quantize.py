@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from digits import models, quantize
+from digits import models
 from digits.dataset import Split
 from digits.errors import DataError
 from digits.fit import fit
-from digits.quantize import FORMATS, Interpreted, agreement, convert, normalized, proven
+from digits.quantize import FORMATS, Interpreted, convert, normalized
 from digits.scoring import scorer
 
 from ._digits import digits
@@ -17,6 +17,11 @@ from ._recipes import STILL, tiny
 def split(n, seed):
     images, labels = digits(n, seed)
     return Split(images, labels, np.full(n, "synthetic"))
+
+
+def agreement(logits, others):
+    """Share of the images that get the same digit."""
+    return np.mean(logits.argmax(axis=1) == others.argmax(axis=1))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,7 @@ def networks(model, calibration):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_raw_images_get_the_digits_that_the_model_gives_them(whole, images, reference, form):
-    assert proven(form, Interpreted(whole[form])(images), reference, least=0.97) >= 0.97
+    assert agreement(Interpreted(whole[form])(images), reference) >= 0.97
 
 
 def test_in_float32_the_logits_are_the_same(whole, images, reference):
@@ -81,7 +86,6 @@ def test_fewer_bits_make_smaller_files(whole, networks):
     for files in (whole, networks):
         size = {form: len(content) for form, content in files.items()}
         assert size["float32"] > size["float16"] > size["int8"]
-        assert size["float32"] > size["dynamic"]
     assert all(len(networks[form]) < len(whole[form]) for form in FORMATS)
 
 
@@ -129,15 +133,3 @@ def test_images_of_another_type_are_refused(whole, networks, images):
         Interpreted(whole["int8"])(images / np.float32(255))
     with pytest.raises(DataError, match="normalise them first"):
         Interpreted(networks["int8"])(images)
-
-
-def test_a_file_that_answers_otherwise_is_refused(reference):
-    assert proven("int8", reference, reference) == 1
-    with pytest.raises(DataError, match=r"the int8 file gives .* expected at least 99\.0%"):
-        proven("int8", np.roll(reference, 1, axis=1), reference)
-    with pytest.raises(DataError):
-        proven("int8", np.full_like(reference, np.nan), reference, least=0.0)
-
-
-def test_every_format_has_a_least_agreement():
-    assert set(quantize.AGREEMENT) == set(FORMATS)

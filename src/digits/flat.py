@@ -13,8 +13,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-GROUPS = ("kernels", "others", "statistics")
-
 
 class Flat:
     """Several arrays as one vector, and back."""

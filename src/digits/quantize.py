@@ -1,4 +1,4 @@
-"""A trained model → TFLite files for phones and microcontrollers, and what such a file answers.
+"""Makes TFLite files of a trained model, for phones and microcontrollers, and answers with such files.
 
     content = convert(model, "int8", calibration=images)     # bytes of one file
     logits = Interpreted(content)(images)                    # uint8 [n, 28, 28] → float32 [n, 10]
@@ -27,13 +27,9 @@ from digits.canonicalize import SIZE
 from digits.dataset import CLASSES
 from digits.errors import DataError
 
-# float32: as trained. float16: weights of half the size, computed in float32. dynamic: int8 weights, and what
-# flows between layers rounded anew for each image. int8: both, in ranges found before on calibration images
-# (Jacob et al. 2018, arXiv:1712.05877).
-FORMATS = ("float32", "float16", "dynamic", "int8")
-# The least share of images that must get the Keras model's digit. float32 computes the same in another order;
-# the others may differ where two digits were almost even.
-AGREEMENT = {"float32": 0.999, "float16": 0.999, "dynamic": 0.99, "int8": 0.99}
+# float32: as trained. float16: weights of half the size, computed in float32. int8: weights, and what flows
+# between layers, in ranges that were measured on calibration images (Jacob et al. 2018, arXiv:1712.05877).
+FORMATS = ("float32", "float16", "int8")
 # These stay float32 in an int8 file that normalises; convolutions, pooling and dense layers become integers.
 # Eight bits hold neither normalisation's sums nor its divisors: quantised, one rounds to 0 and the file fails
 # on its first image. RESHAPE too: the range that it gets on clean images does not fit inverted ones. The
@@ -68,9 +64,8 @@ def convert(
         return _int8(converter_of, seen, mixed=normalizes)
 
     def finish(converter: Any) -> bytes:
-        if form != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if form == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         return bytes(converter.convert())
 
@@ -118,27 +113,6 @@ class Interpreted:
             scale, zero = self.out["quantization"]
             return (answers.astype(np.float32) - np.float32(zero)) * np.float32(scale)
         return answers.astype(np.float32)
-
-
-def agreement(logits: NDArray[np.float32], others: NDArray[np.float32]) -> float:
-    """Share of the images that get the same digit."""
-    return float(np.mean(logits.argmax(axis=1) == others.argmax(axis=1)))
-
-
-def proven(
-    form: str, logits: NDArray[np.float32], reference: NDArray[np.float32], least: float | None = None
-) -> float:
-    """The agreement of a file's answers with the Keras model's, both float32 [n, 10].
-
-    Raises DataError below `least`, by default the format's of AGREEMENT, and for a logit that is no number.
-    """
-    share, least = agreement(logits, reference), AGREEMENT[form] if least is None else least
-    if not np.isfinite(logits).all() or share < least:
-        raise DataError(
-            f"the {form} file gives {share:.2%} of {len(logits)} images the digit that the model gives them, "
-            f"expected at least {least:.1%}: take another format, or calibrate on more images"
-        )
-    return share
 
 
 @contextlib.contextmanager
