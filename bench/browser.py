@@ -38,10 +38,10 @@ await fetch("/result", { method: "POST", body: JSON.stringify(result) });
 
 def chromium() -> str:
     """The browser; `.ci/run` installs it."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
         raise FileNotFoundError("no Chromium is installed: `apt-get install chromium`")
-    return found
+    return path
 
 
 def in_chromium(
@@ -107,11 +107,11 @@ def _served(
 
 
 def _content(files: Mapping[str, Path | bytes], path: str) -> bytes | None:
-    for place, found in files.items():
-        if isinstance(found, bytes) or found.is_file():
+    for place, content in files.items():
+        if isinstance(content, bytes) or content.is_file():
             if path == place:
-                return found if isinstance(found, bytes) else found.read_bytes()
-        elif path.startswith(f"{place}/") and (file := found / path[len(place) + 1 :]).is_file():
+                return content if isinstance(content, bytes) else content.read_bytes()
+        elif path.startswith(f"{place}/") and (file := content / path[len(place) + 1 :]).is_file():
             return file.read_bytes()
     return None
 

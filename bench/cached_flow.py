@@ -50,15 +50,15 @@ empty(int(sys.argv[1]))
 """
 
 
-def measured(rounds: int) -> list[Record]:
+def measure(rounds: int) -> list[Record]:
     """A record for each way in each round. Every stage has to be up to date."""
     records = _rounds(SERVERS[0], rounds)
     settings.apply(ROOT)
-    found = server.ensure(ROOT, server.PORT)
+    running = server.ensure(ROOT, server.PORT)
     try:
         return records + _rounds(SERVERS[1], rounds)
     finally:
-        found.stop()
+        running.stop()
 
 
 def _rounds(name: str, rounds: int) -> list[Record]:

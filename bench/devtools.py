@@ -74,10 +74,10 @@ class Chromium:
     ) -> None:
         self._stack.close()
 
-    def _address(self, told: Path, process: subprocess.Popen[bytes]) -> str:
+    def _address(self, port_file: Path, process: subprocess.Popen[bytes]) -> str:
         until = time.monotonic() + self.seconds
         while time.monotonic() < until and process.poll() is None:
-            if told.exists() and len(lines := told.read_text().splitlines()) == 2:
+            if port_file.exists() and len(lines := port_file.read_text().splitlines()) == 2:
                 return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
             time.sleep(0.05)
         raise TimeoutError(f"Chromium opened no DevTools port within {self.seconds:g} s")
@@ -158,10 +158,10 @@ class Page:
     def evaluate(self, expression: str) -> Any:
         """The value of an expression, awaited if it is a promise. Raises Failed when it throws."""
         given = {"expression": expression, "awaitPromise": True, "returnByValue": True, "userGesture": True}
-        found = self.call("Runtime.evaluate", **given)
-        if (details := found.get("exceptionDetails")) is not None:
+        reply = self.call("Runtime.evaluate", **given)
+        if (details := reply.get("exceptionDetails")) is not None:
             raise Failed(details.get("exception", {}).get("description", details["text"]))
-        return found["result"].get("value")
+        return reply["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 30) -> Any:
         """Its value, once that is true. Raises TimeoutError, which tells the last one."""
@@ -188,12 +188,12 @@ class Page:
 
     def box(self, selector: str) -> tuple[float, float, float, float]:
         """Left, top, width, height of an element, scrolled into view, in pixels of the window."""
-        found = self.evaluate(
+        box = self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             " e.scrollIntoView({block: 'nearest'});"
             " const {x, y, width, height} = e.getBoundingClientRect(); return [x, y, width, height] })()"
         )
-        x, y, width, height = (float(each) for each in found)
+        x, y, width, height = (float(each) for each in box)
         return x, y, width, height
 
     def click(self, selector: str) -> None:

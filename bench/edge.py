@@ -77,19 +77,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, figures in sorted(files.read_json(given.report)["formats"].items()):
         run.keep({"kind": "format", "format": name} | figures)
     known = dataset.load_split(given.validation)
-    answers = served(given.exported, known.images)
+    answers = answer(given.exported, known.images)
     for backend, name in BACKENDS.items():
         script = ASK.replace("BACKEND", backend)
         pages = {"/edge": given.edge, "/test/pixels": known.images.tobytes()}
-        figures = compared(in_chromium(script, pages, seconds=500), answers, known.labels)
+        figures = compare(in_chromium(script, pages, seconds=500), answers, known.labels)
         run.keep({"kind": "browser", "backend": name} | figures)
     run.keep({"kind": "pictures"} | pictures(given.exported, given.edge, known.images[:PICTURES]))
-    run.keep({"kind": "page", "gzip_bytes": compressed()})
+    run.keep({"kind": "page", "gzip_bytes": compressed_size()})
     print(report(run.records()))
     return 0
 
 
-def served(exported: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+def answer(exported: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     """What the exported model answers."""
     import tensorflow as tf
 
@@ -106,21 +106,25 @@ def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> Record:
 
     from digits.proof import MANNERS
 
-    made = [
+    contents = [
         render(image, 60 + row * 271 % 541) for render in MANNERS.values() for row, image in enumerate(images)
     ]
     model = tf.saved_model.load(str(exported)).signatures[wire.ENCODED]
-    parts = [model(**{wire.IMAGE_BYTES: tf.constant(made[at : at + 50])}) for at in range(0, len(made), 50)]
+    parts = [
+        model(**{wire.IMAGE_BYTES: tf.constant(contents[at : at + 50])}) for at in range(0, len(contents), 50)
+    ]
     expected = np.concatenate([part[wire.PROBABILITIES].numpy() for part in parts])
-    served_files = {f"/test/pictures/{i}": data for i, data in enumerate(made)}
-    page = in_chromium(READ.replace("COUNT", str(len(made))), {"/edge": edge, **served_files}, seconds=300)
-    found = np.array(page["answers"], np.float32)
-    same = float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1)))
-    apart = float(np.abs(found - expected).max())
-    return {"n": len(made), "agreement": same, "difference": apart, "ms": page["each"]}
+    served_files = {f"/test/pictures/{i}": data for i, data in enumerate(contents)}
+    page = in_chromium(
+        READ.replace("COUNT", str(len(contents))), {"/edge": edge, **served_files}, seconds=300
+    )
+    answers = np.array(page["answers"], np.float32)
+    same = float(np.mean(answers.argmax(axis=1) == expected.argmax(axis=1)))
+    apart = float(np.abs(answers - expected).max())
+    return {"n": len(contents), "agreement": same, "difference": apart, "ms": page["each"]}
 
 
-def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> Record:
+def compare(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> Record:
     """What the page answered, beside the exported model."""
     probabilities = np.array(page["probabilities"], np.float32)
     digits = probabilities.argmax(axis=1)
@@ -134,7 +138,7 @@ def compared(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDA
     }
 
 
-def compressed() -> int:
+def compressed_size() -> int:
     """Bytes of the page's modules and the runtime, as a server that compresses sends them."""
     kinds = (".js", ".wasm", ".html", ".css", ".svg", ".webmanifest")
     every = [path for path in STATIC.rglob("*") if path.suffix in kinds]

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     run = Run(given.out)
     try:
-        run.keep(*measured(ROOT, given.rounds, given.seconds))
+        run.keep(*measure(ROOT, given.rounds, given.seconds))
     except DigitsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measured(root: Path, rounds: int, seconds: float) -> list[Record]:
+def measure(root: Path, rounds: int, seconds: float) -> list[Record]:
     """Every case in every round: {case, clients, round, p50_ms, requests_per_s, failed}."""
     store = Store(root / "models" / "serving")
     promoted = store.current()
@@ -109,16 +109,16 @@ def _gateway(root: Path, scratch: Path, port: int, server: int) -> subprocess.Po
 def _cases(scratch: Path, rest: int, port: int) -> dict[str, dict[str, Any]]:
     image = dataset.load_split(ROOT / "data" / "prepared" / "validation").images[0]
     rows = image.tolist()
-    made = {
+    bodies = {
         DIRECT: (rest, "/v1/models/digits:predict", {"instances": [rows]}),
         THROUGH: (port, "/api/predict", {"images": [rows]}),
         BYTES: (port, "/api/predict", image.tobytes()),
     }
-    found = {}
-    for place, (case, (at, path, body)) in enumerate(made.items()):
+    jobs = {}
+    for place, (case, (at, path, body)) in enumerate(bodies.items()):
         payload = scratch / f"body-{place}"
         payload.write_bytes(body if isinstance(body, bytes) else json.dumps(body).encode())
-        found[case] = {
+        jobs[case] = {
             "interface": "rest",
             "target": f"127.0.0.1:{at}",
             "method": path,
@@ -127,7 +127,7 @@ def _cases(scratch: Path, rest: int, port: int) -> dict[str, dict[str, Any]]:
             "batch": 1,
             **({"kind": "application/octet-stream"} if isinstance(body, bytes) else {}),
         }
-    return found
+    return jobs
 
 
 if __name__ == "__main__":

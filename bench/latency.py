@@ -32,7 +32,7 @@ ROUNDS, QUICK_ROUNDS = 10, 1  # turns of each
 Call = Callable[[], Any]
 
 
-def exported(model: Any, temperature: float, *, quick: bool) -> dict[str, Any]:
+def measure_export(model: Any, temperature: float, *, quick: bool) -> dict[str, Any]:
     """Bytes on disk, and latency by threads and images of a request. The files are gone afterwards.
 
     The baseline goes through the same signatures: untrained, since weights take no part in how long it takes,
@@ -46,7 +46,7 @@ def exported(model: Any, temperature: float, *, quick: bool) -> dict[str, Any]:
         save(baseline, lambda images: _scaled(reference, images), reference.variables, 1.0)
         return {
             "saved_bytes": size(ours),
-            "latency": {name: _timed(ours, baseline, threads, rounds) for name, threads in THREADS.items()},
+            "latency": {name: _time(ours, baseline, threads, rounds) for name, threads in THREADS.items()},
         }
 
 
@@ -70,7 +70,7 @@ def _scaled(model: Any, images: Any) -> Any:
     return model(tf.cast(images, tf.float32) / 255.0, training=False)
 
 
-def _timed(model: Path, baseline: Path, threads: int, rounds: int) -> Any:
+def _time(model: Path, baseline: Path, threads: int, rounds: int) -> Any:
     """In a process of its own: TensorFlow takes its number of threads once."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.latency", str(model), str(baseline), str(threads), str(rounds)],
@@ -87,7 +87,7 @@ def _timed(model: Path, baseline: Path, threads: int, rounds: int) -> Any:
 
 
 def measure(model: Path, baseline: Path, threads: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Images of a request → µs a request of both, medians, and the ratio of the two."""
+    """Median µs of a request to both, and the ratio of the two, by images of a request."""
     import tensorflow as tf
 
     if threads:
@@ -95,12 +95,12 @@ def measure(model: Path, baseline: Path, threads: int, rounds: int) -> dict[str,
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     loaded = [tf.saved_model.load(str(directory)) for directory in (model, baseline)]
     rng = np.random.default_rng(1)
-    found = {}
+    times = {}
     for size in SIZES:
         images = tf.constant(rng.integers(0, 256, (size, 28, 28), dtype=np.uint8))
-        ours, reference = timed([_call(each, images) for each in loaded], rounds)
-        found[str(size)] = {"us": ours, "baseline_us": reference, "ratio": ours / reference}
-    return found
+        ours, reference = time_in_turn([_call(each, images) for each in loaded], rounds)
+        times[str(size)] = {"us": ours, "baseline_us": reference, "ratio": ours / reference}
+    return times
 
 
 def _call(loaded: Any, images: Any) -> Call:
@@ -110,7 +110,7 @@ def _call(loaded: Any, images: Any) -> Call:
     return lambda: answer(**{wire.IMAGES: images})[wire.PROBABILITIES].numpy()
 
 
-def timed(calls: list[Call], rounds: int) -> list[float]:
+def time_in_turn(calls: list[Call], rounds: int) -> list[float]:
     """Median µs of each, their turns alternating so that a machine that slows down slows all of them."""
     for call in calls:
         for _ in range(WARM_UP):

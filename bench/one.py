@@ -22,7 +22,7 @@ from digits.processes import die_with_parent
 BATCH, PAIRS, WARM_UP = 32, 500, 20  # images, and calls of each, where canonicalisation is timed
 
 
-def measured(job: dict[str, Any]) -> dict[str, Any]:
+def measure(job: dict[str, Any]) -> dict[str, Any]:
     """The figures of a job."""
     # Imported here, not above: TensorFlow is to be set up by the job that runs.
     if job["kind"] == "canonicalisation":
@@ -32,10 +32,10 @@ def measured(job: dict[str, Any]) -> dict[str, Any]:
     if job["kind"] == "training" and job["model"] in REFERENCES:
         from bench import references
 
-        return references.trained(job)
+        return references.train(job)
     from bench import train_ours
 
-    return train_ours.trained(job)
+    return train_ours.train_profile(job)
 
 
 def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak() -> dict[str, float]:
-    """Precision → GFLOP/s of the machine's fastest matrix product: float32, and what trainings compute in."""
+    """GFLOP/s of the machine's fastest matrix product, in float32 and in what trainings compute in."""
     from bench import flops, recipes
     from digits import device
 
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> None:
     die_with_parent()
     job = json.loads(argv[0])
     known = {key: job[key] for key in ("kind", "model", "seed")}
-    files.write_text(Path(argv[1]), json.dumps(measured(job) | known))
+    files.write_text(Path(argv[1]), json.dumps(measure(job) | known))
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(argv)
     run = Run(given.out)
-    run.keep(*cached_flow.measured(given.rounds))
-    run.keep(*sweep.measured(given.rounds))
+    run.keep(*cached_flow.measure(given.rounds))
+    run.keep(*sweep.measure(given.rounds))
     print(report(run.records()))
     return 0
 

@@ -18,8 +18,8 @@ def recipe(job: dict[str, Any], n_train: int) -> Recipe:
     from digits import device, profiles
 
     params = params_of(job["model"], job["seed"])
-    found = profiles.resolve(params, n_train, device.find(params))
-    return quick(found) if job["quick"] else found
+    whole = profiles.resolve(params, n_train, device.find(params))
+    return quick(whole) if job["quick"] else whole
 
 
 def quick(recipe: Recipe) -> Recipe:

@@ -49,12 +49,12 @@ def read(*paths: Path) -> list[Record]:
 
     Raises DataError for a line that is no record, as a run leaves it that was killed while it wrote.
     """
-    found = []
+    records = []
     for path in paths:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         for number, line in enumerate(text.splitlines(), 1):
             try:
-                found.append(json.loads(line))
+                records.append(json.loads(line))
             except ValueError:
                 raise DataError(f"{path}, line {number} is no record: delete that line") from None
-    return found
+    return records

@@ -1,4 +1,4 @@
-"""MNIST and its sample → data/reference.json: what `validate` compares them with.
+"""Writes data/reference.json from MNIST and its sample: what `validate` compares data with.
 
     python bench/reference.py --params params.yaml --reference data/reference.json
 
@@ -39,12 +39,12 @@ def main() -> None:
 
 
 def _splits(contents: dict[str, bytes], ingest: params.IngestParams) -> dict[str, Split]:
-    made = {}
+    splits = {}
     for part in ("train", "test"):
         keys = f"{part}-images", f"{part}-labels"
         images, labels = idx.labelled_images(contents[keys[0]], contents[keys[1]], keys)
-        made[part] = Split(images, labels, np.full(len(labels), ingest.dataset))
-    return made
+        splits[part] = Split(images, labels, np.full(len(labels), ingest.dataset))
+    return splits
 
 
 def _compact(described: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The models that a newcomer finds in tutorials, trained as the tutorials do it: what ours is held against.
+"""The models that a newcomer finds in tutorials, trained as the tutorials do it.
 
 All: pixels in [0, 1] as float32, adam at its default rate, cross-entropy, no augmentation, plain `fit`.
 
@@ -87,12 +87,12 @@ REFERENCES = {
 
 
 def scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 [n, 28, 28] → float32 in [0, 1]: what the tutorials feed."""
+    """What the tutorials feed: float32 in [0, 1] of uint8 [n, 28, 28]."""
     return images.astype(np.float32) / np.float32(255)
 
 
 def build(name: str) -> Any:
-    """The compiled Keras model of a reference: float32 [n, 28, 28] → probabilities [n, 10]."""
+    """The compiled Keras model of a reference, from float32 [n, 28, 28] to probabilities [n, 10]."""
     import keras
 
     model = keras.Sequential([keras.Input((28, 28)), *REFERENCES[name].layers()])
@@ -126,7 +126,7 @@ def fit(
     )
 
 
-def trained(job: dict[str, Any]) -> dict[str, Any]:
+def train(job: dict[str, Any]) -> dict[str, Any]:
     """Train a tutorial's model on all training images and score it: the figures of its record."""
     import keras
     import tensorflow as tf
@@ -135,27 +135,27 @@ def trained(job: dict[str, Any]) -> dict[str, Any]:
     from bench.clocks import Clock
     from bench.scores import scores
 
-    train, test = workspace.splits(job, "full", "raw", "train", "test")
+    training, test = workspace.splits(job, "full", "raw", "train", "test")
     keras.utils.set_random_seed(job["seed"])
-    images = scaled(train.images)
+    images = scaled(training.images)
     name, epochs = job["model"], 1 if job["quick"] else None
     model = build(name)
     clock = Clock()
     clock.go()
-    fit(name, model, images, train.labels, epochs)
+    fit(name, model, images, training.labels, epochs)
     clock.stop()
 
     def predict(images: NDArray[np.uint8]) -> NDArray[Any]:
         return np.asarray(model.predict(scaled(images), batch_size=500, verbose=0))
 
-    taken, batch, forward = steps(name, len(train), epochs), REFERENCES[name].batch, flops.forward(model)
+    taken, batch, forward = steps(name, len(training), epochs), REFERENCES[name].batch, flops.forward(model)
     return {
         "parameters": model.count_params(),
         "forward_flop": forward,
         "flop": flops.training(forward, taken * batch),
         "steps": taken,
         "batch": batch,
-        "n": len(train),
+        "n": len(training),
         "wall": clock.wall,
         "cpu": clock.cpu,
         "device": "GPU" if tf.config.list_physical_devices("GPU") else "CPU",

@@ -114,8 +114,8 @@ def pairs(
     """A figure of each record and of the base's in the same run and the same `group`, where there is one."""
     keys = ("date", *group)
     known = {tuple(r[key] for key in keys): r[value] for r in base}
-    found = [(r[value], known.get(tuple(r[key] for key in keys))) for r in ours]
-    return [(a, b) for a, b in found if a is not None and b]
+    values = [(r[value], known.get(tuple(r[key] for key in keys))) for r in ours]
+    return [(a, b) for a, b in values if a is not None and b]
 
 
 def of(records: Iterable[Record], **fields: object) -> list[Record]:
@@ -125,21 +125,21 @@ def of(records: Iterable[Record], **fields: object) -> list[Record]:
 
 def latest(records: Iterable[Record], kind: str) -> list[Record]:
     """The records of a kind of the last run that has any."""
-    found = of(records, kind=kind)
-    return of(found, date=max((r["date"] for r in found), default=""))
+    records = of(records, kind=kind)
+    return of(records, date=max((r["date"] for r in records), default=""))
 
 
 # --- trainings
 
 
 def trainings(records: Iterable[Record], kind: str = "training") -> dict[str, list[Record]]:
-    """Model → its trainings by seed; where one commit trained a seed again, the last counts."""
+    """The trainings of each model by seed; where one commit trained a seed again, the last counts."""
     last = {(r["model"], r["seed"], r["commit"]): r for r in of(records, kind=kind)}
-    found: dict[str, list[Record]] = {}
+    by_model: dict[str, list[Record]] = {}
     for record in sorted(last.values(), key=lambda r: int(r["seed"])):
-        found.setdefault(record["model"], []).append(record)
+        by_model.setdefault(record["model"], []).append(record)
     order = list(dict.fromkeys(r["model"] for r in of(records, kind=kind)))
-    return {model: found[model] for model in order}
+    return {model: by_model[model] for model in order}
 
 
 def ratios(records: Iterable[Record], model: str, key: str = "wall") -> list[float]:
@@ -201,9 +201,9 @@ def _served(records: Sequence[Record]) -> str:
         if runs := [r for r in every if "latency" in r]:
             cells = [model, number((median(r["saved_bytes"] for r in runs) or 0.0) / 1000, 0)]
             for size, threads in kinds:
-                found = [r["latency"][threads][size] for r in runs]
-                cells += [number(median(each["us"] for each in found), 0)]
-                cells += [number(median(each["ratio"] for each in found), 2)]
+                times = [r["latency"][threads][size] for r in runs]
+                cells += [number(median(each["us"] for each in times), 0)]
+                cells += [number(median(each["ratio"] for each in times), 2)]
             rows.append(cells)
     return table(head, rows) if rows else ""
 
@@ -245,11 +245,11 @@ def _over_time(records: Sequence[Record]) -> str:
         if runs := [r for r in every if r.get("curve")]:
             cells = [model]
             for share in SHARES:
-                found = [
+                scores = [
                     reached(r["curve"], share * base["wall"]) for r in runs for base in _base(records, r)
                 ]
-                known = [value for value in found if value is not None]
-                whole = known and len(known) == len(found)
+                known = [value for value in scores if value is not None]
+                whole = known and len(known) == len(scores)
                 cells.append(f"{percent(mean(known))} (worst {percent(min(known))})" if whole else NONE)
             rows.append([*cells, percent(mean(r["validation_accuracy"] for r in runs))])
     return (
@@ -266,13 +266,13 @@ def _suite(suite: str) -> Callable[[Sequence[Record]], str]:
     """A function that makes the table of one suite of corruptions."""
 
     def make(records: Sequence[Record]) -> str:
-        found = trainings(records)
-        names = next((list(runs[0][suite]) for runs in found.values()), [])
-        rows = [["clean", *(percent(mean(r["accuracy"] for r in runs), 1) for runs in found.values())]]
+        models = trainings(records)
+        names = next((list(runs[0][suite]) for runs in models.values()), [])
+        rows = [["clean", *(percent(mean(r["accuracy"] for r in runs), 1) for runs in models.values())]]
         for name in names:
-            shares = (mean(r[suite][name] for r in runs) for runs in found.values())
+            shares = (mean(r[suite][name] for r in runs) for runs in models.values())
             rows.append([name.replace("_", " "), *(percent(share, 1) for share in shares)])
-        return table(["test %, mean over seeds", *found], rows) if names else ""
+        return table(["test %, mean over seeds", *models], rows) if names else ""
 
     return make
 
@@ -367,8 +367,8 @@ def _strips(records: Sequence[Record]) -> str:
 
 def _gateway(records: Sequence[Record]) -> str:
     """Every way to ask, beside the first in the same round."""
-    found = of(records, kind="gateway")
-    cases, counts = (dict.fromkeys(r[key] for r in found) for key in ("case", "clients"))
+    runs = of(records, kind="gateway")
+    cases, counts = (dict.fromkeys(r[key] for r in runs) for key in ("case", "clients"))
     head = ["one image a request"]
     for count in counts:
         clients = f"{count} client{'s' * (count > 1)}"
@@ -377,13 +377,13 @@ def _gateway(records: Sequence[Record]) -> str:
     for case in cases:
         cells = [case]
         for count in counts:
-            own, first = (of(found, case=name, clients=count) for name in (case, next(iter(cases))))
+            own, first = (of(runs, case=name, clients=count) for name in (case, next(iter(cases))))
             more = [a - b for a, b in pairs(own, first, "p50_ms", "round")]
             rates = [a / b for a, b in pairs(own, first, "requests_per_s", "round")]
             cells += [number(median(r["p50_ms"] for r in own), 2), number(median(more), 2)]
             cells += [number(median(r["requests_per_s"] for r in own), 0), number(median(rates), 2)]
         rows.append(cells)
-    failed = f"\n\n{sum(r['failed'] for r in found)} failed requests."
+    failed = f"\n\n{sum(r['failed'] for r in runs)} failed requests."
     return table(head, rows) + failed if rows else ""
 
 
@@ -394,9 +394,9 @@ def _orchestration(records: Sequence[Record]) -> str:
         own = of(records, kind="orchestration", work=work)
         first = of(own, way=own[0]["way"])
         for way in dict.fromkeys(r["way"] for r in own):
-            found = [a / b for a, b in pairs(of(own, way=way), first, "seconds", "round")]
+            shares = [a / b for a, b in pairs(of(own, way=way), first, "seconds", "round")]
             middle = number(median(r["seconds"] for r in of(own, way=way)))
-            rows.append([work, way, str(len(of(own, way=way))), middle, number(median(found), 2)])
+            rows.append([work, way, str(len(of(own, way=way))), middle, number(median(shares), 2)])
     return table(["work", "way", "rounds", "seconds", "÷ first"], rows, left=2) if rows else ""
 
 

@@ -34,13 +34,13 @@ def accuracy(predict: Predict, images: NDArray[np.uint8], labels: NDArray[np.uin
 
 def scores(predict: Predict, test: Split) -> dict[str, Any]:
     """Accuracy on the test images, clean and under each corruption: the one time that they are used."""
-    found: dict[str, Any] = {"accuracy": accuracy(predict, test.images, test.labels)}
+    figures: dict[str, Any] = {"accuracy": accuracy(predict, test.images, test.labels)}
     for suite, names, corrupted in suites():
-        found[suite] = {
+        figures[suite] = {
             name: accuracy(predict, corrupted(name, test.images, CORRUPTION_SEED), test.labels)
             for name in names
         }
-    return found
+    return figures
 
 
 def calibration(predict: Predict, validation: Split, test: Split) -> dict[str, float]:

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     given.out.mkdir(parents=True, exist_ok=True)
     with Chromium() as browser, tempfile.TemporaryDirectory() as scratch:
-        photo = given.photo or written(Path(scratch))
+        photo = given.photo or write_strip(Path(scratch))
         for name, scene in scenes(photo, Path(scratch)).items():
             page = browser.page(given.url + ("docs" if name == "api" else ""), size=DESKTOP)
             scene(page)
@@ -128,12 +128,14 @@ def draw(page: Page, shape: Sequence[Point]) -> None:
     page.drag([(x + across * side, y + down * side) for across, down in shape])
 
 
-def written(folder: Path) -> Path:
+def write_strip(folder: Path) -> Path:
     """Eight validation digits on ruled paper, as a JPEG. Raises DigitsError where nothing is prepared."""
     split = dataset.load_split(ROOT / "data" / "prepared" / "validation")
     chosen = np.random.default_rng(8).integers(len(split.labels), size=8)  # a sample lies sorted
-    made = strip(split.images[chosen], split.labels[chosen], np.random.default_rng(8), 0.0, "lines").picture
-    Image.fromarray(made).save(file := folder / "strip.jpg", quality=90)
+    picture = strip(
+        split.images[chosen], split.labels[chosen], np.random.default_rng(8), 0.0, "lines"
+    ).picture
+    Image.fromarray(picture).save(file := folder / "strip.jpg", quality=90)
     return file
 
 

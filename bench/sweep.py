@@ -39,14 +39,14 @@ def main():
     data = dataset.load_split(root / sweep.TRAIN), dataset.load_split(root / sweep.VALIDATION)
     base = sweep.train_section(root)
     for rate in json.loads(sys.argv[1]):
-        found = training.train(*data, sweep_space.section(base, {"train.rate": rate}))
-        print(f"{rate}: {found.accuracy:.2%} in {found.seconds:.1f} s")
+        result = training.train(*data, sweep_space.section(base, {"train.rate": rate}))
+        print(f"{rate}: {result.accuracy:.2%} in {result.seconds:.1f} s")
 
 main()
 """
 
 
-def measured(rounds: int) -> list[Record]:
+def measure(rounds: int) -> list[Record]:
     """A record for each way in each round: about a minute each."""
     records: list[Record] = []
     with tempfile.TemporaryDirectory(prefix="digits-bench-") as scratch:

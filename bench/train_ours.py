@@ -18,7 +18,7 @@ from digits.dataset import Split
 NO_DIGITS = 20  # pictures of each kind without a digit: the gate reports on them and refuses nothing
 
 
-def trained(job: dict[str, Any]) -> dict[str, Any]:
+def train_profile(job: dict[str, Any]) -> dict[str, Any]:
     """Train a profile, on full MNIST or on the sample, and score it: the figures of its record."""
     import tensorflow as tf
 
@@ -63,7 +63,7 @@ def trained(job: dict[str, Any]) -> dict[str, Any]:
         return record
     calibrated = calibration(predict, validation, test)
     unsure = abstention(predict, validation, test, calibrated["temperature"])
-    served = latency.exported(result.model, calibrated["temperature"], quick=job["quick"])
+    served = latency.measure_export(result.model, calibrated["temperature"], quick=job["quick"])
     return record | calibrated | unsure | served
 
 

@@ -78,7 +78,7 @@ def test_turns_alternate_and_the_median_counts(monkeypatch):
     clock = iter(np.cumsum([0.001 * (1 + (i // 2) % 2) for i in range(10_000)]))
     monkeypatch.setattr(latency.time, "perf_counter", lambda: float(next(clock)))
     order = []
-    found = latency.timed([lambda: order.append("a"), lambda: order.append("b")], rounds=2)
+    found = latency.time_in_turn([lambda: order.append("a"), lambda: order.append("b")], rounds=2)
     turns = "".join(order[2 * latency.WARM_UP :])
     assert turns == ("a" * latency.CALLS + "b" * latency.CALLS) * 2
     assert all(900 < us < 2100 for us in found)

@@ -135,11 +135,11 @@ def test_a_percentile_is_one_of_the_values_and_is_not_made_up_from_a_few():
 def test_requests_of_several_rounds_are_pooled_before_a_percentile_is_taken():
     fast, slow = [0.001] * 990, [0.050] * 10
     once = [loops.histogram(fast + slow)]
-    assert report.pooled(once, 0.5) == pytest.approx(1, rel=0.011)
-    assert report.pooled(once, 0.99) == pytest.approx(1, rel=0.011)
-    assert report.pooled(once, 0.999) is None
-    assert report.pooled(once * 3, 0.999) == pytest.approx(50, rel=0.011)
-    assert report.pooled([], 0.5) is None
+    assert report.pool(once, 0.5) == pytest.approx(1, rel=0.011)
+    assert report.pool(once, 0.99) == pytest.approx(1, rel=0.011)
+    assert report.pool(once, 0.999) is None
+    assert report.pool(once * 3, 0.999) == pytest.approx(50, rel=0.011)
+    assert report.pool([], 0.5) is None
 
 
 def test_a_summary_counts_images_not_only_requests():

@@ -7,7 +7,7 @@ import pytest
 
 from bench.strips import photo
 from bench.strips.generator import strip
-from bench.strips.scoring import figures, judged
+from bench.strips.scoring import figures, judge
 from digits_client.reading import Box, Digit, Field, Line, Reading
 from tests._digits import digits
 
@@ -52,9 +52,9 @@ def test_figures_count_what_was_read_right_in_its_place():
     wrong = "".join(str((int(sign) + (i == 0)) % 10) for i, sign in enumerate(truth.text))
     elsewhere = dataclasses.replace(truth, boxes=truth.boxes + np.array([0, 500, 0, 0]))
     all_of_them = [
-        judged(truth, reading(truth)),
-        judged(truth, reading(truth, wrong)),
-        judged(elsewhere, reading(truth)),
+        judge(truth, reading(truth)),
+        judge(truth, reading(truth, wrong)),
+        judge(elsewhere, reading(truth)),
     ]
     told = figures(all_of_them)
     assert told["separated"]["n"] == 15 and told["separated"]["right"] == 5 + 4 + 0

@@ -1,4 +1,4 @@
-"""Prebuilt bytes → one request after another to a server, over gRPC or HTTP, as cheaply as asyncio can.
+"""Sends one request after another to a server, over gRPC or HTTP, as cheaply as asyncio can.
 
 Each client has a connection of its own. Nothing is parsed but what tells success from failure, so that the
 load generator, which shares the machine, takes as little of it as possible.

@@ -18,7 +18,7 @@ PIXELS, PNG = "pixels", "png"
 GRPC, REST = "grpc", "rest"
 
 # (interface, payload) that a server is asked by, with single images
-ASKED: dict[str, tuple[tuple[str, str], ...]] = {
+INTERFACES: dict[str, tuple[tuple[str, str], ...]] = {
     OURS: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
     JOINING: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
     REAL: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
@@ -53,12 +53,12 @@ class Case:
 def cases(servers: Iterable[str], clients: Sequence[int] = CLIENTS) -> list[Case]:
     """One round. What is compared stands together, so that ratios are of the same minute."""
     there = [server for server in SERVERS if server in set(servers)]
-    found = []
+    plan = []
     for count in clients:
         for interface, payload in ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)):
-            found += [
-                Case(s, interface, payload, 1, count) for s in there if (interface, payload) in ASKED[s]
+            plan += [
+                Case(s, interface, payload, 1, count) for s in there if (interface, payload) in INTERFACES[s]
             ]
         for batch in BATCHES[1:]:
-            found += [Case(s, GRPC, PIXELS, batch, count) for s in there if count in BATCHED.get(s, ())]
-    return found
+            plan += [Case(s, GRPC, PIXELS, batch, count) for s in there if count in BATCHED.get(s, ())]
+    return plan

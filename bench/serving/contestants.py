@@ -113,8 +113,8 @@ class Contest:
         begun: list[Server] = []
         try:
             for name in names:
-                asked = interfaces(name)
-                ports = dict(zip(asked, free_ports(len(asked)), strict=True))
+                kinds = interfaces(name)
+                ports = dict(zip(kinds, free_ports(len(kinds)), strict=True))
                 process = start(
                     command(name, ports, self.store, self.models, poll), self.root, self.log(name)
                 )

@@ -1,4 +1,4 @@
-"""The load generator: jobs as JSON lines on stdin → results as JSON lines on stdout.
+"""The load generator: takes jobs as lines of JSON on stdin and answers with results on stdout.
 
 Started by bench.serving, a process of its own that lives through the whole bench: each case starts at once.
 """

@@ -130,14 +130,14 @@ def enough(n: int, rank: float) -> bool:
 
 
 def histogram(latencies: Iterable[float]) -> dict[str, int]:
-    """Step on a logarithmic scale of milliseconds → requests; small, and those of several rounds add up."""
+    """Requests by steps on a logarithmic scale of milliseconds; small, and those of several rounds add up."""
     return dict(Counter(str(round(math.log(1000 * seconds, WIDTH))) for seconds in latencies))
 
 
 def summary(latencies: Sequence[float], seconds: float, batch: int) -> dict[str, Any]:
     """Rates and percentiles of the requests that were answered within a window. latencies: seconds each."""
     ordered = sorted(latencies)
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "n": len(ordered),
         "seconds": seconds,
         "requests_per_s": len(ordered) / seconds,
@@ -145,6 +145,6 @@ def summary(latencies: Sequence[float], seconds: float, batch: int) -> dict[str,
     }
     for name, rank in RANKS.items():
         value = percentile(ordered, rank)
-        found[name] = None if value is None else 1000 * value
-    found["max_ms"] = 1000 * ordered[-1] if ordered else None
-    return found
+        figures[name] = None if value is None else 1000 * value
+    figures["max_ms"] = 1000 * ordered[-1] if ordered else None
+    return figures

@@ -53,8 +53,8 @@ def _digits(model: Path) -> tuple[Any, bytes]:
     for record in tf.compat.v1.io.tf_record_iterator(str(model / wire.WARMUP)):
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         if request.model_spec.signature_name == wire.PIXELS:
-            found = tf.make_ndarray(request.inputs[wire.IMAGES])
-            images = found if images is None or len(found) > len(images) else images
+            pixels = tf.make_ndarray(request.inputs[wire.IMAGES])
+            images = pixels if images is None or len(pixels) > len(images) else images
         elif request.model_spec.signature_name == wire.ENCODED:
             picture = picture or request.inputs[wire.IMAGE_BYTES].string_val[0]
     if images is None or not picture:

@@ -96,7 +96,7 @@ def value(records: Iterable[Record], case: Case, key: str) -> float | None:
     return median(r[key] for r in runs(records, case))
 
 
-def pooled(histograms: Iterable[Mapping[str, int]], rank: float) -> float | None:
+def pool(histograms: Iterable[Mapping[str, int]], rank: float) -> float | None:
     """A percentile, in milliseconds, over some histograms together; None where the tail is too thin."""
     counts: Counter[int] = Counter()
     for each in histograms:
@@ -114,7 +114,7 @@ def pooled(histograms: Iterable[Mapping[str, int]], rank: float) -> float | None
 
 def latency(records: Iterable[Record], case: Case, rank: float) -> float | None:
     """A percentile, in milliseconds, of the requests of all rounds together."""
-    return pooled((r["histogram"] for r in runs(records, case)), rank)
+    return pool((r["histogram"] for r in runs(records, case)), rank)
 
 
 def ratio(ours: Iterable[Record], base: Iterable[Record], key: str = "requests_per_s") -> float | None:
@@ -125,8 +125,8 @@ def ratio(ours: Iterable[Record], base: Iterable[Record], key: str = "requests_p
 def floor(records: Iterable[Record], clients: int) -> list[Record]:
     """The better no-op server over gRPC in each round, with single images."""
     records = list(records)
-    found = [r for name in NOOP_GRPC for r in runs(records, Case(name, GRPC, PIXELS, 1, clients))]
-    best = {(r["date"], r["round"]): r for r in sorted(found, key=lambda r: float(r["requests_per_s"]))}
+    no_ops = [r for name in NOOP_GRPC for r in runs(records, Case(name, GRPC, PIXELS, 1, clients))]
+    best = {(r["date"], r["round"]): r for r in sorted(no_ops, key=lambda r: float(r["requests_per_s"]))}
     return list(best.values())
 
 
@@ -153,7 +153,7 @@ def _ratios(records: Sequence[Record]) -> str:
 
     called = of(records, kind="in-process", batch=256)
     lone = [latency(records, ours(1, name), 0.5) for name in (JOINING, OURS)]
-    found = [
+    ratios = [
         (
             f"one image over gRPC, {n}: requests/s",
             "no-op server",
@@ -161,7 +161,7 @@ def _ratios(records: Sequence[Record]) -> str:
         )
         for k, n in ((1, "1 client"), (64, "64 clients"))
     ]
-    found += [
+    ratios += [
         ("one image over gRPC, 8 clients: requests/s", "Flask + `predict`",
          against(ours(8), ours(8, FLASK, (REST, PIXELS)))),
         ("batches of 256 over gRPC, 8 clients: images/s", "the call in process",
@@ -171,13 +171,13 @@ def _ratios(records: Sequence[Record]) -> str:
         ("batching, one image over gRPC, 1 client: p50", "without batching",
          lone[0] / lone[1] if lone[0] and lone[1] else None),
     ]  # fmt: skip
-    found += [
+    ratios += [
         (f"one image over {SENT[REST, payload]}, 1 client: requests/s", TITLES[name],
          against(ours(1, OURS, (REST, payload)), ours(1, name, (REST, PIXELS))))
         for payload in (PIXELS, PNG)
         for name in NOOP_REST
     ]  # fmt: skip
-    rows = [[what, base, number(share, 2)] for what, base, share in found if share is not None]
+    rows = [[what, base, number(share, 2)] for what, base, share in ratios if share is not None]
     return table(["within a round", "÷", "ratio"], rows, left=2) if rows else ""
 
 

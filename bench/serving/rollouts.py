@@ -34,11 +34,11 @@ def available(server: Server) -> list[int]:
 def follow(server: Server, version: int, look: float) -> float:
     """Seconds until that version alone takes requests. Raises DigitsError when that takes too long."""
     began = time.perf_counter()
-    while (found := available(server)) != [version]:
+    while (serving := available(server)) != [version]:
         if time.perf_counter() - began > FOLLOW_LIMIT:
             raise DigitsError(
-                f"{server.name} serves {found or 'nothing'} {FOLLOW_LIMIT:.0f} s after version {version} was "
-                "promoted, expected that one alone: see its log"
+                f"{server.name} serves {serving or 'nothing'} {FOLLOW_LIMIT:.0f} s after version {version} "
+                "was promoted, expected that one alone: see its log"
             )
         time.sleep(look)
     return time.perf_counter() - began
@@ -71,22 +71,22 @@ def measure(
         say(f"rollouts: {done} of {total} done; {rate:.0f} requests/s")
         still = load.ask(job | {"seconds": quiet})
         load.send(job | {"seconds": count * every})
-        end, made = time.perf_counter() + count * every, 0
+        end, rolls = time.perf_counter() + count * every, 0
         followed: list[float] = []
         memory: list[float | None] = []
         while (began := time.perf_counter()) < end - every / 2:
             version = 3 - version
             pointer(store, version)
             followed.append(follow(server, version, LOOK))
-            made += time.perf_counter() < end
+            rolls += time.perf_counter() < end
             memory.append(resident_mib(server.process.pid))
             time.sleep(max(0.0, began + every - time.perf_counter()))
         rolling = load.receive()
         for answer in (still, rolling):
             del answer["answer"], answer["histogram"]  # the percentiles are of one block
-        done += made
+        done += rolls
         records.append(
-            {"kind": "rollouts", "block": len(records) + 1, "rollouts": made, "every": every, "rate": rate}
+            {"kind": "rollouts", "block": len(records) + 1, "rollouts": rolls, "every": every, "rate": rate}
             | {"without": still, "with": rolling, "followed_s": followed, "mib": memory}
         )
     return records

@@ -30,7 +30,7 @@ from bench.serving.contestants import GRPC_METHOD, REST_PATH, Contest, Server, u
 from bench.serving.report import report, value
 from digits.errors import DataError, DigitsError
 
-MADE_UP = (*NOOP_GRPC, *NOOP_REST)  # their answers aren't the model's
+NO_OPS = (*NOOP_GRPC, *NOOP_REST)  # their answers aren't the model's
 WARM = 0.4  # seconds before the window of a case
 BLOCK, QUIET = 20, 8.0  # rollouts of a block, seconds of its load without
 STARTS, REFUSALS = 3, 5
@@ -81,17 +81,17 @@ class Bench:
 
     def _names(self) -> list[str]:
         """The servers that take part; the others are recorded with the reason."""
-        found = []
+        names = []
         for name in self.given.only or SERVERS:
             reason = unavailable(name, self.contest.models / "candidate")
             if reason is None:
-                found.append(name)
+                names.append(name)
                 continue
             self._say(f"left out: {name}: {reason}")
             self.records.keep({"kind": "left-out", "server": name, "reason": reason})
-        if not found:
+        if not names:
             raise DigitsError("no server is left to measure: the lines above say why")
-        return found
+        return names
 
     def _cases(self, servers: dict[str, Server], expected: dict[str, int]) -> None:
         counts = (1, 8) if self.given.quick else CLIENTS
@@ -128,7 +128,7 @@ class Bench:
             raise DigitsError(
                 f"{case.title}: no answer at all: {result['errors']}; see {self.contest.log(case.server)}"
             )
-        if turn == 0 and case.server not in MADE_UP:
+        if turn == 0 and case.server not in NO_OPS:
             self._check(case, answer, expected[case.payload])
         described = {
             key: getattr(case, key) for key in ("server", "interface", "payload", "batch", "clients")
@@ -153,7 +153,7 @@ class Bench:
         saturation = value(self.records.records(), most, "requests_per_s")
         if OURS not in servers or not self.given.rollouts or saturation is None:
             return
-        found = rollouts.measure(
+        blocks = rollouts.measure(
             servers[OURS],
             self.load,
             self.contest.store,
@@ -165,7 +165,7 @@ class Bench:
             quiet=2.0 if self.given.quick else QUIET,
             say=self._say,
         )
-        self.records.keep(*found)
+        self.records.keep(*blocks)
 
     def _lifecycle(self, names: Sequence[str]) -> None:
         """With every other server gone: what is measured here is not to share the machine with idle ones."""

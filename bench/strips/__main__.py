@@ -27,7 +27,7 @@ from bench.report import report
 from bench.serving import children
 from bench.strips import photo
 from bench.strips.generator import Strip, strip
-from bench.strips.scoring import figures, judged
+from bench.strips.scoring import figures, judge
 from digits import dataset
 from digits.dataset import Split
 from digits.progress import track
@@ -51,16 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     run = Run(given.out, split=given.split, seed=given.seed)
     split = dataset.load_split(given.data / given.split)
-    with tempfile.TemporaryDirectory() as scratch, served(given.model, Path(scratch)) as client:
+    with tempfile.TemporaryDirectory() as scratch, serve(given.model, Path(scratch)) as client:
         for kind in KINDS:
-            run.keep({"kind": "strips", "strips": kind} | scored(kind, split, given, client))
-        run.keep({"kind": "photo"} | timed(split, given, client))
+            run.keep({"kind": "strips", "strips": kind} | score(kind, split, given, client))
+        run.keep({"kind": "photo"} | time_photos(split, given, client))
     print(report(run.records()))
     return 0
 
 
 @contextlib.contextmanager
-def served(model: Path, scratch: Path) -> Iterator[DigitClient]:
+def serve(model: Path, scratch: Path) -> Iterator[DigitClient]:
     """A client of an embedded server of its own for a SavedModel, while the block lasts."""
     shutil.copytree(model, scratch / "digits" / "1")  # a rerun of the pipeline may take it away meanwhile
     port, rest = children.free_ports(2)
@@ -78,8 +78,8 @@ def served(model: Path, scratch: Path) -> Iterator[DigitClient]:
 def strips(kind: str, split: Split, n: int, seed: int) -> Iterator[tuple[Strip, bytes]]:
     """n strips of a kind, and each as a JPEG file."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
-    made = 0
-    while made < n:
+    done = 0
+    while done < n:
         count = 5 if kind != "mixed" else int(rng.integers(3, 10))
         chosen = rng.integers(len(split.labels), size=count)
         ruling = ("plain", "plain", "lines")[rng.integers(3)] if kind == "five touching" else None
@@ -89,18 +89,18 @@ def strips(kind: str, split: Split, n: int, seed: int) -> Iterator[tuple[Strip, 
             continue
         stream = io.BytesIO()
         Image.fromarray(one.picture).save(stream, "JPEG", quality=int(rng.integers(60, 96)))
-        made += 1
+        done += 1
         yield one, stream.getvalue()
 
 
-def scored(kind: str, split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
+def score(kind: str, split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
     """The figures of one kind."""
     drawn = strips(kind, split, given.strips, given.seed)
     rows = track(drawn, f"strips, {kind}", given.strips)
-    return figures([judged(one, read(decoded(data), client.predict)) for one, data in rows])
+    return figures([judge(one, read(decoded(data), client.predict)) for one, data in rows])
 
 
-def timed(split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
+def time_photos(split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
     """How long photos of ten digits take."""
     rng = np.random.default_rng([given.seed, len(KINDS)])
     photos = []
@@ -108,7 +108,7 @@ def timed(split: Split, given: argparse.Namespace, client: DigitClient) -> Recor
         chosen = rng.integers(len(split.labels), size=photo.DIGITS)
         data = photo.photo(split.images[chosen], split.labels[chosen], rng)
         photos.append((data, "".join(map(str, split.labels[chosen]))))
-    return photo.timed(photos, client.predict)
+    return photo.measure(photos, client.predict)
 
 
 if __name__ == "__main__":

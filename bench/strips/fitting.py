@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from bench.records import ROOT
-from bench.strips.__main__ import served
+from bench.strips.__main__ import serve
 from bench.strips.generator import Strip, strip
 from digits import dataset
 from digits.dataset import Split
@@ -71,23 +71,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "exported")
     given = parser.parse_args(argv)
     split = dataset.load_split(given.data / "train")
-    with tempfile.TemporaryDirectory() as scratch, served(given.model, Path(scratch)) as client:
-        singles, blobs = collected(client, split, given.strips, 1)
-        found = shapes(singles)
-        print("SHAPES = (", *(f"    {row}," for row in found), ")", sep="\n")
-        ways.SHAPES = found
-        _, held = collected(client, split, given.held, 2)
+    with tempfile.TemporaryDirectory() as scratch, serve(given.model, Path(scratch)) as client:
+        singles, blobs = collect(client, split, given.strips, 1)
+        rows = shapes(singles)
+        print("SHAPES = (", *(f"    {row}," for row in rows), ")", sep="\n")
+        ways.SHAPES = rows
+        _, held = collect(client, split, given.held, 2)
     old = np.array(ways.WEIGHTS)
     weights = old
     for _ in range(2):  # the ways that are looked at depend on the weights
-        weights = fitted([laid_out(each, weights) for each in blobs], weights)
+        weights = fit([lay_out(each, weights) for each in blobs], weights)
     print("WEIGHTS = (", *(f"    {weight:.3f}," for weight in weights), ")", sep="\n")
     for name, each in (("old", old), ("new", weights)):
-        print(name, right([laid_out(blob, each) for blob in held], each))
+        print(name, right([lay_out(blob, each) for blob in held], each))
     return 0
 
 
-def collected(
+def collect(
     client: DigitClient, split: Split, n: int, seed: int
 ) -> tuple[list[tuple[int, Piece]], list[Cut]]:
     """(single digits with their pieces, blobs that were cut) on n strips."""
@@ -96,21 +96,21 @@ def collected(
     seen: list[Any] = []
     decide = plan._decided
 
-    def spied(item: Any, made: list[Piece], answers: list[Prediction], images: Any) -> Any:
+    def record(item: Any, made: list[Piece], answers: list[Prediction], images: Any) -> Any:
         seen.append((item, made, answers))
         return decide(item, made, answers, images)
 
-    plan._decided = spied
+    plan._decided = record
     try:
         for one in track(_strips(split, n, seed), "strips", n):
             seen.clear()
             read(one.picture, client.predict)
-            for item, made, answers in seen:
+            for item, pieces, answers in seen:
                 text = _text(one, item.box)
                 if len(text) == 1:
                     singles.append((int(text), cuts.whole(item.patch.ink)))
-                if made and 1 <= len(text) <= LONGEST:
-                    blobs.append(Cut(text, made, answers, item.ratio / max(made[-1].width, 0.05)))
+                if pieces and 1 <= len(text) <= LONGEST:
+                    blobs.append(Cut(text, pieces, answers, item.ratio / max(pieces[-1].width, 0.05)))
     finally:
         plan._decided = decide
     return singles, blobs
@@ -141,10 +141,10 @@ def shapes(singles: Sequence[tuple[int, Piece]]) -> tuple[Any, ...]:
         lengths = np.log([piece.length / piece.height for piece in own])
         runs = np.array([piece.runs for piece in own])
         holes = np.bincount([min(piece.holes, 3) for piece in own], minlength=4) + 0.5
-        told = [np.exp(np.median(widths)), _spread(widths), np.exp(np.median(lengths)), _spread(lengths)]
-        told += [runs.mean(), max(runs.std(), 0.05)]
+        figures = [np.exp(np.median(widths)), _spread(widths), np.exp(np.median(lengths)), _spread(lengths)]
+        figures += [runs.mean(), max(runs.std(), 0.05)]
         shares = tuple(round(float(share), 4) for share in holes / holes.sum())
-        rows.append((*(round(float(each), 2) for each in told), shares))
+        rows.append((*(round(float(each), 2) for each in figures), shares))
     return tuple(rows)
 
 
@@ -153,7 +153,7 @@ def _spread(values: Floats) -> float:
     return float(high - low) / 2
 
 
-def laid_out(blob: Cut, weights: Floats) -> Ways:
+def lay_out(blob: Cut, weights: Floats) -> Ways:
     """Its best ways by these weights."""
     rows = [
         ways.known(piece, read_as, blob.rows) for piece, read_as in zip(blob.pieces, blob.reads, strict=True)
@@ -161,15 +161,15 @@ def laid_out(blob: Cut, weights: Floats) -> Ways:
     known = np.array(rows)
     scores = known @ weights
     end = blob.pieces[-1].last
-    found: dict[int, list[tuple[float, tuple[int, ...]]]] = {0: [(0.0, ())]}
+    paths: dict[int, list[tuple[float, tuple[int, ...]]]] = {0: [(0.0, ())]}
     starting = defaultdict(list)
     for i, piece in enumerate(blob.pieces):
         starting[piece.first].append(i)
     for place in range(end):
-        for so_far, taken in sorted(found.get(place, []), reverse=True)[:KEPT]:
+        for so_far, taken in sorted(paths.get(place, []), reverse=True)[:KEPT]:
             for i in starting[place]:
-                found.setdefault(blob.pieces[i].last, []).append((so_far + scores[i], (*taken, i)))
-    best = [taken for _, taken in sorted(found[end], reverse=True)[:KEPT]]
+                paths.setdefault(blob.pieces[i].last, []).append((so_far + scores[i], (*taken, i)))
+    best = [taken for _, taken in sorted(paths[end], reverse=True)[:KEPT]]
     texts = ["".join(str(blob.reads[i].digit) for i in taken) for taken in best]
     return Ways(
         np.array([known[list(taken)].sum(axis=0) for taken in best]),
@@ -178,7 +178,7 @@ def laid_out(blob: Cut, weights: Floats) -> Ways:
     )
 
 
-def fitted(laid: Sequence[Ways], start: Floats) -> Floats:
+def fit(laid: Sequence[Ways], start: Floats) -> Floats:
     """The weights under which the right texts are likeliest."""
     useful = [each for each in laid if each.right.any()]
 
@@ -198,11 +198,11 @@ def fitted(laid: Sequence[Ways], start: Floats) -> Floats:
 
 
 def right(laid: Sequence[Ways], weights: Floats) -> dict[int, str]:
-    """Digits of a blob → share that the best way reads right."""
-    found = defaultdict(list)
+    """The share of blobs that the best way reads right, by their number of digits."""
+    right_by_size = defaultdict(list)
     for each in laid:
-        found[each.digits].append(bool(each.right[int(np.argmax(each.known @ weights))]))
-    return {n: f"{np.mean(hits):.3f} of {len(hits)}" for n, hits in sorted(found.items())}
+        right_by_size[each.digits].append(bool(each.right[int(np.argmax(each.known @ weights))]))
+    return {n: f"{np.mean(hits):.3f} of {len(hits)}" for n, hits in sorted(right_by_size.items())}
 
 
 if __name__ == "__main__":

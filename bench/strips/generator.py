@@ -1,4 +1,4 @@
-"""Single digits and a random generator → a picture of a strip of them, and where and what they are.
+"""Draws strips of single digits at random, and knows where and what the digits are.
 
 Pure. A strip has 3 to 9 digits on plain paper, on ruled paper or in boxes; the writing leans, the row is
 tilted, the light is uneven, the camera adds blur and noise, paper and ink have colours, one in seven is chalk
@@ -39,7 +39,7 @@ def strip(
     touching: float = 0.1,
     ruling: str | None = None,
 ) -> Strip:
-    """uint8 [n, 28, 28], white on black, and labels [n] → a strip of them in this order.
+    """A strip of digits in this order: uint8 [n, 28, 28], white on black, and their labels [n].
 
     touching: the chance of each pair of neighbours to touch; in boxes nothing touches.
     """

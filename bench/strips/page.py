@@ -20,21 +20,21 @@ def ruled(
     rng: np.random.Generator,
 ) -> Ink:
     """Lines across the page, or a comb of n boxes; nothing on plain paper. float32 of `size`."""
-    made = np.zeros(size, np.float32)
+    ink = np.zeros(size, np.float32)
     thick = max(1, round(float(rng.uniform(0.02, 0.05)) * height))
     strength = float(rng.uniform(0.35, 0.9))
     if ruling == "lines":
         first = base + round(float(rng.uniform(-0.03, 0.12)) * height)
         for y in (first - round(1.6 * height), first, first + round(1.6 * height)):
-            cv2.line(made, (0, y), (size[1], y), strength, thick)
+            cv2.line(ink, (0, y), (size[1], y), strength, thick)
     elif ruling == "boxes":
         room = (pitch - height) / 2
         top, bottom = round(base - height - room), round(base + room)
         for x in (round(margin + pitch * i) for i in range(n + 1)):
-            cv2.line(made, (x, top), (x, bottom), strength, thick)
+            cv2.line(ink, (x, top), (x, bottom), strength, thick)
         for y in (top, bottom):
-            cv2.line(made, (margin, y), (round(margin + pitch * n), y), strength, thick)
-    return made
+            cv2.line(ink, (margin, y), (round(margin + pitch * n), y), strength, thick)
+    return ink
 
 
 def photographed(digits: Ink, lines: Ink, height: int, rng: np.random.Generator) -> NDArray[np.uint8]:

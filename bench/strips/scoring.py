@@ -16,7 +16,7 @@ PRECISION = 0.999  # of fields, at which coverage is given
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """One strip."""
 
     separated: tuple[bool, ...]  # of digits that touch none, whether each was read right, in its place
@@ -26,20 +26,20 @@ class Judged:
     confidence: float  # of the field; 0 where it was not read as one
 
 
-def judged(truth: Strip, made: Reading) -> Judged:
+def judge(truth: Strip, reading: Reading) -> Judgement:
     """Compare."""
-    right = [_right(box, text, made) for box, text in zip(truth.boxes, truth.text, strict=True)]
-    one = len(made.fields) == 1
-    return Judged(
+    right = [_right(box, text, reading) for box, text in zip(truth.boxes, truth.text, strict=True)]
+    one = len(reading.fields) == 1
+    return Judgement(
         tuple(ok for ok, touches in zip(right, truth.touching, strict=True) if not touches),
         tuple(ok for ok, touches in zip(right, truth.touching, strict=True) if touches),
-        made.text == truth.text,
-        one and made.fields[0].accepted,
-        made.fields[0].confidence if one else 0.0,
+        reading.text == truth.text,
+        one and reading.fields[0].accepted,
+        reading.fields[0].confidence if one else 0.0,
     )
 
 
-def figures(strips: Sequence[Judged]) -> dict[str, Any]:
+def figures(strips: Sequence[Judgement]) -> dict[str, Any]:
     """Shares right, and how many fields are answered at what precision."""
     answered = [strip for strip in strips if strip.accepted]
     return {
@@ -53,8 +53,8 @@ def figures(strips: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _right(box: Any, text: str, made: Reading) -> bool:
-    best = max(made.digits, key=lambda digit: _overlap(box, digit.box), default=None)
+def _right(box: Any, text: str, reading: Reading) -> bool:
+    best = max(reading.digits, key=lambda digit: _overlap(box, digit.box), default=None)
     return best is not None and _overlap(box, best.box) >= SAME_PLACE and str(best.digit) == text
 
 
@@ -74,7 +74,7 @@ def _share(right: Sequence[bool]) -> dict[str, Any]:
     return {"n": n, "right": k, "share": k / n}
 
 
-def _coverage(strips: Sequence[Judged]) -> dict[str, float]:
+def _coverage(strips: Sequence[Judgement]) -> dict[str, float]:
     """The threshold, chosen on these strips, that answers most of them at `PRECISION`."""
     ranked = sorted(strips, key=lambda strip: -strip.confidence)
     wrong = np.cumsum([not strip.whole for strip in ranked])

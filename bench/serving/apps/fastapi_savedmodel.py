@@ -26,10 +26,10 @@ def app(exported: str) -> FastAPI:
     loaded = tf.saved_model.load(exported)
     predict = loaded.signatures["serving_default"]
     predict(images=tf.zeros((1, 28, 28), tf.uint8))
-    made = FastAPI()
-    made.state.model = loaded  # the signature alone does not hold the variables
+    server = FastAPI()
+    server.state.model = loaded  # the signature alone does not hold the variables
 
-    @made.post("/v1/models/digits:predict")
+    @server.post("/v1/models/digits:predict")
     def answer(body: Body) -> dict[str, Any]:
         outputs = predict(images=tf.constant(np.array(body.instances, dtype=np.uint8)))
         columns = {name: value.numpy().tolist() for name, value in outputs.items()}
@@ -39,7 +39,7 @@ def app(exported: str) -> FastAPI:
             ]
         }
 
-    return made
+    return server
 
 
 if __name__ == "__main__":

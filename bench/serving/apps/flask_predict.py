@@ -20,7 +20,7 @@ def app(candidate: Path) -> Any:
 
     model = load_candidate(candidate)
     model.predict(np.zeros((1, 28, 28), np.uint8), verbose=0)
-    made = Flask("tutorial")
+    server = Flask("tutorial")
 
     def predict() -> Any:
         images = np.array(request.get_json()["instances"], dtype=np.uint8)
@@ -34,8 +34,8 @@ def app(candidate: Path) -> Any:
             ]
         )
 
-    made.add_url_rule("/v1/models/digits:predict", view_func=predict, methods=["POST"])
-    return made
+    server.add_url_rule("/v1/models/digits:predict", view_func=predict, methods=["POST"])
+    return server
 
 
 if __name__ == "__main__":

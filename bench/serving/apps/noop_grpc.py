@@ -37,7 +37,7 @@ def _values(n: int) -> tuple[list[float], list[int], list[float]]:
 
 
 def answer(request: Any, response: Any) -> Any:
-    """PredictRequest with `images` [n, …], empty PredictResponse → the same, filled for n images."""
+    """Fill an empty PredictResponse for the n images of a PredictRequest with `images` [n, …]."""
     spec = request.model_spec
     if spec.name != "digits" or "images" not in request.inputs:
         raise ValueError("expected the model 'digits' and the input 'images'")

@@ -19,7 +19,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 
 
 def answer(body: bytes) -> bytes:
-    """{"instances": […]} → {"predictions": […]} of as many images."""
+    """As many predictions as the body has instances."""
     one: dict[str, Any] = {
         "probabilities": PROBABILITIES,
         "digit": DIGIT,
