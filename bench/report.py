@@ -54,10 +54,11 @@ def origin(records: Sequence[Record]) -> str:
     machines = [r["machine"] for r in records]
     dates, commits = sorted({r["date"] for r in records}), dict.fromkeys(r["commit"] for r in records)
     where = (f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']:.0f} GiB; {m['software']}" for m in machines)
+    note = " (+: with changes that are not committed)" if any("+" in name for name in commits) else ""
     loads = ", ".join(dict.fromkeys(number(m["load"]) for m in machines))
     lines = [
         f"- runs begun: {', '.join(dates)}",
-        f"- commit {', '.join(commits)} (+: with changes that are not committed)",
+        f"- commit {', '.join(commits)}{note}",
         *(f"- {each}" for each in dict.fromkeys(where)),
         f"- load before: {loads}",
     ]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bench.strips import photo
+from bench.strips.__main__ import SIZE, photo
 from bench.strips.generator import strip
 from bench.strips.scoring import figures, judge
 from digits_client.reading import Box, Digit, Field, Line, Reading
@@ -66,5 +66,5 @@ def test_a_photo_of_ten_digits_has_two_megapixels():
     images, labels = digits(40, seed=3)
     from digits_client.reading import decoded
 
-    data = photo.photo(images[:10], labels[:10], np.random.default_rng(1))
-    assert decoded(data).shape == (*photo.SIZE, 3)
+    data = photo(images[:10], labels[:10], np.random.default_rng(1))
+    assert decoded(data).shape == (*SIZE, 3)

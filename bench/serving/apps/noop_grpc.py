@@ -19,7 +19,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped,unused-ignore]
 import grpc.aio  # type: ignore[import-untyped,unused-ignore]
 
-from bench.serving.apps.answers import DIGIT, PROBABILITIES
+from bench.serving.apps.noop_rest import DIGIT, PROBABILITIES
 
 SERVICE = "tensorflow.serving.PredictionService"
 FLOAT, INT64 = 1, 9  # DataType
