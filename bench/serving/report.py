@@ -262,10 +262,11 @@ def _lifecycle(records: Sequence[Record]) -> str:
         shown = (
             f"{number(memory[at], 0)} ({at})" for at in (0, 1, 20, 50, 100, 150, 200) if at < len(memory)
         )
+        more = growth(r)
+        since = "" if more is None else f", {percent(more, 1)} % more than after {SETTLE}"
         lines.append(
             f"- Memory in MiB after so many reloads: {', '.join(shown)}; at the end {number(memory[-1], 0)} "
-            f"({len(memory) - 1}), {percent(growth(r), 1)} % more than after {SETTLE}. A reload takes "
-            f"{number(r['cpu_s'])} CPU-s of the server."
+            f"({len(memory) - 1}){since}. A reload takes {number(r['cpu_s'])} CPU-s of the server."
         )
     return "\n".join(lines)
 
