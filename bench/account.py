@@ -1,6 +1,6 @@
 """Measures what a process takes with all those that it waits for: wall and CPU seconds, peak memory.
 
-    python -m bench.account LOG -m digits.stages.ingest …
+    python -m bench.account LOG -m digits.ingest.stage …
 
 Stands in for `python` in front of a stage: runs it, and adds what it took to a file.
 """
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
     """Run a stage and add a line to argv[0]; the stage's exit code."""
     log, arguments = Path(argv[0]), argv[1:]
     used = run([sys.executable, *arguments])
-    name = arguments[1].rpartition(".")[2] if arguments[:1] == ["-m"] else arguments[0]
+    name = arguments[1].removesuffix(".stage").rpartition(".")[2] if arguments[:1] == ["-m"] else arguments[0]
     record = {"stage": name, "wall": used.wall, "cpu": used.cpu, "peak_mib": used.peak_mib}
     with log.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(record) + "\n")

@@ -13,8 +13,8 @@ import sys
 import time
 
 from bench.records import ROOT, Record
-from digits.processes import die_with_parent
-from digits.stages import STAGES
+from digits import STAGES
+from digits.runtime.processes import die_with_parent
 from flows.scheduling import server, settings
 
 TASKS = len(STAGES) + 1  # `publish` finds the export in service
@@ -23,7 +23,7 @@ WAYS = ("empty tasks and dvc repro", "retrain")
 RETRAIN = """
 import sys
 from pathlib import Path
-from digits.commands import run
+from digits_cli import run
 done, outcome = run.retrained(Path.cwd(), publish=True)
 print([stage.outcome for stage in done.stages], outcome.name)
 sys.exit(0 if outcome.name == "Nothing new" and {s.outcome for s in done.stages} == {"cached"} else 1)

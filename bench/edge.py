@@ -60,7 +60,9 @@ export async function check() {
   return { answers, each: spent / COUNT };
 }
 """
-PICTURES = 100  # of each of digits.proof's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
+PICTURES = (
+    100  # of each of digits.export.parity's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,7 +106,7 @@ def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> Record:
     """How the page reads files that show these digits, beside the exported model."""
     import tensorflow as tf
 
-    from digits.proof import MANNERS
+    from digits.export.parity import MANNERS
 
     contents = [
         render(image, 60 + row * 271 % 541) for render in MANNERS.values() for row, image in enumerate(images)

@@ -25,7 +25,7 @@ from bench.records import FOLDER, Record, Run
 from bench.report import report
 from bench.serving.children import Worker, free_ports, start, stop, wait
 from digits import dataset
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 from serving import sandbox
 from serving.pointer import Pointer
 from serving.store import Store

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from bench import references
-from digits import params
-from digits.errors import DigitsError
-from digits.processes import die_with_parent
+from digits.runtime import params
+from digits.runtime.errors import DigitsError
+from digits.runtime.processes import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
 THREADS = {"one": 1, "all": 0}
@@ -52,11 +52,12 @@ def measure_export(model: Any, temperature: float, *, quick: bool) -> dict[str, 
 
 def save(directory: Path, logits: Any, variables: Any, temperature: float) -> None:
     """Write the SavedModel as the export stage does; warm-up requests and provenance are left out."""
-    from digits import bundle, signature
+    from digits import saved_model
+    from digits.export import signatures
 
     limits = params.load("export", ROOT / "params.yaml")
-    functions = signature.endpoints(logits, temperature, threshold=0.0, max_pixels=limits.max_pixels)
-    bundle.save(directory, signature.traced(functions), [variable.value for variable in variables])
+    functions = signatures.endpoints(logits, temperature, threshold=0.0, max_pixels=limits.max_pixels)
+    saved_model.save(directory, signatures.traced(functions), [variable.value for variable in variables])
 
 
 def size(directory: Path) -> int:

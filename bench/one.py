@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.references import REFERENCES
 from digits import files
-from digits.processes import die_with_parent
+from digits.runtime.processes import die_with_parent
 
 BATCH, PAIRS, WARM_UP = 32, 500, 20  # images, and calls of each, where canonicalisation is timed
 
@@ -43,7 +43,7 @@ def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
     import tensorflow as tf
 
     from bench import recipes, workspace
-    from digits import models
+    from digits.model import models
 
     (test,) = workspace.splits(job, "full", "prepared", "test")
     model = models.build(recipes.recipe(job, len(test)).architecture)
@@ -73,7 +73,7 @@ def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
 def peak() -> dict[str, float]:
     """GFLOP/s of the machine's fastest matrix product, in float32 and in what trainings compute in."""
     from bench import flops, recipes
-    from digits import device
+    from digits.train import device
 
     fastest = device.find(recipes.params_of("fast", 0)).precision
     return {precision: flops.peak(precision) for precision in dict.fromkeys(["float32", fastest])}

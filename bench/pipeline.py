@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import account
 from bench.machine import git
 from bench.records import Record
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 
 IDLE_RUNS = 5
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from bench import flops
-from digits.recipe import Recipe
-from digits.train_params import AugmentationParams, TrainParams
+from digits.model.recipe import Recipe
+from digits.runtime.train_params import AugmentationParams, TrainParams
 
 IN_MEMORY = 2048  # MiB; MNIST has 41
 QUICK_STEPS = 20  # of a trial of the bench itself
@@ -15,7 +15,7 @@ QUICK_STEPS = 20  # of a trial of the bench itself
 
 def recipe(job: dict[str, Any], n_train: int) -> Recipe:
     """The profile as it stands: what params.yaml overrides in it is left aside."""
-    from digits import device, profiles
+    from digits.train import device, profiles
 
     params = params_of(job["model"], job["seed"])
     whole = profiles.resolve(params, n_train, device.find(params))
@@ -43,7 +43,7 @@ def flop(recipe: Recipe, steps: int) -> float:
 
 def planned_flop(recipe: Recipe) -> int:
     """Operations of a recipe's training steps; those of a teacher, and of asking it, included."""
-    from digits import models
+    from digits.model import models
 
     images = recipe.batch * recipe.steps
     total = flops.training(flops.forward(models.build(recipe.architecture)), images)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine import commit, machine
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".bench"  # Git ignores it

@@ -3,7 +3,7 @@
     python bench/reference.py --params params.yaml --reference data/reference.json
 
 Takes MNIST from where ingest takes it (DIGITS_MIRROR, then `ingest.sources`). Run it again when the columns
-of `digits.tables` or the grid of `digits.reference` change.
+of `digits.validate.table` or the grid of `digits.validate.reference` change.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from digits import files, idx, params, reference, sample, sources, tables
+from digits import files
 from digits.dataset import Split
+from digits.ingest import mnist, sample, sources
+from digits.runtime import params
+from digits.validate import reference, table
 
 
 def main() -> None:
@@ -34,7 +37,7 @@ def main() -> None:
             zip(("train", "test"), sample.load(ingest.sample_test, ingest.seed), strict=True)
         ),
     }
-    described = {name: reference.describe(tables.table(splits, name)) for name, splits in known.items()}
+    described = {name: reference.describe(table.table(splits, name)) for name, splits in known.items()}
     files.write_text(given.reference, _compact(described))
 
 
@@ -42,7 +45,7 @@ def _splits(contents: dict[str, bytes], ingest: params.IngestParams) -> dict[str
     splits = {}
     for part in ("train", "test"):
         keys = f"{part}-images", f"{part}-labels"
-        images, labels = idx.labelled_images(contents[keys[0]], contents[keys[1]], keys)
+        images, labels = mnist.labelled_images(contents[keys[0]], contents[keys[1]], keys)
         splits[part] = Split(images, labels, np.full(len(labels), ingest.dataset))
     return splits
 

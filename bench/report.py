@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench.records import Record, read
 from bench.references import BASELINE
-from digits.errors import DataError, DigitsError
-from digits.metrics import wilson
+from digits.evaluate.metrics import wilson
+from digits.runtime.errors import DataError, DigitsError
 
 NONE = "–"
 SHARES = (0.1, 0.2, 0.3, 0.5, 1.0)  # of the baseline's wall time: where accuracy over time is read off

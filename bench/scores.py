@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import mnist_c
-from digits.corruptions import CORRUPTIONS, corrupt
 from digits.dataset import Split
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[Any]]  # uint8 [n, 28, 28] → a score for each digit [n, 10]
 Corrupt = Callable[[str, NDArray[np.uint8], int], NDArray[np.uint8]]
@@ -45,8 +45,8 @@ def scores(predict: Predict, test: Split) -> dict[str, Any]:
 
 def calibration(predict: Predict, validation: Split, test: Split) -> dict[str, float]:
     """The temperature fitted on validation, and what confidences are then off by on the test images."""
-    from digits.calibration import fit_temperature
-    from digits.metrics import reliability
+    from digits.evaluate.calibration import fit_temperature
+    from digits.evaluate.metrics import reliability
 
     temperature = fit_temperature(predict(validation.images), validation.labels)
     off = reliability(predict(test.images), test.labels, temperature).error
@@ -58,8 +58,10 @@ def abstention(predict: Predict, validation: Split, test: Split, temperature: fl
 
     The threshold comes from validation and is tried on the test images and on pictures without a digit.
     """
-    from digits import non_digits, params, selective
+    from digits import non_digits
+    from digits.evaluate import selective
     from digits.ink import has_ink
+    from digits.runtime import params
 
     limits = params.load("evaluate", ROOT / "params.yaml")
     wanted = limits.answered_precision

@@ -19,9 +19,10 @@ from typing import Any
 import yaml
 
 from bench.records import ROOT, Record
-from digits import dataset, sample
+from digits import dataset
 from digits.dataset import Split, stratified
-from digits.processes import die_with_parent
+from digits.ingest import sample
+from digits.runtime.processes import die_with_parent
 from flows.scheduling import server
 
 RATES = [0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009]
@@ -30,7 +31,8 @@ STEPS = 200  # of a trial, 64 images each
 LOOP = """
 import json, sys
 from pathlib import Path
-from digits import dataset, training
+from digits import dataset
+from digits.pipeline import training
 from flows import sweep
 from flows.search import sweep_space
 
@@ -82,7 +84,7 @@ def _timed(root: Path, way: str, place: int) -> float:
     if "worker" in way:
         options = ["--space", f"train.rate={json.dumps(RATES)}", "--name", f"round-{place}-{way[0]}"]
         options += ["--workers", way[0], "--no-prune"]
-        commands = [[sys.executable, "-m", "digits.cli", "sweep", "--sampler", "grid", *options]]
+        commands = [[sys.executable, "-m", "digits_cli", "sweep", "--sampler", "grid", *options]]
     paths = os.pathsep.join(map(str, (ROOT / "src", ROOT, os.environ.get("PYTHONPATH", ""))))
     one = {name: "1" for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")}
     given = os.environ | one | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"}

@@ -24,9 +24,9 @@ from bench.records import FOLDER, ROOT, Record, Run, read
 from bench.references import BASELINE, REFERENCES
 from bench.report import report
 from digits import files
-from digits.errors import DigitsError
-from digits.processes import die_with_parent
-from digits.zoo import PROFILES
+from digits.runtime.errors import DigitsError
+from digits.runtime.processes import die_with_parent
+from digits.train.zoo import PROFILES
 
 Job = dict[str, object]
 Say = Callable[[str], None]

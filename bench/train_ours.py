@@ -12,8 +12,8 @@ from bench import flops, latency, recipes, workspace
 from bench.clocks import Clock, Ticks, probe_steps
 from bench.scores import Predict, abstention, calibration, scores
 from digits import dataset, files
-from digits.corruptions import CORRUPTIONS, corrupt
 from digits.dataset import Split
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 
 NO_DIGITS = 20  # pictures of each kind without a digit: the gate reports on them and refuses nothing
 
@@ -22,9 +22,9 @@ def train_profile(job: dict[str, Any]) -> dict[str, Any]:
     """Train a profile, on full MNIST or on the sample, and score it: the figures of its record."""
     import tensorflow as tf
 
-    from digits.fit import fit
-    from digits.outliers import outlier_pool
-    from digits.scoring import scorer
+    from digits.model.scoring import scorer
+    from digits.train.fit import fit
+    from digits.train.outliers import outlier_pool
 
     tf.config.experimental.enable_op_determinism()  # as the pipeline trains
     on_sample = job["kind"] == "sample"
@@ -71,9 +71,11 @@ def _judged(
     job: dict[str, Any], predict: Predict, validation: Split, train_accuracy: float
 ) -> dict[str, Any]:
     """What the pipeline's gate says of a model of the sample, on the sample's held-out images."""
-    from digits import gate, non_digits, params
+    from digits import non_digits
+    from digits.evaluate import gate
+    from digits.evaluate.scorecard import Answers, scorecard
     from digits.ink import has_ink
-    from digits.scorecard import Answers, scorecard
+    from digits.runtime import params
 
     where = Path(job["scratch"]) / "sample"
     test, heldout = (dataset.load_split(where / "data" / "prepared" / name) for name in ("test", "heldout"))

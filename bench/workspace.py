@@ -14,7 +14,7 @@ import yaml
 
 from digits import dataset
 from digits.dataset import Split
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 
 DATA_STAGES = ("ingest", "validate", "preprocess")
 QUICK_TRAIN, QUICK_TEST = 1000, 300  # images, of a trial of the bench itself

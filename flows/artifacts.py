@@ -11,7 +11,7 @@ from prefect.artifacts import create_image_artifact, create_link_artifact, creat
 from prefect.artifacts import create_table_artifact as table_artifact
 
 from digits import files
-from digits.repro import Run
+from digits.pipeline.repro import Run
 from flows.clone.intake import Intake
 from flows.rollout.outcomes import Outcome
 from serving.comparison import Comparison

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
-from digits import dvc_tree, files, repro
-from digits.repro import Run
-from digits.stages import STAGES
-from digits.steps import steps
+from digits import STAGES, files
+from digits.pipeline import dvc_process, repro
+from digits.pipeline.repro import Run
+from digits.pipeline.steps import steps
 from flows import artifacts, tasks
 from flows.rollout import outcomes
 from flows.rollout.outcomes import Outcome
@@ -39,7 +39,7 @@ def through(
 
 def stages(root: Path, force: str | None = None) -> Run:
     """Every stage as a task, until one fails. A sample gives way to a source that answers by now."""
-    dvc_tree.without_git(root)
+    dvc_process.without_git(root)
     first = _ingested(root)
     if first and not first.ok:
         return first

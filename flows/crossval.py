@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import dataset, files, params
+from digits import dataset, files
 from digits.dataset import Split, concatenate
-from digits.errors import DataError, DigitsError, ParamsError
-from digits.progress import say
+from digits.runtime import params
+from digits.runtime.errors import DataError, DigitsError, ParamsError
+from digits.runtime.progress import say
 from flows.search import parallel, sweep_trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
 if TYPE_CHECKING:
-    from digits.train_params import TrainParams
+    from digits.runtime.train_params import TrainParams
 
 DONE = Path(".digits/crossval")
 REPORTS = Path("reports/crossval")

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from digits.errors import DigitsError, ParamsError
+from digits.runtime.errors import DigitsError, ParamsError
 from flows.scheduling.registration import BUSY, ENTRYPOINT, Plan
 from flows.scheduling.server import PORT
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digits import params
-from digits.errors import ParamsError
+from digits.runtime import params
+from digits.runtime.errors import ParamsError
 from flows.clone import intake, lineage, remotes
 from flows.clone.intake import Intake
 from flows.clone.workspace import Workspace

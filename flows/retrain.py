@@ -17,8 +17,8 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas import State
 from prefect.states import Completed, Failed
 
-from digits.errors import DigitsError
-from digits.repro import Run
+from digits.pipeline.repro import Run
+from digits.runtime.errors import DigitsError
 from flows import artifacts, course, isolated, notify, tasks
 from flows.clone import intake, workspace
 from flows.isolated import Asked

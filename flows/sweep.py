@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from digits import dataset, files, params
+from digits import dataset, files
 from digits.dataset import Split
-from digits.errors import DigitsError, ParamsError
-from digits.progress import say
+from digits.runtime import params
+from digits.runtime.errors import DigitsError, ParamsError
+from digits.runtime.progress import say
 from flows.search import (
     parallel,
     profile_spaces,

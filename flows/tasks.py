@@ -10,8 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State
 from prefect.states import Completed, Failed
 
-from digits.stages import STAGES
-from digits.steps import Steps
+from digits import STAGES
+from digits.pipeline.steps import Steps
 from flows import artifacts
 from flows.clone import intake
 from flows.clone.intake import Intake

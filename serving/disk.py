@@ -11,8 +11,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from digits import files, locks
-from digits.errors import StoreError
+from digits import files
+from digits.runtime import locks
+from digits.runtime.errors import StoreError
 
 PATIENCE = 60.0  # seconds to wait for another command; each holds the store for well under one
 

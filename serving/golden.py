@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits import wire
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving.model_server import tfrecord
 from serving.model_server.statuses import Status
 

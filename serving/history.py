@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 
 PROMOTE, ROLLBACK, CANARY = "promote", "rollback", "canary"
 UNRECORDED = "unrecorded"  # found in the pointer: the writer died before it could note it here

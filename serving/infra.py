@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from digits import wire
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import golden, offline, sandbox
 from serving.golden import Arrays, Golden
 from serving.pointer import Pointer

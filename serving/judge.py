@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits import wire
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import golden, sandbox
 from serving.comparison import Duel
 from serving.infra import DEADLINE, OPTIONS

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from digits import wire
-from digits.errors import StoreError
-from digits.processes import die_with_parent
+from digits.runtime.errors import StoreError
+from digits.runtime.processes import die_with_parent
 from serving import golden, sandbox
 from serving.golden import Arrays
 

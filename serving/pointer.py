@@ -16,7 +16,7 @@ from tensorflow_serving.config import (
 )  # of its modules the one that loads no TensorFlow
 
 from digits import wire
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 
 PLATFORM = "tensorflow"
 HEADER = "# Which versions serve. Written by `digits promote` and `digits rollback`; servers poll it.\n"

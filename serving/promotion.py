@@ -6,7 +6,7 @@ is written (compare and swap). Times are text for a person; None leaves them out
 
 from __future__ import annotations
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import history
 from serving.history import Event, History, Refusal
 from serving.pointer import Pointer

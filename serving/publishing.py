@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from digits import files, wire
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import disk, edges, version
 from serving.store import Store
 from serving.version import Version

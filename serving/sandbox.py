@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.errors import StoreError
-from digits.processes import die_with_parent
+from digits.runtime.errors import StoreError
+from digits.runtime.processes import die_with_parent
 from serving.pointer import Pointer, render
 
 REAL = "tensorflow_model_server"

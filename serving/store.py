@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from digits import files, wire
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import disk, history, version
 from serving.history import Event, History
 from serving.pointer import Pointer, parse, render

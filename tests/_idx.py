@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import params
-from digits.params import IngestParams
+from digits.runtime import params
+from digits.runtime.params import IngestParams
 
 NAMES = {
     "train-images": "train-images-idx3-ubyte",

@@ -53,7 +53,7 @@ class Project:
         return done.stdout
 
     def digits(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "digits.cli", *arguments, **extra)
+        return self.run(sys.executable, "-m", "digits_cli", *arguments, **extra)
 
     def edit(self, change: dict) -> None:
         """Merge values into params.yaml, section by section."""

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict, replace
 
-from digits.policies import Augmentation
-from digits.recipe import Recipe
+from digits.augment.policies import Augmentation
+from digits.model.recipe import Recipe
 
 STILL = Augmentation(
     rotation=0.0,

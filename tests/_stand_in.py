@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 
-from digits.stages import STAGES
+from digits import STAGES
 
 CODE = """
 import json, os, signal, sys, time
-from digits.processes import die_with_dvc
+from digits.runtime.processes import die_with_dvc
 die_with_dvc()
 stage, source, target = sys.argv[1:4]
 print(stage, "at work", flush=True)

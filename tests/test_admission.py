@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from digits.admission import Fitted, admit
-from digits.errors import DataError, GateRefused
+from digits.export.admission import Fitted, admit
+from digits.runtime.errors import DataError, GateRefused
 
 METRICS = {
     "dataset": "mnist",

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits import severe
-from digits.augment import augment
-from digits.damage import DAMAGES, NUMBERS, STREAM
-from digits.draws import STREAMS, uniform
+from digits.augment.damage import DAMAGES, NUMBERS, STREAM
+from digits.augment.ops import augment, severe
+from digits.augment.random_numbers import STREAMS, uniform
 
 from ._digits import digits
 from ._recipes import BENT, STILL

@@ -10,8 +10,8 @@ import pytest
 
 from bench import account, clocks, pipeline, recipes, records, train
 from bench.references import REFERENCES, build, steps
-from digits import profiles
-from digits.errors import DataError, DigitsError
+from digits.runtime.errors import DataError, DigitsError
+from digits.train import profiles
 
 from ._project import project
 
@@ -138,7 +138,7 @@ def test_what_a_process_takes_includes_the_processes_that_it_waited_for():
 def test_the_stand_in_for_python_measures_a_stage_and_passes_its_exit_code_on(tmp_path):
     log = tmp_path / "stages.jsonl"
     done = subprocess.run(
-        [sys.executable, "-m", "bench.account", str(log), "-m", "digits.stages.ingest", "--nonsense"],
+        [sys.executable, "-m", "bench.account", str(log), "-m", "digits.ingest.stage", "--nonsense"],
         capture_output=True,
         cwd=train.ROOT,
         check=False,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench import flops, latency, recipes, references, scores
-from digits import models
 from digits.dataset import Split
+from digits.model import models
 
 from ._recipes import tiny
 

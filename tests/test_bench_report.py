@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench import report
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 
 MACHINE = {"cpu": "A CPU", "cores": 2, "bf16": True, "memory_gib": 24.0, "load": 0.1}
 MACHINE |= {"software": "Python 3.11, tensorflow 2.21"}

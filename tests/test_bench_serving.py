@@ -23,7 +23,7 @@ from bench.serving import calls, children, contestants, lifecycle, loops, report
 from bench.serving import cases as plan
 from bench.serving.__main__ import main
 from bench.serving.cases import FLASK, GRPC, JOINING, NOOP_GRPC, NOOP_REST, OURS, PIXELS, PNG, REST, Case
-from digits.errors import DataError, DigitsError
+from digits.runtime.errors import DataError, DigitsError
 
 from ._loopback import serving
 

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from digits import bundle, wire
-from digits.signature import endpoints, traced
+from digits import saved_model, wire
+from digits.export.signatures import endpoints, traced
 
 from ._nearest import nearest
 
@@ -22,19 +22,19 @@ WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)
 def saved(directory):
     model = nearest()
     functions = traced(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
-    bundle.save(directory, functions, [variable.value for variable in model.variables])
+    saved_model.save(directory, functions, [variable.value for variable in model.variables])
     return directory
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     directory = saved(tmp_path_factory.mktemp("bundle") / "model")
-    bundle.add_extra(directory, [b"one", b"two"], {"dataset": "mnist"})
+    saved_model.add_extra(directory, [b"one", b"two"], {"dataset": "mnist"})
     return directory
 
 
 def test_only_the_files_that_a_server_reads_lie_there(made):
-    assert set(bundle.digests(made)) == {
+    assert set(saved_model.digests(made)) == {
         "saved_model.pb",
         "variables/variables.index",
         "variables/variables.data-00000-of-00001",
@@ -70,7 +70,7 @@ def test_random_and_python_operations_are_found():
     graph = module.call.get_concrete_function(tf.constant([1.0, 2.0])).graph.as_graph_def()
     whole = saved_model_pb2.SavedModel()
     whole.meta_graphs.add().graph_def.CopyFrom(graph)
-    assert bundle.unservable(whole) == ["EagerPyFunc", "RandomStandardNormal"]
+    assert saved_model.unservable(whole) == ["EagerPyFunc", "RandomStandardNormal"]
 
 
 @pytest.mark.slow
@@ -81,11 +81,13 @@ def test_two_processes_write_equal_bytes(tmp_path):
     )
     for name in ("one", "two"):
         subprocess.run([sys.executable, "-c", script, str(tmp_path / name)], check=True, capture_output=True)
-    assert bundle.digests(tmp_path / "one") == bundle.digests(tmp_path / "two")
+    assert saved_model.digests(tmp_path / "one") == saved_model.digests(tmp_path / "two")
 
 
 def test_the_digest_of_weights_is_of_their_content():
-    assert bundle.weights_sha256(WEIGHTS) == bundle.weights_sha256([weight.copy() for weight in WEIGHTS])
+    assert saved_model.weights_sha256(WEIGHTS) == saved_model.weights_sha256(
+        [weight.copy() for weight in WEIGHTS]
+    )
     changed = [WEIGHTS[0] + np.float32(1e-6), WEIGHTS[1]]
     reshaped = [WEIGHTS[0].reshape(3, 2), WEIGHTS[1]]
-    assert len({bundle.weights_sha256(w) for w in (WEIGHTS, changed, reshaped, WEIGHTS[::-1])}) == 4
+    assert len({saved_model.weights_sha256(w) for w in (WEIGHTS, changed, reshaped, WEIGHTS[::-1])}) == 4

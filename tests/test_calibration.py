@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from digits.calibration import fit_temperature
-from digits.errors import DataError
-from digits.metrics import log_loss, log_softmax
+from digits.evaluate.calibration import fit_temperature
+from digits.evaluate.metrics import log_loss, log_softmax
+from digits.runtime.errors import DataError
 
 
 def honest(n: int, scale: float) -> tuple[np.ndarray, np.ndarray]:

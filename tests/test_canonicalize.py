@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits.canonicalize import by_bisection, by_selection, canonicalize
+from digits.model.canonicalize import by_bisection, by_selection, canonicalize
 
 from ._digits import digits
 

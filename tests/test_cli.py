@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from digits import dataset
-from digits.cli import main
-from digits.commands import COMMANDS
 from digits.dataset import Split
-from digits.errors import StoreError
-from digits.repro import Run
+from digits.pipeline.repro import Run
+from digits.runtime.errors import StoreError
+from digits_cli import COMMANDS, main
 from flows.rollout import live, outcomes, release, service
 from flows.rollout.service import Acts
 from serving import edges, infra, judge, promotion

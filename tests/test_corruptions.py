@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from digits.corruptions import CORRUPTIONS, corrupt
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 from tests._digits import digits
 
 IMAGES, _ = digits(64, seed=3)

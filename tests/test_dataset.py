@@ -3,7 +3,7 @@ import pytest
 
 from digits import dataset
 from digits.dataset import Split
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 
 
 def split(n=3):

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from digits import pictures as by_pillow
+from digits.export.signatures import pictures
+from digits.ingest import pictures as by_pillow
 from digits.normalize import normalize
-from digits.signature import pictures
 
 from ._digits import digits
 from ._nearest import nearest

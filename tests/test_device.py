@@ -1,8 +1,8 @@
 import pytest
 import tensorflow as tf
 
-from digits import device
-from digits.errors import ParamsError
+from digits.runtime.errors import ParamsError
+from digits.train import device
 
 from .test_profiles import section  # noqa: F401 - a fixture
 

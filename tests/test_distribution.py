@@ -3,11 +3,11 @@ import json
 import pytest
 import tensorflow as tf
 
-from digits import distribution
-from digits.distribution import Cluster
-from digits.errors import ParamsError, TrainingError
-from digits.profiles import Hardware
-from digits.replicas import Replicas
+from digits.runtime.errors import ParamsError, TrainingError
+from digits.train import devices
+from digits.train.devices import Cluster
+from digits.train.profiles import Hardware
+from digits.train.replicas import Replicas
 
 from ._recipes import tiny
 from .test_profiles import section  # noqa: F401 - a fixture
@@ -51,27 +51,27 @@ def section_of(section, **changes):  # noqa: F811
 @pytest.mark.parametrize(("gpus", "hardware"), [(0, CPU), (1, GPU), (4, CPU)])
 def test_one_device_stays_alone_and_its_settings_as_they_are(section, machine, gpus, hardware):  # noqa: F811
     machine(gpus=gpus)
-    found, together = distribution.find(section_of(section), hardware)
+    found, together = devices.find(section_of(section), hardware)
     assert found == hardware
     assert together.strategy is None and together.count == 1
 
 
 def test_several_gpus_train_together_with_xla_for_the_augmentation_alone(section, machine):  # noqa: F811
     machine(gpus=4)
-    found, together = distribution.find(section_of(section), GPU)
+    found, together = devices.find(section_of(section), GPU)
     assert found == Hardware("gpu", "bfloat16", "augmentation")
     assert together.count == 4 and together.hosts == 1 and together.is_chief
 
 
 def test_none_leaves_the_other_gpus_and_hosts_alone(section, machine):  # noqa: F811
     machine(gpus=4, cluster=HOSTS)
-    assert distribution.find(section_of(section, distribution="none"), GPU)[1].strategy is None
+    assert devices.find(section_of(section, distribution="none"), GPU)[1].strategy is None
 
 
 @pytest.mark.parametrize("asked", ["auto", "hosts"])
 def test_the_hosts_of_tf_config_train_together(section, machine, asked):  # noqa: F811
     machine(cluster=HOSTS, task=("worker", 1))
-    _, together = distribution.find(section_of(section, distribution=asked), CPU)
+    _, together = devices.find(section_of(section, distribution=asked), CPU)
     assert (together.hosts, together.host, together.is_chief) == (2, 1, False)
 
 
@@ -79,7 +79,7 @@ def test_the_chief_comes_before_the_workers():
     cluster = {"worker": ["b:1", "c:1"], "chief": ["a:1"]}
 
     def host(job, index):
-        return distribution._cluster(json.dumps({"cluster": cluster, "task": {"type": job, "index": index}}))
+        return devices._cluster(json.dumps({"cluster": cluster, "task": {"type": job, "index": index}}))
 
     assert host("chief", 0) == Cluster(3, 0)
     assert host("worker", 1) == Cluster(3, 2)
@@ -88,12 +88,12 @@ def test_the_chief_comes_before_the_workers():
 def test_what_is_asked_for_and_not_there_is_told(section, machine):  # noqa: F811
     machine(gpus=1)
     with pytest.raises(ParamsError, match="sees 1 GPU"):
-        distribution.find(section_of(section, distribution="mirrored"), GPU)
+        devices.find(section_of(section, distribution="mirrored"), GPU)
     with pytest.raises(ParamsError, match="TF_CONFIG in the environment names fewer than two"):
-        distribution.find(section_of(section, distribution="hosts"), CPU)
+        devices.find(section_of(section, distribution="hosts"), CPU)
     machine(gpus=2)
     with pytest.raises(ParamsError, match=r"train\.xla is everything"):
-        distribution.find(section_of(section, xla="everything"), GPU)
+        devices.find(section_of(section, xla="everything"), GPU)
 
 
 @pytest.mark.parametrize(
@@ -108,16 +108,16 @@ def test_what_is_asked_for_and_not_there_is_told(section, machine):  # noqa: F81
 )
 def test_a_tf_config_that_says_something_else_is_told(config):
     with pytest.raises(ParamsError, match="TF_CONFIG in the environment is"):
-        distribution._cluster(config)
+        devices._cluster(config)
 
 
 def test_a_batch_that_can_not_be_shared_equally_is_refused():
     three = Replicas(Devices(3))
-    distribution.check(tiny(batch=66), three)
+    devices.check(tiny(batch=66), three)
     with pytest.raises(ParamsError, match=r"train\.batch is 64, which 3 devices .* take 63 or 66"):
-        distribution.check(tiny(batch=64), three)
+        devices.check(tiny(batch=64), three)
     with pytest.raises(ParamsError, match=r"batch is 64"):
-        distribution.check(tiny(batch=66, teacher=tiny(batch=64)), three)
+        devices.check(tiny(batch=66, teacher=tiny(batch=64)), three)
 
 
 def test_a_host_that_is_lost_is_told_in_one_line_and_other_errors_as_they_are():
@@ -127,12 +127,12 @@ def test_a_host_that_is_lost_is_told_in_one_line_and_other_errors_as_they_are():
         pytest.raises(
             TrainingError, match=r"host 1 lost another of the 2 .* again.*recvmsg:Connection reset\)"
         ),
-        distribution.lost_hosts_told(two),
+        devices.lost_hosts_told(two),
     ):
         raise lost
-    with pytest.raises(tf.errors.UnavailableError), distribution.lost_hosts_told(Replicas()):
+    with pytest.raises(tf.errors.UnavailableError), devices.lost_hosts_told(Replicas()):
         raise lost
-    with pytest.raises(tf.errors.ResourceExhaustedError), distribution.lost_hosts_told(two):
+    with pytest.raises(tf.errors.ResourceExhaustedError), devices.lost_hosts_told(two):
         raise tf.errors.ResourceExhaustedError(None, None, "memory")
 
 
@@ -140,8 +140,8 @@ def test_hosts_that_hold_other_data_are_told(monkeypatch):
     two = Replicas(Devices(2), host=1, hosts=2)
     monkeypatch.setattr(two, "over_hosts", lambda own: own)  # the other host's row stays empty
     with pytest.raises(TrainingError, match="do not hold the same data"):
-        distribution.check_alike(two, "0a1b")
+        devices.check_alike(two, "0a1b")
     monkeypatch.setattr(
         two, "over_hosts", lambda own: [a + b for a, b in zip(own, own[4:] + own[:4], strict=True)]
     )
-    distribution.check_alike(two, "0a1b")
+    devices.check_alike(two, "0a1b")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from digits.dataset import Split, stratified
-from digits.duplicates import digests, refuse_leaks, split_train
-from digits.errors import DataError
+from digits.preprocess.duplicates import digests, refuse_leaks, split_train
+from digits.runtime.errors import DataError
 
 from ._digits import digits
 

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from digits import dataset, files, validation
-from digits.checkpoint import run_suites
+from digits import dataset, files
 from digits.dataset import Split
-from digits.expectations import Limits, suites
-from digits.quarantine import RowLimits
-from digits.reference import describe
-from digits.tables import table
+from digits.validate import report
+from digits.validate.gx import run_suites
+from digits.validate.quarantine import RowLimits
+from digits.validate.reference import describe
+from digits.validate.rules import Limits, suites
+from digits.validate.table import table
 
 from ._raw import NAME, base, split, with_batch, write_raw
 
@@ -30,8 +31,8 @@ def outcomes(tmp_path):
         manifest = files.read_json(raw / "manifest.json")
         digests = {n: {"images_sha256": dataset.array_sha256(s.images)} for n, s in splits.items()}
         rows = table(splits, NAME)
-        facts = validation.split_facts(splits, manifest, digests)
-        frames = validation.frames(rows, pd.Series(False, index=rows.index), facts, {})
+        facts = report.split_facts(splits, manifest, digests)
+        frames = report.frames(rows, pd.Series(False, index=rows.index), facts, {})
         frames["labels"] = pd.DataFrame(doubted or {})
         rules = suites(frames, LIMITS, reference, {name: 5 for name in doubted or {}})
         return {each.rule: each for each in run_suites(frames, rules, tmp_path / "docs")}

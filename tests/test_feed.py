@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from digits import feed, mapped
+from digits import mapped
 from digits.dataset import Split
-from digits.feed import Feed
-from digits.fit import fit
+from digits.train import input_pipeline
+from digits.train.fit import fit
+from digits.train.input_pipeline import Feed
 
 from ._digits import digits
 from ._project import ROOT
@@ -47,7 +48,7 @@ def test_what_fits_is_held_and_fed_at_once(held, on_disk):
 
 
 def test_what_does_not_fit_comes_from_disk_in_blocks_and_in_order(held, on_disk, monkeypatch):
-    monkeypatch.setattr(feed, "BLOCK", 3 * 16 * 784)  # three steps
+    monkeypatch.setattr(input_pipeline, "BLOCK", 3 * 16 * 784)  # three steps
     made = Feed(on_disk, mapped.reader(on_disk.images, limit=1000))
     blocks = list(made.blocks(ORDER))
     assert [len(order) for _, _, order in blocks] == [3] * 6 + [2]
@@ -58,7 +59,7 @@ def test_what_does_not_fit_comes_from_disk_in_blocks_and_in_order(held, on_disk,
 
 @pytest.mark.parametrize("outliers", [0.0, 0.1])
 def test_a_training_from_disk_gives_the_same_weights(held, on_disk, monkeypatch, outliers):
-    monkeypatch.setattr(feed, "BLOCK", 2 * 64 * 784)
+    monkeypatch.setattr(input_pipeline, "BLOCK", 2 * 64 * 784)
     recipe = tiny(architecture="small", steps=8, augmentation=STILL, outliers=outliers)
     pictures = held.images[:30, ::-1]  # digits upside down stand in for pictures without one
     whole = fit(held, held, recipe, outliers=pictures)
@@ -74,7 +75,7 @@ STREAMED = """
 import sys
 import numpy as np
 from digits import dataset, mapped
-from digits.fit import fit
+from digits.train.fit import fit
 from digits.dataset import Split
 from tests._digits import digits
 from tests._recipes import STILL, tiny

@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.cli import main
-from digits.commands import feedback
-from digits.incoming import read_batch
+from digits.ingest.batches import read_batch
+from digits_cli import feedback, main
 from serving.app.feedback import reviewing
 
 from .serving.app.feedback._corrections import given, image
@@ -173,7 +172,7 @@ class Terminal:
     def __init__(self, project, *options):
         self.master, slave = pty.openpty()
         self.output = ""
-        command = [sys.executable, "-m", "digits.cli", "feedback", "review", *options]
+        command = [sys.executable, "-m", "digits_cli", "feedback", "review", *options]
         self.process = subprocess.Popen(
             command,
             cwd=project.root,

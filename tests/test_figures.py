@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import figures, metrics
-from digits.corruptions import CORRUPTIONS, corrupt
-from digits.selective import risk_coverage
+from digits.evaluate import figures, metrics
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt
+from digits.evaluate.selective import risk_coverage
 from tests._digits import digits
 
 IMAGES, LABELS = digits(24, seed=1)

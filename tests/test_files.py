@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from digits import files
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 
 
 def dead_pid():

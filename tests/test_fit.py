@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digits import models
 from digits.dataset import Split
-from digits.errors import TrainingError
-from digits.fit import fit
+from digits.model import models
+from digits.runtime.errors import TrainingError
+from digits.train.fit import fit
 
 from ._digits import digits
 from ._recipes import STILL, tiny

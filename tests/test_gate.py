@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from digits import params
-from digits.corruptions import CORRUPTIONS
-from digits.gate import RULES, decide
+from digits.evaluate.corruptions import CORRUPTIONS
+from digits.evaluate.gate import RULES, decide
 from digits.non_digits import KINDS
+from digits.runtime import params
 
 PARAMS = params.load("evaluate", Path(__file__).parents[1] / "params.yaml")
 

@@ -3,8 +3,8 @@ import struct
 import numpy as np
 import pytest
 
-from digits.errors import DataError
-from digits.idx import labelled_images, parse
+from digits.ingest.mnist import labelled_images, parse
+from digits.runtime.errors import DataError
 
 from ._idx import idx_bytes
 

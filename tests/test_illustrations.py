@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from digits import illustrations
-from digits.scorecard import Answers
+from digits.evaluate import illustrations
+from digits.evaluate.scorecard import Answers
 
 
 def confident(sure: list[float]) -> Answers:

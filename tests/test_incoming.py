@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.errors import DataError
-from digits.incoming import Batch, read_batch, read_batches
+from digits.ingest.batches import Batch, read_batch, read_batches
+from digits.runtime.errors import DataError
 
 from ._digits import digits
 

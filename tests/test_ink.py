@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from digits import non_digits
-from digits.corruptions import CORRUPTIONS, corrupt
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 from digits.ink import LEAST, has_ink
 
 from ._digits import digits

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from digits import doubts, labels
 from digits.dataset import Split, concatenate
-from digits.tables import table
+from digits.validate import doubts, labels
+from digits.validate.table import table
 
 from ._digits import digits
 from ._raw import NAME, base, split, with_batch

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as reference
 
-from digits import metrics
+from digits.evaluate import metrics
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 10, 500).astype(np.uint8)

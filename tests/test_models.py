@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits import models, train_params
-from digits.architectures import ARCHITECTURES
-from digits.fused_norm import FusedBatchNorm
-from digits.recipe import members
+from digits.model import models
+from digits.model.architectures import ARCHITECTURES
+from digits.model.layers import FusedBatchNorm
+from digits.model.recipe import members
+from digits.runtime import train_params
 
 from ._digits import digits
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.moves import either_way, rotate, scale, shift
+from digits.evaluate.moves import either_way, rotate, scale, shift
 
 from ._digits import digits
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import center_of_mass
 
-from digits.errors import DataError
 from digits.normalize import normalize, thumbnail, to_grey
+from digits.runtime.errors import DataError
 
 from ._digits import digits
 

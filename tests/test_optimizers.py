@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits.flat import Flat
-from digits.optimizers import Schedule, optimizer
+from digits.train.flat_weights import Flat
+from digits.train.optimizers import Schedule, optimizer
 
 from ._recipes import tiny
 

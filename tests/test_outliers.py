@@ -5,13 +5,13 @@ import pytest
 import tensorflow as tf
 
 from digits.dataset import Split
-from digits.errors import TrainingError
-from digits.feed import Feed
-from digits.fit import fit
-from digits.loop import Loop
-from digits.metrics import confidence
+from digits.evaluate.metrics import confidence
 from digits.non_digits import KINDS, SEEN, every
-from digits.outliers import Outliers, outlier_pool
+from digits.runtime.errors import TrainingError
+from digits.train.fit import fit
+from digits.train.input_pipeline import Feed
+from digits.train.loop import Loop
+from digits.train.outliers import Outliers, outlier_pool
 
 from ._digits import digits
 from ._recipes import BENT, STILL, tiny

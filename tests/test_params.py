@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from digits import params
-from digits.errors import ParamsError
+from digits.runtime import params
+from digits.runtime.errors import ParamsError
 
 FILE = Path(__file__).resolve().parents[1] / "params.yaml"
 

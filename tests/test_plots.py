@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from digits import metrics, plots
-from digits.errors import DataError
-from digits.selective import RiskCoverage
+from digits.evaluate import metrics, plots
+from digits.evaluate.selective import RiskCoverage
+from digits.runtime.errors import DataError
 
 HEADING = ",".join(plots.HISTORY)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from digits import profiles
-from digits.errors import ParamsError
-from digits.policies import FEW_IMAGES, PROFILES, SMALL, augmentation
+from digits.augment.policies import FEW_IMAGES, PROFILES, SMALL, augmentation
+from digits.runtime.errors import ParamsError
+from digits.train import profiles
 
 
 def test_every_profile_has_a_policy_and_no_other_name_has():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from digits.preview import VARIANTS, sheet, variants
+from digits.augment.preview import VARIANTS, sheet, variants
 
 from ._digits import digits
 from ._recipes import STILL

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from digits.processes import RUN_PID, is_dvc
+from digits.runtime.processes import RUN_PID, is_dvc
 
 SLEEP = "print(os.getpid(), flush=True); time.sleep(60)"
 PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); time.sleep(60)"
@@ -43,7 +43,7 @@ def kill(process):
 
 
 def stage(function):
-    return f"import os, time; from digits.processes import {function}; {function}(); {SLEEP}"
+    return f"import os, time; from digits.runtime.processes import {function}; {function}(); {SLEEP}"
 
 
 def in_a_shell(code):
@@ -88,7 +88,7 @@ def test_a_stage_dies_with_the_run_above_dvc(dvc):
 def test_a_stage_whose_run_is_gone_does_not_start():
     run = subprocess.Popen([sys.executable, "-c", ""])
     run.wait()
-    code = "from digits.processes import die_with_dvc; die_with_dvc(); print('at work')"
+    code = "from digits.runtime.processes import die_with_dvc; die_with_dvc(); print('at work')"
     environment = os.environ | {RUN_PID: str(run.pid)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 1

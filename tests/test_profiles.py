@@ -3,11 +3,11 @@ import typing
 import pytest
 import yaml
 
-from digits import params, train_params
-from digits.errors import ParamsError
-from digits.policies import SMALL
-from digits.profiles import PROFILES, Hardware, resolve
-from digits.recipe import Recipe
+from digits.augment.policies import SMALL
+from digits.model.recipe import Recipe
+from digits.runtime import params, train_params
+from digits.runtime.errors import ParamsError
+from digits.train.profiles import PROFILES, Hardware, resolve
 
 from .test_params import FILE
 

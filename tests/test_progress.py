@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from digits import progress
+from digits.runtime import progress
 
 
 def test_short_work_writes_nothing_to_a_log(capsys: pytest.CaptureFixture[str]) -> None:

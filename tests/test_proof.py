@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from digits import wire
-from digits.proof import MANNERS, disagreements
-from digits.signature import endpoints, traced
+from digits.export.parity import MANNERS, disagreements
+from digits.export.signatures import endpoints, traced
 
 from ._digits import digits
 from ._nearest import nearest

@@ -2,7 +2,7 @@
 
 import json
 
-from digits.provenance import provenance
+from digits.export.provenance import provenance
 
 
 def test_it_holds_what_the_model_came_from():

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from digits import models
+from digits.convert.tflite import FORMATS, Interpreted, convert, normalized
 from digits.dataset import Split
-from digits.errors import DataError
-from digits.fit import fit
-from digits.quantize import FORMATS, Interpreted, convert, normalized
-from digits.scoring import scorer
+from digits.model import models
+from digits.model.scoring import scorer
+from digits.runtime.errors import DataError
+from digits.train.fit import fit
 
 from ._digits import digits
 from ._recipes import STILL, tiny

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from digits.dataset import Split
-from digits.quarantine import RowLimits, faults, kind, listed
-from digits.tables import table
+from digits.validate.quarantine import RowLimits, faults, kind, listed
+from digits.validate.table import table
 
 from ._raw import NAME, base, split, with_batch
 

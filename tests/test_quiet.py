@@ -11,14 +11,14 @@ def run(code):
 
 
 def test_tensorflow_loads_without_a_word():
-    load = "from digits.quiet import load_tensorflow; load_tensorflow(); "
+    load = "from digits.runtime.tf_import import load_tensorflow; load_tensorflow(); "
     done = run(load + "import tensorflow as tf; print(int(tf.constant(1) + 1))")
     assert (done.stdout, done.stderr) == ("2\n", "")
 
 
 def test_what_is_no_noise_gets_through():
     code = (
-        "import os, digits.quiet as q\n"
+        "import os, digits.runtime.tf_import as q\n"
         "with q.filtered_stderr():\n"
         "    os.write(2, b'I0000 port.cc:153] oneDNN custom operations are on\\n')\n"
         "    os.write(2, b'E0000 the sky falls\\n')\n"
@@ -29,7 +29,7 @@ def test_what_is_no_noise_gets_through():
 @pytest.mark.slow
 def test_packages_that_tensorflow_need_not_load_can_be_imported_afterwards():
     code = (
-        "import sys; from digits.quiet import load_tensorflow, SPARED; load_tensorflow()\n"
+        "import sys; from digits.runtime.tf_import import load_tensorflow, SPARED; load_tensorflow()\n"
         "assert not [name for name in SPARED if name in sys.modules]\n"
         "import keras, pandas, sklearn.metrics, matplotlib.pyplot\n"
         "print(len(pandas.DataFrame({'a': [1]})))\n"

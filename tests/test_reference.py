@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from digits.reference import PROBED, describe, quantile_ranges, share_ranges
-from digits.tables import SHAPE_COLUMNS
+from digits.validate.reference import PROBED, describe, quantile_ranges, share_ranges
+from digits.validate.table import SHAPE_COLUMNS
 
 
 def rows(n, seed=0, shift=0.0):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from digits.corruptions import CORRUPTIONS
-from digits.report import PICTURES, render
+from digits.evaluate.corruptions import CORRUPTIONS
+from digits.evaluate.report import PICTURES, render
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="

@@ -1,6 +1,6 @@
 import numpy as np
 
-from digits import sample
+from digits.ingest import sample
 
 
 def test_the_sample_is_split_by_digit_and_seed() -> None:

@@ -37,7 +37,7 @@ class World:
     def start(self, *command):
         with self.log.open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "digits.cli", *command],
+                [sys.executable, "-m", "digits_cli", *command],
                 cwd=self.root,
                 env=self.project.environment | {"OMP_NUM_THREADS": "1"},
                 stdout=log,

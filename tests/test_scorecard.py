@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.scorecard import Answers, scorecard
+from digits.evaluate.scorecard import Answers, scorecard
 
 LABELS = (np.arange(100) % 10).astype(np.uint8)
 LOGITS = (4 * np.eye(10)[LABELS]).astype(np.float32)

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from digits import scoring
+from digits.model import scoring
 from tests._digits import digits
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from digits import selective
-from digits.errors import DataError
-from digits.metrics import confidence
-from digits.selective import abstention, guaranteed_precision, risk_coverage, threshold_for
+from digits.evaluate import selective
+from digits.evaluate.metrics import confidence
+from digits.evaluate.selective import abstention, guaranteed_precision, risk_coverage, threshold_for
+from digits.runtime.errors import DataError
 from digits.wire import NEVER
 
 

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from digits.augment import augment
-from digits.damage import rows_hit
-from digits.draws import key_of, uniform
-from digits.severe import NUMBERS, SEVERE, STREAM, damage_severely
+from digits.augment.damage import rows_hit
+from digits.augment.ops import augment
+from digits.augment.random_numbers import key_of, uniform
+from digits.augment.severe import NUMBERS, SEVERE, STREAM, damage_severely
 
 from ._digits import digits
 from ._recipes import BENT, STILL

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits.sheets import COLUMNS, TILE, contact_sheet
+from digits.validate.contact_sheet import COLUMNS, TILE, contact_sheet
 
 from ._digits import digits
 

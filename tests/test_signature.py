@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from digits import bundle, non_digits, selective, wire
+from digits import non_digits, saved_model, wire
+from digits.evaluate import selective
+from digits.export.signatures import endpoints, traced
+from digits.export.warmup import example
 from digits.ink import has_ink
-from digits.signature import endpoints, traced
-from digits.warmup import example
 
 from ._digits import digits
 from ._nearest import nearest
@@ -29,7 +30,7 @@ def saved(tmp_path_factory):
         endpoints(lambda images: model(images, training=False), TEMPERATURE, THRESHOLD, 1_000_000)
     )
     directory = tmp_path_factory.mktemp("model") / "1"
-    bundle.save(directory, functions, [variable.value for variable in model.variables])
+    saved_model.save(directory, functions, [variable.value for variable in model.variables])
     return directory
 
 
@@ -49,7 +50,7 @@ def served(saved):
 
 
 def test_the_saved_signatures_are_those_of_the_wire_contract(saved):
-    signatures = bundle.read_graph(saved).meta_graphs[0].signature_def
+    signatures = saved_model.read_graph(saved).meta_graphs[0].signature_def
     for name in wire.SIGNATURES:
         assert signatures[name].method_name == wire.METHODS[name]
         for named, told in ((wire.INPUTS, signatures[name].inputs), (wire.OUTPUTS, signatures[name].outputs)):
@@ -109,7 +110,7 @@ def test_what_is_served_is_accepted_as_it_is_scored():
 
 
 def test_dropout_and_other_random_parts_stay_behind(served, saved):
-    assert bundle.unservable(bundle.read_graph(saved)) == []
+    assert saved_model.unservable(saved_model.read_graph(saved)) == []
     first, second = (served(wire.PIXELS, IMAGES)[wire.PROBABILITIES] for _ in range(2))
     assert (first == second).all()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from digits import download, sources
-from digits.errors import DataError
+from digits.ingest import download, sources
+from digits.runtime.errors import DataError
 
 from ._digits import digits
 from ._idx import NAMES, ingest_params, write_idx_dataset

@@ -4,10 +4,10 @@ import pytest
 import tensorflow as tf
 
 from digits.dataset import Split
-from digits.fit import fit
-from digits.flat import Flat, groups
-from digits.replicas import Replicas
-from digits.sparsity import BEGIN, END, Pruning
+from digits.train.fit import fit
+from digits.train.flat_weights import Flat, groups
+from digits.train.pruning import BEGIN, END, Pruning
+from digits.train.replicas import Replicas
 
 from ._digits import digits
 from ._recipes import tiny

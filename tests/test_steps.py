@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from digits import processes
-from digits.errors import DigitsError
-from digits.stages import STAGES
-from digits.steps import steps
+from digits import STAGES
+from digits.pipeline.steps import steps
+from digits.runtime import processes
+from digits.runtime.errors import DigitsError
 
 from ._stand_in import pipeline
 
@@ -93,7 +93,7 @@ def test_two_at_once_are_refused(root):
 def test_records_are_json_lines(root):
     log = root / "log"
     log.write_text(json.dumps({"stage": "train", "seconds": 1, "ok": True}) + "\n")
-    from digits.repro import outcome, records
+    from digits.pipeline.repro import outcome, records
 
     assert outcome(records(log), "train", None).outcome == "ran"
     assert outcome(records(log), "export", 1).outcome == "not reached"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits.dataset import Split
-from digits.tables import image_facts, table
+from digits.validate.table import image_facts, table
 
 from ._digits import digits
 from ._raw import NAME, base, split, with_batch

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits import models, tfjs
-from digits.architectures import ARCHITECTURES
-from digits.errors import DataError
-from digits.tfjs import MODEL, WEIGHTS, graph_model, loaded
+from digits.convert import tfjs
+from digits.convert.tfjs import MODEL, WEIGHTS, graph_model, loaded
+from digits.model import models
+from digits.model.architectures import ARCHITECTURES
+from digits.runtime.errors import DataError
 
 from ._digits import digits
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digits import unfinished
 from digits.dataset import Split
-from digits.history import Epoch, Progress, State
+from digits.train import checkpoint
+from digits.train.history import Epoch, Progress, State
 
 from ._recipes import tiny
 
@@ -37,9 +37,9 @@ def state(step):
     ],
 )
 def test_a_checkpoint_comes_back_exactly(here, split, progress):
-    path = unfinished.path_of(tiny(), split)
-    unfinished.save(path, progress)
-    back = unfinished.load(path)
+    path = checkpoint.path_of(tiny(), split)
+    checkpoint.save(path, progress)
+    back = checkpoint.load(path)
     assert back.history == progress.history
     assert (back.waited, back.epochs) == (progress.waited, progress.epochs)
     for mine, theirs in zip(progress.finished, back.finished, strict=True):
@@ -54,26 +54,26 @@ def test_a_checkpoint_comes_back_exactly(here, split, progress):
 
 def test_other_data_or_another_recipe_is_another_training(here, split):
     other = replace(split, labels=split.labels[::-1].copy())
-    paths = {unfinished.path_of(*k) for k in [(tiny(), split), (tiny(seed=2), split), (tiny(), other)]}
+    paths = {checkpoint.path_of(*k) for k in [(tiny(), split), (tiny(seed=2), split), (tiny(), other)]}
     assert len(paths) == 3
-    assert unfinished.path_of(tiny(), split) in paths
+    assert checkpoint.path_of(tiny(), split) in paths
     pictures = split.images[:2]
-    exposed = {unfinished.path_of(tiny(), split, outliers=some) for some in (None, pictures, pictures + 1)}
-    assert len(exposed) == 3 and exposed & paths == {unfinished.path_of(tiny(), split)}
+    exposed = {checkpoint.path_of(tiny(), split, outliers=some) for some in (None, pictures, pictures + 1)}
+    assert len(exposed) == 3 and exposed & paths == {checkpoint.path_of(tiny(), split)}
 
 
 def test_none_or_a_damaged_one_means_a_fresh_start(here, split):
-    path = unfinished.path_of(tiny(), split)
-    assert unfinished.load(path) is None
-    unfinished.save(path, Progress(state(5), (EPOCH,)))
+    path = checkpoint.path_of(tiny(), split)
+    assert checkpoint.load(path) is None
+    checkpoint.save(path, Progress(state(5), (EPOCH,)))
     path.write_bytes(path.read_bytes()[:200])
-    assert unfinished.load(path) is None
+    assert checkpoint.load(path) is None
 
 
 def test_a_finished_one_goes_and_the_newest_others_stay(here, split):
-    paths = [unfinished.path_of(tiny(seed=seed), split) for seed in range(6)]
+    paths = [checkpoint.path_of(tiny(seed=seed), split) for seed in range(6)]
     for age, path in enumerate(paths):
-        unfinished.save(path, Progress(state(1), (EPOCH,)))
+        checkpoint.save(path, Progress(state(1), (EPOCH,)))
         os.utime(path, (1000 - age, 1000 - age))
-    unfinished.prune(paths[0])
-    assert sorted(paths[0].parent.iterdir()) == sorted(paths[1 : 1 + unfinished.OTHERS])
+    checkpoint.prune(paths[0])
+    assert sorted(paths[0].parent.iterdir()) == sorted(paths[1 : 1 + checkpoint.OTHERS])

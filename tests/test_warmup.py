@@ -5,8 +5,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from digits import wire
-from digits.signature import endpoints, traced
-from digits.warmup import BATCHES, PICTURES, records
+from digits.export.signatures import endpoints, traced
+from digits.export.warmup import BATCHES, PICTURES, records
 
 from ._digits import digits
 from ._nearest import nearest

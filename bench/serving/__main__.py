@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.records import FOLDER, ROOT
 from bench.serving.cases import SERVERS
 from bench.serving.run import Bench
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from digits.errors import DigitsError
-from digits.processes import die_with_parent
+from digits.runtime.errors import DigitsError
+from digits.runtime.processes import die_with_parent
 
 GRACE = 15.0  # seconds to end after SIGTERM before it is killed
 

@@ -13,7 +13,7 @@ from bench.serving.cases import GRPC, OURS
 from bench.serving.children import Worker, cpu_seconds, free_ports, resident_mib
 from bench.serving.contestants import RELOAD_METHOD, Contest
 from bench.serving.rollouts import follow
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 
 COMPLAINT = "Error parsing text-format tensorflow.serving.ModelServerConfig"
 BAD = "model_config_list { config { name: 'digits' base_paht: 1 }\n"

@@ -32,7 +32,7 @@ from bench.serving.cases import (
     Case,
 )
 from bench.serving.loops import RANKS, WIDTH, enough
-from digits.errors import DataError, DigitsError
+from digits.runtime.errors import DataError, DigitsError
 
 TITLES = {
     OURS: "embedded server",

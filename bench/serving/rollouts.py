@@ -15,7 +15,7 @@ from bench.serving.cases import GRPC, REST
 from bench.serving.children import Worker, resident_mib
 from bench.serving.contestants import GRPC_METHOD, Server, pointer
 from digits import wire
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 
 CONNECTIONS = 8  # over which the steady load goes
 LOOK = 0.1  # seconds between two looks at which version serves

@@ -28,7 +28,7 @@ from bench.serving.cases import (
 from bench.serving.children import Worker, cpu_seconds
 from bench.serving.contestants import GRPC_METHOD, REST_PATH, Contest, Server, unavailable
 from bench.serving.report import report, value
-from digits.errors import DataError, DigitsError
+from digits.runtime.errors import DataError, DigitsError
 
 NO_OPS = (*NOOP_GRPC, *NOOP_REST)  # their answers aren't the model's
 WARM = 0.4  # seconds before the window of a case

@@ -32,7 +32,7 @@ from bench.strips.generator import Strip, strip
 from bench.strips.scoring import figures, judge
 from digits import dataset
 from digits.dataset import Split
-from digits.progress import track
+from digits.runtime.progress import track
 from digits_client import DigitClient
 from digits_client.reading import decoded, read
 

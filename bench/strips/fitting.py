@@ -28,7 +28,7 @@ from bench.strips.__main__ import serve
 from bench.strips.generator import Strip, strip
 from digits import dataset
 from digits.dataset import Split
-from digits.progress import track
+from digits.runtime.progress import track
 from digits_client import DigitClient
 from digits_client.reading import cuts, plan, ways
 from digits_client.reading.cuts import Piece

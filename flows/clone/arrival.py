@@ -1,8 +1,8 @@
 """What lies in an inbox: whether a batch has arrived whole, which files belong to it, and its content digest.
 
-A batch is a folder as `digits.incoming` reads it, or a single `.npz` file. Nobody says when a copy is done,
-so a batch counts as whole when nothing in it was written for some seconds; whoever wants it taken at once,
-or copies with long pauses, puts an empty file `.complete` into the folder last. Names that begin with a dot
+A batch is a folder as `digits.ingest.batches` reads it, or a single `.npz` file. Nobody says when a copy is
+done, so a batch counts as whole when nothing in it was written for some seconds; to have it taken at once, or
+after a copy with long pauses, put an empty file `.complete` into the folder last. Names that begin with a dot
 are not part of a batch, and names that copying programs give to unfinished files keep it waiting.
 """
 
@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 
 STILL = 30.0  # seconds without a write
 MARK = ".complete"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits import repro
-from digits.errors import DataError, DigitsError
-from digits.repro import Run, StageRun
+from digits.pipeline import repro
+from digits.pipeline.repro import Run, StageRun
+from digits.runtime.errors import DataError, DigitsError
 from flows.clone import inbox
 from flows.clone.arrival import BatchArriving, BatchError
 from flows.clone.workspace import Workspace

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 from flows.clone import remotes
 from flows.clone.batches import hand_over
 from flows.clone.remotes import PREFIX, Push

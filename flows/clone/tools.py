@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from digits.errors import DigitsError
-from digits.processes import die_with_parent
+from digits.runtime.errors import DigitsError
+from digits.runtime.processes import die_with_parent
 
 PATIENCE = 600.0  # seconds for a command that only touches this machine
 SETTINGS = (

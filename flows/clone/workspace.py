@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits import dvc_tree, files, locks
-from digits.errors import DigitsError
+from digits import files
+from digits.pipeline import dvc_process
+from digits.runtime import locks
+from digits.runtime.errors import DigitsError
 from flows.clone import arrival, batches, sharing
 from flows.clone.batches import ACCEPTED, BASE, INCOMING
 from flows.clone.tools import CommandFailed, commit_of, dvc, found, git
@@ -106,7 +108,7 @@ def _made(project: Path, start: str) -> Workspace:
         base = _reset(project, root, start)
     made = Workspace(project, root, base)
     shutil.rmtree(made.scratch, ignore_errors=True)
-    dvc_tree.heal(root)
+    dvc_process.heal(root)
     sharing.share_settings(project, root)
     _check_out_batches(project, root)
     return made

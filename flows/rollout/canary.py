@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from digits import wire
-from digits.errors import DigitsError, StoreError
+from digits.runtime.errors import DigitsError, StoreError
 from flows.rollout import questions, servers, settling
 from flows.rollout.analysis import Answer, Asked, Rules, Trial, judge
 from flows.rollout.questions import Kind, Samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from digits.repro import Run
+from digits.pipeline.repro import Run
 
 PROMOTED = "Promoted"  # a new version serves
 SERVES = "Nothing new"  # what the stages made is what serves already

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits import wire
-from digits.errors import DataError, StoreError
+from digits.runtime.errors import DataError, StoreError
 from flows.rollout.analysis import Answer, Asked, Rules
 from flows.rollout.servers import Server
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digits.errors import GateRefused, StoreError
-from digits.progress import say
+from digits.runtime.errors import GateRefused, StoreError
+from digits.runtime.progress import say
 from serving import comparison
 from serving.comparison import Comparison, Contender
 
@@ -134,7 +134,7 @@ def _test_images(root: Path, chosen: Version) -> tuple[NDArray[np.uint8], NDArra
 
 def _load_tensorflow() -> None:
     """TensorFlow's messages come with all of its package; have it loaded without its chatter."""
-    from digits.quiet import load_tensorflow
+    from digits.runtime.tf_import import load_tensorflow
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     load_tensorflow()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digits import wire
-from digits.errors import ParamsError, ServingError, Unavailable
+from digits.runtime.errors import ParamsError, ServingError, Unavailable
 
 if TYPE_CHECKING:
     from digits_client import DigitClient
@@ -93,7 +93,7 @@ def _server(text: str) -> Server:
 def states(server: Server, model: str, timeout: float = LOOK) -> dict[int, State]:
     """Version → state of every version of a model that a server knows; empty when it has no such model.
 
-    Raises digits.errors.Unavailable when it gives no answer within `timeout` seconds.
+    Raises digits.runtime.errors.Unavailable when it gives no answer within `timeout` seconds.
     """
     import digits_client
 

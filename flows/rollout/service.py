@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.repro import Run
+from digits.pipeline.repro import Run
 from flows.rollout import live, outcomes, release
 from flows.rollout.outcomes import Outcome
 from flows.rollout.settling import PROMOTED, Settled

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from digits import wire
-from digits.errors import ServingError, StoreError
+from digits.runtime.errors import ServingError, StoreError
 from flows.rollout import servers
 from flows.rollout.analysis import Trial
 from flows.rollout.servers import Server

@@ -9,7 +9,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 from flows.scheduling import server as servers
 from flows.scheduling import settings
 from flows.scheduling.server import Server

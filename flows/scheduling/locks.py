@@ -7,8 +7,8 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from digits import locks
-from digits.errors import DigitsError
+from digits.runtime import locks
+from digits.runtime.errors import DigitsError
 
 
 class Taken(DigitsError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits.errors import DigitsError, ParamsError
+from digits.runtime.errors import DigitsError, ParamsError
 from flows.scheduling.server import PORT
 
 if TYPE_CHECKING:

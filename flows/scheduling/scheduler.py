@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from digits.errors import DigitsError
-from digits.processes import RUN_PID
+from digits.runtime.errors import DigitsError
+from digits.runtime.processes import RUN_PID
 from flows.scheduling import recovery, registration, settings, trigger
 from flows.scheduling import server as servers
 from flows.scheduling.keeper import Keeper, say

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 from flows.clone import inbox
 from flows.scheduling import locks, registration, server, settings
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits import files
-from digits.errors import DigitsError
-from digits.processes import die_with_parent
+from digits.runtime.errors import DigitsError
+from digits.runtime.processes import die_with_parent
 from flows.scheduling import locks, settings
 
 PORT = 4200

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from digits.processes import die_with_parent
+from digits.runtime.processes import die_with_parent
 
 OWN = "DIGITS_PREFECT"  # "own": the user's profile, server and PREFECT_HOME in place of the project's
 HERE = "DIGITS_PREFECT_URL"  # the project's own server, told to the processes that belong to it

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from digits import params
-from digits.errors import ParamsError
-from digits.train_params import TrainParams
+from digits.runtime import params
+from digits.runtime.errors import ParamsError
+from digits.runtime.train_params import TrainParams
 
 SECTION = "train"
 DIGITS = 4  # significant ones of a drawn value: the printed command then holds exactly what was trained with

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits import locks
-from digits.errors import DigitsError, ParamsError
+from digits.runtime import locks
+from digits.runtime.errors import DigitsError, ParamsError
 from flows.search.sweep_space import Dimension, Settings, grid
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
 
     from digits.dataset import Split
-    from digits.train_params import TrainParams
+    from digits.runtime.train_params import TrainParams
 
 PARTS = 10  # a training is compared with others at each tenth: their epochs and steps may differ
 
 
 def warm() -> None:
     """On a worker: load what a training needs."""
-    from digits import training
+    from digits.pipeline import training
 
     training.ready()
 
@@ -31,7 +31,7 @@ def train(
     data: tuple[Split, Split], section: TrainParams, tell: Callable[[float, float], bool]
 ) -> dict[str, Any]:
     """On a worker: train on the first split, score on the second, tell each tenth; what came of it."""
-    from digits import training
+    from digits.pipeline import training
 
     told = 0
 

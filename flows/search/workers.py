@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 
 if TYPE_CHECKING:
     from distributed import Client

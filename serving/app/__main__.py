@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 from serving.app import main, options
 
 if __name__ == "__main__":

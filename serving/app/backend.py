@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from digits.errors import ServingError
-from digits.processes import die_with_parent
+from digits.runtime.errors import ServingError
+from digits.runtime.processes import die_with_parent
 from digits_client import DigitClient, errors
 from serving import sandbox
 from serving.app import lines

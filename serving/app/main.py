@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from digits.errors import ParamsError, StoreError
+from digits.runtime.errors import ParamsError, StoreError
 from serving import sandbox
 from serving.app import backend, lines
 from serving.app.options import FEEDBACK, KEY, OFF, SERVER

@@ -14,7 +14,7 @@ from types import FrameType
 
 import uvicorn
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 from serving.app import lines
 from serving.app.application import Gateway, opened
 from serving.app.observed import Tell

@@ -17,7 +17,7 @@ import zlib
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from digits import locks
+from digits.runtime import locks
 from serving.app.request_files import RequestFiles
 
 LOG = logging.getLogger("digits-app")

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from digits.errors import ParamsError
+from digits.runtime.errors import ParamsError
 
 MIB = 1 << 20
 

@@ -1,1 +1,7 @@
-"""Handwritten digits: from labelled images to a gated, exported model."""
+"""Handwritten digits: from labelled images to a gated, exported model.
+
+STAGES are the stages of the pipeline in run order; each is a package of that name, and `dvc.yaml` says which
+files it turns into which.
+"""
+
+STAGES = ("ingest", "validate", "preprocess", "train", "evaluate", "export", "convert")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import DataError
 from digits.mapped import let_go
+from digits.runtime.errors import DataError
 
 CLASSES = 10
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from digits.errors import DataError
-from digits.processes import alive
+from digits.runtime.errors import DataError
+from digits.runtime.processes import alive
 
 
 def _sibling(path: Path, kind: str) -> Path:

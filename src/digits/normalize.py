@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 
 SIDE, BOX, CENTRE = 28, 20, 14  # pixels
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601

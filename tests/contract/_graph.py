@@ -26,6 +26,12 @@ def modules() -> dict[str, Path]:
 
 
 @cache
+def command_modules() -> dict[str, Path]:
+    """Dotted name → file, of the command line."""
+    return _named(ROOT / "src" / "digits_cli")
+
+
+@cache
 def serving_modules() -> dict[str, Path]:
     """Dotted name → file, of the package that publishes and serves; the client is a package of its own."""
     client = ROOT / "serving" / "client"
@@ -49,7 +55,8 @@ def _named(package: Path) -> dict[str, Path]:
 @cache
 def imports(module: str) -> frozenset[str]:
     """Every module that a module's text imports, inside functions too; only type checks are left out."""
-    tree = ast.parse((modules() | serving_modules() | flow_modules())[module].read_text())
+    every = modules() | command_modules() | serving_modules() | flow_modules()
+    tree = ast.parse(every[module].read_text())
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -73,8 +80,12 @@ def local_imports(module: str) -> set[str]:
     return {name for name in imports(module) if name in modules()}
 
 
-def serving_imports(module: str) -> set[str]:
-    return {name for name in imports(module) if name.split(".")[0] == "serving"}
+def sources(path: Path) -> set[Path]:
+    """What DVC hashes of a dep that is code, but for the docstrings in `__init__.py`."""
+    if path.is_file():
+        return {path}
+    found = (each for kind in ("*.py", "*.j2") for each in path.rglob(kind))
+    return {each for each in found if each.name != "__init__.py"}
 
 
 def closure(module: str) -> set[str]:

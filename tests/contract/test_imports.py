@@ -1,125 +1,121 @@
 """Layers, import closures, and imports without effects."""
 
 import ast
+import graphlib
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from digits.stages import STAGES
+from digits import STAGES
 
 from ._graph import (
     ROOT,
+    SRC,
     closure,
+    command_modules,
     dvc_yaml,
     flow_modules,
     imports,
     local_imports,
     modules,
     names,
-    serving_imports,
     serving_modules,
+    sources,
 )
 
-SHELL = {
-    *("files", "locks", "model_files", "params", "processes", "progress", "quiet"),
-    *("sources", "download", "incoming", "checkpoint", "quarantine_files", "unfinished", "device"),
-    *("bundle", "curves", "distribution", "formats", "quantize", "dvc_tree", "repro", "steps"),
-    *("training", "summary", "cli", "commands"),
+RUNTIME = SRC / "runtime"
+SHARED = ("augment", "model")  # packages of several stages
+# What a package of digits may import besides itself, the core and `runtime`; `pipeline` drives them all.
+MAY = {"runtime": (), "augment": (), "model": ()} | {stage: SHARED for stage in STAGES}
+# The modules that read or write files, or look at the machine. All others take and return arrays and values.
+WITH_IO = {
+    *("digits.dataset", "digits.files", "digits.mapped", "digits.saved_model", "digits.model.candidate"),
+    *("digits.ingest.sources", "digits.ingest.download", "digits.ingest.batches", "digits.validate.gx"),
+    *("digits.validate.quarantine_files", "digits.train.checkpoint", "digits.train.curves"),
+    *("digits.train.device", "digits.train.devices", "digits.convert.formats", "digits.convert.tflite"),
 }
-TOP = {
-    "dvc_tree",
-    "repro",
-    "steps",
-    "training",
-    "summary",
-    "cli",
-    "commands",
-}  # drive the stages; no stage imports them
-# What the serving package may take from the pipeline: names and errors, its way with files and processes.
-SERVING_MAY = {f"digits.{name}" for name in ("errors", "wire", "files", "locks", "processes")}
-READERS = {"digits.dataset", "digits.mapped"}  # splits are read and written beside what they are
-ROOTS_EXEMPT = {"digits", "digits.stages"}  # hold a docstring and the order of the stages
+LIGHT = ("ingest", "validate")  # these stages never load TensorFlow
 
 
-def layer(module: str) -> str:
+def room(module: str) -> str:
+    """The package below digits that a module belongs to; of the core: none."""
     parts = module.split(".")
-    if len(parts) == 1 or parts[1] == "stages":
-        return "stage"
-    return "top" if parts[1] in TOP else "shell" if parts[1] in SHELL else "core"
+    return parts[1] if len(parts) > 2 or (SRC / parts[-1]).is_dir() else ""
+
+
+def closure_files(stage: str) -> set:
+    return {modules()[name] for name in closure(f"digits.{stage}.stage")}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_are_the_import_closure(stage):
+def test_deps_are_the_code_that_the_stage_imports(stage):
     declared = [d for d in names(dvc_yaml()["stages"][stage]["deps"]) if d.startswith("src/")]
-    needed = closure(f"digits.stages.{stage}") - ROOTS_EXEMPT
-    assert declared == sorted(str(modules()[m].relative_to(ROOT)) for m in needed)
+    needed = {f for f in closure_files(stage) if RUNTIME not in f.parents and f.name != "__init__.py"}
+    assert {str(f.relative_to(ROOT)) for d in declared for f in sources(ROOT / d)} == {
+        str(f.relative_to(ROOT)) for f in needed
+    }
+    assert declared == sorted(declared)
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if layer(m) == "core"])
-def test_core_imports_core_alone(module):
-    allowed = {m for m in modules() if layer(m) == "core"} | {"digits", "digits.params"}
-    assert local_imports(module) <= allowed
+@pytest.mark.parametrize("module", modules())
+def test_digits_imports_downwards_and_nothing_of_what_is_above_it(module):
+    assert not {name for name in imports(module) if name.split(".")[0] in ("serving", "flows", "digits_cli")}
+    here = room(module)
+    if here == "pipeline":
+        return
+    allowed = {"", "runtime", here, *MAY.get(here, ())} if here != "runtime" else {"runtime"}
+    above = {name for name in local_imports(module) - {"digits"} if room(name) not in allowed}
+    assert not above
 
 
-def test_params_reach_core_as_types_or_not_at_all():
-    users = [m for m in modules() if layer(m) == "core" and "digits.params" in imports(m)]
-    for module in users:
-        assert "digits.params.load" not in imports(module)
-
-
-def test_no_stage_imports_another_stage_or_the_command_line():
-    for stage in STAGES:
-        others = {f"digits.stages.{s}" for s in STAGES if s != stage}
-        others |= {m for m in modules() if layer(m) == "top"}
-        assert not closure(f"digits.stages.{stage}") & others
-
-
-@pytest.mark.parametrize("module", [m for m in modules() if m.startswith("digits.stages.")])
-def test_no_stage_knows_of_serving(module):
-    assert not {name for m in closure(module) for name in serving_imports(m)}
-
-
-@pytest.mark.parametrize("module", [m for m in modules() if layer(m) != "top"])
-def test_the_command_line_is_the_top_and_nothing_imports_it(module):
-    assert not {name for name in local_imports(module) if name.split(".")[1:2] in (["cli"], ["commands"])}
-    assert not serving_imports(module)
+def test_no_import_goes_in_a_circle():
+    every = modules() | command_modules() | serving_modules() | flow_modules()
+    packages = {name for name, path in every.items() if path.name == "__init__.py"}
+    graph = {name: {i for i in imports(name) if i in every and i != name} - packages for name in every}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
 @pytest.mark.parametrize("module", serving_modules())
 def test_serving_takes_little_from_the_pipeline_and_knows_no_command(module):
-    assert local_imports(module) - {"digits"} <= SERVING_MAY
-
-
-@pytest.mark.parametrize("module", ["serving.store", "serving.publishing", "serving.promotion"])
-def test_the_store_needs_no_tensorflow(module, imported):
-    assert imported(module) == {"quiet": True, "tensorflow": False}
-
-
-@pytest.mark.parametrize("module", ["serving.infra", "serving.judge"])
-def test_the_checks_load_tensorflow_when_they_run_and_not_before(module, imported):
-    assert imported(module) == {"quiet": True, "tensorflow": False}
-
-
-@pytest.mark.parametrize("module", [*modules(), *serving_modules()])
-def test_nothing_but_the_command_line_knows_of_the_flows(module):
-    if not module.startswith("digits.commands"):
-        assert not {name for name in imports(module) if name.split(".")[0] in ("flows", "prefect")}
+    taken = local_imports(module) - {"digits"}
+    assert not {name for name in taken if room(name) != "runtime"} - {"digits.files", "digits.wire"}
+    assert not {name for name in imports(module) if name.split(".")[0] in ("flows", "prefect", "digits_cli")}
 
 
 @pytest.mark.parametrize("module", flow_modules())
 def test_the_flows_compute_nothing(module):
     found = imports(module)
-    assert not {name for name in found if name.split(".")[0] in ("tensorflow", "keras", "great_expectations")}
-    assert not {name for name in found if name.startswith(("digits.cli", "digits.commands"))}
+    outside = ("tensorflow", "keras", "great_expectations", "digits_cli")
+    assert not {name for name in found if name.split(".")[0] in outside}
+    core = {"digits", "digits.files", "digits.dataset", "digits.wire"}
+    assert {name for name in local_imports(module) if room(name) not in ("runtime", "pipeline")} <= core
+
+
+@pytest.mark.parametrize("module", ["serving.store", "serving.publishing", "serving.promotion"])
+def test_the_store_needs_no_tensorflow(module, imported):
+    assert imported(module) == QUIET
+
+
+@pytest.mark.parametrize("module", ["serving.infra", "serving.judge"])
+def test_the_checks_load_tensorflow_when_they_run_and_not_before(module, imported):
+    assert "tensorflow" not in imported(module)["heavy"]
 
 
 DISK = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "mkdir", "unlink", "urlopen"}
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if layer(m) == "core" and m not in READERS])
-def test_core_touches_no_disk_no_clock_no_global_seed(module):
+@pytest.mark.parametrize(
+    "module",
+    [
+        m
+        for m in modules()
+        if m not in WITH_IO and room(m) not in ("runtime", "pipeline") and not m.endswith(".stage")
+    ],
+)
+def test_what_computes_touches_no_disk_no_clock_no_global_seed(module):
     tree = ast.parse(modules()[module].read_text())
     calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:
@@ -127,22 +123,57 @@ def test_core_touches_no_disk_no_clock_no_global_seed(module):
         assert call.rpartition(".")[2] not in DISK - {"open"}, call
         assert not call.startswith(("time.", "datetime.", "random.", "requests.", "os.environ")), call
         assert call not in ("np.random.seed", "tf.random.set_seed", "keras.utils.set_random_seed"), call
+    assert not {name for name in imports(module) if name == "digits.runtime.params.load"}
 
 
+@pytest.mark.parametrize("module", [m for m in modules() if room(m) == "runtime"])
+def test_the_runtime_sets_no_variable_but_tensorflows_log_level(module):
+    """It is no stage's dep, so nothing in it may change what a stage writes."""
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            assert ast.unparse(node.value) != "os.environ"
+        if isinstance(node, ast.Call):
+            call = ast.unparse(node.func)
+            assert call not in ("os.putenv", "os.unsetenv", "os.environ.update", "os.environ.pop")
+            if call == "os.environ.setdefault":
+                assert ast.literal_eval(node.args[0]) == "TF_CPP_MIN_LOG_LEVEL"
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if room(m) == "runtime"])
+def test_the_runtime_loads_nothing_that_computes(module, imported):
+    assert imported(module) == QUIET
+
+
+DEP_FOLDERS = sorted(
+    {d for stage in STAGES for d in names(dvc_yaml()["stages"][stage]["deps"]) if (ROOT / d).is_dir()}
+    & {f"src/digits/{path.name}" for path in SRC.iterdir()}
+)
+
+
+@pytest.mark.parametrize("folder", DEP_FOLDERS)
+def test_a_dep_folders_init_is_a_docstring_and_nothing_else(folder):
+    """The test of the deps leaves it out, so it must hold no code."""
+    body = ast.parse((ROOT / folder / "__init__.py").read_text()).body
+    assert len(body) == 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+
+
+QUIET = {"quiet": True, "heavy": [], "sets": False}
 EFFECTS = """
 import json, logging, os, sys, threading
-before = set(os.listdir('.')), logging.getLogger().level, list(logging.getLogger().handlers)
+def state():
+    root = logging.getLogger()
+    return set(os.listdir('.')), root.level, list(root.handlers)
+before, variables = state(), dict(os.environ)
 import importlib
 importlib.import_module(sys.argv[1])
-after = set(os.listdir('.')), logging.getLogger().level, list(logging.getLogger().handlers)
-print(json.dumps({'quiet': before == after, 'tensorflow': 'tensorflow' in sys.modules}))
+heavy = [name for name in ('tensorflow', 'keras', 'numpy') if name in sys.modules]
+print(json.dumps({'quiet': before == state(), 'heavy': heavy, 'sets': dict(os.environ) != variables}))
 """
 
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory):
     """Import a module in a process of its own; tell whether that was quiet and what it loaded."""
-    import json
 
     def run(module: str) -> dict:
         done = subprocess.run(
@@ -161,23 +192,14 @@ def imported(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("module", ["digits.stages.ingest", "digits.stages.validate", "digits.cli"])
-def test_light_modules_load_no_tensorflow_and_have_no_effects(module, imported):
-    assert imported(module) == {"quiet": True, "tensorflow": False}
+@pytest.mark.parametrize("module", [*(f"digits.{stage}.stage" for stage in STAGES), "digits_cli"])
+def test_importing_has_no_effects_and_loads_no_tensorflow(module, imported):
+    """So a stage checks its params before the seconds that TensorFlow takes to load."""
+    found = imported(module)
+    assert found["quiet"] and not {"tensorflow", "keras"} & set(found["heavy"])
 
 
-@pytest.mark.parametrize("stage", ["preprocess", "train", "evaluate", "export", "convert"])
-def test_stages_have_no_effects_and_check_params_before_tensorflow_loads(stage, imported):
-    assert imported(f"digits.stages.{stage}") == {"quiet": True, "tensorflow": False}
-
-
-@pytest.mark.parametrize("module", ["digits.stages.ingest", "digits.stages.validate"])
-def test_nothing_in_the_closure_names_tensorflow(module):
-    for name in closure(module):
+@pytest.mark.parametrize("stage", LIGHT)
+def test_nothing_in_the_closure_names_tensorflow(stage):
+    for name in closure(f"digits.{stage}.stage") - {"digits.runtime.tf_import"}:
         assert not {i for i in imports(name) if i.split(".")[0] in ("tensorflow", "keras")}, name
-
-
-def test_sizes_stay_small():
-    every = modules() | serving_modules()
-    long = {m: n for m, p in every.items() if (n := len(p.read_text().splitlines())) > 220}
-    assert not long

@@ -7,8 +7,8 @@ from importlib import import_module
 import pytest
 import yaml
 
-from digits.params import SECTIONS
-from digits.stages import STAGES
+from digits import STAGES
+from digits.runtime.params import SECTIONS
 
 from ._graph import ROOT, SRC, dvc_yaml, names
 
@@ -22,8 +22,8 @@ def test_every_stage_has_a_params_section_of_its_name():
     assert tuple(SECTIONS) == STAGES
 
 
-def test_every_stage_is_a_module_of_its_name_and_nothing_else_is():
-    assert {p.stem for p in (SRC / "stages").glob("[!_]*.py")} == set(STAGES)
+def test_every_stage_is_a_package_of_its_name_and_nothing_else_has_a_stage():
+    assert {path.parent.name for path in SRC.rglob("stage.py")} == set(STAGES)
 
 
 def test_every_stage_has_a_test_file_of_its_name():
@@ -48,12 +48,12 @@ def test_a_stage_depends_on_its_own_params(stage):
 def test_paths_in_cmd_are_the_deps_and_outs(stage):
     entry = dvc_yaml()["stages"][stage]
     words = entry["cmd"].split()
-    assert words[:3] == ["python", "-m", f"digits.stages.{stage}"]
+    assert words[:3] == ["python", "-m", f"digits.{stage}.stage"]
     options, paths = words[3::2], words[4::2]
     deps = [d for d in names(entry["deps"]) if not d.startswith("src/") and d != "requirements.lock"]
     made = names(entry.get("outs", [])) + names(entry.get("metrics", [])) + names(entry.get("plots", []))
     assert sorted(paths) == sorted(deps + made)
-    run = inspect.signature(import_module(f"digits.stages.{stage}").run)
+    run = inspect.signature(import_module(f"digits.{stage}.stage").run)
     assert [o.removeprefix("--").replace("-", "_") for o in options] == [
         p for p in run.parameters if not p.endswith("params")
     ]

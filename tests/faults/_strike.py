@@ -14,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import edges, promotion, publishing, version
 from serving.store import Store
 from tests.serving._exports import edge, export

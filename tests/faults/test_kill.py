@@ -2,7 +2,7 @@
 
 import pytest
 
-from digits.stages import STAGES
+from digits import STAGES
 
 from .._project import ROOT, tree_digest
 from ..contract._graph import dvc_yaml, names

@@ -57,7 +57,7 @@ class Prepared:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`digits …` in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "digits.cli", *arguments],
+            [sys.executable, "-m", "digits_cli", *arguments],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 from flows import crossval
 
 from ._prepared import Prepared

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from digits.commands import schedule
-from digits.errors import ParamsError
+from digits.runtime.errors import ParamsError
+from digits_cli import schedule
 from flows import deploy
 from flows.scheduling import server, settings
 

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from digits.repro import Run, StageRun
-from digits.stages import STAGES
+from digits import STAGES
+from digits.pipeline.repro import Run, StageRun
 from flows import isolated
 from flows.clone import inbox as inboxes
 from flows.clone import intake, lineage

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from digits.stages import STAGES
+from digits import STAGES
 
 from .._stand_in import pipeline
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from digits import params
+from digits.runtime import params
 
 from .._project import ROOT, environment
 from ._prepared import Prepared
@@ -216,7 +216,7 @@ def test_what_can_not_be_is_told_in_a_line_before_anything_runs(tmp_path, argume
     (tmp_path / "empty.yaml").touch()
     env = environment(tmp_path) | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     ended = subprocess.run(
-        [sys.executable, "-m", "digits.cli", "sweep", *arguments],
+        [sys.executable, "-m", "digits_cli", "sweep", *arguments],
         cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == params.ParamsError.exit_code, ended.stderr
@@ -226,7 +226,7 @@ def test_what_can_not_be_is_told_in_a_line_before_anything_runs(tmp_path, argume
 
 
 def test_a_space_can_stand_in_a_file(tmp_path):
-    from digits.commands import sweep
+    from digits_cli import sweep
 
     path = tmp_path / "space.yaml"
     path.write_text("train.batch: [64, 128]\ntrain.rate: log(1e-3, 1e-1)\n")
@@ -236,7 +236,7 @@ def test_a_space_can_stand_in_a_file(tmp_path):
 
 
 def test_a_cluster_that_does_not_answer_is_told():
-    from digits.errors import DigitsError
+    from digits.runtime.errors import DigitsError
     from flows.search import workers
 
     with (

@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from digits.stages import STAGES
-from digits.zoo import PROFILES
+from digits import STAGES
+from digits.train.zoo import PROFILES
 
 from .._project import project, tree_digest
 from ..contract._graph import dvc_yaml, names

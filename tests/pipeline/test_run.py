@@ -72,7 +72,7 @@ def test_a_second_run_at_the_same_time_is_refused_in_one_line(built):
 
 
 def test_outside_a_project_it_says_so(built, tmp_path):
-    command = [sys.executable, "-m", "digits.cli", "run"]
+    command = [sys.executable, "-m", "digits_cli", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no dvc.yaml" in done.stderr
@@ -101,13 +101,13 @@ def wait_until(condition, seconds=60.0):
 def test_a_killed_run_leaves_no_process_and_the_next_one_heals(copy):
     copy.edit({"preprocess": {"seed": 2}})
     started = subprocess.Popen(
-        [sys.executable, "-m", "digits.cli", "run"],
+        [sys.executable, "-m", "digits_cli", "run"],
         cwd=copy.root,
         env=copy.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    assert wait_until(lambda: any("digits.stages.preprocess" in p for p in processes_in(copy.root)))
+    assert wait_until(lambda: any("digits.preprocess.stage" in p for p in processes_in(copy.root)))
     started.send_signal(signal.SIGKILL)
     started.wait()
     assert wait_until(lambda: not processes_in(copy.root), seconds=60)

@@ -44,7 +44,7 @@ def test_the_lock_installs_and_the_pipeline_runs_on(name, tmp_path):
     made.ok("sh", "setup.sh")
     python = made.root / ".venv" / "bin" / "python"
     assert made.ok(str(python), "--version").startswith(f"Python 3.{name.rpartition('.')[2]}")
-    done = made.run(str(python), "-m", "digits.cli", "run")
+    done = made.run(str(python), "-m", "digits_cli", "run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
     shutil.rmtree(made.root / ".venv")

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from digits import bundle, warmup, wire
+from digits import saved_model, wire
+from digits.export import warmup
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (32, 28, 28), dtype=np.uint8)
 
@@ -47,8 +48,8 @@ def export(directory, *, shift=0, accuracy=0.99, images_sha256="", broken=False)
         return {wire.CLASSES: tf.tile(labels, [tf.shape(scores)[0], 1]), wire.SCORES: scores}
 
     functions = {wire.PIXELS: pixels, wire.ENCODED: encoded, wire.CLASSIFY: classify}
-    bundle.save(directory, {k: f.get_concrete_function() for k, f in functions.items()}, [scale])
-    bundle.add_extra(
+    saved_model.save(directory, {k: f.get_concrete_function() for k, f in functions.items()}, [scale])
+    saved_model.add_extra(
         directory,
         warmup.records(IMAGES),
         {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import disk, edges, publishing, version
 from serving.store import Store
 

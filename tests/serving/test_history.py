@@ -1,6 +1,6 @@
 import pytest
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving.history import (
     CANARY,
     PROMOTE,

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from digits import wire
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import golden, infra, sandbox
 from serving.model_server import tfrecord
 

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import judge, publishing
 from serving.store import Store
 

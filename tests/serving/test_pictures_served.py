@@ -10,7 +10,8 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
-from digits import warmup, wire
+from digits import wire
+from digits.export import warmup
 from digits_client import BadRequest, DigitClient
 
 from .._digits import digits
@@ -21,10 +22,10 @@ from ._server import Server
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    from digits import bundle
+    from digits import saved_model
 
     directory = saved(tmp_path_factory.mktemp("exported") / "digits" / "1")
-    bundle.add_extra(directory, warmup.records(digits(32, seed=4)[0]), {"dataset": "synthetic"})
+    saved_model.add_extra(directory, warmup.records(digits(32, seed=4)[0]), {"dataset": "synthetic"})
     return directory
 
 

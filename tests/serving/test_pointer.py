@@ -5,7 +5,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving.pointer import Pointer, parse, render
 
 ODD = '/models of "mine"/dig\\its/ü'

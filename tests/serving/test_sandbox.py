@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import sandbox
 from serving.pointer import Pointer
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import disk, promotion, publishing
 from serving.history import Refusal
 from serving.pointer import Pointer
@@ -407,7 +407,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(store, tmp_pat
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 from serving import promotion, publishing
 from serving.store import Store
 if os.geteuid() == 0:

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits import dataset, files, formats, models, params, wire
+from digits import dataset, files, wire
+from digits.convert import formats, stage
+from digits.convert.tfjs import loaded
+from digits.convert.tflite import Interpreted, convert, normalized
 from digits.dataset import Split
-from digits.errors import DataError
-from digits.model_files import save_candidate
-from digits.profiles import Hardware, resolve
-from digits.quantize import Interpreted, convert, normalized
-from digits.stages import convert as stage
-from digits.stages import export
-from digits.tfjs import loaded
+from digits.export import stage as export
+from digits.model import models
+from digits.model.candidate import save_candidate
+from digits.runtime import params
+from digits.runtime.errors import DataError
+from digits.train.profiles import Hardware, resolve
 
 from .._digits import digits
 

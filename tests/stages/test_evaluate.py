@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits import dataset, files, params
-from digits.corruptions import CORRUPTIONS
+from digits import dataset, files
 from digits.dataset import Split
-from digits.errors import DataError
+from digits.evaluate import stage
+from digits.evaluate.corruptions import CORRUPTIONS
+from digits.evaluate.plots import HISTORY
 from digits.non_digits import KINDS
-from digits.plots import HISTORY
-from digits.stages import evaluate
+from digits.runtime import params
+from digits.runtime.errors import DataError
 from tests._digits import digits
 
 Model = Callable[..., Any]
@@ -68,12 +69,12 @@ def score(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     """Run the stage with a model in the candidate's place; metrics and verdict."""
 
     def run(model: Model, where: str = "reports", **paths: Path) -> dict[str, Any]:
-        monkeypatch.setattr("digits.model_files.load_candidate", lambda _: model)
+        monkeypatch.setattr("digits.model.candidate.load_candidate", lambda _: model)
         out = tmp_path / where
         given = {n: data / n for n in ("candidate", "validation", "test", "heldout")}
         given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
         given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
-        evaluate.run(**(given | {"report": out / "report.html"} | paths), params=PARAMS)
+        stage.run(**(given | {"report": out / "report.html"} | paths), params=PARAMS)
         return {name: json.loads((out / f"{name}.json").read_text()) for name in ("metrics", "verdict")}
 
     return run
@@ -129,7 +130,7 @@ def test_a_model_that_answers_nan_is_refused_without_an_error(score: Callable[..
     found = score(lambda pixels, training: good(pixels, training) * np.float32("nan"))
     failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
     assert {"accuracy", "finite_answers"} <= failed
-    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40 + evaluate.STRANGERS * len(KINDS)
+    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40 + stage.STRANGERS * len(KINDS)
 
 
 def test_the_same_model_gives_the_same_bytes(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from digits import dataset, files, models, params, signature, wire
+from digits import dataset, files, wire
 from digits.dataset import Split
-from digits.errors import DataError, GateRefused
-from digits.model_files import load_candidate, save_candidate
-from digits.profiles import Hardware, resolve
-from digits.stages import export
+from digits.export import signatures, stage
+from digits.model import models
+from digits.model.candidate import load_candidate, save_candidate
+from digits.runtime import params
+from digits.runtime.errors import DataError, GateRefused
+from digits.train.profiles import Hardware, resolve
 
 from .._digits import digits
 from .._pictures import encode, page
@@ -68,7 +70,7 @@ def made(tmp_path_factory):
 def call(root, exported, **others):
     papers = {name: root / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
     paths = papers | {name: root / name for name in ("candidate", "validation")} | others
-    export.run(**paths, exported=exported, params=SETTINGS["export"])
+    stage.run(**paths, exported=exported, params=SETTINGS["export"])
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ def test_pictures_are_read_as_the_digits_that_they_show(made, served):
 def test_max_pixels_is_the_limit(made, tmp_path):
     tight = SETTINGS["export"].model_copy(update={"max_pixels": 360_000})
     papers = {name: made / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
-    export.run(
+    stage.run(
         made / "candidate", **papers, validation=made / "validation", exported=tmp_path / "m", params=tight
     )
     encoded = tf.saved_model.load(str(tmp_path / "m")).signatures[wire.ENCODED]
@@ -207,16 +209,16 @@ def test_a_damaged_candidate_is_refused(made, refused, tmp_path):
 
 
 def test_an_export_that_answers_otherwise_is_thrown_away(refused, monkeypatch):
-    def off(logits, temperature, *others, honest=signature.endpoints):
+    def off(logits, temperature, *others, honest=signatures.endpoints):
         return honest(logits, temperature * 1.01, *others)
 
-    monkeypatch.setattr(signature, "endpoints", off)
+    monkeypatch.setattr(signatures, "endpoints", off)
     refused(DataError, "off the model's probabilities")
 
 
 def test_a_graph_with_random_parts_is_thrown_away(refused, monkeypatch):
-    def noisy(logits, *others, honest=signature.endpoints):
+    def noisy(logits, *others, honest=signatures.endpoints):
         return honest(lambda images: logits(images) + 1e-9 * tf.random.normal([10]), *others)
 
-    monkeypatch.setattr(signature, "endpoints", noisy)
+    monkeypatch.setattr(signatures, "endpoints", noisy)
     refused(DataError, "RandomStandardNormal")

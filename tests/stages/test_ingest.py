@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from digits import dataset, files
-from digits.errors import DataError
-from digits.params import IngestParams
-from digits.stages import ingest
+from digits.ingest import stage
+from digits.runtime.errors import DataError
+from digits.runtime.params import IngestParams
 
 from .._digits import digits
 from .._idx import ingest_params, write_idx_dataset
@@ -48,7 +48,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 def test_the_data_set_becomes_arrays_and_a_manifest(incoming: Path, chosen: IngestParams, raw: Path) -> None:
-    ingest.run(incoming, raw, chosen)
+    stage.run(incoming, raw, chosen)
     train, test, heldout = (dataset.load_split(raw / name) for name in ("train", "test", "heldout"))
     np.testing.assert_array_equal(train.images, TRAIN[0])
     np.testing.assert_array_equal(train.labels, TRAIN[1])
@@ -70,7 +70,7 @@ def test_the_sample_is_loud_and_does_not_stick(
 ) -> None:
     with serving(lambda _: (200, PAGE)) as portal:
         without = chosen.model_copy(update={"sources": [refused_url(), portal.url]})
-        ingest.run(incoming, raw, without)
+        stage.run(incoming, raw, without)
     manifest = files.read_json(raw / "manifest.json")
     assert manifest["dataset"] == "mnist-sample-5k" and manifest["sample"] is True
     assert manifest["splits"]["train"]["n"] == 4000 and manifest["splits"]["test"]["n"] == 1000
@@ -78,14 +78,14 @@ def test_the_sample_is_loud_and_does_not_stick(
     assert len(loud) == 1
     for part in ("mnist-sample-5k", "refuses the connection", "is a web page", "DIGITS_MIRROR"):
         assert part in loud[0]
-    ingest.run(incoming, raw, chosen)
+    stage.run(incoming, raw, chosen)
     assert files.read_json(raw / "manifest.json")["dataset"] == "synthetic"
     assert len(dataset.load_split(raw / "train")) == 60
 
 
 def test_without_leave_to_use_the_sample_it_stops(incoming: Path, chosen: IngestParams, raw: Path) -> None:
     with pytest.raises(DataError, match=r"no source gave synthetic .*refuses the connection.*DIGITS_MIRROR"):
-        ingest.run(
+        stage.run(
             incoming, raw, chosen.model_copy(update={"sources": [refused_url()], "allow_sample": False})
         )
     assert not raw.exists()
@@ -98,10 +98,10 @@ def test_files_with_the_right_digest_and_wrong_content_are_refused(
     labels[5] = 10
     described = write_idx_dataset(tmp_path / "wrong", (TRAIN[0], labels), TEST)
     with pytest.raises(DataError, match="train-labels-idx1-ubyte holds label 10 in row 5"):
-        ingest.run(incoming, raw, ingest_params(described, [str(tmp_path / "wrong")]))
+        stage.run(incoming, raw, ingest_params(described, [str(tmp_path / "wrong")]))
     described["train-images"] = described["train-labels"]
     with pytest.raises(DataError, match=r"holds uint8 with 1 dimensions, expected .* 3 dimensions"):
-        ingest.run(incoming, raw, ingest_params(described, [str(tmp_path / "wrong")]))
+        stage.run(incoming, raw, ingest_params(described, [str(tmp_path / "wrong")]))
     assert not raw.exists()
 
 
@@ -125,7 +125,7 @@ def test_batches_are_appended_and_a_fifth_of_a_large_one_held_out(
 ) -> None:
     picture_batch(incoming / "office", 120, seed=3)
     array_batch(incoming / "small", 99, seed=4)
-    ingest.run(incoming, raw, chosen)
+    stage.run(incoming, raw, chosen)
     train, test, heldout = (dataset.load_split(raw / name) for name in ("train", "test", "heldout"))
     np.testing.assert_array_equal(test.images, TEST[0], err_msg="the test split is the data set's alone")
     np.testing.assert_array_equal(train.images[:60], TRAIN[0])
@@ -155,12 +155,12 @@ def test_batches_are_appended_and_a_fifth_of_a_large_one_held_out(
 def test_an_unreadable_batch_stops_it_and_what_was_there_stays(
     incoming: Path, chosen: IngestParams, raw: Path
 ) -> None:
-    ingest.run(incoming, raw, chosen)
+    stage.run(incoming, raw, chosen)
     before = tree_digest(raw, ".")
     (incoming / "odd").mkdir()
     np.savez(incoming / "odd" / "x.npz", images=TRAIN[0] / 255, labels=TRAIN[1])
     with pytest.raises(DataError, match="images are float64, 0 to 1; expected uint8"):
-        ingest.run(incoming, raw, chosen)
+        stage.run(incoming, raw, chosen)
     assert tree_digest(raw, ".") == before
     assert [p.name for p in raw.parent.iterdir()] == ["raw"]
 
@@ -172,7 +172,7 @@ def test_a_batch_named_like_a_data_set_is_refused(
     (incoming / name).mkdir()
     np.savez(incoming / name / "digits.npz", images=TRAIN[0][:3], labels=TRAIN[1][:3])
     with pytest.raises(DataError, match=f"{name} is named like the data set"):
-        ingest.run(incoming, raw, chosen)
+        stage.run(incoming, raw, chosen)
     assert not raw.exists()
 
 
@@ -181,21 +181,22 @@ def test_equal_input_gives_equal_bytes_whatever_the_source(
 ) -> None:
     picture_batch(incoming / "office", 110, seed=3)
     array_batch(incoming / "small", 30, seed=4)
-    ingest.run(incoming, raw, chosen)
+    stage.run(incoming, raw, chosen)
     write_idx_dataset(tmp_path / "other", TRAIN, TEST, gz=False)
     monkeypatch.setenv("DIGITS_MIRROR", str(tmp_path / "other"))
-    ingest.run(incoming, tmp_path / "again", chosen)
+    stage.run(incoming, tmp_path / "again", chosen)
     assert tree_digest(raw, ".") == tree_digest(tmp_path / "again", ".")
 
 
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from digits import files, params
-from digits.stages import ingest
+from digits import files
+from digits.runtime import params
+from digits.ingest import stage
 {prelude}
 tree = eval(sys.argv[3])
-ingest.run(Path(sys.argv[1]), Path(sys.argv[2]), params.parse("ingest", tree))
+stage.run(Path(sys.argv[1]), Path(sys.argv[2]), params.parse("ingest", tree))
 print(sorted(name for name in sys.modules if name.split(".")[0] in ("tensorflow", "keras")))
 """
 DIE = """
@@ -220,7 +221,7 @@ def test_killed_while_writing_it_leaves_nothing_half_written(
     killed = child(DIE, incoming, raw, chosen.model_dump(by_alias=True))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not raw.exists()
-    ingest.run(incoming, raw, chosen)
+    stage.run(incoming, raw, chosen)
     assert [p.name for p in raw.parent.iterdir()] == ["raw"], "what the killed run left is swept away"
     assert len(dataset.load_split(raw / "test")) == 30
 

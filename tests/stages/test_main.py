@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from digits.errors import DataError, GateRefused, ParamsError
-from digits.stages import _main
+from digits.runtime import stage_main
+from digits.runtime.errors import DataError, GateRefused, ParamsError
 
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
 
@@ -16,16 +16,16 @@ FILE = Path(__file__).resolve().parents[2] / "params.yaml"
 @pytest.fixture(autouse=True)
 def here(monkeypatch, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(_main, "die_with_dvc", lambda: None)
-    monkeypatch.setenv(_main.RUN_LOG, str(tmp_path / "log"))
-    monkeypatch.delenv(_main.DEBUG, raising=False)
+    monkeypatch.setattr(stage_main, "die_with_dvc", lambda: None)
+    monkeypatch.setenv(stage_main.RUN_LOG, str(tmp_path / "log"))
+    monkeypatch.delenv(stage_main.DEBUG, raising=False)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
 def call(run, *argv):
     with pytest.raises(SystemExit) as done:
-        _main.stage_main("train", run, ["--params", str(FILE), *argv])
+        stage_main.stage_main("train", run, ["--params", str(FILE), *argv])
     return done.value.code
 
 
@@ -71,14 +71,14 @@ def test_every_error_is_one_line_and_a_code(capsys, tmp_path, error, code, said)
 
 
 def test_an_unexpected_error_keeps_its_traceback_on_demand(monkeypatch):
-    monkeypatch.setenv(_main.DEBUG, "1")
+    monkeypatch.setenv(stage_main.DEBUG, "1")
     with pytest.raises(ZeroDivisionError):
-        _main.stage_main("train", failing(ZeroDivisionError()), ["--params", str(FILE)])
+        stage_main.stage_main("train", failing(ZeroDivisionError()), ["--params", str(FILE)])
 
 
 def test_params_are_checked_before_the_stage_starts(tmp_path, capsys):
     (tmp_path / "p.yaml").write_text("trian: {}\n")
     with pytest.raises(SystemExit) as done:
-        _main.stage_main("train", failing(AssertionError()), ["--params", str(tmp_path / "p.yaml")])
+        stage_main.stage_main("train", failing(AssertionError()), ["--params", str(tmp_path / "p.yaml")])
     assert done.value.code == ParamsError.exit_code
     assert "trian" in capsys.readouterr().err

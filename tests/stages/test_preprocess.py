@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import dataset, files, params
+from digits import dataset, files
 from digits.dataset import Split
-from digits.errors import DataError
-from digits.stages.preprocess import run
+from digits.preprocess.stage import run
+from digits.runtime import params
+from digits.runtime.errors import DataError
 
 from .._digits import digits
 

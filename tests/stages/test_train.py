@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from digits import dataset, params
+from digits import dataset
 from digits.dataset import Split
+from digits.runtime import params
 
 from .._digits import digits
 from .._project import ROOT, environment, tree_digest
@@ -35,7 +36,7 @@ def home(tmp_path_factory):
 
 def command(home, out):
     return [
-        *(sys.executable, "-m", "digits.stages.train", "--params", str(home / "params.yaml")),
+        *(sys.executable, "-m", "digits.train.stage", "--params", str(home / "params.yaml")),
         *("--train", str(home / "prepared" / "train"), "--validation", str(home / "prepared" / "validation")),
         *("--candidate", str(out / "candidate"), "--live", str(out / "live")),
     ]
@@ -118,9 +119,9 @@ def test_killed_it_goes_on_and_ends_as_an_unbroken_run(home, done):
 
 
 def _epochs(out):
-    from digits import unfinished
+    from digits.train import checkpoint
 
-    found = [unfinished.load(path) for path in (out / ".checkpoints").glob("*.npz")]
+    found = [checkpoint.load(path) for path in (out / ".checkpoints").glob("*.npz")]
     return max((len(progress.history) for progress in found if progress), default=0)
 
 
@@ -149,23 +150,22 @@ def test_a_wrong_key_stops_it_before_anything_loads(home):
 
 
 def test_an_empty_validation_split_is_told(home):
-    from digits.errors import TrainingError
-    from digits.stages import train
+    from digits.runtime.errors import TrainingError
+    from digits.train import stage
 
     images, labels = digits(20)
     nothing = Split(images[:0], labels[:0], np.full(0, "synthetic"))
     dataset.save_split(home / "prepared" / "nothing", nothing)
     section = params.load("train", home / "params.yaml")
     with pytest.raises(TrainingError, match="no validation images"):
-        train.run(
+        stage.run(
             home / "prepared" / "train", home / "prepared" / "nothing", home / "no", home / "nolive", section
         )
     assert not (home / "no").exists()
 
 
 def test_outliers_are_made_of_the_training_images_and_trained_on(home, tmp_path, monkeypatch):
-    from digits import outliers
-    from digits.stages import train
+    from digits.train import outliers, stage
 
     monkeypatch.chdir(tmp_path)  # checkpoints lie in the working directory
     made, pool = [], outliers.outlier_pool
@@ -173,7 +173,7 @@ def test_outliers_are_made_of_the_training_images_and_trained_on(home, tmp_path,
     section = params.load("train", home / "params.yaml")
     some = section.model_copy(update={"outliers": 0.1, "outlier_pool": 14, "steps": 4})
     prepared = home / "prepared"
-    train.run(prepared / "train", prepared / "validation", tmp_path / "a", tmp_path / "live", some)
+    stage.run(prepared / "train", prepared / "validation", tmp_path / "a", tmp_path / "live", some)
     recipe = json.loads((tmp_path / "a" / "recipe.json").read_text())
     assert (recipe["outliers"], recipe["outlier_pool"], recipe["steps"]) == (0.1, 14, 4)
     (given,) = made

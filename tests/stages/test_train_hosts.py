@@ -47,7 +47,7 @@ def params_file(home, **changes):
 
 def start(home, out, params, config=None):
     out.mkdir(exist_ok=True, parents=True)
-    command = [sys.executable, "-m", "digits.stages.train", "--params", str(params)]
+    command = [sys.executable, "-m", "digits.train.stage", "--params", str(params)]
     for name in ("train", "validation"):
         command += [f"--{name}", str(home / "prepared" / name)]
     command += ["--candidate", str(out / "candidate"), "--live", str(out / "live")]

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import dataset, files, params
+from digits import dataset, files
 from digits.dataset import Split
-from digits.errors import DataError
-from digits.stages import validate
+from digits.runtime import params
+from digits.runtime.errors import DataError
+from digits.validate import stage
 
 from .._digits import digits
 from .._project import tree_digest
@@ -36,7 +37,7 @@ def check(tmp_path, section):
         changes = more.pop("params", {})
         raw = write_raw(tmp_path / f"raw-{out}", splits, **more)
         where = tmp_path / out
-        validate.run(
+        stage.run(
             raw,
             REFERENCE,
             where / "validated",
@@ -256,7 +257,7 @@ def test_rows_changed_behind_the_manifest_are_refused(check, tmp_path, section):
     np.save(raw / "train" / "labels.npy", labels[::-1])
     where = tmp_path / "out"
     with pytest.raises(DataError, match="splits: digests"):
-        validate.run(raw, REFERENCE, where / "validated", where / "v.json", where / "details", section)
+        stage.run(raw, REFERENCE, where / "validated", where / "v.json", where / "details", section)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,7 @@ def test_nan_float_or_wrongly_shaped_images_are_refused(tmp_path, section, image
     np.save(raw / "train" / "images.npy", images)
     where = tmp_path / "out"
     with pytest.raises(DataError, match=r"expected uint8\[n, 28, 28\]"):
-        validate.run(raw, REFERENCE, where / "validated", where / "v.json", where / "details", section)
+        stage.run(raw, REFERENCE, where / "validated", where / "v.json", where / "details", section)
 
 
 def test_the_command_ends_with_one_line_and_loads_no_tensorflow(tmp_path):
@@ -277,8 +278,8 @@ def test_the_command_ends_with_one_line_and_loads_no_tensorflow(tmp_path):
     code = (
         "import sys, atexit\n"
         "atexit.register(lambda: print('tensorflow' in sys.modules or 'keras' in sys.modules))\n"
-        "from digits.stages import validate\n"
-        "validate.stage_main('validate', validate.run, sys.argv[1:])\n"
+        "from digits.validate import stage\n"
+        "stage.stage_main('validate', stage.run, sys.argv[1:])\n"
     )
     options = ["--params", ROOT / "params.yaml", "--raw", raw, "--reference", REFERENCE]
     options += ["--validated", tmp_path / "v", "--report", tmp_path / "v.json", "--details", tmp_path / "d"]

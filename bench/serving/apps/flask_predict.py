@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.model_files import load_candidate
+from digits.model.candidate import load_candidate
 
 
 def app(candidate: Path) -> Any:

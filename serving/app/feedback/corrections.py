@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.errors import DataError
+from digits.runtime.errors import DataError
 
 SIDE = 28
 PIXELS = SIDE * SIDE

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from digits.errors import ParamsError
+from digits.runtime.errors import ParamsError
 
 READING = "digits_reading"  # execution option of a transaction that only looks
 AGAIN = 0.05  # seconds between two tries to change the journal

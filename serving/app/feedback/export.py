@@ -21,8 +21,8 @@ from pathlib import Path
 import sqlalchemy as sql
 from PIL import Image
 
-from digits import locks
-from digits.errors import StoreError
+from digits.runtime import locks
+from digits.runtime.errors import StoreError
 from serving import disk
 from serving.app.feedback.corrections import SIDE
 from serving.app.feedback.faults import StoreBusy

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LITTLE = 1 << 20  # bytes free on a disk: below it an input or output error is taken for a full disk

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from digits.errors import DataError, StoreError
+from digits.runtime.errors import DataError, StoreError
 from serving.app.feedback.schema import CORRECTIONS, Row, row
 from serving.app.feedback.states import ACCEPTED, EXPORTED, EXPORTING, PENDING, STATES
 from serving.app.feedback.store import FeedbackStore

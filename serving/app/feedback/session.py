@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digits.errors import DataError, StoreError
+from digits.runtime.errors import DataError, StoreError
 from serving.app.feedback import reviewing
 from serving.app.feedback.corrections import EDGE, SIDE
 from serving.app.feedback.faults import StoreBusy, StoreFull

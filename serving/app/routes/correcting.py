@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from digits.errors import DataError, StoreError
+from digits.runtime.errors import DataError, StoreError
 from serving.app import openapi, state
 from serving.app.feedback.corrections import correction
 from serving.app.feedback.store import StoreBusy, StoreFull

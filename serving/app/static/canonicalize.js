@@ -1,4 +1,4 @@
-// 28×28 pixels → what the network of the model sees, and whether they hold ink: digits.canonicalize and
+// 28×28 pixels → what the network of the model sees, and whether they hold ink: digits.model.canonicalize and
 // digits.ink in a browser.
 //
 //   canonicalize(pixels)   integers 0–255 → Float32Array(784) of 0–1: polarity, contrast and place are MNIST's

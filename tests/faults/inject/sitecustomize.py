@@ -6,6 +6,7 @@ just before the n-th one; `full` has it and all later ones fail as on a full dis
 
 import errno
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def _install(action: str, at: int, record: str) -> None:
         setattr(os, name, guard(name, getattr(os, name)))
 
 
-if (fault := os.environ.get("DIGITS_FAULT")) and b"digits.stages" in Path("/proc/self/cmdline").read_bytes():
+if (fault := os.environ.get("DIGITS_FAULT")) and re.search(
+    rb"digits\.\w+\.stage\b", Path("/proc/self/cmdline").read_bytes()
+):
     _action, _at, _record = fault.split(":", 2)
     _install(_action, int(_at), _record)

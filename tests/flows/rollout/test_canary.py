@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from digits import wire
-from digits.errors import DataError, StoreError
+from digits.runtime.errors import DataError, StoreError
 from digits_client import DigitClient, ServingError
 from flows.rollout import canary, questions, servers, settling
 from flows.rollout.analysis import Trial

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from digits import wire
-from digits.errors import ParamsError, Unavailable
+from digits.runtime.errors import ParamsError, Unavailable
 from flows.rollout import servers
 from flows.rollout.servers import LoadFailed, NotFollowed, Server, State
 from serving import promotion, publishing

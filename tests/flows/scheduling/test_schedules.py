@@ -2,7 +2,7 @@
 
 import pytest
 
-from digits.commands import status
+from digits_cli import status
 from flows.scheduling import schedules
 
 from .._processes import wait_for

@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from digits.errors import DigitsError
+from digits.runtime.errors import DigitsError
 from flows.scheduling import server, settings
 
 from ..._ports import free_port

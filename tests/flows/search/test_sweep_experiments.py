@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from digits import params
+from digits.runtime import params
 from flows.search import sweep_experiments
 from flows.search.sweep_study import Row
 

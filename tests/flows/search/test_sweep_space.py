@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from digits.errors import ParamsError
+from digits.runtime.errors import ParamsError
 from flows.search import sweep_space
 from flows.search.sweep_space import Dimension
 

@@ -5,7 +5,7 @@ import signal
 import pytest
 import yaml
 
-from digits.errors import DigitsError, ParamsError
+from digits.runtime.errors import DigitsError, ParamsError
 from flows.search import sweep_space, sweep_study
 from flows.search.sweep_study import Row
 

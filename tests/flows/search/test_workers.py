@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from digits.errors import DigitsError, ParamsError
+from digits.runtime.errors import DigitsError, ParamsError
 from flows.search import workers
 
 

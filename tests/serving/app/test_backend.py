@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from digits.errors import ServingError
+from digits.runtime.errors import ServingError
 from serving.app import backend
 
 from ..client import _fake

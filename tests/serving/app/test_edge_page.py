@@ -10,8 +10,11 @@ import pytest
 import tensorflow as tf
 
 from bench.browser import ROOT, in_chromium
-from digits import models, quantize, signature, tfjs, wire
+from digits import wire
+from digits.convert import tfjs, tflite
+from digits.export import signatures
 from digits.ink import has_ink
+from digits.model import models
 
 from ..._digits import digits
 from ..._pictures import encode, page
@@ -37,7 +40,7 @@ def model():
 @pytest.fixture(scope="module")
 def served(model):
     logits = lambda images: model(images, training=False)  # noqa: E731
-    return signature.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)
+    return signatures.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def litert(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_the_steps_with_litert_give_the_answer_of_the_exported_signature(model, served, litert, tmp_path):
-    (tmp_path / "float32.tflite").write_bytes(quantize.convert(model, "float32"))
+    (tmp_path / "float32.tflite").write_bytes(tflite.convert(model, "float32"))
     (tmp_path / "answer.json").write_text(json.dumps(ANSWER))
     images, _ = digits(30, seed=6)
     images = np.concatenate([images, 255 - images[:5], [np.zeros((28, 28))], [np.eye(28) * 3]]).astype(

@@ -143,7 +143,7 @@ def test_another_method_is_refused(gateway):
 
 
 def test_limits_that_make_no_sense_are_refused():
-    from digits.errors import ParamsError
+    from digits.runtime.errors import ParamsError
 
     for wrong in ({"body": 10}, {"rate": -1}, {"seconds": 0}, {"readers": 0}):
         with pytest.raises(ParamsError):

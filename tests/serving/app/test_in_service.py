@@ -43,7 +43,7 @@ def promoted(built, tmp_path_factory):
 def app(project, server, log):
     """`digits app`, in its folder."""
     port = free_port()
-    command = [sys.executable, "-m", "digits.cli", "app", f"--port={port}", f"--server={server}"]
+    command = [sys.executable, "-m", "digits_cli", "app", f"--port={port}", f"--server={server}"]
     with log.open("w") as stream:
         process = subprocess.Popen(command, cwd=project.root, env=project.environment, stderr=stream)
     try:

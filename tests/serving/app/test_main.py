@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.errors import ParamsError, StoreError
+from digits.runtime.errors import ParamsError, StoreError
 from serving.app import main, options
 from serving.store import Store
 
@@ -93,7 +93,7 @@ class App:
     def __init__(self, root, *given):
         (root / "dvc.yaml").touch()
         self.port = free_port()
-        command = [sys.executable, "-m", "digits.cli", "app", f"--port={self.port}", *given]
+        command = [sys.executable, "-m", "digits_cli", "app", f"--port={self.port}", *given]
         self.process = subprocess.Popen(
             command, cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -176,7 +176,7 @@ def test_a_taken_port_is_one_line_and_an_exit_code(fake, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         (tmp_path / "dvc.yaml").touch()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "digits.cli", "app", f"--port={port}", "--server", fake.grpc]
+        command = [sys.executable, "-m", "digits_cli", "app", f"--port={port}", "--server", fake.grpc]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
         )

@@ -9,11 +9,11 @@ import tensorflow as tf
 from PIL import Image
 
 from bench.browser import in_node
-from digits.canonicalize import canonicalize
-from digits.decode import grey
-from digits.graph_normalize import normalize
+from digits.export.graph_normalize import normalize
+from digits.export.parity import MANNERS
+from digits.export.pictures import grey
 from digits.ink import has_ink
-from digits.proof import MANNERS
+from digits.model.canonicalize import canonicalize
 
 from ..._digits import digits
 from ..._pictures import kinds

@@ -14,7 +14,10 @@ from PIL import Image
 
 from bench.browser import STATIC
 from bench.devtools import CAMERA, Chromium
-from digits import models, signature, tfjs, wire
+from digits import wire
+from digits.convert import tfjs
+from digits.export import signatures
+from digits.model import models
 
 from ..._digits import digits
 from ..._pictures import encode, page, png_claiming
@@ -90,7 +93,7 @@ def strip():
 @pytest.fixture(scope="module")
 def running(model, strip):
     logits = lambda images: model(images, training=False)  # noqa: E731
-    ask = signature.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)[wire.PIXELS]
+    ask = signatures.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)[wire.PIXELS]
 
     def predict(body):
         pixels = np.frombuffer(body, np.uint8).reshape(1, 28, 28)

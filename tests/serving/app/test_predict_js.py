@@ -8,8 +8,11 @@ import pytest
 import tensorflow as tf
 
 from bench.browser import STATIC, in_chromium
-from digits import models, signature, tfjs, wire
-from digits.proof import MANNERS
+from digits import wire
+from digits.convert import tfjs
+from digits.export import signatures
+from digits.export.parity import MANNERS
+from digits.model import models
 
 from ..._digits import digits
 from ..._pictures import encode, kinds, page
@@ -70,7 +73,7 @@ def model():
 def served(model):
     """The functions that an export serves, of the same model."""
     logits = lambda images: model(images, training=False)  # noqa: E731
-    return signature.endpoints(logits, TEMPERATURE, THRESHOLD, 10_000_000)
+    return signatures.endpoints(logits, TEMPERATURE, THRESHOLD, 10_000_000)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 import digits_client
-from digits import errors as project_errors
 from digits import wire
+from digits.runtime import errors as project_errors
 from digits_client import contract, errors
 
 PACKAGE = Path(digits_client.__file__).parent

@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from digits.errors import StoreError
+from digits.runtime.errors import StoreError
 
 ALONE = 0x646967697473  # of PostgreSQL's advisory locks: any number that nobody else uses
 

@@ -6,9 +6,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from digits.errors import DataError
 from digits.ink import has_ink as has_ink_in_the_graph
 from digits.normalize import normalize
+from digits.runtime.errors import DataError
 from serving.app.feedback.corrections import correction, has_ink
 
 from ._corrections import image, tree

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from digits.errors import StoreError
-from digits.incoming import read_batch
+from digits.ingest.batches import read_batch
+from digits.runtime.errors import StoreError
 from flows.clone import arrival
 from flows.clone import inbox as retraining
 from serving.app.feedback import export as module
@@ -221,7 +221,7 @@ def test_of_two_exports_at_once_one_waits_and_finds_nothing_left(url, inbox, usi
 
 
 def test_an_export_that_never_ends_is_told(url, inbox, using, monkeypatch):
-    from digits import locks
+    from digits.runtime import locks
 
     monkeypatch.setattr(module, "PATIENCE", 0.1)
     with (

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from digits.errors import DataError, StoreError
+from digits.runtime.errors import DataError, StoreError
 from serving.app.feedback import reviewing, session
 from serving.app.feedback.reviewing import DecidedAlready
 

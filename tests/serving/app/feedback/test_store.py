@@ -13,7 +13,7 @@ import sqlalchemy as sql
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from digits.errors import ParamsError, StoreError
+from digits.runtime.errors import ParamsError, StoreError
 from serving.app.feedback import reviewing
 from serving.app.feedback.schema import METADATA
 from serving.app.feedback.store import FeedbackStore, StoreBusy, StoreFull

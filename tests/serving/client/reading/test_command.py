@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import bundle, warmup
-from digits.commands import read as digits_read
+from digits import saved_model
+from digits.export import warmup
+from digits_cli import read as digits_read
 from digits_client import DigitClient
 from digits_client.reading import opened, read
 from digits_client.reading.command import main
@@ -130,7 +131,7 @@ def test_no_server_is_one_line_and_code_7_and_no_table(folder, tmp_path, capsys)
 def test_digits_read_asks_a_real_server(folder, tmp_path, capsys):
     """The whole way: files, OpenCV, gRPC, the embedded server, a model, a table with the progress bar."""
     export = saved(tmp_path / "exported" / "digits" / "1")
-    bundle.add_extra(export, warmup.records(digits(32, seed=4)[0]), {"dataset": "synthetic"})
+    saved_model.add_extra(export, warmup.records(digits(32, seed=4)[0]), {"dataset": "synthetic"})
     flags = ("--model_name=digits", f"--model_base_path={export.parent}")
     with Server(tmp_path / "log", *flags) as server:
         with DigitClient(server.target, timeout=60) as client:

@@ -1,0 +1,1 @@
+"""Data augmentation: what preprocess shows and train applies."""

@@ -1,0 +1,1 @@
+"""The stage that writes the formats for phones and browsers."""

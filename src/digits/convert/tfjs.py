@@ -1,0 +1,164 @@
+"""A network as a TensorFlow.js graph model: what `tf.loadGraphModel` reads in a browser, and back.
+
+    made = graph_model(models.network(model))    # {"model.json": bytes, "weights.bin": bytes}
+    logits = loaded(made)(normal)    # float32 [n, 28, 28] of 0–1 → float32 [n, 10], by TensorFlow
+
+Core. TensorFlow.js's own converter is a Python package that is no longer kept, and the format is small:
+the GraphDef as JSON, whose constants stand in one binary file in the order that a manifest lists. Variables
+become constants, batch norm is folded into the kernels before it, and Grappler tidies. Only operations that
+the page's runtime knows are let through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import json_format
+from numpy.typing import NDArray
+from tensorflow.core.framework import graph_pb2
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.python.grappler import tf_optimizer
+
+from digits.convert.fold import fold_batch_norm
+from digits.model.canonicalize import SIZE
+from digits.runtime.errors import DataError
+
+MODEL, WEIGHTS = "model.json", "weights.bin"
+INPUT, OUTPUT = "images", "logits"
+PASSES = ("pruning", "constfold", "arithmetic", "dependency", "pruning")
+# What the architectures are made of, of the operations that TensorFlow.js computes on a CPU.
+# fmt: off
+KNOWN = frozenset({
+    "Add", "AddN", "AddV2", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D",
+    "DepthwiseConv2dNative", "Elu", "ExpandDims", "FusedBatchNormV3", "Identity", "LeakyRelu", "MatMul",
+    "Max", "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "NoOp", "Pack", "Pad", "PadV2", "Placeholder",
+    "Prod", "RealDiv", "Relu", "Relu6", "Reshape", "Rsqrt", "Selu", "Shape", "Sigmoid", "Softmax", "Sqrt",
+    "Squeeze", "StridedSlice", "Sub", "Sum", "Tanh", "Transpose",
+})
+# fmt: on
+DTYPES = {"float32": np.float32, "int32": np.int32, "bool": np.bool_}
+QUANTIZED = ("float32", "float16")
+
+Files = Mapping[str, bytes]
+
+
+def graph_model(part: Any, weights: str = "float32") -> dict[str, bytes]:
+    """A Keras model float32 [n, 28, 28] → float32 [n, 10] as the two files of a graph model.
+
+    weights: float32, or float16: kernels in half the bytes, which the browser widens when it loads them.
+    Raises DataError when the network holds an operation that TensorFlow.js lacks, or a weight too large.
+    """
+    if weights not in QUANTIZED:
+        raise DataError(f"the weights are {weights!r}, expected one of {', '.join(QUANTIZED)}")
+    graph, into, out = _frozen(part)
+    if unknown := sorted({node.op for node in graph.node} - KNOWN):
+        raise DataError(f"TensorFlow.js lacks operations of this network: {', '.join(unknown)}")
+    manifest, content = [], []
+    for node in graph.node:
+        if node.op == "Const":
+            entry, data = _weight(node.name, tf.make_ndarray(node.attr["value"].tensor), weights)
+            manifest.append(entry)
+            content.append(data)
+            node.attr["value"].tensor.ClearField("tensor_content")
+            for field in ("float_val", "int_val", "bool_val"):
+                node.attr["value"].tensor.ClearField(field)
+    model = {
+        "format": "graph-model",
+        "generatedBy": f"TensorFlow {tf.__version__}",
+        "convertedBy": "digits.tfjs",
+        "signature": {
+            "inputs": {INPUT: _tensor(into, [-1, SIZE, SIZE])},
+            "outputs": {OUTPUT: _tensor(out, [-1, *part.output_shape[1:]])},
+        },
+        "modelTopology": json_format.MessageToDict(graph),
+        "weightsManifest": [{"paths": [WEIGHTS], "weights": manifest}],
+    }
+    text = json.dumps(model, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return {MODEL: text.encode(), WEIGHTS: b"".join(content)}
+
+
+def loaded(files: Files) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """The files of a graph model as a function of images, computed by TensorFlow.
+
+    Raises DataError when manifest and weights do not fit together.
+    """
+    model = json.loads(files[MODEL])
+    graph = json_format.ParseDict(model["modelTopology"], graph_pb2.GraphDef())
+    values = _weights(model["weightsManifest"][0]["weights"], files[WEIGHTS])
+    for node in graph.node:
+        if node.op == "Const":
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values[node.name]))
+    names = (model["signature"]["inputs"][INPUT]["name"], model["signature"]["outputs"][OUTPUT]["name"])
+    imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
+    answer = imported.prune(*(imported.graph.get_tensor_by_name(name) for name in names))
+
+    def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = answer(tf.constant(images)).numpy()
+        return found
+
+    return logits
+
+
+def _frozen(part: Any) -> tuple[graph_pb2.GraphDef, str, str]:
+    """The tidied graph of constants, and the names of its input and output tensors."""
+    spec = tf.TensorSpec([None, SIZE, SIZE], tf.float32, name=INPUT)
+    traced = tf.function(
+        lambda images: part(images, training=False), input_signature=[spec], autograph=False
+    ).get_concrete_function()
+    constant = convert_variables_to_constants_v2(traced)
+    (into,), (out,) = constant.inputs, constant.outputs
+    graph = _tidied(constant.graph.as_graph_def(), out.name)
+    return _tidied(fold_batch_norm(graph), out.name), into.name, out.name
+
+
+def _tidied(graph: graph_pb2.GraphDef, out: str) -> graph_pb2.GraphDef:
+    """What Grappler makes of it."""
+    with tf.Graph().as_default() as scope:
+        tf.graph_util.import_graph_def(graph, name="")
+        meta = tf.compat.v1.train.export_meta_graph(graph_def=graph, graph=scope)
+    meta.collection_def["train_op"].CopyFrom(
+        meta_graph_pb2.CollectionDef(node_list=meta_graph_pb2.CollectionDef.NodeList(value=[out]))
+    )
+    config = config_pb2.ConfigProto()
+    config.graph_options.rewrite_options.optimizers.extend(PASSES)
+    config.graph_options.rewrite_options.min_graph_nodes = -1  # small graphs too
+    return tf_optimizer.OptimizeGraph(config, meta)
+
+
+def _tensor(name: str, shape: list[int]) -> dict[str, Any]:
+    dims = [{"size": str(size)} for size in shape]
+    return {"name": name, "dtype": "DT_FLOAT", "tensorShape": {"dim": dims}}
+
+
+def _weight(name: str, value: Any, weights: str) -> tuple[dict[str, Any], bytes]:
+    """A constant's line in the manifest, and its bytes, little-endian."""
+    if value.dtype.name not in DTYPES:
+        raise DataError(f"the constant {name} is {value.dtype}, TensorFlow.js has {', '.join(DTYPES)}")
+    entry: dict[str, Any] = {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}
+    if weights == "float16" and value.dtype == np.float32 and value.ndim > 1:
+        entry["quantization"] = {"dtype": "float16", "original_dtype": "float32"}
+        if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
+            raise DataError(f"the kernel {name} does not fit float16: take weights of float32")
+        value = value.astype(np.float16)
+    return entry, value.astype(value.dtype.newbyteorder("<")).tobytes()
+
+
+def _weights(manifest: list[dict[str, Any]], data: bytes) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    at = 0
+    for entry in manifest:
+        stored = np.dtype(entry.get("quantization", entry)["dtype"]).newbyteorder("<")
+        size = int(np.prod(entry["shape"], dtype=int))
+        if at + size * stored.itemsize > len(data):
+            raise DataError(f"{WEIGHTS} is cut short: it ends before {entry['name']}")
+        value = np.frombuffer(data, stored, size, at).reshape(entry["shape"])
+        found[entry["name"]] = value.astype(DTYPES[entry["dtype"]])
+        at += size * stored.itemsize
+    if at != len(data):
+        raise DataError(f"{WEIGHTS} holds {len(data)} bytes, the manifest lists {at}")
+    return found

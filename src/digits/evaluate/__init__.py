@@ -1,0 +1,1 @@
+"""The stage that scores the candidate and decides whether it passes the gate."""

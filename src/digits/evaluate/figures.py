@@ -1,0 +1,203 @@
+"""Scores → pictures, as PNG bytes: equal values give equal bytes (no date, no software version inside)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from digits.dataset import CLASSES
+from digits.evaluate.metrics import Reliability
+from digits.evaluate.selective import RiskCoverage
+
+BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#8a8f98"
+Curves = Mapping[
+    str, NDArray[np.float64]
+]  # a column of history.csv each, one value an epoch, NaN where blank
+
+
+def _figure(width: float, height: float) -> Figure:
+    """A figure of its own, in inches at 110 dpi: pyplot's global state is left alone."""
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def confusion(matrix: NDArray[np.int64]) -> bytes:
+    """Heat map of counts [truth, predicted]; the colour is for mistakes: right answers would drown them."""
+    figure = _figure(6.4, 5.8)
+    axes = figure.add_subplot()
+    mistakes = np.where(np.eye(CLASSES, dtype=bool), 0, matrix)
+    top = max(1, int(mistakes.max()))
+    axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=top)
+    for truth, predicted in np.ndindex(matrix.shape):
+        count = int(matrix[truth, predicted])
+        if truth == predicted:
+            axes.text(predicted, truth, f"{count}", ha="center", va="center", color=BLUE, weight="bold")
+        elif count:
+            colour = "white" if count > 0.6 * top else "black"
+            axes.text(predicted, truth, f"{count}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(CLASSES))
+    axes.set_yticks(range(CLASSES))
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth")
+    axes.set_title("Test images by truth and prediction (blue: right)")
+    return _png(figure)
+
+
+def learning_curves(history: Curves) -> bytes:
+    """Loss and accuracy over the epochs, on training and validation images."""
+    lines = {
+        "Loss": {"loss": ("training, augmented", GREY), "val_loss": ("validation", BLUE)},
+        "Accuracy": {
+            "accuracy": ("training, augmented", GREY),
+            "train_accuracy": ("training", ORANGE),
+            "val_accuracy": ("validation", BLUE),
+        },
+    }
+    figure = _figure(9, 3.8)
+    epochs = history["epoch"]
+    marker = "o" if len(epochs) <= 30 else ""
+    for place, (title, columns) in enumerate(lines.items(), start=1):
+        axes = figure.add_subplot(1, 2, place)
+        axes.spines[["top", "right"]].set_visible(False)
+        for column, (label, colour) in columns.items():
+            known = np.isfinite(history[column])
+            axes.plot(epochs[known], history[column][known], marker, ls="-", ms=4, label=label, color=colour)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+        if title == "Accuracy":
+            axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.legend(frameon=False)
+    return _png(figure)
+
+
+def reliability(before: Reliability, after: Reliability) -> bytes:
+    """Accuracy at each confidence, before and after the temperature, over how many images claim it."""
+    figure = _figure(6.4, 5.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="honest")
+    for scores, name, colour in ((before, "raw", ORANGE), (after, "with temperature", BLUE)):
+        filled = scores.n > 0
+        label = f"{name}: off by {scores.error:.2%}"
+        upper.plot(scores.confidence[filled], scores.accuracy[filled], "o-", color=colour, label=label)
+    upper.set_ylabel("accuracy")
+    upper.set_title("Is the model right as often as it claims?")
+    upper.legend(frameon=False, loc="best")
+    bins = len(after.n)
+    lower.bar((np.arange(bins) + 0.5) / bins, after.n, width=0.9 / bins, color=BLUE)
+    lower.set_yscale("log")
+    lower.set_ylabel("images")
+    lower.set_xlabel("confidence")
+    upper.xaxis.set_major_formatter(PercentFormatter(1))
+    upper.yaxis.set_major_formatter(PercentFormatter(1))
+    return _png(figure)
+
+
+def mistakes(
+    images: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    predicted: NDArray[np.intp],
+    confidence: NDArray[np.float64],
+    total: int,
+) -> bytes:
+    """Sheet of the given images [n, 28, 28], worst first; `total` is the number of mistakes in all."""
+    rows = zip(truth.tolist(), predicted.tolist(), confidence.tolist(), strict=True)
+    captions = [f"{right} read as {read}\n{sure:.0%} sure" for right, read, sure in rows]
+    return _sheet(
+        images, captions, f"The {len(images)} worst of {total:,} mistakes" if captions else "No mistakes"
+    )
+
+
+def strangers(
+    images: NDArray[np.uint8], predicted: NDArray[np.intp], confidence: NDArray[np.float64], threshold: float
+) -> bytes:
+    """Sheet of pictures without a digit [n, 28, 28], and which digit was read in each."""
+    rows = zip(predicted.tolist(), confidence.tolist(), strict=True)
+    captions = [
+        f"{'answered' if sure >= threshold else 'not sure'}: {read}\n{sure:.2%} sure" for read, sure in rows
+    ]
+    return _sheet(images, captions, "No digit here: of each kind those that were taken for one most surely")
+
+
+def _sheet(images: NDArray[np.uint8], captions: Sequence[str], title: str) -> bytes:
+    columns, tile, text = 8, 32, 10  # pixels of a tile's side, and of the room for two lines above it
+    rows = max(1, -(-len(images) // columns))
+    figure = _figure(9, 1.48 * rows + 0.5)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set_xlim(0, columns * tile)
+    axes.set_ylim(rows * (tile + text), 0)
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        top, left = place // columns * (tile + text) + text, place % columns * tile + (tile - 28) / 2
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(left, left + 28, top + 28, top))
+        axes.text(left + 14, top - 1.5, caption, fontsize=9, ha="center", va="bottom", linespacing=1.1)
+    axes.set_title(title)
+    return _png(figure)
+
+
+def risk_coverage(curve: RiskCoverage, threshold: float, target: float) -> bytes:
+    """Share of wrong answers against the share of images answered, with what the threshold chooses."""
+    figure = _figure(6.4, 4.4)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.plot(curve.coverage, curve.risk, color=BLUE, label=f"test images: area {curve.aurc:.2g}")
+    axes.axhline(1 - target, ls="--", color=GREY, label=f"aimed at: {target:.2%} of the answers right")
+    given = curve.threshold >= threshold
+    if given.any():
+        coverage, risk = curve.coverage[given][-1], curve.risk[given][-1]
+        told = f"threshold {threshold:.4f}: {coverage:.1%} answered, {1 - risk:.2%} of them right"
+        axes.plot([coverage], [risk], "o", color=ORANGE, ms=8, label=told)
+    clean = curve.coverage[curve.wrong == 0]  # there is nothing to see
+    axes.set_xlim(max(0, 1 - 1.5 * (1 - min(0.9, clean.max(initial=0)))), 1.005)
+    axes.set_ylim(0, max(1.1 * float(curve.risk.max()), 3 * (1 - target)))
+    axes.set_xlabel("share of the images answered (coverage)")
+    axes.set_ylabel("share of the answers wrong (risk)")
+    axes.set_title("What does it gain to say “not sure”?")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, loc="upper left")
+    return _png(figure)
+
+
+def corruptions(table: Mapping[str, float], clean: float, examples: Mapping[str, NDArray[np.uint8]]) -> bytes:
+    """Accuracy under each corruption, worst first, beside what it does to the examples [m, 28, 28]."""
+    figure = _figure(9, 7.6)
+    names = sorted(table, key=lambda name: (table[name], name))
+    pictures, axes = figure.subplots(1, 2, width_ratios=[2, 3])
+    sheet = np.concatenate([np.concatenate(list(examples[name]), axis=1) for name in names])
+    height = sheet.shape[0] / len(names)
+    pictures.imshow(sheet, cmap="gray", vmin=0, vmax=255, aspect="auto")
+    pictures.set_yticks((np.arange(len(names)) + 0.5) * height - 0.5, [n.replace("_", " ") for n in names])
+    pictures.set_xticks([])
+    pictures.tick_params(length=0)
+    pictures.spines[:].set_visible(False)
+    axes.barh(range(len(names)), [table[name] for name in names], color=BLUE, height=0.7)
+    for row, name in enumerate(names):
+        axes.text(
+            min(table[name], 1) - 0.01, row, f"{table[name]:.1%}", va="center", ha="right", color="white"
+        )
+    axes.axvline(clean, color=GREY, ls="--")
+    axes.set_title(f"Accuracy (dashed: clean, {clean:.1%})")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return _png(figure)

@@ -1,0 +1,107 @@
+"""Metrics, verdict and pictures → one HTML page that needs nothing else: no script, no outside reference.
+
+Equal content gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jinja2
+
+from digits.evaluate.report_page import PAGE
+
+# name of a picture → title, what it shows (for those who can't see it), how to read it
+PICTURES = {
+    "confusion": (
+        "Confusion",
+        "Heat map of the test images by true and predicted digit",
+        "Rows: the truth. Columns: what the model read. The diagonal, blue, is right; orange marks mistakes.",
+    ),
+    "mistakes": (
+        "Worst mistakes",
+        "Images that were read wrongly, with truth, prediction and confidence",
+        "Those where the model gave the truth the least probability come first.",
+    ),
+    "corruptions": (
+        "Robustness",
+        "Bars of accuracy under eighteen corruptions, with examples",
+        "The same test images, damaged in eighteen ways; the worst first.",
+    ),
+    "reliability": (
+        "Calibration",
+        "Accuracy against confidence, before and after temperature scaling",
+        "On the dashed line the model is right exactly as often as it claims. The temperature is fitted on "
+        "validation images.",
+    ),
+    "risk_coverage": (
+        "Saying “not sure”",
+        "Curve of wrong answers against the share of images answered",
+        "Answers from the threshold on are “accepted”, the others “not sure”. The threshold is fitted on "
+        "validation images and promises nothing for others; the test tells what it came to.",
+    ),
+    "non_digits": (
+        "Pictures without a digit",
+        "Letters, scribbles, noise and the like that were read as digits, with confidence",
+        "A row of each kind: empty, noise, letters, scribbles, figures, two digits, half digits. “Answered” "
+        "ones got past the threshold.",
+    ),
+    "learning_curves": (
+        "Learning curves",
+        "Loss and accuracy by epoch on training and validation images",
+        "Training images are augmented and so harder: its curve may lie below that of validation.",
+    ),
+}
+
+
+def render(metrics: Mapping[str, Any], verdict: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+    """The page: verdict first, then data set and accuracy, rules, pictures, tables."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters.update(percent=_percent, number=_number, words=_words, count="{:,}".format)
+    return environment.from_string(PAGE).render(
+        metrics=metrics,
+        verdict=verdict,
+        failed=[rule for rule in verdict["rules"] if not rule["passed"]],
+        facts=list(_facts(metrics)),
+        training=[
+            (name, value) for name, value in metrics["training"].items() if not isinstance(value, dict)
+        ],
+        pictures=[
+            {
+                "title": title,
+                "alt": alt,
+                "caption": caption,
+                "base64": base64.b64encode(pictures[name]).decode(),
+            }
+            for name, (title, alt, caption) in PICTURES.items()
+            if name in pictures
+        ],
+    )
+
+
+def _facts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "of the test images right", _percent(metrics["accuracy"])
+    yield f"mistakes in {metrics['n_test']:,} images", f"{metrics['n_test'] - metrics['correct']:,}"
+    yield "mean of 18 corruptions", _percent(metrics["corruption_mean"])
+    yield "calibration error", _percent(metrics["ece"])
+    yield "answered, others “not sure”", _percent(metrics["abstention"]["coverage"])
+    yield "of the answered right", _percent(metrics["abstention"]["precision"])
+    yield "log loss, nats", _number(metrics["loss"])
+    yield "training − validation", _percent(metrics["gap"])
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value == math.floor(value) and abs(value) > 1 else f"{value:.4g}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

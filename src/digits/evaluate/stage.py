@@ -1,0 +1,110 @@
+"""models/candidate + data/prepared/test → reports/metrics.json, verdict.json, figures, plots, report.html
+
+The only reader of the test split. A weak model is scored, the verdict refuses it and the stage succeeds: so
+the bad score is on record, and `export` is what stops.
+
+    dvc repro --single-item evaluate
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import dataset, files, non_digits
+from digits.dataset import Split
+from digits.evaluate import gate, illustrations
+from digits.evaluate import plots as csv
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt
+from digits.evaluate.metrics import rounded
+from digits.evaluate.report import render
+from digits.evaluate.scorecard import Answers, scorecard
+from digits.runtime.errors import DataError
+from digits.runtime.params import EvaluateParams
+from digits.runtime.progress import say, track
+from digits.runtime.stage_main import stage_main
+from digits.runtime.tf_import import load_tensorflow
+
+STRANGERS = 300  # pictures of each kind that shows no digit
+
+
+def run(
+    candidate: Path,
+    validation: Path,
+    test: Path,
+    heldout: Path,
+    manifest: Path,
+    metrics: Path,
+    verdict: Path,
+    figures: Path,
+    plots: Path,
+    report: Path,
+    params: EvaluateParams,
+) -> None:
+    """Score the candidate on the test images, clean and corrupted, and on what is no digit; judge it."""
+    facts, summary = files.read_json(manifest), files.read_json(candidate / "summary.json")
+    history_text = (candidate / "history.csv").read_text(encoding="utf-8")
+    history = csv.history(history_text)
+    tested, new = dataset.load_split(test), dataset.load_split(heldout)
+    if not len(tested):
+        raise DataError(
+            f"{test} holds no image, so nothing can be scored: check the data and run ingest again"
+        )
+    load_tensorflow()  # after all cheap checks
+    from digits.ink import has_ink
+    from digits.model.candidate import load_candidate
+    from digits.model.scoring import scorer
+
+    predict = scorer(load_candidate(candidate))
+
+    def read(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Answers:
+        return Answers.of(predict(images), labels, has_ink(images).numpy())
+
+    def answers(split: Split) -> Answers:
+        return read(split.images, split.labels)
+
+    clean = answers(tested)
+    corrupted = {
+        name: read(corrupt(name, tested.images, params.seed), tested.labels)
+        for name in track(CORRUPTIONS, "scoring corrupted images")
+    }
+    drawn = non_digits.every(STRANGERS, params.seed, tested)
+    strangers = {  # which have no true label: 0 stands in
+        kind: (images, read(images, np.zeros(len(images), np.uint8))) for kind, images in drawn.items()
+    }
+    card = scorecard(
+        facts,
+        summary,
+        answers(dataset.load_split(validation)),
+        clean,
+        answers(new),
+        new.batches,
+        corrupted,
+        {kind: told for kind, (_, told) in strangers.items()},
+        params.answered_precision,
+    )
+    outcome = rounded(gate.decide(card.content, params).as_dict())
+
+    pictures = illustrations.figures(card, tested, clean, strangers, history, params.seed)
+    with files.replacing(figures) as folder:
+        folder.mkdir()
+        for name, png in pictures.items():
+            (folder / f"{name}.png").write_bytes(png)
+    with files.replacing(plots) as folder:
+        folder.mkdir()
+        for name, text in illustrations.tables(card, clean, history_text).items():
+            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    files.write_text(report, render(card.content, outcome, pictures))
+    files.write_json(metrics, card.content)
+    files.write_json(verdict, outcome)
+    refused = [rule["reason"] for rule in outcome["rules"] if not rule["passed"]]
+    say(
+        f"{facts['dataset']}: {card.content['accuracy']:.2%} of {len(tested):,} test images right; "
+        + (f"refused: {'; '.join(refused)}" if refused else "passed")
+    )
+
+
+if __name__ == "__main__":
+    stage_main("evaluate", run)

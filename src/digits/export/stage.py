@@ -1,0 +1,98 @@
+"""models/candidate + reports/{metrics,verdict}.json → models/exported, what TensorFlow Serving loads
+
+Refuses without a passing verdict, and proves what it wrote before that takes the place of the last one.
+
+    dvc repro --single-item export
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from digits import dataset, files, wire
+from digits.dataset import Split
+from digits.export.admission import admit, refuse_stranger
+from digits.export.provenance import provenance
+from digits.runtime.errors import DataError
+from digits.runtime.params import ExportParams
+from digits.runtime.progress import say
+from digits.runtime.stage_main import stage_main
+from digits.runtime.tf_import import load_tensorflow
+
+WARMED_WITH = 32  # validation images that the warm-up requests show
+LIBRARIES = ("tensorflow", "keras", "numpy")
+
+
+def run(
+    candidate: Path,
+    metrics: Path,
+    verdict: Path,
+    manifest: Path,
+    validation: Path,
+    exported: Path,
+    params: ExportParams,
+) -> None:
+    """Write the SavedModel with its warm-up requests and its provenance."""
+    scores, judgement, facts = (files.read_json(path) for path in (metrics, verdict, manifest))
+    fitted = admit(scores, judgement, facts)
+    known = dataset.load_split(validation)
+    if not len(known):
+        raise DataError(f"{validation} holds no image to prove the export on: run `dvc repro preprocess`")
+
+    # Here, not above: a refusal comes before the seconds that TensorFlow takes to load.
+    load_tensorflow()
+    import tensorflow as tf
+
+    from digits import saved_model
+    from digits.export import signatures, warmup
+    from digits.model import scoring
+    from digits.model.candidate import load_candidate, load_recipe
+
+    model = load_candidate(candidate)
+    logits = scoring.scorer(model)(known.images)
+    refuse_stranger(scores, logits, known.labels)
+    record = provenance(
+        facts,
+        load_recipe(candidate).to_dict(),
+        scores,
+        judgement,
+        params.model_dump(),
+        fitted.threshold,
+        saved_model.weights_sha256([weight.numpy() for weight in model.weights]),
+        {name: version(name) for name in LIBRARIES},
+    )
+    functions = signatures.endpoints(
+        lambda images: model(images, training=False),
+        fitted.temperature,
+        fitted.threshold,
+        params.max_pixels,
+    )
+    with files.replacing(exported) as new:
+        saved_model.save(new, signatures.traced(functions), [variable.value for variable in model.variables])
+        saved_model.add_extra(new, warmup.records(known.images[:WARMED_WITH]), record)
+        _prove(new, known, tf.nn.softmax(logits / fitted.temperature).numpy(), fitted.threshold)
+    say(
+        f"export: {facts['dataset']}: wrote {', '.join(wire.SIGNATURES)}; they answer as the model does on "
+        f"{len(known):,} validation images, as pixels and as pictures"
+    )
+
+
+def _prove(directory: Path, known: Split, expected: Any, threshold: float) -> None:
+    """Raises DataError when what was written does not answer as the model does."""
+    import tensorflow as tf
+
+    from digits import saved_model
+    from digits.export.parity import disagreements
+
+    served = tf.saved_model.load(str(directory)).signatures
+    found = disagreements(served, known.images, expected, threshold)
+    if held := saved_model.unservable(saved_model.read_graph(directory)):
+        found.append(f"the graph holds operations that a server must not run: {', '.join(held)}")
+    if found:
+        raise DataError(f"the exported model is not the candidate, so it was thrown away: {'; '.join(found)}")
+
+
+if __name__ == "__main__":
+    stage_main("export", run)

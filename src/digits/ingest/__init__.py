@@ -1,0 +1,1 @@
+"""The stage that fetches the data set and the incoming batches."""

@@ -1,0 +1,119 @@
+"""sources, data/incoming → data/raw: the data set and the new batches, as arrays, with what was refused.
+
+    python -m digits.ingest.stage --incoming data/incoming --raw data/raw
+
+When no source answers, a sample stands in (`ingest.allow_sample`), and the manifest says so. The environment
+variable DIGITS_MIRROR, a directory or a base URL, goes before the sources of params.yaml.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digits import files
+from digits.dataset import Split, array_sha256, concatenate, save_split
+from digits.ingest import mnist, sample, sources
+from digits.ingest.batches import Batch, read_batches
+from digits.ingest.heldout import hold_out
+from digits.runtime.errors import DataError
+from digits.runtime.params import IngestParams
+from digits.runtime.progress import say
+from digits.runtime.stage_main import stage_main
+
+REJECTED = ["batch", "row", "file", "label", "reason"]
+
+
+def run(incoming: Path, raw: Path, params: IngestParams) -> None:
+    """Bring the data set and the incoming batches together in `raw`."""
+    batches = read_batches(incoming)  # first: a batch that can't be read should not cost a download
+    for batch in batches:
+        if batch.name in {params.dataset, sample.DATASET}:  # its rows would pass for the data set's own
+            raise DataError(f"{incoming / batch.name} is named like the data set: give it another name")
+    dataset, train, test = _dataset(params)
+    trained, held_out, counts = [train], [train.take(np.arange(0))], {}
+    for batch in batches:
+        rest, part = hold_out(
+            batch.labels,
+            batch.name,
+            share=params.heldout_share,
+            at_least=params.heldout_from,
+            seed=params.seed,
+        )
+        rows = Split(batch.images, batch.labels, np.full(len(batch.labels), batch.name))
+        trained.append(rows.take(rest))
+        held_out.append(rows.take(part))
+        counts[batch.name] = _counts(batch, len(rest), len(part))
+    splits = {"train": concatenate(trained), "test": test, "heldout": concatenate(held_out)}
+    with files.replacing(raw) as new:
+        for name, split in splits.items():
+            save_split(new / name, split)
+        _write_rejected(new / "rejected", batches)
+        files.write_json(new / "manifest.json", _manifest(dataset, splits, counts))
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
+    say(f"ingest: {dataset}: {sizes}; {len(batches)} incoming batches")
+
+
+def _dataset(params: IngestParams) -> tuple[str, Split, Split]:
+    """(name, train, test) from the first source that has it, else the sample. Raises DataError."""
+    contents, passed_over = sources.fetch(params)
+    if contents is not None:
+        train, test = (_parse(contents, part, params) for part in ("train", "test"))
+        return params.dataset, train, test
+    why = "; ".join(passed_over) or "ingest.sources is empty"
+    if not params.allow_sample:
+        raise DataError(
+            f"no source gave {params.dataset} ({why}): set {sources.MIRROR} to a directory or address with it"
+        )
+    say(
+        f"ingest: NO SOURCE GAVE {params.dataset.upper()}: using the embedded sample of {sample.SIZE:,} "
+        f"images instead (dataset: {sample.DATASET}); {sources.MIRROR}=<directory or address> names "
+        f"another source; why: {why}"
+    )
+    return sample.DATASET, *sample.load(params.sample_test, params.seed)
+
+
+def _parse(contents: dict[str, bytes], part: str, params: IngestParams) -> Split:
+    keys = f"{part}-images", f"{part}-labels"
+    described = params.files.by_key()
+    names = described[keys[0]].name, described[keys[1]].name
+    images, labels = mnist.labelled_images(contents[keys[0]], contents[keys[1]], names)
+    return Split(images, labels, np.full(len(labels), params.dataset))
+
+
+def _counts(batch: Batch, train: int, heldout: int) -> dict[str, int]:
+    rejected = len(batch.rejected)
+    if rejected:
+        say(f"ingest: batch {batch.name}: {rejected} rows refused, the first: {batch.rejected[0].reason}")
+    return {"rows": len(batch.labels) + rejected, "train": train, "heldout": heldout, "rejected": rejected}
+
+
+def _write_rejected(directory: Path, batches: list[Batch]) -> None:
+    refused = [(batch.name, row) for batch in batches for row in batch.rejected]
+    directory.mkdir()
+    with (directory / "rejected.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(REJECTED)
+        table.writerows([name, row.row, row.file, row.label, row.reason] for name, row in refused)
+    pictures = np.array([row.picture for _, row in refused], np.uint8).reshape(-1, 28, 28)
+    np.save(directory / "images.npy", pictures, allow_pickle=False)
+
+
+def _manifest(dataset: str, splits: dict[str, Split], batches: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """What data/raw holds; no time and no source, so that equal data give an equal file."""
+    described = {
+        name: {
+            "n": len(split),
+            "images_sha256": array_sha256(split.images),
+            "labels_sha256": array_sha256(split.labels),
+        }
+        for name, split in splits.items()
+    }
+    return {"dataset": dataset, "sample": dataset == sample.DATASET, "splits": described, "batches": batches}
+
+
+if __name__ == "__main__":
+    stage_main("ingest", run)

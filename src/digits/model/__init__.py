@@ -1,0 +1,1 @@
+"""The network, its recipe and its weights: what train, evaluate, export and convert load."""

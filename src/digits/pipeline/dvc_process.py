@@ -1,0 +1,143 @@
+"""Shell helper: DVC in a project's folder: one run at a time, no locks of the dead, no child that stays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from digits import files
+from digits.runtime import locks
+from digits.runtime.errors import DigitsError
+from digits.runtime.processes import RUN_PID, die_with_parent, is_dvc
+
+RUN_LOG = (
+    "DIGITS_RUN_LOG"  # as digits.runtime.stage_main has it: each stage appends a line of JSON when it ends
+)
+GRACE = 10.0  # seconds for a stage to end after SIGTERM
+
+
+def without_git(root: Path) -> None:
+    """Let DVC work in a tree that has no `.git`: an unpacked archive."""
+    local = root / ".dvc" / "config.local"
+    if not (root / ".git").exists() and not (local.exists() and "no_scm" in local.read_text()):
+        with local.open("a") as stream:
+            stream.write("[core]\n    no_scm = true\n")
+
+
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the tree's run lock; the kernel lets go of it however this process ends. Raises DigitsError."""
+    lock = root / ".dvc" / "tmp" / "digits-run.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with locks.held(
+        lock,
+        lambda holder: DigitsError(
+            f"another run (process {holder}) is at work in this tree: wait for it, or stop it"
+        ),
+    ):
+        yield
+
+
+def heal(root: Path) -> None:
+    """Take dead processes out of DVC's record of who reads and writes what: they would keep it from starting.
+
+    DVC itself does so only once the killed process is gone for good, and not where its number is another's by
+    now, or where nobody collects it (a container without an init), or where half of the record is left. It is
+    not written whole, so a second look makes sure that no `dvc` is at it.
+    """
+    record = root / ".dvc" / "tmp" / "rwlock"
+    for look in range(2):
+        try:
+            held = json.loads(record.read_text(encoding="utf-8"))
+            break
+        except FileNotFoundError:
+            return
+        except ValueError:
+            if look:
+                record.unlink(missing_ok=True)
+                return
+            time.sleep(0.5)
+    writers = {path: info for path, info in held.get("write", {}).items() if _is_dvc(info)}
+    readers = {path: [i for i in infos if _is_dvc(i)] for path, infos in held.get("read", {}).items()}
+    alive = {"write": writers, "read": {path: infos for path, infos in readers.items() if infos}}
+    if alive != held:
+        files.write_text(record, json.dumps(alive))
+
+
+def _is_dvc(info: dict[str, object]) -> bool:
+    """Whether the process that a lock names runs, and is a DVC."""
+    import psutil
+
+    try:
+        return is_dvc(psutil.Process(int(str(info["pid"]))))
+    except (psutil.Error, KeyError, ValueError):
+        return False
+
+
+def start(
+    root: Path, log: Path, arguments: Sequence[str], stdout: int | None = None
+) -> subprocess.Popen[str]:
+    """DVC in a process group of its own, which dies with this process."""
+    scripts = Path(sys.executable).parent
+    environment = os.environ | {
+        RUN_LOG: str(log),
+        RUN_PID: str(os.getpid()),
+        "DVC_NO_ANALYTICS": "1",
+        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+        # the code that DVC looks at is the code that runs, in a clone too
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
+    }
+    if stdout is not None:
+        environment["PYTHONUNBUFFERED"] = "1"
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+        stdout=stdout,
+        stderr=None if stdout is None else subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def wait(child: subprocess.Popen[str]) -> int:
+    """Its exit code; signals to this process go to its whole group."""
+
+    def forward(number: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _kill(child)
+
+
+def end(child: subprocess.Popen[str]) -> None:
+    """End a child and its group, with a moment to say what it has to."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE)
+    _kill(child)
+    child.wait()
+    if child.stdout:
+        child.stdout.close()
+
+
+def _kill(child: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)

@@ -1,0 +1,92 @@
+"""One training in a process that does many: what a trial of a sweep and a fold of a cross-validation share.
+
+The same core as the train stage, on one thread, so that as many run side by side as there are cores.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from digits.dataset import Split
+    from digits.runtime.train_params import TrainParams
+    from digits.train.history import Epoch, Progress
+
+GoesOn = Callable[
+    [float, float], bool
+]  # (share of the steps done, accuracy on validation) → whether to go on
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that has ended. Accuracies are shares."""
+
+    accuracy: float  # on validation; of one that was stopped: the last that it reported
+    loss: float | None  # cross-entropy on validation; None where it was stopped
+    train_accuracy: float | None
+    share: float  # of the steps, done
+    seconds: float
+    pid: int
+    began: float  # seconds since 1970, by the clock of the machine that trained
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop early."""
+        return self.loss is None
+
+
+class _EnoughError(Exception):
+    """The training was told to stop."""
+
+
+def ready() -> None:
+    """Load TensorFlow and keep it to one thread; the first call of a process counts."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from digits.runtime.tf_import import load_tensorflow
+
+    load_tensorflow()
+    import tensorflow as tf
+
+    threads = tf.config.threading
+    if threads.get_intra_op_parallelism_threads() != 1:  # once it computes, TensorFlow refuses a change
+        threads.set_intra_op_parallelism_threads(1)
+        threads.set_inter_op_parallelism_threads(1)
+        tf.config.experimental.enable_op_determinism()
+
+
+def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn | None = None) -> Trained:
+    """Train by the section, scored on `validation` after each epoch and at the end.
+
+    Raises ParamsError when keys contradict each other, TrainingError when it can't go on.
+    """
+    ready()
+    import keras
+
+    from digits.train import device, fit, profiles
+    from digits.train.outliers import outlier_pool
+
+    keras.backend.clear_session()  # what the training before left
+    began, started = time.time(), time.monotonic()
+    recipe = profiles.resolve(section, len(train), device.find(section))
+    last: tuple[float, float] = (0.0, 0.0)
+
+    def on_epoch(_: Progress, epoch: Epoch) -> None:
+        nonlocal last
+        last = (epoch.step / recipe.all_steps, epoch.val_accuracy)
+        if goes_on and not goes_on(*last):
+            raise _EnoughError
+
+    def told(accuracy: float, loss: float | None, train_accuracy: float | None, share: float) -> Trained:
+        seconds = time.monotonic() - started
+        return Trained(accuracy, loss, train_accuracy, share, seconds, os.getpid(), began)
+
+    try:
+        outliers = outlier_pool(recipe, train)
+        result: Any = fit.fit(train, validation, recipe, on_epoch=on_epoch, outliers=outliers)
+    except _EnoughError:
+        return told(last[1], None, None, last[0])
+    return told(result.validation_accuracy, result.validation_loss, result.train_accuracy, last[0])

@@ -1,0 +1,182 @@
+"""params.yaml → one strict, frozen object a stage. No defaults here: the file is the only source."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from digits.runtime.errors import ParamsError
+from digits.runtime.section import Count, Positive, Section, Seed, Share
+from digits.runtime.train_params import TrainParams
+
+
+class IdxFile(Section):
+    """One file of the data set: its name at a source, and the sha256 of its decompressed bytes."""
+
+    name: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class IdxFiles(Section):
+    """The four files of the data set."""
+
+    train_images: IdxFile = Field(alias="train-images")
+    train_labels: IdxFile = Field(alias="train-labels")
+    test_images: IdxFile = Field(alias="test-images")
+    test_labels: IdxFile = Field(alias="test-labels")
+
+    def by_key(self) -> dict[str, IdxFile]:
+        """The files by the keys that params.yaml gives them."""
+        return {str(field.alias): getattr(self, name) for name, field in type(self).model_fields.items()}
+
+
+class IngestParams(Section):
+    """Where the data come from."""
+
+    dataset: str
+    sources: list[str]
+    files: IdxFiles
+    connect_timeout: Positive
+    read_timeout: Positive
+    retries: Annotated[int, Field(ge=0)]
+    allow_sample: bool
+    sample_test: Annotated[int, Field(ge=10, le=4990)]
+    heldout_share: Share
+    heldout_from: Count
+    seed: Seed
+
+
+class ValidateParams(Section):
+    """What data must look like."""
+
+    min_contrast: Annotated[int, Field(ge=1, le=255)]
+    min_ink: Share
+    max_ink: Share
+    min_class_share: Share
+    class_share_tolerance: Share
+    reference_slack: Share
+    label_alarm_excess: Share
+    labels_checked: list[str]
+    seed: Seed
+
+
+class PreprocessParams(Section):
+    """How training rows are divided."""
+
+    validation_share: Share
+    seed: Seed
+
+
+class EvaluateParams(Section):
+    """What a model must reach."""
+
+    accuracy: Share
+    large_test: Count
+    lower_bound: Share
+    lower_bound_small: Share
+    digit: Share
+    n_test: dict[str, Count]
+    corruption_mean: Share
+    corruption_worst: Share
+    calibration_error: Share
+    new_batch: Share
+    answered_precision: Share
+    non_digits: Share
+    seed: Seed
+
+
+class ExportParams(Section):
+    """What the exported signatures refuse."""
+
+    max_pixels: Count
+
+
+class ConvertParams(Section):
+    """What the formats for phones and browsers may lose."""
+
+    calibration: Count
+    points_lost: Annotated[float, Field(ge=0.0, le=100.0)]
+    int8_points_lost: Annotated[float, Field(ge=0.0, le=100.0)]
+    browser_kernels: Literal["float32", "float16"]
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "ingest": IngestParams,
+    "validate": ValidateParams,
+    "preprocess": PreprocessParams,
+    "train": TrainParams,
+    "evaluate": EvaluateParams,
+    "export": ExportParams,
+    "convert": ConvertParams,
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-05, as `dvc exp run -S` writes a small number, is one; YAML 1.1 wants 1.0e-05."""
+
+
+_BARE = re.compile(r"[-+]?\d+[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _BARE, list("-+0123456789"))
+
+
+def load(section: str, path: Path = Path("params.yaml")) -> Any:
+    """The typed section of a params file; the whole file is checked, so that a typo anywhere stops at once.
+    Raises ParamsError naming the key, what it holds, what was expected and the valid keys.
+    """
+    return load_all(path)[section]
+
+
+def load_all(path: Path = Path("params.yaml")) -> dict[str, Any]:
+    """Every section of a params file, typed."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing: run this in the project's folder") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ParamsError(f"{path.name} must hold the sections {', '.join(SECTIONS)}")
+    for key in tree:
+        if key not in SECTIONS:
+            raise ParamsError(f"{path.name}: unknown section '{key}'{_hint(key, list(SECTIONS))}")
+    if missing := [key for key in SECTIONS if key not in tree]:
+        raise ParamsError(f"{path.name}: section '{missing[0]}' is missing; expected {', '.join(SECTIONS)}")
+    return {name: parse(name, tree[name], path) for name in SECTIONS}
+
+
+def parse(section: str, tree: Any, path: Path = Path("params.yaml")) -> Any:
+    """One section from plain values. Raises ParamsError."""
+    try:
+        return SECTIONS[section].model_validate(tree)
+    except ValidationError as error:
+        faults = "; ".join(_explain(section, fault) for fault in error.errors())
+        raise ParamsError(f"{path.name}: {faults}") from None
+
+
+def _explain(section: str, fault: Any) -> str:
+    key = ".".join([section, *map(str, fault["loc"])])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{_hint(str(fault['loc'][-1]), _keys(section, fault['loc'][:-1]))}"
+    if fault["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"'{key}' is {fault['input']!r}: {fault['msg']}"
+
+
+def _keys(section: str, inside: tuple[str | int, ...]) -> list[str]:
+    """The valid keys at a place inside a section."""
+    fields = SECTIONS[section].model_fields
+    for step in inside:
+        inner: Any = next(f.annotation for name, f in fields.items() if step in (name, f.alias))
+        fields = next(k for k in (inner, *typing.get_args(inner)) if hasattr(k, "model_fields")).model_fields
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _hint(key: str, valid: list[str]) -> str:
+    close = difflib.get_close_matches(str(key), valid, n=1)
+    return (f" (did you mean '{close[0]}'?)" if close else "") + f"; valid: {', '.join(valid)}"

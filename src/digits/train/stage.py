@@ -1,0 +1,106 @@
+"""prepared training and validation images → models/candidate (weights, recipe, history), reports/training.
+
+    python -m digits.train.stage --train data/prepared/train --validation data/prepared/validation \
+        --candidate models/candidate --live reports/training
+
+Killed at any epoch, the same command goes on from there and ends with the same weights. On several hosts the
+command runs on each, with TF_CONFIG in the environment; the first of them, the chief, writes what comes out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digits import dataset, files
+from digits.runtime.progress import bar, say
+from digits.runtime.stage_main import stage_main
+from digits.runtime.tf_import import load_tensorflow
+from digits.runtime.train_params import TrainParams
+from digits.train.history import table
+
+if TYPE_CHECKING:
+    from digits.model.recipe import Recipe
+    from digits.train.fit import FitResult
+    from digits.train.history import Epoch, Progress
+
+
+def run(train: Path, validation: Path, candidate: Path, live: Path, params: TrainParams) -> None:
+    """Train by the profile and its overrides. Equal data, params, CPU and thread count give equal weights."""
+    load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
+    import tensorflow as tf
+
+    from digits import mapped
+    from digits.train import checkpoint, curves, device, devices, fit, profiles
+    from digits.train.outliers import outlier_pool
+
+    hardware, together = devices.find(params, device.find(params))
+    tf.config.experimental.enable_op_determinism()
+    images, held = dataset.load_split(train, mmap=True), dataset.load_split(validation, mmap=True)
+    recipe = profiles.resolve(params, len(images), hardware)
+    devices.check(recipe, together)
+    say(recipe.headline(len(held)) + devices.described(together))
+    outliers = outlier_pool(recipe, images)
+    resumable = checkpoint.path_of(recipe, images, held, outliers=outliers)
+
+    with devices.lost_hosts_told(together):
+        devices.check_alike(together, resumable.stem)
+        resume = checkpoint.parse(together.from_chief(checkpoint.content(resumable)))
+        if resume:
+            step = resume.history[-1].step
+            say(f"going on after epoch {len(resume.history)}, step {step} of {recipe.all_steps}")
+
+        with (
+            curves.writer(live, together.is_chief) as log,
+            bar("training", recipe.all_steps, "steps") as advance,
+        ):
+            done = 0
+
+            def show(epoch: Epoch) -> None:
+                nonlocal done
+                log(epoch)
+                advance(epoch.step - done, note=f"loss {epoch.loss:.3f}, validation {epoch.val_accuracy:.2%}")
+                done = epoch.step
+
+            def on_epoch(progress: Progress, epoch: Epoch) -> None:
+                if together.is_chief:
+                    checkpoint.save(resumable, progress)
+                show(epoch)
+
+            for epoch in resume.history if resume else ():
+                show(epoch)
+            read = mapped.reader(images.images, params.in_memory << 20)
+            result = fit.fit(
+                images,
+                held,
+                recipe,
+                on_epoch=on_epoch,
+                resume=resume,
+                read=read,
+                outliers=outliers,
+                together=together,
+            )
+
+        if together.is_chief:
+            _save(candidate, result, recipe)
+            checkpoint.prune(resumable)
+        together.over_hosts([0.0])  # a host that left before the chief has written would be missed by it
+    gap = result.train_accuracy - result.validation_accuracy
+    say(
+        f"accuracy {result.validation_accuracy:.2%} on validation, {result.train_accuracy:.2%} on training "
+        f"images: a gap of {gap:+.2%}"
+    )
+
+
+def _save(candidate: Path, result: FitResult, recipe: Recipe) -> None:
+    from digits.model.candidate import save_candidate
+
+    with files.replacing(candidate) as new:
+        new.mkdir()
+        save_candidate(new, result.model, recipe)
+        files.write_text(new / "history.csv", table(result.history))
+        files.write_json(new / "summary.json", result.summary(recipe))
+
+
+if __name__ == "__main__":
+    stage_main("train", run)

@@ -1,0 +1,1 @@
+"""The stage that checks the data and quarantines what is unusable."""

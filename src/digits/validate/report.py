@@ -1,0 +1,165 @@
+"""What the checks found → frames for the suites, the report, and the sentence of a refusal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from digits.dataset import Split
+from digits.validate import quarantine
+from digits.validate.doubts import Group
+from digits.validate.rules import Outcome, split_frame
+
+NAMED = 3  # failed rules that a refusal spells out; the report has them all
+
+
+def frames(
+    rows: pd.DataFrame, set_aside: pd.Series[bool], split_facts: pd.DataFrame, groups: Mapping[str, Group]
+) -> dict[str, pd.DataFrame]:
+    """The frames that `expectations.suites` judges. Rows that are set aside stand in none of them."""
+    base, kept = rows["base"], ~set_aside
+    doubted = {name: [int(group.doubts.doubted.sum())] for name, group in groups.items()}
+    return {
+        "splits": split_facts,
+        "train": split_frame(rows[base & (rows["split"] == "train")]),
+        "test": split_frame(rows[base & (rows["split"] == "test")]),
+        "incoming": split_frame(rows[~base & kept]),
+        "labels": pd.DataFrame(doubted),
+    }
+
+
+def split_facts(
+    splits: Mapping[str, Split],
+    manifest: Mapping[str, Any],
+    digests: Mapping[str, Mapping[str, str]],
+) -> pd.DataFrame:
+    """One row a split: what it holds beside what the manifest says. digests: of each, as in the manifest."""
+    facts = []
+    for name, split in splits.items():
+        said = manifest["splits"][name]
+        base = int((split.batches == manifest["dataset"]).sum())
+        facts.append(
+            {
+                "split": name,
+                "rows": len(split),
+                "manifest_rows": said["n"],
+                "images": f"{split.images.dtype} {'×'.join(map(str, split.images.shape[1:]))}",
+                "labels": str(split.labels.dtype),
+                "digests": " ".join(digests[name][key] for key in sorted(digests[name])),
+                "manifest_digests": " ".join(said[key] for key in sorted(digests[name])),
+                "base_rows": base,
+                "least_rows": 0 if name == "heldout" else 1,
+            }
+        )
+    return pd.DataFrame(facts)
+
+
+def most_doubted(groups: Mapping[str, Group], checked: Collection[str]) -> dict[str, int]:
+    """How many doubted labels each group may have; as many as it has rows once a person has checked them."""
+    return {
+        name: len(group.rows) if name in checked else group.doubts.limit for name, group in groups.items()
+    }
+
+
+def without_reference(dataset: str) -> Outcome:
+    """Says that a data set has no reference: visible, and no reason to refuse it."""
+    return Outcome(
+        "reference",
+        "a reference to compare distributions with",
+        f"no reference for data set {dataset}: not compared",
+        True,
+    )
+
+
+def report(
+    manifest: Mapping[str, Any],
+    rows: pd.DataFrame,
+    bad: pd.DataFrame,
+    groups: Mapping[str, Group],
+    outcomes: Sequence[Outcome],
+) -> dict[str, Any]:
+    """The content of reports/validation.json: equal data give an equal report.
+
+    What is a list here stays out of the table of `dvc metrics show`, which has a column for every value.
+    bad: every row with a fault, columns batch, split, reason, action.
+    """
+    aside = bad[bad["action"] != "refused"]
+    gone = aside[aside["action"] == "quarantined"]
+    incoming = rows[~rows["base"]]
+    return {
+        "dataset": manifest["dataset"],
+        "sample": manifest["sample"],
+        "passed": all(outcome.passed for outcome in outcomes),
+        "rows": {
+            split: int((rows["split"] == split).sum() - (gone["split"] == split).sum())
+            for split in manifest["splits"]
+        },
+        "quarantined": dict(sorted(Counter(map(quarantine.kind, aside["reason"])).items())),
+        "batches": [
+            {
+                "batch": batch,
+                "accepted": int((incoming["batch"] == batch).sum() - (gone["batch"] == batch).sum()),
+                "quarantined": int((aside["batch"] == batch).sum()),
+            }
+            for batch in sorted(manifest["batches"])
+        ],
+        "labels": [
+            {
+                "group": name,
+                "rows": len(group.rows),
+                "doubted": int(group.doubts.doubted.sum()),
+                "excess": round(_excess(group), 5),
+                "limit": group.doubts.limit,
+                "alarm": group.doubts.alarm,
+            }
+            for name, group in groups.items()
+        ],
+        "rules": [asdict(outcome) for outcome in outcomes],
+    }
+
+
+def _excess(group: Group) -> float:
+    """Share of rows that are doubted beyond what clean labels would give."""
+    return (int(group.doubts.doubted.sum()) - group.doubts.expected) / max(len(group.rows), 1)
+
+
+def refusal(outcomes: Sequence[Outcome], groups: Mapping[str, Group], dataset: str, sheet: str) -> str:
+    """The failed rules, the first few spelt out, and what to do about poisoned labels; "" when all passed.
+
+    sheet: where the doubted images are shown.
+    """
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    if not failed:
+        return ""
+    said = [f"{each.rule}: {each.observed}, expected {each.expected}" for each in failed[:NAMED]]
+    if len(failed) > NAMED:
+        said.append(f"and {len(failed) - NAMED} more")
+    suspects = [f"labels: doubted in {name}" for name, group in groups.items() if group.doubts.alarm]
+    wrong = [
+        rule.removeprefix("labels: doubted in ") for rule in suspects if rule in {f.rule for f in failed}
+    ]
+    if wrong:
+        batches = [name for name in wrong if name not in (f"{dataset} train", f"{dataset} test")]
+        mend = f"mend labels of {', '.join(batches)} in data/incoming" if batches else "mend the data set"
+        said.append(f"look at {sheet} and {mend}, or list {', '.join(wrong)} in validate.labels_checked")
+    return "; ".join(said)
+
+
+def accepted_manifest(
+    manifest: Mapping[str, Any],
+    splits: Mapping[str, Split],
+    digests: Mapping[str, Mapping[str, str]],
+    gone: pd.DataFrame,
+) -> dict[str, Any]:
+    """The manifest of the accepted rows: data/raw's, its counts and digests renewed, `quarantined` added."""
+    batches = {}
+    for name, counts in manifest["batches"].items():
+        of_it = gone[gone["batch"] == name]
+        here = {part: counts[part] - int((of_it["split"] == part).sum()) for part in ("train", "heldout")}
+        batches[name] = {**counts, **here, "quarantined": len(of_it)}
+    described = {name: {"n": len(split), **digests[name]} for name, split in splits.items()}
+    return {**manifest, "splits": described, "batches": batches}

@@ -1,0 +1,117 @@
+"""data/raw → data/validated, reports/validation.json, reports/validation: rows that keep to the rules go on.
+
+    python -m digits.validate.stage --raw data/raw --reference data/reference.json \\
+        --validated data/validated --report reports/validation.json --details reports/validation
+
+Unusable rows of incoming batches are quarantined. A fault of the data set itself, or labels that look
+poisoned, are refused. The reports are written either way: they show what is wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from digits import files
+from digits.dataset import Split, array_sha256, concatenate, load_split, save_split
+from digits.runtime.errors import DataError
+from digits.runtime.params import ValidateParams
+from digits.runtime.progress import say
+from digits.runtime.stage_main import stage_main
+from digits.validate import doubts, quarantine, quarantine_files, table
+from digits.validate import report as validation_report
+from digits.validate.gx import run_suites
+from digits.validate.rules import Limits, suites
+
+SPLITS = ("train", "test", "heldout")
+
+
+def run(
+    raw: Path, reference: Path, validated: Path, report: Path, details: Path, params: ValidateParams
+) -> None:
+    """Pass the accepted rows of `raw` on, with a report. Raises DataError when the data set is refused."""
+    manifest = files.read_json(raw / "manifest.json")
+    dataset = manifest["dataset"]
+    splits = {name: load_split(raw / name) for name in SPLITS}
+    rejected, thumbnails = quarantine_files.read_rejected(raw / "rejected")
+    known = files.read_json(reference).get(dataset)
+    limits = _limits(params)
+
+    everything = concatenate(list(splits.values()))
+    rows = table.table(splits, dataset)
+    reasons = quarantine.faults(rows, limits.row)
+    bad = quarantine.listed(rows, reasons)
+    set_aside = (reasons != "") & ~rows["base"]
+    with threadpool_limits(1, user_api="blas"):  # a quarter less CPU, and sums that no core count changes
+        groups = doubts.by_group(
+            rows,
+            everything,
+            (reasons == "").to_numpy(dtype=bool),
+            excess=params.label_alarm_excess,
+            seed=params.seed,
+        )
+    digests = {name: _digests(split) for name, split in splits.items()}
+    facts = validation_report.split_facts(splits, manifest, digests)
+    frames = validation_report.frames(rows, set_aside, facts, groups)
+    most_doubted = validation_report.most_doubted(groups, params.labels_checked)
+
+    with files.replacing(details) as new:
+        new.mkdir()
+        outcomes = run_suites(frames, suites(frames, limits, known, most_doubted), new)
+        all_bad = pd.concat([bad, rejected], ignore_index=True)
+        pictures = np.concatenate([everything.images[bad.index.to_numpy()], thumbnails])
+        quarantine_files.write_bad(new, all_bad, pictures)
+        listed = doubts.listed(rows, groups)
+        quarantine_files.write_doubted(new, listed, everything.images[listed.index.to_numpy()])
+    if known is None:
+        outcomes = [validation_report.without_reference(dataset), *outcomes]
+        say(f"validate: {outcomes[0].observed}")
+    files.write_json(report, validation_report.report(manifest, rows, all_bad, groups, outcomes))
+    if refused := validation_report.refusal(outcomes, groups, dataset, str(details / "doubted.png")):
+        raise DataError(f"{dataset} is refused: {refused}; see {report} and {details / 'index.html'}")
+
+    keep = ~set_aside.to_numpy(dtype=bool)
+    accepted = _accepted(splits, keep)
+    with files.replacing(validated) as new:
+        for name, split in accepted.items():
+            save_split(new / name, split)
+        fresh = {name: _digests(split) for name, split in accepted.items()}
+        files.write_json(
+            new / "manifest.json", validation_report.accepted_manifest(manifest, accepted, fresh, bad)
+        )
+    say(f"validate: {dataset}: {len(outcomes)} rules passed; {int(keep.sum()):,} rows accepted")
+    if len(all_bad):
+        say(
+            f"validate: {len(all_bad)} rows of incoming batches quarantined: see {details / 'quarantine.csv'}"
+        )
+
+
+def _limits(params: ValidateParams) -> Limits:
+    return Limits(
+        quarantine.RowLimits(params.min_contrast, params.min_ink, params.max_ink),
+        params.class_share_tolerance,
+        params.min_class_share,
+        params.reference_slack,
+    )
+
+
+def _digests(split: Split) -> dict[str, Any]:
+    return {
+        "images_sha256": array_sha256(split.images),
+        "labels_sha256": array_sha256(split.labels),
+    }
+
+
+def _accepted(splits: dict[str, Split], keep: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Split]:
+    """The kept rows of each split; `keep` runs over the splits one after another."""
+    ends = np.cumsum([len(split) for split in splits.values()])
+    parts = np.split(keep, ends[:-1])
+    return {name: split.take(part) for (name, split), part in zip(splits.items(), parts, strict=True)}
+
+
+if __name__ == "__main__":
+    stage_main("validate", run)

@@ -1,0 +1,6 @@
+"""Runs the command line: python -m digits_cli."""
+
+from digits_cli import main
+
+if __name__ == "__main__":
+    main()

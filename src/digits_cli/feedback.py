@@ -1,0 +1,201 @@
+"""`digits feedback`: what people said a digit really is → reviewed → a batch for the next retraining."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digits_cli import _feedback
+
+if TYPE_CHECKING:
+    from serving.app.feedback.store import FeedbackStore
+
+HELP = "review what people corrected on the page, and give it to the inbox of retraining"
+FILE = Path(".digits/feedback.db")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Subcommands and their options."""
+    from serving.app.feedback.states import EXPORTING, STATES
+
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, about: str) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=about, description=about)
+        made.add_argument(
+            "--feedback", metavar="URL", help=f"sqlite:///FILE or postgresql://…; default: {FILE}"
+        )
+        return made
+
+    def names_reviewer(made: argparse.ArgumentParser) -> None:
+        made.add_argument("--reviewer", metavar="NAME", help="who decides; default: your account's name")
+
+    action("status", "how many wait, are accepted, rejected, exported").add_argument(
+        "--json", action="store_true", help="for programs"
+    )
+    listing = action("list", "list corrections, the oldest first")
+    listing.add_argument("--state", choices=STATES, help="only these")
+    listing.add_argument("--json", action="store_true", help="for programs, a line each")
+    names_reviewer(action("review", "decide on what waits, image by image, on a terminal"))
+    for name in ("accept", "reject"):
+        made = action(name, f"{name} corrections by their ids, or the start of them")
+        made.add_argument("id", nargs="+", metavar="ID")
+        names_reviewer(made)
+        if name == "accept":
+            made.add_argument("--label", type=int, choices=range(10), help="in place of the person's")
+    sheet = action(
+        "sheet", f"a picture of up to {_feedback.MOST_SHOWN} that wait, with what was said of them"
+    )
+    sheet.add_argument("file", type=Path, metavar="FILE.png")
+    out = action("export", "give the accepted ones to retraining, as one batch in its inbox")
+    out.add_argument("--inbox", type=Path, required=True, metavar="DIR", help="of `digits schedule --inbox`")
+    delete = action("delete", "forget corrections, with their images")
+    delete.add_argument("id", nargs="*", metavar="ID")
+    deletable = [state for state in STATES if state != EXPORTING]
+    delete.add_argument("--state", choices=deletable, help="all of these")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Do one action on the store. Raises DigitsError when it can't be done."""
+    from digits_cli import project
+    from serving.app.options import FEEDBACK
+
+    url = given.feedback or os.environ.get(FEEDBACK) or f"sqlite:///{project.project_root() / FILE}"
+    return asyncio.run(_on(url, given))
+
+
+async def _on(url: str, given: argparse.Namespace) -> int:
+    from serving.app.feedback.store import FeedbackStore
+
+    if given.action == "review":
+        _refuse_without_terminal()
+    store = FeedbackStore(url)
+    try:
+        await store.open()
+        return await ACTIONS[given.action](store, given)
+    finally:
+        await store.close()
+
+
+async def _status(store: FeedbackStore, given: argparse.Namespace) -> int:
+    from rich.markup import escape
+
+    from digits_cli import project
+    from serving.app.feedback import reviewing
+
+    found = await reviewing.counts(store)
+    if given.json:
+        project.print_json(found)
+        return 0
+    console = project.console()
+    console.print(f"[dim]{'store':<9}[/] {escape(store.shown)}")
+    for state, count in found.items():
+        console.print(f"[dim]{state:<9}[/] {count}")
+    if found["exporting"]:
+        console.print("an export did not end: the next one finishes it")
+    return 0
+
+
+async def _review(store: FeedbackStore, given: argparse.Namespace) -> int:
+    from serving.app.feedback import session
+
+    tally = await session.review(store, _keys(), print, given.reviewer or getpass.getuser())
+    print(  # noqa: T201
+        f"{tally.accepted} accepted, {tally.rejected} rejected, {tally.skipped} skipped"
+        + ("; `digits feedback export --inbox DIR` gives them to retraining" if tally.accepted else "")
+    )
+    return 0
+
+
+def _keys() -> Callable[[], Awaitable[str]]:
+    """What gives the next key of the terminal, without Enter; "" when the terminal is gone, or at Ctrl-D."""
+    import click
+
+    pressed: list[str] = []  # several keys may come at once
+
+    async def key() -> str:
+        if not pressed:
+            # asyncio.run's own handler of Ctrl-C would end the review only after one more key
+            handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                await asyncio.sleep(0)  # a Ctrl-C that came before ends it here
+                pressed.extend(click.getchar() or "")
+            except (EOFError, OSError):
+                return ""
+            finally:
+                signal.signal(signal.SIGINT, handler)
+        first = pressed.pop(0) if pressed else ""
+        if first == "\x03":  # click knows Ctrl-C and Ctrl-D only when they come alone
+            raise KeyboardInterrupt
+        return "" if first == "\x04" else first
+
+    return key
+
+
+async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
+    from serving.app.feedback import reviewing
+    from serving.app.feedback.states import ACCEPTED, REJECTED
+
+    state, label = (ACCEPTED, given.label) if given.action == "accept" else (REJECTED, None)
+    reviewer = given.reviewer or getpass.getuser()
+    for row in [await reviewing.found(store, start) for start in given.id]:
+        await reviewing.decide(store, row.id, state, reviewer=reviewer, label=label)
+        as_digit = f" as {row.label if label is None else label}" if state == ACCEPTED else ""
+        print(f"{row.id} {state}{as_digit}")  # noqa: T201
+    return 0
+
+
+async def _export(store: FeedbackStore, given: argparse.Namespace) -> int:
+    from serving.app.feedback.export import export
+
+    done = await export(store, given.inbox)
+    for batch in done:
+        again = ", begun by an export that did not end" if batch.again else ""
+        print(f"{batch.path}: {batch.rows} corrections{again}")  # noqa: T201
+    if not done:
+        print("nothing is accepted that was not exported before: `digits feedback review`")  # noqa: T201
+    return 0
+
+
+async def _delete(store: FeedbackStore, given: argparse.Namespace) -> int:
+    from digits.runtime.errors import ParamsError
+    from serving.app.feedback import reviewing
+
+    if bool(given.id) == bool(given.state):
+        raise ParamsError("give either the ids of corrections or --state")
+    gone = await reviewing.delete(store, state=given.state) if given.state else 0
+    for row in [await reviewing.found(store, start) for start in given.id]:
+        gone += await reviewing.delete(store, identity=row.id)
+    kept = (
+        "" if given.state or gone == len(given.id) else "; what an export has begun with stays until it ended"
+    )
+    print(f"{gone} deleted{kept}")  # noqa: T201
+    return 0
+
+
+def _refuse_without_terminal() -> None:
+    from digits.runtime.errors import ParamsError
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ParamsError(
+            "reviewing needs a terminal; without one: `digits feedback sheet`, `accept` and `reject`"
+        )
+
+
+ACTIONS: dict[str, Callable[[FeedbackStore, argparse.Namespace], Awaitable[int]]] = {
+    "status": _status,
+    "list": _feedback.listed,
+    "review": _review,
+    "accept": _decide,
+    "reject": _decide,
+    "sheet": _feedback.sheet,
+    "export": _export,
+    "delete": _delete,
+}

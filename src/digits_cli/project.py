@@ -1,0 +1,72 @@
+"""What every command needs: the project's folder, its store, a console, the time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digits.runtime.errors import DigitsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from serving.store import Store
+
+
+WIDTH = 160  # columns of a table where there is no terminal to ask
+
+
+def project_root() -> Path:
+    """The folder of dvc.yaml, here or above. Raises DigitsError outside a project."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").exists():
+            return folder
+    raise DigitsError(f"no dvc.yaml in {here} or above it: run this in the project's folder")
+
+
+def store_of(root: Path) -> Store:
+    """The store of published versions below a project's folder."""
+    from serving.store import Store
+
+    return Store(root / "models" / "serving")
+
+
+def console() -> Console:
+    """Standard output: lines are never broken, and off a terminal tables have room for what they hold."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def table(*columns: str) -> Table:
+    """A plain table with these columns."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, with sorted keys."""
+    from digits import files
+
+    print(files.to_json(value), end="")  # noqa: T201
+
+
+def now() -> str:
+    """The time in UTC, to the second: 2030-01-31T12:00:00Z."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def number(text: str) -> int:
+    """A version's number from the command line; an argparse type."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no version; `digits versions` lists them")
+    return int(text)

@@ -1,0 +1,53 @@
+"""`digits promote`: a published version takes the place of the one in service, if it is no worse."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "compare a published version with the one in service; if it is no worse, have it serve"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    from digits_cli import project
+
+    parser.add_argument(
+        "version", nargs="?", type=project.number, metavar="VERSION", help="default: the newest"
+    )
+    parser.add_argument(
+        "--canary", action="store_true", help="try it as digits_canary beside the stable version"
+    )
+    parser.add_argument(
+        "--base-path",
+        metavar="PATH",
+        help="where servers see models/serving/digits, if elsewhere; remembered",
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    """Promote and show how it compared. Raises GateRefused when it is worse."""
+    from rich.markup import escape
+
+    from digits.runtime.errors import StoreError
+    from digits_cli import project
+    from flows.rollout import release
+
+    root = project.project_root()
+    store, console = project.store_of(root), project.console()
+    number = given.version or max((version.number for version in store.versions()), default=None)
+    if number is None:
+        raise StoreError("nothing is published, so there is nothing to promote: run `digits publish`")
+    before = store.current()
+    outcome = release.promote(
+        root, store, number, at=project.now(), canary=given.canary, base_path=given.base_path
+    )
+    if outcome is None:
+        console.print(f"version {number} serves already")
+        return 0
+    for rule in outcome.rules:
+        console.print(f"[dim]{rule.rule:<12}[/] {escape(rule.reason)}")
+    if before and before.canary not in (None, number):
+        console.print(f"the trial of version {before.canary} has ended")
+    where = "is on trial as digits_canary" if given.canary else "serves"
+    console.print(f"version {number} {where}: servers that follow {store.pointer} take it up")
+    return 0

@@ -1,0 +1,68 @@
+"""`digits serve`: the promoted version, by TensorFlow Serving where it is installed, else by ours."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+HELP = "serve the promoted version on gRPC 8500 and REST 8501; flags as of tensorflow_model_server"
+PASSES_ON = True  # every argument is the server's
+REAL = "tensorflow_model_server"
+POLL = 1  # seconds between looks at the pointer: a promotion is followed within that and the loading time
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("flags", nargs="*", metavar="--FLAG=VALUE", help="for the server")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Become the server: signals reach it directly, and its exit code is this command's."""
+    from digits.runtime.errors import StoreError
+    from digits_cli import project
+
+    if {"-h", "--help"} & set(given.flags):
+        from serving.model_server.flag_help import usage
+
+        print(f"digits serve: {HELP}\n\n{usage()}")  # noqa: T201
+        return 0
+    root = project.project_root()
+    store = project.store_of(root)
+    pointer = store.current()
+    if pointer is None:
+        raise StoreError("no version is promoted: `make run`, or `digits publish` and `digits promote`")
+    if moved := store.moved():
+        raise StoreError(moved)
+    print(f"serving version {pointer.stable} by {_described()}", file=sys.stderr)  # noqa: T201
+    command = [*server(), *flags(root / "models" / "serving" / "models.config", given.flags)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(command[0], command)
+
+
+def server() -> list[str]:
+    """The command of the server that is at hand."""
+    found = shutil.which(REAL)
+    return [found] if found else [sys.executable, "-m", "serving.model_server"]
+
+
+def flags(pointer: Path, given: list[str]) -> list[str]:
+    """What the command line asks for, after what it leaves open."""
+    ours = {
+        "--port": 8500,
+        "--rest_api_port": 8501,
+        "--model_config_file": pointer,
+        "--model_config_file_poll_wait_seconds": POLL,
+    }
+    named = {each.partition("=")[0] for each in given}
+    return [f"{name}={value}" for name, value in ours.items() if name not in named] + given
+
+
+def _described() -> str:
+    found = shutil.which(REAL)
+    if not found:
+        return f"the embedded server ({REAL} is not on the PATH)"
+    return f"{found}, which listens on every address of this machine: close its ports in the firewall"

@@ -1,0 +1,148 @@
+"""`digits status`: what serves, is on trial or not published yet, which servers answer, when it retrains."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from serving.store import Store
+
+HELP = "what serves, what waits, whether a server answers, and when it retrains"
+TIMEOUT = 1.0  # seconds for a server on this machine
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--grpc-port", type=int, default=8500, metavar="PORT", help="default: 8500")
+    parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="default: 8501")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the state."""
+    from digits_cli import project
+
+    root = project.project_root()
+    found = state(root, project.store_of(root), given.grpc_port, given.rest_port)
+    if given.json:
+        project.print_json(found)
+        return 0
+    console = project.console()
+    for name, text in _lines(found):
+        console.print(f"[dim]{name:<9}[/] {text}")
+    return 0
+
+
+def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str, Any]:
+    """Plain values: the pointer, the export, the servers on this machine."""
+    from flows.scheduling import schedules
+    from serving import sandbox
+
+    pointer = store.current()
+    return {
+        "stable": pointer.stable if pointer else None,
+        "canary": pointer.canary if pointer else None,
+        "previous": store.history().previous(),
+        "moved": store.moved(),
+        "exported": _exported(root, store),
+        "grpc": {"port": grpc_port, "answers": sandbox.answers(grpc_port, TIMEOUT)},
+        "rest": {"port": rest_port, **_asked(rest_port)},
+        "retraining": schedules.state(root),
+    }
+
+
+def _exported(root: Path, store: Store) -> dict[str, Any]:
+    """Whether there is an export, whether it can be published, and as which version it is."""
+    from digits.runtime.errors import StoreError
+    from flows.rollout.release import EXPORTED
+    from serving import publishing
+
+    if not (root / EXPORTED).exists():
+        return {"exists": False, "problem": None, "version": None}
+    try:
+        found = publishing.exported(root / EXPORTED)
+    except StoreError as error:
+        return {"exists": True, "problem": str(error), "version": None}
+    return {"exists": True, "problem": None, "version": publishing.same_as(store, found)}
+
+
+def _asked(port: int) -> dict[str, Any]:
+    """Which versions a server says over REST that it serves, by model name."""
+    from digits import wire
+
+    serves = {}
+    for model in (wire.MODEL, wire.CANARY):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        try:
+            connection.request("GET", f"/v1/models/{model}")
+            response = connection.getresponse()
+            body = response.read()
+            if response.status == 200:
+                listed = json.loads(body)["model_version_status"]
+                serves[model] = sorted(int(v["version"]) for v in listed if v["state"] == "AVAILABLE")
+        except (OSError, http.client.HTTPException) as error:
+            return {"answers": False, "serves": {}, "problem": f"{error}" or type(error).__name__}
+        except (ValueError, KeyError, TypeError):
+            return {"answers": False, "serves": {}, "problem": "what answers there is no model server"}
+        finally:
+            connection.close()
+    return {"answers": True, "serves": serves, "problem": None}
+
+
+def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, text) pairs, in rich's markup."""
+    from rich.markup import escape
+
+    lines = [(name, _named(found[name])) for name in ("stable", "canary", "previous")]
+    if found["moved"]:
+        lines.append(("moved", f"[bold yellow]{escape(found['moved'])}[/]"))
+    export = found["exported"]
+    if not export["exists"]:
+        lines.append(("export", "none: `make run` makes it"))
+    elif export["problem"]:
+        lines.append(("export", f"[bold red]{escape(export['problem'])}[/]"))
+    elif export["version"] is None:
+        lines.append(("export", "not published: `digits publish`"))
+    else:
+        lines.append(("export", f"published as version {export['version']}"))
+    grpc = found["grpc"]
+    lines.append(("gRPC", f"port {grpc['port']}: {'something' if grpc['answers'] else 'nothing'} listens"))
+    return [*lines, ("REST", _rest(found["rest"], found["stable"])), *_retraining(found["retraining"])]
+
+
+def _retraining(known: dict[str, Any]) -> list[tuple[str, str]]:
+    from rich.markup import escape
+
+    if known["process"] is None:
+        return [("schedule", "no scheduler is at work: `digits schedule`")]
+    if known["problem"]:
+        return [("schedule", f"[bold yellow]process {known['process']}: {escape(known['problem'])}[/]")]
+    when = ", ".join(known["schedules"]) or "only when asked"
+    following = f", next at {known['next']}" if known["next"] else ""
+    lines = [("schedule", f"{when}{following}; {known['page']}")]
+    if known["inbox"]:
+        waiting = ", ".join(known["waiting"]) or "nothing waits"
+        lines.append(("inbox", escape(f"{known['inbox']}: {waiting}")))
+    runs = [
+        f"{run['name']}: {run['state']}{': ' if run['message'] else ''}{run['message']}"
+        for run in known["runs"]
+    ]
+    return [*lines, *(("run", escape(text)) for text in runs)]
+
+
+def _rest(rest: dict[str, Any], stable: int | None) -> str:
+    if not rest["answers"]:
+        return f"port {rest['port']}: no model server ({rest['problem']})"
+    served = [f"{model} {', '.join(map(str, n)) or 'no version'}" for model, n in rest["serves"].items()]
+    text = f"port {rest['port']}: serves {'; '.join(served) or 'no model of this project'}"
+    if stable is not None and rest["serves"].get("digits") != [stable]:
+        text += f", [bold yellow]not version {stable}[/]: it is loading that, or follows another store"
+    return text
+
+
+def _named(number: int | None) -> str:
+    return "none" if number is None else f"version {number}"
