@@ -43,11 +43,11 @@ def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
     import tensorflow as tf
 
     from bench import recipes, workspace
-    from digits.model import models
+    from digits.model import architectures
 
     (test,) = workspace.splits(job, "full", "prepared", "test")
-    model = models.build(recipes.recipe(job, len(test)).architecture)
-    bare = models.network(model)
+    model = architectures.build(recipes.recipe(job, len(test)).architecture)
+    bare = architectures.network(model)
     batch = tf.constant(test.images[:BATCH])
     whole = tf.function(lambda images: model(images, training=False))
     without = tf.function(lambda images: bare(tf.cast(images, tf.float32) / 255.0, training=False))

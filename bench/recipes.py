@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import flops
 from digits.model.recipe import Recipe
-from digits.runtime.train_params import AugmentationParams, TrainParams
+from digits.runtime.params import AugmentationParams, TrainParams
 
 IN_MEMORY = 2048  # MiB; MNIST has 41
 QUICK_STEPS = 20  # of a trial of the bench itself
@@ -43,11 +43,11 @@ def flop(recipe: Recipe, steps: int) -> float:
 
 def planned_flop(recipe: Recipe) -> int:
     """Operations of a recipe's training steps; those of a teacher, and of asking it, included."""
-    from digits.model import models
+    from digits.model import architectures
 
     images = recipe.batch * recipe.steps
-    total = flops.training(flops.forward(models.build(recipe.architecture)), images)
+    total = flops.training(flops.forward(architectures.build(recipe.architecture)), images)
     if recipe.teacher:
-        teaching = images * flops.forward(models.build(recipe.teacher.architecture))
+        teaching = images * flops.forward(architectures.build(recipe.teacher.architecture))
         total += planned_flop(recipe.teacher) + teaching
     return total

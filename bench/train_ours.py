@@ -22,7 +22,7 @@ def train_profile(job: dict[str, Any]) -> dict[str, Any]:
     """Train a profile, on full MNIST or on the sample, and score it: the figures of its record."""
     import tensorflow as tf
 
-    from digits.model.scoring import scorer
+    from digits.model.candidate import scorer
     from digits.train.fit import fit
     from digits.train.outliers import outlier_pool
 

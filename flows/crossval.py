@@ -27,7 +27,7 @@ from flows.search import parallel, sweep_trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
 if TYPE_CHECKING:
-    from digits.runtime.train_params import TrainParams
+    from digits.runtime.params import TrainParams
 
 DONE = Path(".digits/crossval")
 REPORTS = Path("reports/crossval")

@@ -11,7 +11,7 @@ import pytest
 
 from bench import flops, latency, recipes, references, scores
 from digits.dataset import Split
-from digits.model import models
+from digits.model import architectures
 
 from ._recipes import tiny
 
@@ -45,12 +45,12 @@ def test_whole_models_have_the_count_that_was_worked_out_by_hand():
     assert flops.forward(references.build("S1")) == 2 * by_hand == 5_588_480
     # compact: 12×12 of 25×32, 10×10 of 288×64, 8×8 and, pooled, 2×2 of 576 × 64 and 96, 384×10
     by_hand = 12**2 * 25 * 32 + 10**2 * 288 * 64 + 8**2 * 576 * 64 + 2**2 * 576 * 96 + 3840
-    assert flops.forward(models.build("compact")) == 2 * by_hand == 9_085_440
+    assert flops.forward(architectures.build("compact")) == 2 * by_hand == 9_085_440
 
 
 def test_models_inside_a_model_are_counted_too():
     image = keras.Input((28, 28), dtype="uint8")
-    members = [models.build("compact") for _ in range(2)]
+    members = [architectures.build("compact") for _ in range(2)]
     for place, member in enumerate(members):
         member.name = f"member_{place}"
     pair = keras.Model(image, keras.layers.Average()([member(image) for member in members]))
@@ -88,7 +88,7 @@ def test_turns_alternate_and_the_median_counts(monkeypatch):
 def saved(tmp_path_factory):
     """A model without training, exported."""
     where = tmp_path_factory.mktemp("saved") / "model"
-    model = models.build("compact")
+    model = architectures.build("compact")
     latency.save(where, lambda images: model(images, training=False), model.variables, 1.5)
     return where
 

@@ -5,32 +5,36 @@ import string
 import numpy as np
 import pytest
 
-from digits import doodles
+from digits import non_digits
 
 
 def test_a_letter_is_seen_or_unseen_or_left_out_and_none_is_two_of_these() -> None:
-    left_out = "".join(doodles.LEFT_OUT.values())
-    told = doodles.LETTERS[True] + doodles.LETTERS[False] + left_out
+    left_out = "".join(non_digits.LEFT_OUT.values())
+    told = non_digits.LETTERS[True] + non_digits.LETTERS[False] + left_out
     assert sorted(told) == sorted(string.ascii_letters)
     assert set("OoIilSsZzBbqg") <= set(left_out)
-    upper = [{letter.upper() for letter in doodles.LETTERS[seen]} for seen in (True, False)]
+    upper = [{letter.upper() for letter in non_digits.LETTERS[seen]} for seen in (True, False)]
     assert not upper[0] & upper[1]  # C and c are the same drawing
 
 
 def test_fonts_and_figures_are_of_one_family_each() -> None:
-    assert not set(doodles.FONTS[True]) & set(doodles.FONTS[False])
-    assert not set(doodles.FIGURES[True]) & set(doodles.FIGURES[False])
+    assert not set(non_digits.FONTS[True]) & set(non_digits.FONTS[False])
+    assert not set(non_digits.FIGURES[True]) & set(non_digits.FIGURES[False])
 
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_every_font_draws_every_letter_with_ink(seen: bool) -> None:
-    for name in doodles.FONTS[seen]:
-        drawn = {letter: doodles._font(name).getmask(letter).getbbox() for letter in doodles.LETTERS[seen]}
+    for name in non_digits.FONTS[seen]:
+        drawn = {
+            letter: non_digits._font(name).getmask(letter).getbbox() for letter in non_digits.LETTERS[seen]
+        }
         assert all(box is not None and box[3] > 15 for box in drawn.values()), name
 
 
 @pytest.mark.parametrize("seen", [True, False])
-@pytest.mark.parametrize("draw", [doodles.letter, doodles.scribble, doodles.figure, doodles.noise])
+@pytest.mark.parametrize(
+    "draw", [non_digits.letter, non_digits.scribble, non_digits.figure, non_digits.noise]
+)
 def test_drawings_are_grey_levels_with_ink(draw, seen: bool) -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):
@@ -42,7 +46,7 @@ def test_drawings_are_grey_levels_with_ink(draw, seen: bool) -> None:
 @pytest.mark.parametrize("seen", [True, False])
 def test_drawings_keep_off_the_edge(seen: bool) -> None:
     rng = np.random.default_rng(3)
-    for draw in (doodles.letter, doodles.figure):
+    for draw in (non_digits.letter, non_digits.figure):
         for _ in range(20):
             ring = draw(rng, seen=seen).copy()
             ring[1:-1, 1:-1] = 0
@@ -52,7 +56,7 @@ def test_drawings_keep_off_the_edge(seen: bool) -> None:
 @pytest.mark.parametrize("seen", [True, False])
 def test_empty_pictures_hold_next_to_nothing(seen: bool) -> None:
     rng = np.random.default_rng(3)
-    pages = [doodles.empty(rng, seen=seen) for _ in range(30)]
+    pages = [non_digits.empty(rng, seen=seen) for _ in range(30)]
     assert all(page.shape == (28, 28) and 0 <= page.min() <= page.max() <= 255 for page in pages)
     jumps = [np.mean(np.abs(np.diff(page)) > 30) for page in pages]
     assert max(jumps) < 0.05

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from digits import mapped
+from digits import dataset
 from digits.dataset import Split
 from digits.train import input_pipeline
 from digits.train.fit import fit
@@ -41,7 +41,7 @@ def fed(blocks):
 
 def test_what_fits_is_held_and_fed_at_once(held, on_disk):
     for train in (held, on_disk):
-        (block,) = Feed(train, mapped.reader(train.images, limit=1 << 30)).blocks(ORDER)
+        (block,) = Feed(train, dataset.reader(train.images, limit=1 << 30)).blocks(ORDER)
         images, labels = fed([block])
         assert np.array_equal(images, held.images[ORDER.ravel()])
         assert np.array_equal(labels, held.labels[ORDER.ravel()])
@@ -49,7 +49,7 @@ def test_what_fits_is_held_and_fed_at_once(held, on_disk):
 
 def test_what_does_not_fit_comes_from_disk_in_blocks_and_in_order(held, on_disk, monkeypatch):
     monkeypatch.setattr(input_pipeline, "BLOCK", 3 * 16 * 784)  # three steps
-    made = Feed(on_disk, mapped.reader(on_disk.images, limit=1000))
+    made = Feed(on_disk, dataset.reader(on_disk.images, limit=1000))
     blocks = list(made.blocks(ORDER))
     assert [len(order) for _, _, order in blocks] == [3] * 6 + [2]
     images, labels = fed(blocks)
@@ -63,7 +63,7 @@ def test_a_training_from_disk_gives_the_same_weights(held, on_disk, monkeypatch,
     recipe = tiny(architecture="small", steps=8, augmentation=STILL, outliers=outliers)
     pictures = held.images[:30, ::-1]  # digits upside down stand in for pictures without one
     whole = fit(held, held, recipe, outliers=pictures)
-    read = mapped.reader(on_disk.images, limit=1000)
+    read = dataset.reader(on_disk.images, limit=1000)
     streamed = fit(on_disk, held, recipe, read=read, outliers=pictures)
     assert [e.val_loss for e in streamed.history] == [e.val_loss for e in whole.history]
     assert [e.loss for e in streamed.history] == pytest.approx([e.loss for e in whole.history])
@@ -74,7 +74,7 @@ def test_a_training_from_disk_gives_the_same_weights(held, on_disk, monkeypatch,
 STREAMED = """
 import sys
 import numpy as np
-from digits import dataset, mapped
+from digits import dataset, dataset
 from digits.train.fit import fit
 from digits.dataset import Split
 from tests._digits import digits
@@ -91,7 +91,7 @@ train = Split(np.load(path, mmap_mode="r"), np.resize(labels, count), np.resize(
 held = Split(few[:100], labels[:100], np.full(100, "x"))
 dataset.array_sha256(train.images)
 recipe = tiny(architecture="small", batch=256, steps=300, augmentation=STILL, validation_every=100)
-result = fit(train, held, recipe, read=mapped.reader(train.images, 1 << 20))
+result = fit(train, held, recipe, read=dataset.reader(train.images, 1 << 20))
 (peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(result.history[-1].step, result.validation_accuracy, int(peak) // 1024)
 """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits.dataset import Split
-from digits.model import models
+from digits.model import architectures
 from digits.runtime.errors import TrainingError
 from digits.train.fit import fit
 
@@ -140,7 +140,7 @@ def test_the_networks_of_an_ensemble_are_trained_one_after_another(train, valida
     assert [epoch.epoch for epoch in result.history] == [1, 2, 3, 4]
     for place, one in enumerate(recipe.networks()):
         alone = fit(train, validation, one)
-        trained = models.networks(result.model)[place].get_weights()
+        trained = architectures.networks(result.model)[place].get_weights()
         assert all(
             np.array_equal(a, b) for a, b in zip(trained, alone.model.get_weights(), strict=True)
         )  # the member is the network that its recipe makes

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from digits.model import candidate, models
+from digits.model import architectures, candidate
 from digits.runtime.errors import DataError
 
 from ._digits import digits
@@ -12,7 +12,7 @@ from ._recipes import tiny
 
 @pytest.fixture
 def saved(tmp_path):
-    model = models.build("compact", seed=4)
+    model = architectures.build("compact", seed=4)
     candidate.save_candidate(tmp_path, model, tiny())
     return tmp_path, model
 
@@ -28,7 +28,7 @@ def test_equal_models_give_equal_bytes(saved, tmp_path):
     directory, _ = saved
     other = tmp_path / "other"
     other.mkdir()
-    candidate.save_candidate(other, models.build("compact", seed=4), tiny())
+    candidate.save_candidate(other, architectures.build("compact", seed=4), tiny())
     for name in (candidate.WEIGHTS, candidate.RECIPE):
         assert (other / name).read_bytes() == (directory / name).read_bytes()
 

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits.model import models
+from digits.model import architectures
 from digits.model.architectures import ARCHITECTURES
 from digits.model.layers import FusedBatchNorm
 from digits.model.recipe import members
-from digits.runtime import train_params
+from digits.runtime import params
 
 from ._digits import digits
 
 
 @pytest.fixture(scope="module", params=[*sorted(ARCHITECTURES), "small+mlp-128"])
 def model(request):
-    return models.build(request.param, seed=3)
+    return architectures.build(request.param, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +38,20 @@ def test_canonicalisation_is_inside(model, images):
 
 
 def test_the_network_is_the_part_after_canonicalisation(model, images):
-    canonical = model.get_layer(models.NORMALIZE)(images)
-    assert np.allclose(models.network(model)(canonical), model(images), atol=1e-5)
+    canonical = model.get_layer(architectures.NORMALIZE)(images)
+    assert np.allclose(architectures.network(model)(canonical), model(images), atol=1e-5)
 
 
 def test_a_seed_draws_the_weights():
-    first, same, other = (models.build("compact", seed=s).get_weights() for s in (1, 1, 2))
+    first, same, other = (architectures.build("compact", seed=s).get_weights() for s in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
     assert not np.array_equal(first[0], other[0])
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_weights_fit_whatever_the_precision_and_dropout(precision, images):
-    plain = models.build("compact", seed=1)
-    mixed = models.build("compact", precision=precision, dropout=0.3, seed=2)
+    plain = architectures.build("compact", seed=1)
+    mixed = architectures.build("compact", precision=precision, dropout=0.3, seed=2)
     trained = [w for w in mixed.weights if w.dtype == "float32"]
     for target, source in zip(plain.weights, trained, strict=True):
         target.assign(source)
@@ -75,34 +75,34 @@ def test_weights_fit_whatever_the_precision_and_dropout(precision, images):
     ],
 )
 def test_architectures_are_as_large_as_they_say(architecture, weights):
-    assert models.build(architecture).count_params() == weights
+    assert architectures.build(architecture).count_params() == weights
 
 
 def test_scaled_pixels_go_in_as_they_are(images):
-    model = models.build("mlp-128", normalization="scaled", seed=1)
+    model = architectures.build("mlp-128", normalization="scaled", seed=1)
     scaled = tf.constant(images / np.float32(255))
-    assert np.allclose(models.network(model)(scaled), model(images), atol=1e-5)
+    assert np.allclose(architectures.network(model)(scaled), model(images), atol=1e-5)
     assert not np.allclose(model(255 - images), model(images), atol=0.05)
 
 
 def test_an_ensemble_answers_the_mean_of_its_networks(images):
-    model = models.build("small+mlp-128", seed=7)
-    nets = models.networks(model)
+    model = architectures.build("small+mlp-128", seed=7)
+    nets = architectures.networks(model)
     assert len(nets) == 2
-    canonical = model.get_layer(models.NORMALIZE)(images)[..., None]
+    canonical = model.get_layer(architectures.NORMALIZE)(images)[..., None]
     mean = np.mean([net(canonical) for net in nets], axis=0)
     assert np.allclose(model(images), mean, atol=1e-5)
-    (alone,) = models.networks(models.build("small", seed=7))
+    (alone,) = architectures.networks(architectures.build("small", seed=7))
     assert np.allclose(alone(canonical[..., 0]), nets[0](canonical), atol=1e-5)
 
 
 def test_two_networks_of_an_ensemble_start_apart():
-    first, second = models.networks(models.build("small+small", seed=7))
+    first, second = architectures.networks(architectures.build("small+small", seed=7))
     assert not np.array_equal(first.get_weights()[0], second.get_weights()[0])
 
 
 def test_the_names_of_architectures_are_those_of_params():
-    assert set(train_params.ARCHITECTURES) == set(ARCHITECTURES)
+    assert set(params.ARCHITECTURES) == set(ARCHITECTURES)
     assert members("small+mlp-128") == ["small", "mlp-128"]
 
 

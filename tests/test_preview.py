@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from digits.augment.preview import VARIANTS, sheet, variants
+from digits.preprocess.preview import VARIANTS, sheet, variants
 
 from ._digits import digits
 from ._recipes import STILL

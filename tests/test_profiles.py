@@ -5,7 +5,7 @@ import yaml
 
 from digits.augment.policies import SMALL
 from digits.model.recipe import Recipe
-from digits.runtime import params, train_params
+from digits.runtime import params
 from digits.runtime.errors import ParamsError
 from digits.train.profiles import PROFILES, Hardware, resolve
 
@@ -22,7 +22,7 @@ def section():
     def make(**changes):
         tree = yaml.safe_load(FILE.read_text())["train"]
         tree = {k: v if k in NO_OVERRIDES else None for k, v in tree.items()}
-        tree["augmentation"] = dict.fromkeys(train_params.AugmentationParams.model_fields) | changes.pop(
+        tree["augmentation"] = dict.fromkeys(params.AugmentationParams.model_fields) | changes.pop(
             "augmentation", {}
         )
         return params.parse("train", tree | changes)
@@ -119,7 +119,7 @@ def test_an_unknown_key_names_the_valid_ones(section):
 
 
 def test_the_names_of_profiles_are_those_of_params(section):
-    names = typing.get_args(train_params.Profile)
+    names = typing.get_args(params.Profile)
     assert set(names) == set(PROFILES)
     with pytest.raises(ParamsError, match=r"train\.profile.*speedrun"):
         section(profile="speedy")

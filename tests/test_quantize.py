@@ -5,8 +5,8 @@ import pytest
 
 from digits.convert.tflite import FORMATS, Interpreted, convert, normalized
 from digits.dataset import Split
-from digits.model import models
-from digits.model.scoring import scorer
+from digits.model import architectures
+from digits.model.candidate import scorer
 from digits.runtime.errors import DataError
 from digits.train.fit import fit
 
@@ -108,7 +108,7 @@ def test_equal_models_make_equal_files(model, calibration, whole):
 
 
 def test_a_tutorials_model_converts_too(calibration, images):
-    model = models.build("small", normalization="scaled", seed=1)
+    model = architectures.build("small", normalization="scaled", seed=1)
     file = Interpreted(convert(model, "int8", calibration))
     off = np.abs(file(images) - scorer(model)(images))
     assert np.quantile(off, 0.99) < 0.1  # of logits up to 4; a value beyond the calibration's range is cut

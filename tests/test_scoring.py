@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.model import scoring
+from digits.model import candidate
 from tests._digits import digits
 
 
@@ -17,8 +17,8 @@ def test_every_row_is_answered_once_in_its_place_whatever_the_number(monkeypatch
         return total[:, None] * tf.one_hot(3, 10, dtype=tf.float64)
 
     images, _ = digits(25, seed=1)
-    monkeypatch.setattr(scoring, "BATCH", 10)
-    score = scoring.scorer(model)
+    monkeypatch.setattr(candidate, "BATCH", 10)
+    score = candidate.scorer(model)
     for n in (25, 20, 1, 0):
         logits = score(images[:n])
         assert logits.dtype == np.float32 and logits.shape == (n, 10)

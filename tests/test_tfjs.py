@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from digits.convert import tfjs
 from digits.convert.tfjs import MODEL, WEIGHTS, graph_model, loaded
-from digits.model import models
+from digits.model import architectures
 from digits.model.architectures import ARCHITECTURES
 from digits.runtime.errors import DataError
 
@@ -31,7 +31,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def network():
-    return models.network(lived_in(models.build("compact")))
+    return architectures.network(lived_in(architectures.build("compact")))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def made(network):
 
 @pytest.mark.parametrize("architecture", [*ARCHITECTURES, "small+compact"])
 def test_every_architecture_and_an_ensemble_compute_the_same(architecture, images):
-    part = models.network(lived_in(models.build(architecture)))
+    part = architectures.network(lived_in(architectures.build(architecture)))
     expected = part(tf.constant(images), training=False).numpy()
     found = loaded(graph_model(part))(images)
     assert np.abs(found - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
@@ -103,13 +103,13 @@ def test_a_network_with_an_operation_that_the_runtime_lacks_is_refused():
 
 
 def test_a_kernel_too_large_for_half_precision_is_refused(images):
-    model = models.build("mlp-128")
+    model = architectures.build("mlp-128")
     kernel = next(weight for weight in model.weights if len(weight.shape) == 2)
     kernel.assign(np.full(kernel.shape, 1e6))
     with pytest.raises(DataError, match="does not fit float16: take weights of float32"):
-        graph_model(models.network(model), "float16")
+        graph_model(architectures.network(model), "float16")
     with pytest.raises(DataError, match="'int4', expected one of float32, float16"):
-        graph_model(models.network(model), "int4")
+        graph_model(architectures.network(model), "int4")
 
 
 def test_weights_that_do_not_fit_the_manifest_are_refused(made):

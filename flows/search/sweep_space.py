@@ -21,7 +21,7 @@ import yaml
 
 from digits.runtime import params
 from digits.runtime.errors import ParamsError
-from digits.runtime.train_params import TrainParams
+from digits.runtime.params import TrainParams
 
 SECTION = "train"
 DIGITS = 4  # significant ones of a drawn value: the printed command then holds exactly what was trained with

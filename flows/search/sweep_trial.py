@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
 
     from digits.dataset import Split
-    from digits.runtime.train_params import TrainParams
+    from digits.runtime.params import TrainParams
 
 PARTS = 10  # a training is compared with others at each tenth: their epochs and steps may differ
 

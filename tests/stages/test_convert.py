@@ -13,7 +13,7 @@ from digits.convert.tfjs import loaded
 from digits.convert.tflite import Interpreted, convert, normalized
 from digits.dataset import Split
 from digits.export import stage as export
-from digits.model import models
+from digits.model import architectures
 from digits.model.candidate import save_candidate
 from digits.runtime import params
 from digits.runtime.errors import DataError
@@ -30,7 +30,7 @@ def made(tmp_path_factory):
     """A small real candidate, its export and its formats; don't change them."""
     root = tmp_path_factory.mktemp("made")
     images, labels = digits(1500, seed=11)
-    model = models.build("compact", seed=1)
+    model = architectures.build("compact", seed=1)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3), loss)
     model.fit(images, labels, batch_size=50, epochs=4, verbose=0)
@@ -98,7 +98,7 @@ def answers(made, name, images):
     else:
         ask = Interpreted((made / "edge" / f"{name}.tflite").read_bytes())
     if name in ("tfjs", "int8-network"):
-        images = normalized(models.build("compact"), images)
+        images = normalized(architectures.build("compact"), images)
     return tf.nn.softmax(ask(images) / answer["temperature"]).numpy()
 
 
@@ -208,7 +208,7 @@ def test_a_full_disk_is_no_reason_to_refuse_a_format(made, tmp_path, monkeypatch
 def test_an_export_of_another_model_is_refused(made, tmp_path):
     recipe = resolve(SETTINGS["train"], 100, Hardware("cpu", "float32", "nothing"))
     (tmp_path / "candidate").mkdir()
-    save_candidate(tmp_path / "candidate", models.build("compact", seed=2), recipe)
+    save_candidate(tmp_path / "candidate", architectures.build("compact", seed=2), recipe)
     with pytest.raises(DataError, match=r"is not made from .*: run `dvc repro export`"):
         call(made, tmp_path, candidate=tmp_path / "candidate")
     assert written(tmp_path) <= {"candidate/model.weights.h5", "candidate/recipe.json"}
@@ -246,4 +246,4 @@ def test_no_validation_image_is_refused(made, tmp_path):
 
 def test_int8_without_calibration_images_is_an_error_that_says_so():
     with pytest.raises(DataError, match="calibration"):
-        convert(models.build("small"), "int8", np.empty((0, 28, 28), np.uint8))
+        convert(architectures.build("small"), "int8", np.empty((0, 28, 28), np.uint8))

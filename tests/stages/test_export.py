@@ -14,7 +14,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from digits import dataset, files, wire
 from digits.dataset import Split
 from digits.export import signatures, stage
-from digits.model import models
+from digits.model import architectures
 from digits.model.candidate import load_candidate, save_candidate
 from digits.runtime import params
 from digits.runtime.errors import DataError, GateRefused
@@ -32,7 +32,7 @@ def made(tmp_path_factory):
     """A small but real candidate with the papers of a pass, and its export; don't change it."""
     root = tmp_path_factory.mktemp("made")
     images, labels = digits(1500, seed=11)
-    model = models.build("compact", seed=1)
+    model = architectures.build("compact", seed=1)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3), loss)
     model.fit(images, labels, batch_size=50, epochs=4, verbose=0)

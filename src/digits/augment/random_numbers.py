@@ -1,4 +1,4 @@
-"""A key and a stream's number → random numbers, the same whenever they are drawn.
+"""Counter-based random numbers: a key and a stream's number give the same ones whenever they are drawn.
 
 A key is int32 [2]; streams of one key do not meet. XLA draws other numbers than TensorFlow's own kernels do.
 """

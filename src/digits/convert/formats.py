@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.convert import tfjs, tflite
-from digits.model import models
+from digits.model import architectures
 
 BATCH = 500  # images; bounds the memory
 
@@ -46,7 +46,7 @@ def make(name: str, model: keras.Model, calibration: NDArray[np.uint8], kernels:
     Raises DataError when the model can't be had in that format; TensorFlow's converters raise of every kind.
     """
     if name == "tfjs":
-        made = tfjs.graph_model(models.network(model), kernels)
+        made = tfjs.graph_model(architectures.network(model), kernels)
         ask = _in_batches(tfjs.loaded(made))
         return Made({f"tfjs/{path}": content for path, content in made.items()}, ask, False, here=False)
     form, _, part = name.partition("-")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from digits import saved_model, wire
 from digits.dataset import CLASSES
-from digits.model import models
+from digits.model import architectures
 from digits.model.canonicalize import SIZE
 from digits.runtime.errors import DataError
 
@@ -47,7 +47,7 @@ STAY_FLOAT = (
 def convert(
     model: keras.Model, form: str, calibration: NDArray[np.uint8] | None = None, *, normalizes: bool = True
 ) -> bytes:
-    """A model of `digits.model.models.build` → a TFLite file in one of FORMATS, for one image at a time.
+    """Return a model of `architectures.build` as a TFLite file in one of FORMATS, for one image at a time.
 
     normalizes: whether normalisation is in the file, which then takes uint8 [1, 28, 28] and answers logits
     float32 [1, 10]. Without it the file takes float32 [1, 28, 28] of 0–1 that `normalized` made; in int8 it
@@ -56,7 +56,7 @@ def convert(
     """
     if form not in FORMATS:
         raise DataError(f"the format is {form!r}, expected one of {', '.join(FORMATS)}")
-    part, type_ = (model, tf.uint8) if normalizes else (models.network(model), tf.float32)
+    part, type_ = (model, tf.uint8) if normalizes else (architectures.network(model), tf.float32)
     converter_of = _converter(part, type_)
     if form == "int8":
         if calibration is None or not len(calibration):
@@ -75,7 +75,7 @@ def convert(
 
 def normalized(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the network of a model sees: uint8 [n, 28, 28] → float32 [n, 28, 28] of 0–1."""
-    layer = model.get_layer(models.NORMALIZE)
+    layer = model.get_layer(architectures.NORMALIZE)
     parts = [layer(tf.constant(images[i : i + 500])).numpy() for i in range(0, len(images), 500)]
     return np.concatenate([np.empty((0, SIZE, SIZE), np.float32), *parts])
 

@@ -54,8 +54,7 @@ def run(
         )
     load_tensorflow()  # after all cheap checks
     from digits.ink import has_ink
-    from digits.model.candidate import load_candidate
-    from digits.model.scoring import scorer
+    from digits.model.candidate import load_candidate, scorer
 
     predict = scorer(load_candidate(candidate))
 

@@ -47,11 +47,10 @@ def run(
 
     from digits import saved_model
     from digits.export import signatures, warmup
-    from digits.model import scoring
-    from digits.model.candidate import load_candidate, load_recipe
+    from digits.model.candidate import load_candidate, load_recipe, scorer
 
     model = load_candidate(candidate)
-    logits = scoring.scorer(model)(known.images)
+    logits = scorer(model)(known.images)
     refuse_stranger(scores, logits, known.labels)
     record = provenance(
         facts,

@@ -1,4 +1,7 @@
-"""Batch normalisation as a Keras layer over TensorFlow's fused kernel."""
+"""Keras layers of the networks: batch normalisation by TensorFlow's fused kernel, and dropout.
+
+Dropout's draws, and the statistics of normalisation, do not depend on how many replicas share a batch.
+"""
 
 from __future__ import annotations
 
@@ -74,3 +77,16 @@ class FusedBatchNorm(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """What rebuilds the layer."""
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="digits")
+class SharedDropout(keras.layers.Dropout):  # type: ignore[misc]
+    """Keras's dropout; a replica draws for the whole batch and keeps what is drawn for its own rows."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Set a share of the inputs to 0 when training, and scale the others up."""
+        if not (training and replica_context.several()):
+            return super().call(inputs, training=training)
+        rows, *rest = inputs.shape
+        whole = tf.ones([rows * replica_context.count(), *rest], inputs.dtype)
+        return inputs * replica_context.share(super().call(whole, training=training))

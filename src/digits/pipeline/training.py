@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from digits.dataset import Split
-    from digits.runtime.train_params import TrainParams
+    from digits.runtime.params import TrainParams
     from digits.train.history import Epoch, Progress
 
 GoesOn = Callable[

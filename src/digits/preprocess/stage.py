@@ -17,11 +17,10 @@ from digits.augment.policies import augmentation
 from digits.dataset import CLASSES, Split
 from digits.preprocess.duplicates import refuse_leaks, split_train
 from digits.runtime.errors import DataError
-from digits.runtime.params import PreprocessParams
+from digits.runtime.params import PreprocessParams, TrainParams
 from digits.runtime.progress import say
 from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import load_tensorflow
-from digits.runtime.train_params import TrainParams
 
 TITLE = (
     "Real digits (framed) and what one training batch makes of them with the profile '{}': "
@@ -82,7 +81,7 @@ def _facts(split: Split) -> dict[str, Any]:
 def _preview(train: Split, seed: int, params: TrainParams) -> bytes:
     """PNG bytes: the first image of each digit, and its variants."""
     load_tensorflow()  # here, not above: refused data need not wait for it
-    from digits.augment.preview import sheet, variants
+    from digits.preprocess.preview import sheet, variants
 
     strengths = augmentation(params.profile, len(train), params.augmentation.model_dump())
     shown = train.images[np.unique(train.labels, return_index=True)[1]]

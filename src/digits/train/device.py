@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from digits.runtime.errors import ParamsError
-from digits.runtime.train_params import TrainParams
+from digits.runtime.params import TrainParams
 from digits.train.profiles import Hardware
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # elsewhere bfloat16 is emulated, slower than float32

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from digits.model.recipe import Recipe
 from digits.runtime.errors import ParamsError, TrainingError
-from digits.runtime.train_params import TrainParams
+from digits.runtime.params import TrainParams
 from digits.train.profiles import Hardware
 from digits.train.replicas import Replicas
 

@@ -19,9 +19,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits.dataset import Split
-from digits.model import models
+from digits.model import architectures
+from digits.model.candidate import scorer as scorer_of
 from digits.model.recipe import Recipe
-from digits.model.scoring import scorer as scorer_of
 from digits.runtime.errors import TrainingError
 from digits.train import flat_weights
 from digits.train.epochs import Epochs, Watch, gap_rows
@@ -125,8 +125,8 @@ def assembled(
     recipe: Recipe, vectors: Sequence[Mapping[str, NDArray[np.float32]]], precision: str = "float32"
 ) -> keras.Model:
     """The recipe's model with the weights of its networks."""
-    model = models.build(recipe.architecture, normalization=recipe.normalization, precision=precision)
-    for net, weights in zip(models.networks(model), vectors, strict=True):
+    model = architectures.build(recipe.architecture, normalization=recipe.normalization, precision=precision)
+    for net, weights in zip(architectures.networks(model), vectors, strict=True):
         flat_weights.fill(net, weights)
     return model
 
@@ -136,7 +136,7 @@ def _teacher(recipe: Recipe, finished: Sequence[Mapping[str, NDArray[np.float32]
     if recipe.teacher is None:
         return None
     weights = finished[: len(recipe.teacher.networks())]
-    return models.network(assembled(recipe.teacher, weights, recipe.precision))
+    return architectures.network(assembled(recipe.teacher, weights, recipe.precision))
 
 
 def _evaluate(

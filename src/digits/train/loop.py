@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from digits.augment.ops import augment
 from digits.augment.policies import Augmentation
 from digits.dataset import CLASSES
-from digits.model import models, replica_context
+from digits.model import architectures, replica_context
 from digits.model.canonicalize import SIZE, canonicalize
 from digits.model.recipe import Recipe
 from digits.train import flat_weights
@@ -195,10 +195,10 @@ class Loop:
 
 def network_of(recipe: Recipe) -> keras.Model:
     """The network that a recipe trains, new: normalised images → logits, in the recipe's precision."""
-    model = models.build(
+    model = architectures.build(
         recipe.architecture, dropout=recipe.dropout, precision=recipe.precision, seed=recipe.seed
     )
-    return models.network(model)
+    return architectures.network(model)
 
 
 def normalized(images: Any, recipe: Recipe, *, compiled: bool = False) -> Any:

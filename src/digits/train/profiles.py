@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from digits.augment.policies import SMALL, augmentation
 from digits.model.recipe import Recipe, rows_of
 from digits.runtime.errors import ParamsError
-from digits.runtime.train_params import TrainParams
+from digits.runtime.params import TrainParams
 from digits.train.zoo import PROFILES, Settings, over
 
 DECAYING = ("adamw", "muon")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits import dataset, files
+from digits.runtime.params import TrainParams
 from digits.runtime.progress import bar, say
 from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import load_tensorflow
-from digits.runtime.train_params import TrainParams
 from digits.train.history import table
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits import mapped
     from digits.train import checkpoint, curves, device, devices, fit, profiles
     from digits.train.outliers import outlier_pool
 
@@ -69,7 +68,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
 
             for epoch in resume.history if resume else ():
                 show(epoch)
-            read = mapped.reader(images.images, params.in_memory << 20)
+            read = dataset.reader(images.images, params.in_memory << 20)
             result = fit.fit(
                 images,
                 held,

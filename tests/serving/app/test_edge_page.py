@@ -14,7 +14,7 @@ from digits import wire
 from digits.convert import tfjs, tflite
 from digits.export import signatures
 from digits.ink import has_ink
-from digits.model import models
+from digits.model import architectures
 
 from ..._digits import digits
 from ..._pictures import encode, page
@@ -30,7 +30,7 @@ def recipe(name):
 
 @pytest.fixture(scope="module")
 def model():
-    made = models.build("small", seed=4)
+    made = architectures.build("small", seed=4)
     for weight in made.weights:
         if "kernel" in weight.path:
             weight.assign(weight * 3.0)  # answers that differ from image to image
@@ -92,7 +92,7 @@ export async function check() {
 @needs("chromium")
 def test_the_page_shows_the_digit_of_a_chosen_picture(model, served):
     picture = encode(page(digits(1, seed=8)[0][0]))
-    folder = {f"/edge/3/tfjs/{n}": data for n, data in tfjs.graph_model(models.network(model)).items()}
+    folder = {f"/edge/3/tfjs/{n}": data for n, data in tfjs.graph_model(architectures.network(model)).items()}
     files = {"/test/page.js": recipe("page").encode(), "/test/picture": picture}
     shown = in_chromium(CHOOSE, {"/edge/3/answer.json": json.dumps(ANSWER).encode(), **folder, **files})
     expected = served[wire.ENCODED](tf.constant([picture]))

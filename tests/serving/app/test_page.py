@@ -17,7 +17,7 @@ from bench.devtools import CAMERA, Chromium
 from digits import wire
 from digits.convert import tfjs
 from digits.export import signatures
-from digits.model import models
+from digits.model import architectures
 
 from ..._digits import digits
 from ..._pictures import encode, page, png_claiming
@@ -56,7 +56,7 @@ BAR = [(0.2 + 0.03 * step, 0.5) for step in range(21)]
 
 @pytest.fixture(scope="module")
 def model():
-    made = models.build("small", seed=4)
+    made = architectures.build("small", seed=4)
     for weight in made.weights:
         if "kernel" in weight.path:
             weight.assign(weight * 3.0)  # answers that differ from image to image
@@ -100,7 +100,7 @@ def running(model, strip):
         return ask(tf.constant(pixels))[wire.PROBABILITIES].numpy()[0]
 
     predict(bytes(784))  # traced before anyone waits for it
-    edge = {f"tfjs/{name}": data for name, data in tfjs.graph_model(models.network(model)).items()}
+    edge = {f"tfjs/{name}": data for name, data in tfjs.graph_model(architectures.network(model)).items()}
     made = Gateway(predict, {**edge, "answer.json": json.dumps(ANSWER).encode()}, strip[1])
     made.record = RECORD
     made.start()

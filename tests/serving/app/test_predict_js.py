@@ -12,7 +12,7 @@ from digits import wire
 from digits.convert import tfjs
 from digits.export import signatures
 from digits.export.parity import MANNERS
-from digits.model import models
+from digits.model import architectures
 
 from ..._digits import digits
 from ..._pictures import encode, kinds, page
@@ -63,7 +63,7 @@ export async function check() {
 @pytest.fixture(scope="module")
 def model():
     images, labels = digits(900, seed=11)
-    model = models.build("small", seed=1)
+    model = architectures.build("small", seed=1)
     model.compile(keras.optimizers.Adam(4e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(images, labels, batch_size=30, epochs=3, verbose=0)
     return model
@@ -107,7 +107,10 @@ def files(model, images, photos):
         "/edge/answer.json": json.dumps(answer).encode(),
         "/strange/answer.json": json.dumps(answer | {"normalization": "other"}).encode(),
         "/test/pixels": images.tobytes(),
-        **{f"/edge/tfjs/{name}": data for name, data in tfjs.graph_model(models.network(model)).items()},
+        **{
+            f"/edge/tfjs/{name}": data
+            for name, data in tfjs.graph_model(architectures.network(model)).items()
+        },
         **{f"/test/pictures/{i}": data for i, data in enumerate(photos)},
         **{f"/test/refused/{name}": data for name, data in refused.items()},
     }
