@@ -3,7 +3,7 @@
     python bench/reference.py --params params.yaml --reference data/reference.json
 
 Takes MNIST from where ingest takes it (DIGITS_MIRROR, then `ingest.sources`). Run it again when the columns
-of `digits.validate.table` or the grid of `digits.validate.reference` change.
+of `digits.validate.table` or the grid of `digits.validate.rules` change.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 
 from digits import files
 from digits.dataset import Split
-from digits.ingest import mnist, sample, sources
+from digits.ingest import mnist, sources
 from digits.runtime import params
-from digits.validate import reference, table
+from digits.validate import rules, table
 
 
 def main() -> None:
@@ -33,11 +33,11 @@ def main() -> None:
         raise SystemExit(f"no source gave {ingest.dataset}: {'; '.join(passed_over)}")
     known = {
         ingest.dataset: _splits(contents, ingest),
-        sample.DATASET: dict(
-            zip(("train", "test"), sample.load(ingest.sample_test, ingest.seed), strict=True)
+        mnist.SAMPLE: dict(
+            zip(("train", "test"), mnist.load_sample(ingest.sample_test, ingest.seed), strict=True)
         ),
     }
-    described = {name: reference.describe(table.table(splits, name)) for name, splits in known.items()}
+    described = {name: rules.describe(table.table(splits, name)) for name, splits in known.items()}
     files.write_text(given.reference, _compact(described))
 
 

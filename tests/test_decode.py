@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from digits.export.signatures import pictures
-from digits.ingest import pictures as by_pillow
+from digits.ingest import batches as by_pillow
 from digits.normalize import normalize
 
 from ._digits import digits

@@ -10,10 +10,8 @@ from digits import dataset, files
 from digits.dataset import Split
 from digits.validate import report
 from digits.validate.gx import run_suites
-from digits.validate.quarantine import RowLimits
-from digits.validate.reference import describe
-from digits.validate.rules import Limits, suites
-from digits.validate.table import table
+from digits.validate.rules import Limits, describe, suites
+from digits.validate.table import RowLimits, table
 
 from ._raw import NAME, base, split, with_batch, write_raw
 

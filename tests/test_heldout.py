@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.ingest.heldout import hold_out
+from digits.ingest.batches import hold_out
 
 LABELS = np.repeat(np.arange(10, dtype=np.uint8), 20)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits.dataset import Split, concatenate
-from digits.validate import doubts, labels
+from digits.validate import labels
 from digits.validate.table import table
 
 from ._digits import digits
@@ -98,7 +98,7 @@ def by_group(splits):
     rows = table(splits, NAME)
     everything = concatenate(list(splits.values()))
     usable = np.ones(len(rows), bool)
-    return rows, doubts.by_group(rows, everything, usable, excess=EXCESS, seed=1)
+    return rows, labels.by_group(rows, everything, usable, excess=EXCESS, seed=1)
 
 
 def test_groups_are_the_splits_of_the_data_set_and_each_batch():
@@ -116,7 +116,7 @@ def test_only_the_poisoned_batch_raises_the_alarm_and_is_listed_first():
     splits = with_batch(base(1000, 100), Split(post.images, wrong, post.batches), 40)
     rows, groups = by_group(with_batch(splits, split(30, 8, "bank")))
     assert [name for name, group in groups.items() if group.doubts.alarm] == ["post"]
-    found = doubts.listed(rows, groups)
+    found = labels.listed(rows, groups)
     assert set(found["batch"][:5]) == {"post"}
     assert (found["label"] != found["predicted"]).all()
     named = set(

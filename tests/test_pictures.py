@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.ingest.pictures import decode
+from digits.ingest.batches import decode
 from digits.normalize import to_grey
 from digits.runtime.errors import DataError
 
@@ -106,6 +106,6 @@ def test_exif_that_makes_no_sense_is_damage(monkeypatch: pytest.MonkeyPatch) -> 
     def nonsense(_: Image.Image) -> Image.Image:
         raise TypeError("bad operand type for abs(): 'str'")  # seen with one changed byte in the EXIF data
 
-    monkeypatch.setattr("digits.ingest.pictures.ImageOps.exif_transpose", nonsense)
+    monkeypatch.setattr("digits.ingest.batches.ImageOps.exif_transpose", nonsense)
     with pytest.raises(DataError, match="damaged: bad operand"):
         decode(stored(Image.fromarray(GREY)))

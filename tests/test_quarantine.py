@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from digits.dataset import Split
-from digits.validate.quarantine import RowLimits, faults, kind, listed
-from digits.validate.table import table
+from digits.validate.table import RowLimits, faults, kind, listed, table
 
 from ._raw import NAME, base, split, with_batch
 

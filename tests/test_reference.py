@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from digits.validate.reference import PROBED, describe, quantile_ranges, share_ranges
+from digits.validate.rules import PROBED, describe, quantile_ranges, share_ranges
 from digits.validate.table import SHAPE_COLUMNS
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from digits.ingest import download, sources
+from digits.ingest import sources
 from digits.runtime.errors import DataError
 
 from ._digits import digits
@@ -19,7 +19,7 @@ IMAGES = f"{NAMES['train-images']}.gz"
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DIGITS_MIRROR", raising=False)
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(download, "BACK_OFF", 0.01)
+    monkeypatch.setattr(sources, "BACK_OFF", 0.01)
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,8 @@ MAY = {"runtime": (), "augment": (), "model": ()} | {stage: SHARED for stage in 
 # The modules that read or write files, or look at the machine. All others take and return arrays and values.
 WITH_IO = {
     *("digits.dataset", "digits.files", "digits.dataset", "digits.saved_model", "digits.model.candidate"),
-    *("digits.ingest.sources", "digits.ingest.download", "digits.ingest.batches", "digits.validate.gx"),
-    *("digits.validate.quarantine_files", "digits.train.checkpoint", "digits.train.curves"),
+    *("digits.ingest.sources", "digits.ingest.sources", "digits.ingest.batches", "digits.validate.gx"),
+    *("digits.validate.report", "digits.train.checkpoint", "digits.train.curves"),
     *("digits.train.device", "digits.train.devices", "digits.convert.formats", "digits.convert.tflite"),
 }
 LIGHT = ("ingest", "validate")  # these stages never load TensorFlow

@@ -200,12 +200,12 @@ stage.run(Path(sys.argv[1]), Path(sys.argv[2]), params.parse("ingest", tree))
 print(sorted(name for name in sys.modules if name.split(".")[0] in ("tensorflow", "keras")))
 """
 DIE = """
-save = ingest.save_split
+save = stage.save_split
 def save_and_die(directory, split):
     save(directory, split)
     if directory.name == "test":
         os.kill(os.getpid(), signal.SIGKILL)
-ingest.save_split = save_and_die
+stage.save_split = save_and_die
 """
 
 

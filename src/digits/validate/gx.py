@@ -1,4 +1,4 @@
-"""Shell helper: frames and suites → outcomes, and Great Expectations' Data Docs as static HTML.
+"""Runs the suites with Great Expectations, and writes its Data Docs as static HTML.
 
 Nothing is sent anywhere. The pages are made free of what would differ between equal runs: no time, no random
 identifier; the logo, which GX fetches from its own server with the time in the address, comes from the

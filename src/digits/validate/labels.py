@@ -1,4 +1,4 @@
-"""Images and labels → which labels a linear model doubts, and whether they are more than is normal.
+"""Labels that a linear model doubts, and whether they are more than is normal, per split and per batch.
 
 The model is ridge regression on the products of principal components of the halved image, in closed form.
 Rows that it was fitted on are judged by cross-validation, all others by the model of the whole data set. A
@@ -19,10 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
-from digits.dataset import CLASSES
+from digits.dataset import CLASSES, Split
 
 FOLDS = 5
 COMPONENTS = 40  # of 196: 861 features with products; 30 lose a point of accuracy, 50 cost twice the time
@@ -52,7 +53,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Doubts:
+class LabelIssues:
     """What the model holds of n rows. margin: how far `predicted` scores above the given label, per row."""
 
     predicted: NDArray[np.intp]
@@ -91,7 +92,7 @@ def fit(images: NDArray[np.uint8], labels: NDArray[np.uint8], seed: int) -> tupl
     return Model(mean, basis, _solve(all_gram, all_moment, n), n), scores
 
 
-def judge(scores: Floats, labels: NDArray[np.uint8], fitted_on: int, excess: float) -> Doubts:
+def judge(scores: Floats, labels: NDArray[np.uint8], fitted_on: int, excess: float) -> LabelIssues:
     """Compare given labels, uint8 [n] in 0–9, with scores [n, 10] of a model fitted on `fitted_on` rows.
 
     Clean rows exceed `limit` once in a thousand times at most, and only when they are also more than a share
@@ -101,7 +102,7 @@ def judge(scores: Floats, labels: NDArray[np.uint8], fitted_on: int, excess: flo
     rate = clean_rate(fitted_on)
     limit = max(int(stats.binom.ppf(0.999, n, rate)), int((rate + excess) * n)) if n else 0
     margin = scores.max(axis=1) - scores[np.arange(n), labels]
-    return Doubts(scores.argmax(axis=1), margin, rate * n, limit)
+    return LabelIssues(scores.argmax(axis=1), margin, rate * n, limit)
 
 
 def clean_rate(fitted_on: int) -> float:
@@ -146,3 +147,60 @@ def _solve(gram: Floats, moment: Floats, n: int) -> Floats:
     penalty = (0.01 + 300 / max(n, 1)) * np.trace(system) / len(system)
     system[np.diag_indices_from(system)] += penalty if penalty > 0 else 1.0
     return np.asarray(linalg.solve(system, moment.astype(np.float64), assume_a="pos"), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are judged together. rows: positions in the table of images, as long as `doubts` is."""
+
+    rows: NDArray[np.intp]
+    doubts: LabelIssues
+
+
+def by_group(
+    rows: pd.DataFrame, everything: Split, usable: NDArray[np.bool_], *, excess: float, seed: int
+) -> dict[str, Group]:
+    """Judge the usable rows of `everything` (in the table's order): "<data set> train" and "<data set> test",
+    then each incoming batch, train and held-out rows together, by name. {} when the data set has no usable
+    training row, since nothing can be learnt then.
+    """
+    base = rows["base"].to_numpy(dtype=bool) & usable
+    training = np.flatnonzero(base & (rows["split"] == "train").to_numpy(dtype=bool))
+    if not len(training):
+        return {}
+    learnt = everything.take(training)
+    model, scores = fit(learnt.images, learnt.labels, seed)
+    name = str(learnt.batches[0])
+    judged = {f"{name} train": Group(training, judge(scores, learnt.labels, model.fitted_on, excess=excess))}
+    others = {f"{name} test": np.flatnonzero(base & (rows["split"] == "test").to_numpy(dtype=bool))}
+    came = ~rows["base"].to_numpy(dtype=bool) & usable
+    for batch in sorted(set(rows.loc[came, "batch"])):
+        others[batch] = np.flatnonzero(came & (rows["batch"] == batch).to_numpy(dtype=bool))
+    for group, members in others.items():
+        part = everything.take(members)
+        verdict = judge(model.scores(part.images), part.labels, model.fitted_on, excess=excess)
+        judged[group] = Group(members, verdict)
+    return judged
+
+
+def listed(rows: pd.DataFrame, groups: dict[str, Group]) -> pd.DataFrame:
+    """The doubted rows, groups with an alarm first, the most doubted first.
+
+    Columns batch, split, row, label, predicted, margin; the index is the position in the table of images.
+    """
+    parts = [rows.loc[[], ["batch", "split", "row", "label"]].assign(predicted=0, margin=0.0, alarm=False)]
+    for group in groups.values():
+        doubted = group.doubts.doubted
+        part = rows.loc[group.rows[doubted], ["batch", "split", "row", "label"]]
+        parts.append(
+            part.assign(
+                predicted=group.doubts.predicted[doubted],
+                margin=np.round(
+                    group.doubts.margin[doubted].astype(float), 2
+                ),  # the third differs by machine
+                alarm=group.doubts.alarm,
+            )
+        )
+    found = pd.concat([part for part in parts if len(part)] or parts[:1])
+    found = found.sort_values(["alarm", "margin"], ascending=False, kind="stable")
+    return found[["batch", "split", "row", "label", "predicted", "margin"]]

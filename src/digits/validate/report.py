@@ -1,18 +1,25 @@
-"""What the checks found → frames for the suites, the report, and the sentence of a refusal."""
+"""The report of a validation: frames for the suites, figures, tables, contact sheets, and the refusal."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
 
 from digits.dataset import Split
-from digits.validate import quarantine
-from digits.validate.doubts import Group
+from digits.runtime.errors import DataError
+from digits.validate import table
+from digits.validate.contact_sheet import contact_sheet
+from digits.validate.labels import Group
 from digits.validate.rules import Outcome, split_frame
+from digits.validate.table import COLUMNS
 
 NAMED = 3  # failed rules that a refusal spells out; the report has them all
 
@@ -98,7 +105,7 @@ def report(
             split: int((rows["split"] == split).sum() - (gone["split"] == split).sum())
             for split in manifest["splits"]
         },
-        "quarantined": dict(sorted(Counter(map(quarantine.kind, aside["reason"])).items())),
+        "quarantined": dict(sorted(Counter(map(table.kind, aside["reason"])).items())),
         "batches": [
             {
                 "batch": batch,
@@ -163,3 +170,48 @@ def accepted_manifest(
         batches[name] = {**counts, **here, "quarantined": len(of_it)}
     described = {name: {"n": len(split), **digests[name]} for name, split in splits.items()}
     return {**manifest, "splits": described, "batches": batches}
+
+
+SHOWN = 96  # images on a sheet; the table beside it lists them all
+
+
+def read_rejected(directory: Path) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
+    """What ingest could not use, as rows of quarantine.csv, with thumbnails uint8 [n, 28, 28]."""
+    try:
+        listed = pd.read_csv(directory / "rejected.csv", dtype=str, keep_default_na=False)
+        images = np.load(directory / "images.npy", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{error.filename} is missing: run `dvc repro` to make it") from None
+    if len(listed) != len(images):
+        raise DataError(f"{directory} is damaged: delete data/raw and run `dvc repro`")
+    return listed.assign(split="incoming", action="rejected by ingest")[COLUMNS], images
+
+
+def write_bad(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint8]) -> None:
+    """quarantine.csv and quarantine.png, of images uint8 [n, 28, 28]. Without a bad row both say so."""
+    listed.to_csv(directory / "quarantine.csv", index=False, lineterminator="\n")
+    captions = [
+        f"{row['batch']}: {row['file'] or row['split'] + ' row ' + str(row['row'])}\n"
+        f"label {row['label']}: {row['reason']}"
+        for row in listed.head(SHOWN).to_dict("records")
+    ]
+    _write_sheet(directory / "quarantine.png", images, captions, _title("unusable images", len(listed)))
+
+
+def write_doubted(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint8]) -> None:
+    """doubted.csv and doubted.png: the labels that the linear model doubts, alarming groups first."""
+    listed.to_csv(directory / "doubted.csv", index=False, lineterminator="\n")
+    captions = [
+        f"{row['batch']}: {row['split']} row {row['row']}\n"
+        f"label {row['label']}, looks like {row['predicted']}"
+        for row in listed.head(SHOWN).to_dict("records")
+    ]
+    _write_sheet(directory / "doubted.png", images, captions, _title("doubted labels", len(listed)))
+
+
+def _title(what: str, count: int) -> str:
+    return f"{count or 'No'} {what}" + (f"; the first {SHOWN} are shown" if count > SHOWN else "")
+
+
+def _write_sheet(path: Path, images: NDArray[np.uint8], captions: list[str], title: str) -> None:
+    Image.fromarray(contact_sheet(images[: len(captions)], captions, title)).save(path)

@@ -22,7 +22,7 @@ from digits.runtime.errors import DataError
 from digits.runtime.params import ValidateParams
 from digits.runtime.progress import say
 from digits.runtime.stage_main import stage_main
-from digits.validate import doubts, quarantine, quarantine_files, table
+from digits.validate import labels, table
 from digits.validate import report as validation_report
 from digits.validate.gx import run_suites
 from digits.validate.rules import Limits, suites
@@ -37,17 +37,17 @@ def run(
     manifest = files.read_json(raw / "manifest.json")
     dataset = manifest["dataset"]
     splits = {name: load_split(raw / name) for name in SPLITS}
-    rejected, thumbnails = quarantine_files.read_rejected(raw / "rejected")
+    rejected, thumbnails = validation_report.read_rejected(raw / "rejected")
     known = files.read_json(reference).get(dataset)
     limits = _limits(params)
 
     everything = concatenate(list(splits.values()))
     rows = table.table(splits, dataset)
-    reasons = quarantine.faults(rows, limits.row)
-    bad = quarantine.listed(rows, reasons)
+    reasons = table.faults(rows, limits.row)
+    bad = table.listed(rows, reasons)
     set_aside = (reasons != "") & ~rows["base"]
     with threadpool_limits(1, user_api="blas"):  # a quarter less CPU, and sums that no core count changes
-        groups = doubts.by_group(
+        groups = labels.by_group(
             rows,
             everything,
             (reasons == "").to_numpy(dtype=bool),
@@ -64,9 +64,9 @@ def run(
         outcomes = run_suites(frames, suites(frames, limits, known, most_doubted), new)
         all_bad = pd.concat([bad, rejected], ignore_index=True)
         pictures = np.concatenate([everything.images[bad.index.to_numpy()], thumbnails])
-        quarantine_files.write_bad(new, all_bad, pictures)
-        listed = doubts.listed(rows, groups)
-        quarantine_files.write_doubted(new, listed, everything.images[listed.index.to_numpy()])
+        validation_report.write_bad(new, all_bad, pictures)
+        listed = labels.listed(rows, groups)
+        validation_report.write_doubted(new, listed, everything.images[listed.index.to_numpy()])
     if known is None:
         outcomes = [validation_report.without_reference(dataset), *outcomes]
         say(f"validate: {outcomes[0].observed}")
@@ -92,7 +92,7 @@ def run(
 
 def _limits(params: ValidateParams) -> Limits:
     return Limits(
-        quarantine.RowLimits(params.min_contrast, params.min_ink, params.max_ink),
+        table.RowLimits(params.min_contrast, params.min_ink, params.max_ink),
         params.class_share_tolerance,
         params.min_class_share,
         params.reference_slack,
