@@ -1,6 +1,6 @@
 """A profile → the space that `digits sweep` searches where none is given. Plain values.
 
-Each range holds the profile's own value; docs/LOG.md and docs/held-out.csv tell what was tried.
+Each range holds the profile's own value; docs/LOG.md has what was tried.
 """
 
 from __future__ import annotations
