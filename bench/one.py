@@ -73,9 +73,9 @@ def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
 def peak() -> dict[str, float]:
     """GFLOP/s of the machine's fastest matrix product, in float32 and in what trainings compute in."""
     from bench import flops, recipes
-    from digits.train import device
+    from digits.train import devices
 
-    fastest = device.find(recipes.params_of("fast", 0)).precision
+    fastest = devices.find_hardware(recipes.params_of("fast", 0)).precision
     return {precision: flops.peak(precision) for precision in dict.fromkeys(["float32", fastest])}
 
 

@@ -15,10 +15,10 @@ QUICK_STEPS = 20  # of a trial of the bench itself
 
 def recipe(job: dict[str, Any], n_train: int) -> Recipe:
     """The profile as it stands: what params.yaml overrides in it is left aside."""
-    from digits.train import device, profiles
+    from digits.train import devices, profiles
 
     params = params_of(job["model"], job["seed"])
-    whole = profiles.resolve(params, n_train, device.find(params))
+    whole = profiles.resolve(params, n_train, devices.find_hardware(params))
     return quick(whole) if job["quick"] else whole
 
 

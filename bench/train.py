@@ -26,7 +26,7 @@ from bench.report import report
 from digits import files
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
-from digits.train.zoo import PROFILES
+from digits.train.profiles import PROFILES
 
 Job = dict[str, object]
 Say = Callable[[str], None]

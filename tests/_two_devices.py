@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from digits.dataset import Split
+from digits.train.devices import Replicas
 from digits.train.fit import FitResult, fit
 from digits.train.loop import Loop
-from digits.train.replicas import Replicas
 
 from ._digits import digits
 from ._recipes import tiny

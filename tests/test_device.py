@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from digits.runtime.errors import ParamsError
-from digits.train import device
+from digits.train import devices
 
 from .test_profiles import section  # noqa: F401 - a fixture
 
@@ -19,7 +19,7 @@ def machine(monkeypatch):
         grown = []
         monkeypatch.setattr(experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
         monkeypatch.setattr(experimental, "get_device_details", lambda _: {"compute_capability": capability})
-        monkeypatch.setattr(device, "_cpu_flags", lambda: set(flags))
+        monkeypatch.setattr(devices, "_cpu_flags", lambda: set(flags))
         return gpus, grown
 
     return make
@@ -31,23 +31,23 @@ def machine(monkeypatch):
 )
 def test_a_cpu_computes_in_bfloat16_where_it_can(section, machine, flags, precision):  # noqa: F811
     machine(flags=flags)
-    assert device.find(section()) == device.Hardware("cpu", precision, "augmentation")
+    assert devices.find_hardware(section()) == devices.Hardware("cpu", precision, "augmentation")
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bfloat16"), ((7, 5), "float16")])
 def test_a_gpu_is_taken_where_there_is_one_and_its_memory_as_needed(section, machine, capability, precision):  # noqa: F811
     gpus, grown = machine(capability=capability)
-    assert device.find(section()) == device.Hardware("gpu", precision, "everything")
+    assert devices.find_hardware(section()) == devices.Hardware("gpu", precision, "everything")
     assert grown == [(gpus[0], True)]
 
 
 def test_what_is_asked_for_is_done(section, machine):  # noqa: F811
     machine(capability=(9, 0), flags=["avx512_bf16"])
-    found = device.find(section(device="cpu", precision="float32", xla="nothing"))
-    assert found == device.Hardware("cpu", "float32", "nothing")
+    found = devices.find_hardware(section(device="cpu", precision="float32", xla="nothing"))
+    assert found == devices.Hardware("cpu", "float32", "nothing")
 
 
 def test_a_gpu_that_is_not_there_is_told(section, machine):  # noqa: F811
     machine()
     with pytest.raises(ParamsError, match=r"train\.device is gpu"):
-        device.find(section(device="gpu"))
+        devices.find_hardware(section(device="gpu"))

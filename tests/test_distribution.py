@@ -5,9 +5,8 @@ import tensorflow as tf
 
 from digits.runtime.errors import ParamsError, TrainingError
 from digits.train import devices
-from digits.train.devices import Cluster
+from digits.train.devices import Cluster, Replicas
 from digits.train.profiles import Hardware
-from digits.train.replicas import Replicas
 
 from ._recipes import tiny
 from .test_profiles import section  # noqa: F401 - a fixture
@@ -51,27 +50,27 @@ def section_of(section, **changes):  # noqa: F811
 @pytest.mark.parametrize(("gpus", "hardware"), [(0, CPU), (1, GPU), (4, CPU)])
 def test_one_device_stays_alone_and_its_settings_as_they_are(section, machine, gpus, hardware):  # noqa: F811
     machine(gpus=gpus)
-    found, together = devices.find(section_of(section), hardware)
+    found, together = devices.find_replicas(section_of(section), hardware)
     assert found == hardware
     assert together.strategy is None and together.count == 1
 
 
 def test_several_gpus_train_together_with_xla_for_the_augmentation_alone(section, machine):  # noqa: F811
     machine(gpus=4)
-    found, together = devices.find(section_of(section), GPU)
+    found, together = devices.find_replicas(section_of(section), GPU)
     assert found == Hardware("gpu", "bfloat16", "augmentation")
     assert together.count == 4 and together.hosts == 1 and together.is_chief
 
 
 def test_none_leaves_the_other_gpus_and_hosts_alone(section, machine):  # noqa: F811
     machine(gpus=4, cluster=HOSTS)
-    assert devices.find(section_of(section, distribution="none"), GPU)[1].strategy is None
+    assert devices.find_replicas(section_of(section, distribution="none"), GPU)[1].strategy is None
 
 
 @pytest.mark.parametrize("asked", ["auto", "hosts"])
 def test_the_hosts_of_tf_config_train_together(section, machine, asked):  # noqa: F811
     machine(cluster=HOSTS, task=("worker", 1))
-    _, together = devices.find(section_of(section, distribution=asked), CPU)
+    _, together = devices.find_replicas(section_of(section, distribution=asked), CPU)
     assert (together.hosts, together.host, together.is_chief) == (2, 1, False)
 
 
@@ -88,12 +87,12 @@ def test_the_chief_comes_before_the_workers():
 def test_what_is_asked_for_and_not_there_is_told(section, machine):  # noqa: F811
     machine(gpus=1)
     with pytest.raises(ParamsError, match="sees 1 GPU"):
-        devices.find(section_of(section, distribution="mirrored"), GPU)
+        devices.find_replicas(section_of(section, distribution="mirrored"), GPU)
     with pytest.raises(ParamsError, match="TF_CONFIG in the environment names fewer than two"):
-        devices.find(section_of(section, distribution="hosts"), CPU)
+        devices.find_replicas(section_of(section, distribution="hosts"), CPU)
     machine(gpus=2)
     with pytest.raises(ParamsError, match=r"train\.xla is everything"):
-        devices.find(section_of(section, xla="everything"), GPU)
+        devices.find_replicas(section_of(section, xla="everything"), GPU)
 
 
 @pytest.mark.parametrize(
@@ -113,11 +112,11 @@ def test_a_tf_config_that_says_something_else_is_told(config):
 
 def test_a_batch_that_can_not_be_shared_equally_is_refused():
     three = Replicas(Devices(3))
-    devices.check(tiny(batch=66), three)
+    devices.check_batch(tiny(batch=66), three)
     with pytest.raises(ParamsError, match=r"train\.batch is 64, which 3 devices .* take 63 or 66"):
-        devices.check(tiny(batch=64), three)
+        devices.check_batch(tiny(batch=64), three)
     with pytest.raises(ParamsError, match=r"batch is 64"):
-        devices.check(tiny(batch=66, teacher=tiny(batch=64)), three)
+        devices.check_batch(tiny(batch=66, teacher=tiny(batch=64)), three)
 
 
 def test_a_host_that_is_lost_is_told_in_one_line_and_other_errors_as_they_are():
@@ -127,12 +126,12 @@ def test_a_host_that_is_lost_is_told_in_one_line_and_other_errors_as_they_are():
         pytest.raises(
             TrainingError, match=r"host 1 lost another of the 2 .* again.*recvmsg:Connection reset\)"
         ),
-        devices.lost_hosts_told(two),
+        devices.raise_if_host_lost(two),
     ):
         raise lost
-    with pytest.raises(tf.errors.UnavailableError), devices.lost_hosts_told(Replicas()):
+    with pytest.raises(tf.errors.UnavailableError), devices.raise_if_host_lost(Replicas()):
         raise lost
-    with pytest.raises(tf.errors.ResourceExhaustedError), devices.lost_hosts_told(two):
+    with pytest.raises(tf.errors.ResourceExhaustedError), devices.raise_if_host_lost(two):
         raise tf.errors.ResourceExhaustedError(None, None, "memory")
 
 

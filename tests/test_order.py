@@ -1,6 +1,6 @@
 import numpy as np
 
-from digits.train.order import epoch_order
+from digits.train.input_pipeline import epoch_order
 
 
 def test_every_row_at_most_once_and_nearly_all():

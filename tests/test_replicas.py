@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from digits.train.replicas import Replicas
+from digits.train.devices import Replicas
 
 from ._project import ROOT, environment
 

@@ -4,10 +4,10 @@ import pytest
 import tensorflow as tf
 
 from digits.dataset import Split
+from digits.train.devices import Replicas
 from digits.train.fit import fit
 from digits.train.flat_weights import Flat, groups
 from digits.train.pruning import BEGIN, END, Pruning
-from digits.train.replicas import Replicas
 
 from ._digits import digits
 from ._recipes import tiny

@@ -34,8 +34,8 @@ MAY = {"runtime": (), "augment": (), "model": ()} | {stage: SHARED for stage in 
 WITH_IO = {
     *("digits.dataset", "digits.files", "digits.dataset", "digits.saved_model", "digits.model.candidate"),
     *("digits.ingest.sources", "digits.ingest.sources", "digits.ingest.batches", "digits.validate.gx"),
-    *("digits.validate.report", "digits.train.checkpoint", "digits.train.curves"),
-    *("digits.train.device", "digits.train.devices", "digits.convert.formats", "digits.convert.tflite"),
+    *("digits.validate.report", "digits.train.checkpoint", "digits.train.history"),
+    *("digits.train.devices", "digits.train.devices", "digits.convert.formats", "digits.convert.tflite"),
 }
 LIGHT = ("ingest", "validate")  # these stages never load TensorFlow
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from digits import STAGES
-from digits.train.zoo import PROFILES
+from digits.train.profiles import PROFILES
 
 from .._project import project, tree_digest
 from ..contract._graph import dvc_yaml, names

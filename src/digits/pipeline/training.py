@@ -66,12 +66,12 @@ def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn
     ready()
     import keras
 
-    from digits.train import device, fit, profiles
+    from digits.train import devices, fit, profiles
     from digits.train.outliers import outlier_pool
 
     keras.backend.clear_session()  # what the training before left
     began, started = time.time(), time.monotonic()
-    recipe = profiles.resolve(section, len(train), device.find(section))
+    recipe = profiles.resolve(section, len(train), devices.find_hardware(section))
     last: tuple[float, float] = (0.0, 0.0)
 
     def on_epoch(_: Progress, epoch: Epoch) -> None:

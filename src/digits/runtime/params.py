@@ -29,7 +29,7 @@ class Section(BaseModel):
 
 
 # Names, not imports: the stages that read params.yaml need neither the recipes nor TensorFlow. Tests hold
-# them equal to digits.train.zoo and digits.model.architectures.
+# them equal to digits.train.profiles and digits.model.architectures.
 Profile = Literal[
     "speedrun",
     "fast",

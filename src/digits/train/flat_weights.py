@@ -1,4 +1,4 @@
-"""A network's weights ↔ three vectors: kernels, other parameters, batch norm's statistics.
+"""A network's weights as three vectors: kernels, other parameters, batch norm's statistics.
 
 The optimizer, the averaging and a checkpoint then handle three arrays rather than eighteen, which on two
 cores saves a tenth of a step and more.

@@ -1,11 +1,13 @@
-"""What a training tells: an epoch's figures, a point of its curve, and all it takes to go on."""
+"""The figures of a training: an epoch's, all that it takes to go on, and the curves that DVC plots."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,3 +71,26 @@ def table(history: Sequence[Epoch]) -> str:
     rows.writeheader()
     rows.writerows(vars(epoch) for epoch in history)
     return text.getvalue()
+
+
+@contextlib.contextmanager
+def writer(directory: Path, writes: bool) -> Iterator[Callable[[Epoch], None]]:
+    """DVCLive's files; its report, experiment and dvc.yaml are the pipeline's own.
+
+    writes: whether this host does, of several that train together.
+    """
+    if not writes:
+        yield lambda _: None
+        return
+    from dvclive import Live
+
+    with Live(str(directory), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as log:
+
+        def one(epoch: Epoch) -> None:
+            log.step = epoch.epoch
+            for name, value in vars(epoch).items():
+                if name != "epoch":
+                    log.log_metric(name, value)
+            log.sync()
+
+        yield one

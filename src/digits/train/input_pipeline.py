@@ -1,4 +1,4 @@
-"""Training images and an order → what the loop is fed: all of them at once, or block by block from disk."""
+"""The images that the loop trains on: their order in each epoch, and how they come from memory or disk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,26 @@ from numpy.typing import NDArray
 
 from digits.dataset import Split
 from digits.model.canonicalize import SIZE
+
+
+def epoch_order(labels: NDArray[np.uint8], batch: int, seed: int, epoch: int) -> NDArray[np.int32]:
+    """Row numbers int32 [steps, batch]; the same for equal arguments, whatever ran before.
+
+    Stratified: each class is spread evenly over the epoch, so every batch holds about its share. Rows that do
+    not fill a batch are left out, others in each epoch. Fewer rows than `batch`: some appear twice.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    place = np.empty(len(labels))
+    for digit in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == digit))
+        place[rows] = (np.arange(len(rows)) + rng.random(len(rows))) / len(rows)
+    order = np.argsort(place, kind="stable").astype(np.int32)
+    if len(order) < batch:
+        order = np.resize(order, batch)
+    steps = len(order) // batch
+    start = int(rng.integers(len(order) - steps * batch + 1))
+    return order[start : start + steps * batch].reshape(steps, batch)
+
 
 BLOCK = 16 << 20  # bytes of images that are read at a time, while the block before is trained on
 

@@ -1,4 +1,4 @@
-"""The recipe of one network and training images → weights, moved many steps in one call of the graph."""
+"""The training loop of one network: many steps in one call of the graph."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from digits.model import architectures, replica_context
 from digits.model.canonicalize import SIZE, canonicalize
 from digits.model.recipe import Recipe
 from digits.train import flat_weights
+from digits.train.devices import Replicas
 from digits.train.history import State
 from digits.train.input_pipeline import Feed
 from digits.train.optimizers import Schedule, optimizer
 from digits.train.outliers import Outliers
 from digits.train.pruning import Pruning
-from digits.train.replicas import Replicas
 
 SCORED_AT_ONCE = 500  # images
 

@@ -1,6 +1,6 @@
-"""Pictures without a digit among the digits of every batch: outlier exposure.
+"""Outlier exposure: pictures without a digit among the digits of every batch.
 
-Core. The truth about them is that no digit is likelier than another, so that the model learns to be unsure of
+The truth about them is that no digit is likelier than another, so that the model learns to be unsure of
 what is none (Hendrycks, Mazeika & Dietterich 2019, "Deep anomaly detection with outlier exposure",
 arXiv:1812.04606; there the two losses have weights, here each picture weighs as much as a digit does).
 """

@@ -30,19 +30,19 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
     import tensorflow as tf
 
-    from digits.train import checkpoint, curves, device, devices, fit, profiles
+    from digits.train import checkpoint, devices, fit, history, profiles
     from digits.train.outliers import outlier_pool
 
-    hardware, together = devices.find(params, device.find(params))
+    hardware, together = devices.find_replicas(params, devices.find_hardware(params))
     tf.config.experimental.enable_op_determinism()
     images, held = dataset.load_split(train, mmap=True), dataset.load_split(validation, mmap=True)
     recipe = profiles.resolve(params, len(images), hardware)
-    devices.check(recipe, together)
-    say(recipe.headline(len(held)) + devices.described(together))
+    devices.check_batch(recipe, together)
+    say(recipe.headline(len(held)) + devices.describe(together))
     outliers = outlier_pool(recipe, images)
     resumable = checkpoint.path_of(recipe, images, held, outliers=outliers)
 
-    with devices.lost_hosts_told(together):
+    with devices.raise_if_host_lost(together):
         devices.check_alike(together, resumable.stem)
         resume = checkpoint.parse(together.from_chief(checkpoint.content(resumable)))
         if resume:
@@ -50,7 +50,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
             say(f"going on after epoch {len(resume.history)}, step {step} of {recipe.all_steps}")
 
         with (
-            curves.writer(live, together.is_chief) as log,
+            history.writer(live, together.is_chief) as log,
             bar("training", recipe.all_steps, "steps") as advance,
         ):
             done = 0

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from digits.train.zoo import PROFILES
+from digits.train.profiles import PROFILES
 from flows import sweep
 from flows.search import profile_spaces, sweep_space
 
