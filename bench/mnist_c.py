@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from digits.evaluate.moves import SIZE, Corruption, Images, either_way, rotate, scale, shift
+from digits.evaluate.corruptions import SIZE, Corruption, Images, either_way, rotate, scale, shift
 
 TURN = 0.4  # radians, of rotate and shear
 CHUNK = 500  # images whose fog is made at once

@@ -45,8 +45,7 @@ def scores(predict: Predict, test: Split) -> dict[str, Any]:
 
 def calibration(predict: Predict, validation: Split, test: Split) -> dict[str, float]:
     """The temperature fitted on validation, and what confidences are then off by on the test images."""
-    from digits.evaluate.calibration import fit_temperature
-    from digits.evaluate.metrics import reliability
+    from digits.evaluate.metrics import fit_temperature, reliability
 
     temperature = fit_temperature(predict(validation.images), validation.labels)
     off = reliability(predict(test.images), test.labels, temperature).error

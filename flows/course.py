@@ -9,8 +9,7 @@ from prefect import get_run_logger
 
 from digits import STAGES, files
 from digits.pipeline import dvc_process, repro
-from digits.pipeline.repro import Run
-from digits.pipeline.steps import steps
+from digits.pipeline.repro import Run, steps
 from flows import artifacts, tasks
 from flows.rollout import outcomes
 from flows.rollout.outcomes import Outcome

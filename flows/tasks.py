@@ -11,7 +11,7 @@ from prefect.client.schemas import State
 from prefect.states import Completed, Failed
 
 from digits import STAGES
-from digits.pipeline.steps import Steps
+from digits.pipeline.repro import Steps
 from flows import artifacts
 from flows.clone import intake
 from flows.clone.intake import Intake

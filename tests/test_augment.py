@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from digits.augment import severe
 from digits.augment.damage import DAMAGES, NUMBERS, STREAM
-from digits.augment.ops import augment, severe
+from digits.augment.ops import augment
 from digits.augment.random_numbers import STREAMS, uniform
 
 from ._digits import digits

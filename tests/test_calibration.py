@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.evaluate.calibration import fit_temperature
-from digits.evaluate.metrics import log_loss, log_softmax
+from digits.evaluate.metrics import fit_temperature, log_loss, log_softmax
 from digits.runtime.errors import DataError
 
 

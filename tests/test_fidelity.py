@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits.convert.fidelity import answer, compare, refusal, softmax
+from digits.convert.formats import answer, compare, refusal, softmax
 
 ANSWER = {"temperature": 2.0, "threshold": 0.9, "normalization": "canonical"}
 

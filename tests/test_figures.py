@@ -31,7 +31,7 @@ DRAWN: dict[str, Callable[[], bytes]] = {
     "reliability": lambda: figures.reliability(SCORES, SCORES),
     "mistakes": lambda: figures.mistakes(IMAGES[:9], LABELS[:9], LABELS[:9] + 1, np.full(9, 0.7), 30),
     "no mistakes": lambda: figures.mistakes(IMAGES[:0], LABELS[:0], LABELS[:0], np.empty(0), 0),
-    "strangers": lambda: figures.strangers(IMAGES[:9], np.arange(9), np.linspace(0.5, 1, 9), 0.9),
+    "non_digits": lambda: figures.draw_non_digits(IMAGES[:9], np.arange(9), np.linspace(0.5, 1, 9), 0.9),
     "risk and coverage": lambda: figures.risk_coverage(CURVE, 0.3, 0.9),
     "nothing answered": lambda: figures.risk_coverage(CURVE, 1.01, 0.9995),
     "corruptions": lambda: figures.corruptions(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from digits.convert.fold import fold_batch_norm
+from digits.convert.tfjs import fold_batch_norm
 
 RNG = np.random.default_rng(2)
 KERNEL = RNG.normal(size=(3, 3, 1, 4)).astype(np.float32)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.evaluate.moves import either_way, rotate, scale, shift
+from digits.evaluate.corruptions import either_way, rotate, scale, shift
 
 from ._digits import digits
 

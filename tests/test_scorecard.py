@@ -11,7 +11,7 @@ MANIFEST = {"dataset": "mnist-sample-5k", "sample": True}
 TRAINING = {"train_accuracy": 0.9, "validation_accuracy": 0.5, "gap": 0.4, "parameters": 7, "profile": "fast"}
 
 
-STRANGERS = {"noise": Answers.of(LOGITS[:20] / 4, LABELS[:20], INKED[:20])}
+NON_DIGITS = {"noise": Answers.of(LOGITS[:20] / 4, LABELS[:20], INKED[:20])}
 
 
 def wrong(n: int) -> Answers:
@@ -31,7 +31,7 @@ def test_every_set_lands_under_its_own_name() -> None:
         wrong(5),
         np.array(["scans"] * 100),
         corrupted,
-        STRANGERS,
+        NON_DIGITS,
         0.9,
     )
     content = card.content
@@ -51,7 +51,7 @@ def test_the_threshold_comes_from_validation_and_its_worth_from_the_test() -> No
     def told(validation: Answers, test: Answers) -> dict:
         blur = {"blur": wrong(1)}
         card = scorecard(
-            MANIFEST, TRAINING, validation, test, NONE, np.empty(0, "U1"), blur, STRANGERS, 0.999
+            MANIFEST, TRAINING, validation, test, NONE, np.empty(0, "U1"), blur, NON_DIGITS, 0.999
         )
         return card.content["abstention"]
 
@@ -85,7 +85,7 @@ def test_the_temperature_comes_from_validation_alone() -> None:
             NONE,
             np.empty(0, "U1"),
             {"blur": wrong(1)},
-            STRANGERS,
+            NON_DIGITS,
             0.9,
         )
         for v, t in ((30, 10), (30, 70), (60, 10))

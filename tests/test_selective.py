@@ -111,8 +111,8 @@ def test_the_guarantee_holds_as_often_as_it_says() -> None:
 
 def test_refusals_are_counted_by_kind() -> None:
     letters = answers([0.9, 0.6, 0.5, 0.4], [])[0]
-    strangers = {"letters": (letters, inked(letters)), "none": (np.empty((0, 10)), np.empty(0, bool))}
-    table = selective.refused(strangers, 1.0, 0.55)
+    non_digits = {"letters": (letters, inked(letters)), "none": (np.empty((0, 10)), np.empty(0, bool))}
+    table = selective.refused(non_digits, 1.0, 0.55)
     assert (table["letters"]["n"], table["letters"]["refused"], table["letters"]["share"]) == (4, 2, 0.5)
     assert table["none"]["n"] == 0 and np.isnan(table["none"]["share"])
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from digits import STAGES
-from digits.pipeline.steps import steps
+from digits.pipeline.repro import steps
 from digits.runtime import processes
 from digits.runtime.errors import DigitsError
 

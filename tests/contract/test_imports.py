@@ -35,7 +35,7 @@ WITH_IO = {
     *("digits.dataset", "digits.files", "digits.dataset", "digits.saved_model", "digits.model.candidate"),
     *("digits.ingest.sources", "digits.ingest.sources", "digits.ingest.batches", "digits.validate.gx"),
     *("digits.validate.report", "digits.train.checkpoint", "digits.train.history"),
-    *("digits.train.devices", "digits.train.devices", "digits.convert.formats", "digits.convert.tflite"),
+    *("digits.train.devices", "digits.train.devices", "digits.convert.tflite"),
 }
 LIGHT = ("ingest", "validate")  # these stages never load TensorFlow
 

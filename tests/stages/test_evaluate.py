@@ -130,7 +130,7 @@ def test_a_model_that_answers_nan_is_refused_without_an_error(score: Callable[..
     found = score(lambda pixels, training: good(pixels, training) * np.float32("nan"))
     failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
     assert {"accuracy", "finite_answers"} <= failed
-    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40 + stage.STRANGERS * len(KINDS)
+    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40 + stage.NON_DIGITS * len(KINDS)
 
 
 def test_the_same_model_gives_the_same_bytes(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:

@@ -47,12 +47,12 @@ def run(
     from tensorflow.errors import ResourceExhaustedError
 
     from digits import saved_model
-    from digits.convert import fidelity, formats, tflite
+    from digits.convert import formats, tflite
     from digits.model.candidate import load_candidate
 
     model = load_candidate(candidate)
     try:
-        answer, made_from, weights = fidelity.answer(record), record["files"], record["weights_sha256"]
+        answer, made_from, weights = formats.answer(record), record["files"], record["weights_sha256"]
     except (KeyError, TypeError):
         raise DataError(f"{exported / wire.PROVENANCE} is damaged: run `dvc repro -f export`") from None
     if saved_model.weights_sha256([weight.numpy() for weight in model.weights]) != weights:
@@ -65,7 +65,7 @@ def run(
         with filtered_stderr():
             made = formats.make(name, model, calibration, params.browser_kernels)
             shown = known.images if made.normalizes else normal
-            compared = fidelity.compare(made.ask(shown), answer, expected, known.labels)
+            compared = formats.compare(made.ask(shown), answer, expected, known.labels)
         figures: dict[str, Any] = {
             **compared.figures(),
             "bytes": sum(len(content) for content in made.files.values()),
@@ -73,7 +73,7 @@ def run(
         if made.here:
             figures["latency_ms"] = _latency_ms(made.ask, shown)
         most = params.int8_points_lost if name.startswith("int8") else params.points_lost
-        if refused := fidelity.refusal(compared, len(known), most):
+        if refused := formats.refusal(compared, len(known), most):
             figures["refused"] = refused
         return made, figures
 

@@ -3,9 +3,9 @@
     content = convert(model, "int8", calibration=images)     # bytes of one file
     logits = Interpreted(content)(images)                    # uint8 [n, 28, 28] → float32 [n, 10]
 
-Shell helper: TensorFlow's converter takes a SavedModel (handed a Keras 3 model's function, it makes a file
-that answers nonsense), so a temporary folder is written, and nothing else of the disk touched. Batch norm is
-folded into the kernels. A file answers one image at a time: microcontrollers want shapes known beforehand.
+TensorFlow's converter takes a SavedModel (handed a Keras 3 model's function, it makes a file that answers
+nonsense), so a temporary folder is written, and nothing else of the disk touched. Batch norm is folded into
+the kernels. A file answers one image at a time: microcontrollers want shapes known beforehand.
 """
 
 from __future__ import annotations

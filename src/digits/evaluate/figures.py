@@ -1,4 +1,7 @@
-"""Scores → pictures, as PNG bytes: equal values give equal bytes (no date, no software version inside)."""
+"""The pictures and CSV tables of an evaluation, by name.
+
+Equal values give equal PNG bytes: no date and no software version is inside.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from digits.dataset import CLASSES
-from digits.evaluate.metrics import Reliability
+from digits.dataset import CLASSES, Split
+from digits.evaluate import plots
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt
+from digits.evaluate.metrics import Reliability, confidence, worst_mistakes
+from digits.evaluate.scorecard import Answers, Scorecard
 from digits.evaluate.selective import RiskCoverage
 
 BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#8a8f98"
@@ -124,7 +130,7 @@ def mistakes(
     )
 
 
-def strangers(
+def draw_non_digits(
     images: NDArray[np.uint8], predicted: NDArray[np.intp], confidence: NDArray[np.float64], threshold: float
 ) -> bytes:
     """Sheet of pictures without a digit [n, 28, 28], and which digit was read in each."""
@@ -201,3 +207,63 @@ def corruptions(table: Mapping[str, float], clean: float, examples: Mapping[str,
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.spines[["top", "right", "left"]].set_visible(False)
     return _png(figure)
+
+
+WORST = 40  # mistakes on the sheet
+EXAMPLES = 8  # images that show each corruption; pictures of each kind without a digit
+Images = NDArray[np.uint8]
+
+
+def draw_figures(
+    card: Scorecard,
+    test: Split,
+    answers: Answers,
+    non_digits: Mapping[str, tuple[Images, Answers]],
+    history: Curves,
+    seed: int,
+) -> dict[str, bytes]:
+    """PNG bytes by name. non_digits: kind → pictures without a digit, and the answers to them."""
+    content = card.content
+    temperature, abstention = content["temperature"], content["abstention"]
+    worst = worst_mistakes(answers.logits / temperature, answers.labels, WORST)
+    sure = confidence(answers.logits[worst], temperature)
+    wrong = len(test) - content["correct"]
+    shown = test.images[np.unique(test.labels, return_index=True)[1][-EXAMPLES:]]
+    examples = {name: corrupt(name, shown, seed) for name in CORRUPTIONS}
+    return {
+        "confusion": confusion(card.matrix),
+        "learning_curves": learning_curves(history),
+        "reliability": reliability(card.raw, card.calibrated),
+        "mistakes": mistakes(test.images[worst], test.labels[worst], answers.predicted[worst], sure, wrong),
+        "corruptions": corruptions(content["corruptions"], content["accuracy"], examples),
+        "risk_coverage": risk_coverage(card.curve, abstention["threshold"], abstention["target"]),
+        "non_digits": _surest_non_digits(non_digits, temperature, abstention["threshold"]),
+    }
+
+
+def _surest_non_digits(
+    non_digits: Mapping[str, tuple[Images, Answers]], temperature: float, threshold: float
+) -> bytes:
+    """A row of each kind: the pictures that were taken for a digit most surely, equal ones once.
+
+    Those without ink, which are refused whatever the confidence, count as unsure.
+    """
+    rows = []
+    for images, answers in non_digits.values():
+        first = np.sort(np.unique(images, axis=0, return_index=True)[1])
+        sure = answers.inked[first] * confidence(answers.logits[first], temperature)
+        top = np.argsort(-sure, kind="stable")[:EXAMPLES]
+        rows.append((images[first[top]], answers.predicted[first[top]], sure[top]))
+    pictures, digits, sure = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return draw_non_digits(pictures, digits, sure, threshold)
+
+
+def plot_tables(card: Scorecard, answers: Answers, history: str) -> dict[str, str]:
+    """CSV text by name. history: train's own table."""
+    return {
+        "confusion": plots.confusion(answers.labels, answers.predicted),
+        "corruptions": plots.corruptions(card.content["corruptions"], card.content["accuracy"]),
+        "history": history,
+        "reliability": plots.reliability(card.calibrated),
+        "risk_coverage": plots.risk_coverage(card.curve),
+    }

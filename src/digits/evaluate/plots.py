@@ -1,4 +1,4 @@
-"""Scores ↔ CSV text: the tables behind `dvc plots`, and the history that train wrote."""
+"""The CSV tables that `dvc plots` draws, and the history that train wrote."""
 
 from __future__ import annotations
 

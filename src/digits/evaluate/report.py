@@ -1,6 +1,6 @@
-"""Metrics, verdict and pictures → one HTML page that needs nothing else: no script, no outside reference.
+"""The evaluation as one HTML page that needs nothing else: no script, no outside reference.
 
-Equal content gives equal bytes.
+The template is report.html.j2. Equal content gives equal bytes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jinja2
-
-from digits.evaluate.report_page import PAGE
 
 # name of a picture → title, what it shows (for those who can't see it), how to read it
 PICTURES = {
@@ -59,9 +57,11 @@ PICTURES = {
 
 def render(metrics: Mapping[str, Any], verdict: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
     """The page: verdict first, then data set and accuracy, rules, pictures, tables."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("digits.evaluate", ""), autoescape=True, undefined=jinja2.StrictUndefined
+    )
     environment.filters.update(percent=_percent, number=_number, words=_words, count="{:,}".format)
-    return environment.from_string(PAGE).render(
+    return environment.get_template("report.html.j2").render(
         metrics=metrics,
         verdict=verdict,
         failed=[rule for rule in verdict["rules"] if not rule["passed"]],

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.evaluate import metrics, selective
-from digits.evaluate.calibration import fit_temperature
-from digits.evaluate.metrics import Reliability
+from digits.evaluate.metrics import Reliability, fit_temperature
 from digits.evaluate.selective import RiskCoverage
 
 MEASURED = ("gap", "train_accuracy", "validation_accuracy", "validation_loss")  # stand on their own
@@ -66,14 +65,15 @@ def scorecard(
     heldout: Answers,
     heldout_batches: NDArray[np.str_],
     corrupted: Mapping[str, Answers],
-    strangers: Mapping[str, Answers],
+    non_digits: Mapping[str, Answers],
     precision: float,
 ) -> Scorecard:
     """Every figure of metrics.json.
 
     manifest: names the data set, and says whether it is a sample. training: summary.json of the candidate.
-    corrupted: answers on the test images under each corruption. strangers: those on pictures without a digit,
-    by kind; their labels are not looked at. precision: share right that is wanted of the answers given.
+    corrupted: answers on the test images under each corruption. non_digits: those on pictures without a
+    digit, by kind; their labels are not looked at. precision: share right that is wanted of the answers
+    given.
     Raises DataError when validation or test is empty.
     """
     temperature = fit_temperature(validation.logits, validation.labels)
@@ -108,14 +108,14 @@ def scorecard(
         "corruption_worst": min(table.values()),
         "abstention": abstention,
         "non_digits": selective.refused(
-            {kind: (answers.logits, answers.inked) for kind, answers in strangers.items()},
+            {kind: (answers.logits, answers.inked) for kind, answers in non_digits.items()},
             temperature,
             threshold,
         ),
         "slices": metrics.slices(heldout.predicted, heldout.labels, heldout_batches),
         "not_finite": sum(
             answers.not_finite
-            for answers in (validation, test, heldout, *corrupted.values(), *strangers.values())
+            for answers in (validation, test, heldout, *corrupted.values(), *non_digits.values())
         ),
         "training": {key: value for key, value in training.items() if key not in MEASURED},
     }

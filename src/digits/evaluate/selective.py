@@ -129,14 +129,14 @@ def accepted(logits: Logits, inked: Mask, temperature: float, threshold: float) 
 
 
 def refused(
-    strangers: Mapping[str, tuple[Logits, Mask]], temperature: float, threshold: float
+    non_digits: Mapping[str, tuple[Logits, Mask]], temperature: float, threshold: float
 ) -> dict[str, dict[str, Any]]:
     """By kind of picture that shows no digit: how many, and which share is rightly not answered.
 
-    strangers: kind → the logits of its pictures, and which of these have ink.
+    non_digits: kind → the logits of its pictures, and which of these have ink.
     """
     table = {}
-    for kind, (logits, inked) in strangers.items():
+    for kind, (logits, inked) in non_digits.items():
         n, held = len(logits), int((~accepted(logits, inked, temperature, threshold)).sum())
         table[kind] = {
             "n": n,

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from digits import dataset, files, non_digits
 from digits.dataset import Split
-from digits.evaluate import gate, illustrations
+from digits.evaluate import gate
 from digits.evaluate import plots as csv
 from digits.evaluate.corruptions import CORRUPTIONS, corrupt
+from digits.evaluate.figures import draw_figures, plot_tables
 from digits.evaluate.metrics import rounded
 from digits.evaluate.report import render
 from digits.evaluate.scorecard import Answers, scorecard
@@ -27,7 +28,7 @@ from digits.runtime.progress import say, track
 from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import load_tensorflow
 
-STRANGERS = 300  # pictures of each kind that shows no digit
+NON_DIGITS = 300  # pictures of each kind that shows no digit
 
 
 def run(
@@ -69,8 +70,8 @@ def run(
         name: read(corrupt(name, tested.images, params.seed), tested.labels)
         for name in track(CORRUPTIONS, "scoring corrupted images")
     }
-    drawn = non_digits.every(STRANGERS, params.seed, tested)
-    strangers = {  # which have no true label: 0 stands in
+    drawn = non_digits.every(NON_DIGITS, params.seed, tested)
+    without_digit = {  # which have no true label: 0 stands in
         kind: (images, read(images, np.zeros(len(images), np.uint8))) for kind, images in drawn.items()
     }
     card = scorecard(
@@ -81,19 +82,19 @@ def run(
         answers(new),
         new.batches,
         corrupted,
-        {kind: told for kind, (_, told) in strangers.items()},
+        {kind: told for kind, (_, told) in without_digit.items()},
         params.answered_precision,
     )
     outcome = rounded(gate.decide(card.content, params).as_dict())
 
-    pictures = illustrations.figures(card, tested, clean, strangers, history, params.seed)
+    pictures = draw_figures(card, tested, clean, without_digit, history, params.seed)
     with files.replacing(figures) as folder:
         folder.mkdir()
         for name, png in pictures.items():
             (folder / f"{name}.png").write_bytes(png)
     with files.replacing(plots) as folder:
         folder.mkdir()
-        for name, text in illustrations.tables(card, clean, history_text).items():
+        for name, text in plot_tables(card, clean, history_text).items():
             (folder / f"{name}.csv").write_text(text, encoding="utf-8")
     files.write_text(report, render(card.content, outcome, pictures))
     files.write_json(metrics, card.content)

@@ -75,7 +75,7 @@ def admit(metrics: Any, verdict: Any, manifest: Any) -> Fitted:
     return Fitted(temperature, threshold)
 
 
-def refuse_stranger(
+def refuse_other_model(
     metrics: Mapping[str, Any], logits: NDArray[np.float32], labels: NDArray[np.uint8]
 ) -> None:
     """Raises DataError when a model's answers on the validation images are not those that were scored.

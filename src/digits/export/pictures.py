@@ -1,8 +1,13 @@
-"""Bytes of a PNG or JPEG → grey levels [h, w], as graph operations that refuse what they can't read.
+"""The operations that turn PNG or JPEG bytes into 28×28 pixels in MNIST's manner, in the graph.
 
-The first half of the `encoded` signature; digits.export.graph_normalize is the second. Only stock TensorFlow
-operations, so that any TensorFlow Serving runs it. Every refusal is an InvalidArgument error that says which
-picture of the batch it was.
+They are the preprocessing of the `encoded` signature: decoding, the orientation that EXIF data ask for
+(phones store what the sensor saw and note how the phone was held; TensorFlow's decoders ignore the note), and
+normalisation. Only stock TensorFlow operations, so that any TensorFlow Serving runs them. Every refusal is an
+InvalidArgument error that says which picture of the batch it was.
+
+Normalisation repeats the steps, numbers and constants of `digits.normalize`, which explains them; a test
+holds the two equal. They are repeated rather than shared since that module is NumPy, SciPy and Pillow, which
+a model server does not run.
 """
 
 from __future__ import annotations
@@ -11,8 +16,70 @@ from typing import Any
 
 import tensorflow as tf
 
-from digits.export import exif
+from digits.normalize import BLANK, BOX, CENTRE, EDGE, FLOOR, SIDE, SMOOTH_FROM, WHITE_RANK
 from digits.wire import IMAGE_BYTES
+
+HEAD = 1 << 17  # bytes looked at: EXIF is one segment of at most 64 KiB, first or nearly so
+IFD_ENTRY, ORIENTATION = 12, 0x0112  # size in bytes, tag (Exif 2.3, section 4.6)
+UPRIGHT = 1
+
+
+def orientation(jpeg: Any) -> Any:
+    """int32 scalar, 1–8, as EXIF counts them; 1 (upright) when the file says nothing or nonsense."""
+    head = tf.cast(tf.io.decode_raw(tf.strings.substr(jpeg, 0, HEAD), tf.uint8), tf.int32)
+    head = tf.concat([head, tf.zeros([16], tf.int32)], 0)  # reads past the end give zeros
+    exif = _exif_at(head)
+    return tf.cond(exif > 0, lambda: _orientation_at(head, exif + 10), lambda: tf.constant(UPRIGHT))
+
+
+def upright(picture: Any, turn: Any) -> Any:
+    """[h, w, c] as stored → [h, w, c] as meant, for an `orientation`."""
+    picture = tf.cond(turn >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: picture)
+    mirrored = tf.reduce_any(turn == [2, 3, 6, 7])
+    upside_down = tf.reduce_any(turn == [3, 4, 7, 8])
+    picture = tf.cond(mirrored, lambda: tf.reverse(picture, [1]), lambda: picture)
+    return tf.cond(upside_down, lambda: tf.reverse(picture, [0]), lambda: picture)
+
+
+def _byte(head: Any, at: Any) -> Any:
+    return tf.gather(head, tf.minimum(at, tf.size(head) - 1))
+
+
+def _big(head: Any, at: Any) -> Any:
+    return _byte(head, at) * 256 + _byte(head, at + 1)
+
+
+def _exif_at(head: Any) -> Any:
+    """Offset of the EXIF segment's marker, or 0: segments are walked while they are APPn or comments."""
+
+    def is_exif(at: Any) -> Any:
+        return (_big(head, at) == 0xFFE1) & (_big(head, at + 4) == 0x4578) & (_big(head, at + 6) == 0x6966)
+
+    def is_passed_over(at: Any) -> Any:
+        marker = _big(head, at)
+        return ((marker >= 0xFFE0) & (marker <= 0xFFEF) | (marker == 0xFFFE)) & ~is_exif(at)
+
+    def following(at: Any) -> tuple[Any]:
+        return (at + 2 + tf.maximum(_big(head, at + 2), 2),)
+
+    (at,) = tf.while_loop(is_passed_over, following, (tf.constant(2),), parallel_iterations=1)
+    return tf.where(is_exif(at), at, 0)
+
+
+def _orientation_at(head: Any, tiff: Any) -> Any:
+    little = _big(head, tiff) == 0x4949  # "II", Intel; else "MM", Motorola
+
+    def two(at: Any) -> Any:
+        first, second = _byte(head, at), _byte(head, at + 1)
+        return tf.where(little, first + second * 256, first * 256 + second)
+
+    # An offset past 64 KiB can't lie in the segment, so the 16 bits that matter are enough.
+    directory = tiff + tf.where(little, two(tiff + 4), two(tiff + 6))
+    entries = directory + 2 + IFD_ENTRY * tf.range(tf.minimum(two(directory), 64))
+    entries = tf.boolean_mask(entries, two(entries) == ORIENTATION)
+    value = tf.cond(tf.size(entries) > 0, lambda: two(entries[0] + 8), lambda: tf.constant(UPRIGHT))
+    return tf.where((value >= 1) & (value <= 8), value, UPRIGHT)
+
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 LUMA = (0.299, 0.587, 0.114)  # as in digits.normalize, whose step 1 this is
@@ -62,7 +129,7 @@ def _jpeg_size(picture: Any) -> tuple[Any, Any]:
 def _jpeg(picture: Any) -> Any:
     # Three channels whatever the file has: CMYK can't be decoded to one. The accurate DCT is Pillow's.
     levels = tf.io.decode_jpeg(picture, channels=3, dct_method="INTEGER_ACCURATE")
-    return _luma(exif.upright(levels, exif.orientation(picture)))
+    return _luma(upright(levels, orientation(picture)))
 
 
 def _png(picture: Any) -> Any:
@@ -81,3 +148,80 @@ def _on_paper(luma: Any, alpha: Any) -> Any:
     alpha = tf.cast(alpha, tf.float32) / 255
     mean = tf.reduce_sum(luma * alpha) / tf.maximum(tf.reduce_sum(alpha), 1e-6)
     return luma * alpha + tf.where(mean < 128, 255.0, 0.0) * (1 - alpha)
+
+
+def normalize(grey: Any, row: Any) -> Any:
+    """float32 [h, w], 0–255 → uint8 [28, 28], white ink on black.
+
+    row: the picture's place in its batch, for the message when it is blank (InvalidArgument).
+    """
+    paper = _paper(grey)
+    as_is = tf.cond(
+        tf.reduce_all(tf.shape(grey) == SIDE) & (paper == 0),
+        lambda: tf.reduce_all(tf.abs(_centre_of_mass(grey) - CENTRE) <= 1),
+        lambda: False,
+    )
+    image = tf.cond(as_is, lambda: grey, lambda: _redrawn(grey, paper, row) * 255)
+    return tf.ensure_shape(tf.cast(tf.floor(image + 0.5), tf.uint8), [SIDE, SIDE])
+
+
+def _paper(grey: Any) -> Any:
+    sides = [grey[:1], grey[1:][-1:], grey[1:-1, :1], grey[1:-1, 1:][:, -1:]]
+    ring = tf.sort(tf.concat([tf.reshape(side, [-1]) for side in sides], 0))
+    return ring[tf.size(ring) // 2]
+
+
+def _redrawn(grey: Any, paper: Any, row: Any) -> Any:
+    ink = _ink(grey, paper)
+    large = tf.reduce_min(tf.shape(ink)) >= SMOOTH_FROM
+    soft = tf.cond(large, lambda: _smoothed(ink), lambda: ink)
+    peak = tf.reduce_max(soft)
+    message = tf.strings.format(
+        f"{IMAGE_BYTES}[{{}}] is blank: its contrast is {{}} of 255 levels, expected {BLANK:.0f}",
+        (row, tf.cast(peak, tf.int32)),
+    )
+    with tf.control_dependencies([tf.debugging.Assert(peak >= BLANK, [message])]):
+        inside = soft > EDGE * peak  # waits for the refusal: below, an empty box would be an obscure error
+        ink = tf.clip_by_value((ink / peak - FLOOR) / (1 - FLOOR), 0.0, 1.0)
+    return _centred(_boxed(ink, inside))
+
+
+def _ink(grey: Any, paper: Any) -> Any:
+    bright, dark = tf.nn.relu(grey - paper), tf.nn.relu(paper - grey)
+    is_bright = tf.reduce_sum(tf.square(bright)) >= tf.reduce_sum(tf.square(dark))
+    return tf.cond(is_bright, lambda: bright, lambda: dark)
+
+
+def _smoothed(ink: Any) -> Any:
+    framed = tf.pad(ink, [[1, 1], [1, 1]])[tf.newaxis, :, :, tf.newaxis]
+    return tf.nn.avg_pool2d(framed, 3, 1, "VALID")[0, :, :, 0]
+
+
+def _boxed(ink: Any, inside: Any) -> Any:
+    rows, columns = tf.where(tf.reduce_any(inside, 1))[:, 0], tf.where(tf.reduce_any(inside, 0))[:, 0]
+    crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    sides = tf.cast(tf.shape(crop), tf.float64)
+    scaled = tf.floor(sides * (BOX / tf.reduce_max(sides)) + 0.5)
+    size = tf.maximum(tf.cast(scaled, tf.int32), 1)
+    small = tf.image.resize(crop[:, :, tf.newaxis], size, "bilinear", antialias=True)[:, :, 0]
+    ranked = tf.sort(tf.reshape(small, [-1]), direction="DESCENDING")
+    kth = tf.concat([ranked[WHITE_RANK - 1 : WHITE_RANK], [0.0]], 0)[0]
+    white = tf.maximum(tf.maximum(kth, ranked[0] / 4), 1e-6)
+    return tf.clip_by_value(small / white, 0.0, 1.0)
+
+
+def _centred(box: Any) -> Any:
+    size = tf.shape(box)
+    shift = tf.cast(tf.floor(CENTRE - _centre_of_mass(box) + 0.5), tf.int32)
+    before = tf.clip_by_value(shift, 0, SIDE - size)
+    return tf.pad(box, tf.stack([before, SIDE - size - before], axis=1))
+
+
+def _centre_of_mass(grey: Any) -> Any:
+    """(row, column) in pixel indices, float64; far outside any picture when there is no mass."""
+    mass = tf.cast(grey, tf.float64)
+    total = tf.reduce_sum(mass)
+    size = tf.cast(tf.shape(grey), tf.float64)
+    row = tf.reduce_sum(tf.reduce_sum(mass, 1) * tf.range(size[0], dtype=tf.float64))
+    column = tf.reduce_sum(tf.reduce_sum(mass, 0) * tf.range(size[1], dtype=tf.float64))
+    return tf.where(total > 0, tf.stack([row, column]) / total, tf.constant([-1e6, -1e6], tf.float64))

@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from digits import wire
 from digits.dataset import CLASSES
-from digits.export.graph_normalize import normalize
-from digits.export.pictures import grey
+from digits.export.pictures import grey, normalize
 from digits.ink import has_ink
 
 PARALLEL_PICTURES = 4  # decoded at a time; each of 16 million pixels takes some 300 MB while it is

@@ -13,7 +13,7 @@ from typing import Any
 
 from digits import dataset, files, wire
 from digits.dataset import Split
-from digits.export.admission import admit, refuse_stranger
+from digits.export.admission import admit, refuse_other_model
 from digits.export.provenance import provenance
 from digits.runtime.errors import DataError
 from digits.runtime.params import ExportParams
@@ -51,7 +51,7 @@ def run(
 
     model = load_candidate(candidate)
     logits = scorer(model)(known.images)
-    refuse_stranger(scores, logits, known.labels)
+    refuse_other_model(scores, logits, known.labels)
     record = provenance(
         facts,
         load_recipe(candidate).to_dict(),

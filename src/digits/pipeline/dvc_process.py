@@ -1,4 +1,4 @@
-"""Shell helper: DVC in a project's folder: one run at a time, no locks of the dead, no child that stays."""
+"""DVC as a child process in a project's folder: one run at a time, no locks of dead processes, no orphans."""
 
 from __future__ import annotations
 

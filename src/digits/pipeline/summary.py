@@ -1,4 +1,4 @@
-"""A run and the reports it left → the short text that a person reads last."""
+"""The short text at the end of a run, from the run and the reports it left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training in a process that does many: what a trial of a sweep and a fold of a cross-validation share.
+"""One training in a process that does many: a trial of a sweep, or a fold of a cross-validation.
 
 The same core as the train stage, on one thread, so that as many run side by side as there are cores.
 """

@@ -1,6 +1,7 @@
 import pytest
 import yaml
 
+from digits.augment.policies import SMALL, augmentation
 from digits.train.profiles import PROFILES
 from flows import sweep
 from flows.search import profile_spaces, sweep_space
@@ -12,10 +13,10 @@ BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
 
 def value(profile, key):
     """What the profile itself sets."""
-    found = PROFILES[profile][0]
-    for name in key.removeprefix("train.").split("."):
-        found = found[name]
-    return found
+    section, _, name = key.removeprefix("train.").rpartition(".")
+    if section == "augmentation":
+        return getattr(augmentation(profile, SMALL + 1, {}), name)
+    return PROFILES[profile][0][name]
 
 
 def test_every_profile_has_a_space():

@@ -9,9 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from bench.browser import in_node
-from digits.export.graph_normalize import normalize
 from digits.export.parity import MANNERS
-from digits.export.pictures import grey
+from digits.export.pictures import grey, normalize
 from digits.ink import has_ink
 from digits.model.canonicalize import canonicalize
 
