@@ -58,9 +58,10 @@ bench-app: $(DONE) ## formats, photos and the gateway, prints tables (a quarter 
 	python -m bench.strips
 	python -m bench.gateway
 
-lock: $(DONE) ## resolve again: requirements.lock, universal, hashes, no download addresses
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements.lock
+LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q
+lock: $(DONE) ## resolve again: requirements.lock, and of it the lines that stages compute with
+	uv pip compile pyproject.toml --group dev $(LOCKED) -o requirements.lock
+	uv pip compile --group compute -c requirements.lock $(LOCKED) -o requirements-compute.lock
 
 clean: ## remove what tools left; keeps .venv, data, models and DVC's cache
 	rm -rf .bench .pytest_cache .mypy_cache .ruff_cache .checkpoints dvc_plots

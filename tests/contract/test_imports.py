@@ -54,10 +54,24 @@ def closure_files(stage: str) -> set:
 def test_deps_are_the_code_that_the_stage_imports(stage):
     declared = [d for d in names(dvc_yaml()["stages"][stage]["deps"]) if d.startswith("src/")]
     needed = {f for f in closure_files(stage) if RUNTIME not in f.parents and f.name != "__init__.py"}
-    assert {str(f.relative_to(ROOT)) for d in declared for f in sources(ROOT / d)} == {
-        str(f.relative_to(ROOT)) for f in needed
+    covered = {f for d in declared for f in sources(ROOT / d)}
+    assert {str(f.relative_to(ROOT)) for f in covered} == {
+        str(f.relative_to(ROOT)) for f in needed | templates(needed)
     }
     assert declared == sorted(declared)
+
+
+def templates(modules: set) -> set:
+    """The Jinja templates beside modules that name them."""
+    return {t for m in modules for t in m.parent.glob("*.j2") if f'"{t.name}"' in m.read_text()}
+
+
+def test_dvc_sees_neither_bytecode_nor_what_editors_leave():
+    folder = "src/digits/train"
+    names = ("__pycache__/loop.cpython-311.pyc", "loop.pyc", ".loop.py.swp", "loop.py~", "loop.py")
+    listed = [sys.executable, "-m", "dvc", "check-ignore", *(f"{folder}/{name}" for name in names)]
+    found = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert found.stdout.split() == [f"{folder}/{name}" for name in names[:-1]]
 
 
 @pytest.mark.parametrize("module", modules())

@@ -2,9 +2,14 @@
 
 import configparser
 import re
+import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
-from ._graph import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ._graph import COMPUTE_LOCK, COMPUTING, ROOT, closure, imports
 
 
 def test_dvc_telemetry_is_off_in_the_repository():
@@ -37,3 +42,36 @@ def test_the_lock_names_no_address_and_pins_every_direct_dependency_with_hashes(
     assert {re.match(r"[a-z0-9-]+", d)[0] for d in direct} <= pinned
     for block in re.split(r"\n(?=[a-z0-9.-]+==)", lock.strip()):
         assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def blocks(lock: str) -> dict[str, list[str]]:
+    """The pins of a lock with their hashes, by the name of the package."""
+    found: dict[str, list[str]] = {}
+    for block in re.split(r"\n(?=[a-z0-9.-]+==)", (ROOT / lock).read_text().strip()):
+        found.setdefault(block.partition("==")[0], []).append(block)
+    return found
+
+
+RECORDS_ONLY = {"dvclive"}  # writes the learning curve; its dependencies are all of DVC's
+
+
+def test_the_compute_lock_is_what_the_computing_stages_import_and_equals_the_lock():
+    """So a new linter or web library makes no model stale, and another TensorFlow does."""
+    distributions = packages_distributions()
+    modules = {m for stage in COMPUTING for m in closure(f"digits.{stage}.stage") if ".runtime" not in m}
+    tops = {name.split(".")[0] for module in modules for name in imports(module)} - sys.stdlib_module_names
+    imported = {canonicalize_name(d) for top in tops - {"digits"} for d in distributions[top]} - RECORDS_ONLY
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert set(project["dependency-groups"]["compute"]) == imported
+    whole, part = blocks("requirements.lock"), blocks(COMPUTE_LOCK)
+    assert imported <= set(part)
+    assert {name: whole.get(name) for name in part} == part
+    for name in part:  # and what these need, on every system that the lock is for
+        try:
+            needed = [Requirement(line) for line in requires(name) or ()]
+        except PackageNotFoundError:  # of another system
+            continue
+        for each in needed:
+            extra = "extra" in str(each.marker or "")
+            if not extra and canonicalize_name(each.name) in whole:
+                assert canonicalize_name(each.name) in part, f"{name} needs {each.name}"
