@@ -23,6 +23,7 @@ from digits.dataset import Split, concatenate
 from digits.runtime import params
 from digits.runtime.errors import DataError, DigitsError, ParamsError
 from digits.runtime.progress import say
+from digits.runtime.stage_code import code_sha256
 from flows.search import parallel, sweep_trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
@@ -193,5 +194,5 @@ def _digest(base: dict[str, Any], data: Split, folds: int) -> str:
     """What a fold's result depends on: parameters, data, code and libraries."""
     words = [files.to_json(base), str(folds), version("tensorflow"), version("keras"), version("numpy")]
     words += [dataset.array_sha256(data.images), dataset.array_sha256(data.labels)]
-    words += [files.file_sha256(module) for module in sorted(Path(params.__file__).parent.glob("*.py"))]
+    words += [code_sha256("train")]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:20]

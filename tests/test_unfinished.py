@@ -77,3 +77,9 @@ def test_a_finished_one_goes_and_the_newest_others_stay(here, split):
         os.utime(path, (1000 - age, 1000 - age))
     checkpoint.prune(paths[0])
     assert sorted(paths[0].parent.iterdir()) == sorted(paths[1 : 1 + checkpoint.OTHERS])
+
+
+def test_a_checkpoint_of_other_code_is_another_one(here, split, monkeypatch):
+    path = checkpoint.path_of(tiny(), split)
+    monkeypatch.setattr(checkpoint, "code_sha256", lambda stage: f"another {stage}")
+    assert checkpoint.path_of(tiny(), split) != path

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from digits.dataset import Split
 from digits.runtime.errors import DataError
 from flows import crossval
 
@@ -33,6 +34,14 @@ def test_scores_are_mean_sd_and_the_interval_of_students_t():
     assert found.high - found.mean == pytest.approx(4.302653 * 0.01 / 3**0.5, rel=1e-6)
     assert found.mean - found.low == pytest.approx(found.high - found.mean)
     assert crossval.scores([0.9, 0.9]).sd == 0
+
+
+def test_folds_that_other_code_trained_are_other_folds(monkeypatch):
+    data = Split(np.zeros((2, 28, 28), np.uint8), np.array([0, 1], np.uint8), np.full(2, "x"))
+    before = crossval._digest({"seed": 1}, data, 2)
+    assert before == crossval._digest({"seed": 1}, data, 2)
+    monkeypatch.setattr(crossval, "code_sha256", lambda stage: f"another {stage}")
+    assert crossval._digest({"seed": 1}, data, 2) != before
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
-"""Shell helper: a training that can be killed after any epoch and goes on from there.
+"""Checkpoints: a training can be killed after any epoch and goes on from there.
 
 A checkpoint lies in `.checkpoints/<digest>.npz`, outside DVC's outs, since DVC deletes those before a stage
-runs. The digest is of the data, the recipe, the code and the libraries: what was begun under other ones is
-never gone on with.
+runs. The digest is of the data, the recipe, the libraries and the code that the stage depends on in dvc.yaml:
+what was begun under other ones is never gone on with.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from digits import dataset, files
 from digits.dataset import Split
 from digits.model.recipe import Recipe
+from digits.runtime.stage_code import code_sha256
 from digits.train.history import Epoch, Progress, State
 
 FOLDER = Path(".checkpoints")
@@ -34,7 +35,7 @@ def path_of(recipe: Recipe, *splits: Split, outliers: NDArray[np.uint8] | None =
     parts = [files.to_json(recipe.to_dict()), tf.__version__, keras.__version__]
     parts += [dataset.array_sha256(array) for split in splits for array in (split.images, split.labels)]
     parts += [] if outliers is None else [dataset.array_sha256(outliers)]
-    parts += [files.file_sha256(module) for module in sorted(Path(__file__).parent.glob("*.py"))]
+    parts += [code_sha256("train")]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return FOLDER / f"{digest[:20]}.npz"
 
