@@ -40,6 +40,26 @@ def test_a_second_run_runs_nothing(built):
     assert "up to date" in output
 
 
+def test_an_edit_makes_stale_the_stages_that_import_it_and_no_other(built):
+    nothing = ("src/digits/runtime/progress.py", "src/digits_cli/run.py", "serving/store.py")
+    nothing += ("flows/retrain.py", "requirements.lock")
+    computing = {"train", "evaluate", "export", "convert"}
+    expected = {file: set() for file in nothing} | {
+        "src/digits/evaluate/gate.py": {"evaluate"},
+        "src/digits/evaluate/report.html.j2": {"evaluate"},
+        "src/digits/model/layers.py": computing,
+        "requirements-compute.lock": computing,
+    }
+    for file, stale in expected.items():
+        path = built.root / file
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n# edited\n")
+        try:
+            assert set(json.loads(built.ok("dvc", "status", "--json"))) == stale, file
+        finally:
+            path.write_bytes(before)
+
+
 def test_the_run_leaves_no_scratch_behind(built):
     left = [p for p in built.root.rglob(".*.new-*")] + [p for p in built.root.rglob(".*.old-*")]
     assert not left
