@@ -57,7 +57,7 @@ def save(directory: Path, logits: Any, variables: Any, temperature: float) -> No
 
     limits = params.load("export", ROOT / "params.yaml")
     functions = signatures.endpoints(logits, temperature, threshold=0.0, max_pixels=limits.max_pixels)
-    saved_model.save(directory, signatures.traced(functions), [variable.value for variable in variables])
+    saved_model.save(directory, signatures.trace(functions), [variable.value for variable in variables])
 
 
 def size(directory: Path) -> int:

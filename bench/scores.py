@@ -71,7 +71,7 @@ def abstention(predict: Predict, validation: Split, test: Split, temperature: fl
     )
     pictures = non_digits.every(EACH, limits.seed, test)
     logits = {kind: (predict(images), np.asarray(has_ink(images))) for kind, images in pictures.items()}
-    refused = selective.refused(logits, temperature, threshold)
+    refused = selective.refusal_table(logits, temperature, threshold)
     return {
         "abstention": {name: figures[name] for name in ("target", "threshold", "n", "answered", "correct")},
         "refused": {kind: row["share"] for kind, row in refused.items()},

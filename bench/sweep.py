@@ -20,7 +20,7 @@ import yaml
 
 from bench.records import ROOT, Record
 from digits import dataset
-from digits.dataset import Split, stratified
+from digits.dataset import Split, split_stratified
 from digits.ingest import mnist
 from digits.runtime.processes import die_with_parent
 from flows.scheduling import server
@@ -67,7 +67,7 @@ def measure(rounds: int) -> list[Record]:
 def _project(root: Path, steps: int) -> None:
     """A folder with 1,000 images to train on and 500 to be scored on, and trials of so many steps."""
     rest, _ = mnist.load_sample(500, 1)
-    kept, held = stratified(rest.labels, 500 / len(rest), 1)
+    kept, held = split_stratified(rest.labels, 500 / len(rest), 1)
     for name, rows in (("train", kept[:: len(kept) // 1000][:1000]), ("validation", held)):
         part: Split = rest.take(rows)
         dataset.save_split(root / "data" / "prepared" / name, part)

@@ -66,7 +66,7 @@ def locked(root: Path, patience: float = PATIENCE) -> Iterator[None]:
     Raises StoreError when another command holds it for longer than `patience` seconds.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with locks.held(
+    with locks.hold(
         root / ".lock",
         lambda holder: StoreError(
             f"process {holder} holds {root} for over {patience:g} s: wait for it, or stop it"

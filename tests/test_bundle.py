@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from digits import saved_model, wire
-from digits.export.signatures import endpoints, traced
+from digits.export.signatures import endpoints, trace
 
 from ._nearest import nearest
 
@@ -21,7 +21,7 @@ WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)
 
 def saved(directory):
     model = nearest()
-    functions = traced(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
+    functions = trace(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
     saved_model.save(directory, functions, [variable.value for variable in model.variables])
     return directory
 

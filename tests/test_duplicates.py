@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits.dataset import Split, stratified
+from digits.dataset import Split, split_stratified
 from digits.preprocess.duplicates import digests, refuse_leaks, split_train
 from digits.runtime.errors import DataError
 
@@ -25,7 +25,7 @@ def test_equal_pixels_have_equal_digests_and_others_do_not():
 def test_without_copies_it_is_the_plain_stratified_split():
     whole = split()
     train, validation = split_train(whole, 0.2, seed=3)
-    rest, part = stratified(whole.labels, 0.2, seed=3)
+    rest, part = split_stratified(whole.labels, 0.2, seed=3)
     assert (train.images == whole.images[rest]).all() and (validation.labels == whole.labels[part]).all()
 
 

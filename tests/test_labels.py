@@ -116,7 +116,7 @@ def test_only_the_poisoned_batch_raises_the_alarm_and_is_listed_first():
     splits = with_batch(base(1000, 100), Split(post.images, wrong, post.batches), 40)
     rows, groups = by_group(with_batch(splits, split(30, 8, "bank")))
     assert [name for name, group in groups.items() if group.doubts.alarm] == ["post"]
-    found = labels.listed(rows, groups)
+    found = labels.list_issues(rows, groups)
     assert set(found["batch"][:5]) == {"post"}
     assert (found["label"] != found["predicted"]).all()
     named = set(

@@ -52,7 +52,7 @@ def test_a_digit_without_images_or_answers_is_nan() -> None:
 def test_most_confused_pairs_come_first_without_the_diagonal() -> None:
     matrix = np.diag([100] * 10)
     matrix[4, 9], matrix[9, 4], matrix[3, 5] = 2, 7, 2
-    assert metrics.most_confused(matrix) == [
+    assert metrics.confused_pairs(matrix) == [
         {"truth": 9, "predicted": 4, "n": 7},
         {"truth": 3, "predicted": 5, "n": 2},
         {"truth": 4, "predicted": 9, "n": 2},
@@ -98,7 +98,7 @@ def test_the_worst_mistakes_gave_the_truth_the_least_probability() -> None:
 
 def test_rounding_makes_plain_json_and_none_of_what_json_lacks() -> None:
     tree = {"a": 1 / 3, "b": [math.nan, math.inf, 2], "c": {"d": np.float32(0.5), "e": True, "f": "x"}}
-    assert metrics.rounded(tree) == {
+    assert metrics.round_floats(tree) == {
         "a": 0.333333,
         "b": [None, None, 2],
         "c": {"d": 0.5, "e": True, "f": "x"},

@@ -53,7 +53,7 @@ def added(step, seed=1):
     """Shade and label of the 20 rows that 15 digits, of the shades 0 to 14, and their outliers make."""
     digits = np.arange(15, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
     made = Outliers(tiny(batch=20, outliers=0.25, seed=seed), PICTURES)
-    images, labels = made.added(digits, np.arange(15, dtype=np.int32) % 10, step)
+    images, labels = made.add(digits, np.arange(15, dtype=np.int32) % 10, step)
     return images.numpy()[:, 0, 0], labels.numpy()
 
 
@@ -85,7 +85,7 @@ def test_the_truth_about_them_is_that_any_digit_is_as_likely():
 def test_without_a_share_nothing_is_touched():
     none = Outliers(tiny(batch=20), None)
     digits, labels = tf.zeros([20, 28, 28]), tf.zeros([20], tf.int32)
-    images, same = none.added(digits, labels, 1)
+    images, same = none.add(digits, labels, 1)
     assert images is digits and same is labels
     assert none.truth(digits, labels) is digits
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from digits import wire
 from digits.export.parity import MANNERS, disagreements
-from digits.export.signatures import endpoints, traced
+from digits.export.signatures import endpoints, trace
 
 from ._digits import digits
 from ._nearest import nearest
@@ -24,7 +24,7 @@ def expected():
 def functions():
     """As a loaded SavedModel's signatures: called by keyword."""
     model = nearest()
-    made = traced(endpoints(lambda images: model(images, training=False), 1.0, THRESHOLD, 16_000_000))
+    made = trace(endpoints(lambda images: model(images, training=False), 1.0, THRESHOLD, 16_000_000))
 
     def by_keyword(function):
         return lambda **tensors: function(*tensors.values())

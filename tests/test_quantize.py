@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits.convert.tflite import FORMATS, Interpreted, convert, normalized
+from digits.convert.tflite import FORMATS, Interpreter, convert, normalize
 from digits.dataset import Split
 from digits.model import architectures
 from digits.model.candidate import scorer
@@ -57,29 +57,29 @@ def networks(model, calibration):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_raw_images_get_the_digits_that_the_model_gives_them(whole, images, reference, form):
-    assert agreement(Interpreted(whole[form])(images), reference) >= 0.97
+    assert agreement(Interpreter(whole[form])(images), reference) >= 0.97
 
 
 def test_in_float32_the_logits_are_the_same(whole, images, reference):
-    assert np.allclose(Interpreted(whole["float32"])(images), reference, atol=1e-3)
+    assert np.allclose(Interpreter(whole["float32"])(images), reference, atol=1e-3)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_normalised_images_get_them_too(networks, model, images, reference, form):
-    logits = Interpreted(networks[form])(normalized(model, images))
+    logits = Interpreter(networks[form])(normalize(model, images))
     assert agreement(logits, reference) >= 0.97
 
 
 def test_canonicalisation_is_in_the_file(whole, images):
     for form in FORMATS:
-        file = Interpreted(whole[form])
+        file = Interpreter(whole[form])
         for same in (255 - images, np.roll(images, 3, axis=2), images // 3):
             assert agreement(file(same), file(images)) > 0.95
 
 
 def test_a_blank_image_gets_an_answer(whole):
     for form in FORMATS:
-        assert np.isfinite(Interpreted(whole[form])(np.zeros((1, 28, 28), np.uint8))).all()
+        assert np.isfinite(Interpreter(whole[form])(np.zeros((1, 28, 28), np.uint8))).all()
 
 
 def test_fewer_bits_make_smaller_files(whole, networks):
@@ -90,7 +90,7 @@ def test_fewer_bits_make_smaller_files(whole, networks):
 
 
 def test_without_normalisation_int8_is_integers_throughout(networks):
-    file = Interpreted(networks["int8"])
+    file = Interpreter(networks["int8"])
     kinds = {tensor["dtype"] for tensor in file.interpreter.get_tensor_details()}
     assert kinds <= {np.int8, np.int32}  # biases and shapes are int32
     scale, zero = file.into["quantization"]
@@ -98,7 +98,7 @@ def test_without_normalisation_int8_is_integers_throughout(networks):
 
 
 def test_batch_norm_is_folded(networks):
-    names = [op["op_name"] for op in Interpreted(networks["int8"]).interpreter._get_ops_details()]
+    names = [op["op_name"] for op in Interpreter(networks["int8"]).interpreter._get_ops_details()]
     assert not {"MUL", "ADD", "SUB"} & set(names)
 
 
@@ -109,13 +109,13 @@ def test_equal_models_make_equal_files(model, calibration, whole):
 
 def test_a_tutorials_model_converts_too(calibration, images):
     model = architectures.build("small", normalization="scaled", seed=1)
-    file = Interpreted(convert(model, "int8", calibration))
+    file = Interpreter(convert(model, "int8", calibration))
     off = np.abs(file(images) - scorer(model)(images))
     assert np.quantile(off, 0.99) < 0.1  # of logits up to 4; a value beyond the calibration's range is cut
 
 
 def test_no_image_no_answer(whole):
-    assert Interpreted(whole["int8"])(np.zeros((0, 28, 28), np.uint8)).shape == (0, 10)
+    assert Interpreter(whole["int8"])(np.zeros((0, 28, 28), np.uint8)).shape == (0, 10)
 
 
 def test_int8_without_calibration_is_refused(model):
@@ -130,6 +130,6 @@ def test_an_unknown_format_names_the_known_ones(model):
 
 def test_images_of_another_type_are_refused(whole, networks, images):
     with pytest.raises(DataError, match=r"takes uint8 \[n, 28, 28\]: pass raw pixels"):
-        Interpreted(whole["int8"])(images / np.float32(255))
+        Interpreter(whole["int8"])(images / np.float32(255))
     with pytest.raises(DataError, match="normalise them first"):
-        Interpreted(networks["int8"])(images)
+        Interpreter(networks["int8"])(images)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits.dataset import Split
-from digits.validate.table import RowLimits, faults, kind, listed, table
+from digits.validate.table import RowLimits, faults, kind, list_bad, table
 
 from ._raw import NAME, base, split, with_batch
 
@@ -78,7 +78,7 @@ def test_what_is_listed_says_what_becomes_of_each_row(digit):
     splits["test"] = Split(images, splits["test"].labels, splits["test"].batches)
     batch = Split(255 - digit[None], np.array([3], np.uint8), np.array(["post"]))
     rows = table(with_batch(splits, batch), NAME)
-    bad = listed(rows, faults(rows, LIMITS))
+    bad = list_bad(rows, faults(rows, LIMITS))
     assert list(bad["action"]) == ["quarantined", "refused"]
     assert list(bad["batch"]) == ["post", NAME]
     assert list(bad["row"]) == [20, 2]

@@ -112,7 +112,7 @@ def test_the_guarantee_holds_as_often_as_it_says() -> None:
 def test_refusals_are_counted_by_kind() -> None:
     letters = answers([0.9, 0.6, 0.5, 0.4], [])[0]
     non_digits = {"letters": (letters, inked(letters)), "none": (np.empty((0, 10)), np.empty(0, bool))}
-    table = selective.refused(non_digits, 1.0, 0.55)
+    table = selective.refusal_table(non_digits, 1.0, 0.55)
     assert (table["letters"]["n"], table["letters"]["refused"], table["letters"]["share"]) == (4, 2, 0.5)
     assert table["none"]["n"] == 0 and np.isnan(table["none"]["share"])
 
@@ -122,7 +122,7 @@ def test_what_has_no_ink_is_never_answered_however_sure() -> None:
     some = np.array([True, False, True, True])
     assert selective.accepted(logits, some, 1.0, 0.0).tolist() == some.tolist()
     assert abstention(logits, labels, some, 1.0, 0.9995, 0.9)[0]["answered"] == 2
-    assert selective.refused({"empty": (logits, some)}, 1.0, 0.9)["empty"]["refused"] == 2
+    assert selective.refusal_table({"empty": (logits, some)}, 1.0, 0.9)["empty"]["refused"] == 2
 
 
 def test_no_image_is_an_error_that_says_so() -> None:

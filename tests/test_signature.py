@@ -11,7 +11,7 @@ from PIL import Image
 
 from digits import non_digits, saved_model, wire
 from digits.evaluate import selective
-from digits.export.signatures import endpoints, traced
+from digits.export.signatures import endpoints, trace
 from digits.export.warmup import example
 from digits.ink import has_ink
 
@@ -26,7 +26,7 @@ TEMPERATURE, THRESHOLD = 1.7, 0.9
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     model = nearest()
-    functions = traced(
+    functions = trace(
         endpoints(lambda images: model(images, training=False), TEMPERATURE, THRESHOLD, 1_000_000)
     )
     directory = tmp_path_factory.mktemp("model") / "1"

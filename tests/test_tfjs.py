@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from digits.convert import tfjs
-from digits.convert.tfjs import MODEL, WEIGHTS, graph_model, loaded
+from digits.convert.tfjs import MODEL, WEIGHTS, graph_model, load
 from digits.model import architectures
 from digits.model.architectures import ARCHITECTURES
 from digits.runtime.errors import DataError
@@ -43,21 +43,21 @@ def made(network):
 def test_every_architecture_and_an_ensemble_compute_the_same(architecture, images):
     part = architectures.network(lived_in(architectures.build(architecture)))
     expected = part(tf.constant(images), training=False).numpy()
-    found = loaded(graph_model(part))(images)
+    found = load(graph_model(part))(images)
     assert np.abs(found - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
     assert np.abs(expected).max() > 0.05
 
 
 def test_any_number_of_images_is_answered(made, network, images):
     for n in (1, 3, 20):
-        assert loaded(made)(images[:n]).shape == (n, 10)
+        assert load(made)(images[:n]).shape == (n, 10)
 
 
 def test_kernels_of_half_the_bytes_differ_little(network, made, images):
     small = graph_model(network, "float16")
     assert len(small[WEIGHTS]) < 0.51 * len(made[WEIGHTS])
-    expected = loaded(made)(images)
-    apart = np.abs(loaded(small)(images) - expected).max()
+    expected = load(made)(images)
+    apart = np.abs(load(small)(images) - expected).max()
     assert 0 < apart <= 1e-2 * np.abs(expected).max()
 
 
@@ -114,6 +114,6 @@ def test_a_kernel_too_large_for_half_precision_is_refused(images):
 
 def test_weights_that_do_not_fit_the_manifest_are_refused(made):
     with pytest.raises(DataError, match="cut short: it ends before"):
-        loaded({**made, WEIGHTS: made[WEIGHTS][:-4]})
+        load({**made, WEIGHTS: made[WEIGHTS][:-4]})
     with pytest.raises(DataError, match="the manifest lists"):
-        loaded({**made, WEIGHTS: made[WEIGHTS] + b"more"})
+        load({**made, WEIGHTS: made[WEIGHTS] + b"more"})

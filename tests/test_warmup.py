@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from digits import wire
-from digits.export.signatures import endpoints, traced
+from digits.export.signatures import endpoints, trace
 from digits.export.warmup import BATCHES, PICTURES, records
 
 from ._digits import digits
@@ -36,7 +36,7 @@ def test_every_signature_is_warmed_at_several_batch_sizes():
 
 def test_a_model_answers_them_rightly():
     model = nearest()
-    functions = traced(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
+    functions = trace(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
     for log in parsed(IMAGES):
         if log.WhichOneof("log_type") == "classify_log":
             examples = [e.SerializeToString() for e in log.classify_log.request.input.example_list.examples]

@@ -70,7 +70,7 @@ def prepare(project: Path) -> Iterator[Workspace]:
             for ignores in (folder / ".gitignore", folder / ".dvcignore"):
                 if not ignores.exists():
                     files.write_text(ignores, "*\n")
-            held.enter_context(locks.held(folder / "workspace.lock", _busy))
+            held.enter_context(locks.hold(folder / "workspace.lock", _busy))
             made = _made(project, start)
         except OSError as error:
             where = error.filename or folder

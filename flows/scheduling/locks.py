@@ -25,7 +25,7 @@ class Taken(DigitsError):
 def only_scheduler(folder: Path) -> Iterator[None]:
     """Be the only scheduler of the project whose Prefect is in that folder. Raises Taken otherwise."""
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.held(folder / "scheduler.lock", Taken):
+    with locks.hold(folder / "scheduler.lock", Taken):
         yield
 
 
@@ -55,5 +55,5 @@ def server_start(folder: Path, patience: float) -> Iterator[None]:
             f"another process has been starting this project's Prefect server for {patience:g} s: read {log}"
         )
 
-    with locks.held(folder / "server.lock", slow, patience):
+    with locks.hold(folder / "server.lock", slow, patience):
         yield

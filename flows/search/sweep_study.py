@@ -67,7 +67,7 @@ def opened(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.held(folder / f"{name}.lock", partial(_busy, name)):
+    with locks.hold(folder / f"{name}.lock", partial(_busy, name)):
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{folder / name}.db", engine_kwargs={"connect_args": {"timeout": 60}}
         )

@@ -133,7 +133,7 @@ class RequestLog:
         while True:
             last = self._ended.is_set()  # this try is the last one
             try:
-                held.enter_context(locks.held(self._folder / ".lock", _taken))
+                held.enter_context(locks.hold(self._folder / ".lock", _taken))
                 return True
             except _Taken as error:
                 if last:

@@ -97,7 +97,7 @@ def concatenate(splits: list[Split]) -> Split:
     )
 
 
-def stratified(
+def split_stratified(
     labels: NDArray[np.uint8], share: float, seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Row numbers (rest, part): `part` holds about `share` of every class, at least one row each.

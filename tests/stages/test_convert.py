@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from digits import dataset, files, wire
 from digits.convert import formats, stage
-from digits.convert.tfjs import loaded
-from digits.convert.tflite import Interpreted, convert, normalized
+from digits.convert.tfjs import load
+from digits.convert.tflite import Interpreter, convert, normalize
 from digits.dataset import Split
 from digits.export import stage as export
 from digits.model import architectures
@@ -92,13 +92,13 @@ def answers(made, name, images):
     answer = json.loads((made / "edge" / "answer.json").read_text())
     assert (answer["threshold"], answer["normalization"]) == (THRESHOLD, "canonical")
     if name == "tfjs":
-        ask = loaded(
+        ask = load(
             {file: (made / "edge" / "tfjs" / file).read_bytes() for file in ("model.json", "weights.bin")}
         )
     else:
-        ask = Interpreted((made / "edge" / f"{name}.tflite").read_bytes())
+        ask = Interpreter((made / "edge" / f"{name}.tflite").read_bytes())
     if name in ("tfjs", "int8-network"):
-        images = normalized(architectures.build("compact"), images)
+        images = normalize(architectures.build("compact"), images)
     return tf.nn.softmax(ask(images) / answer["temperature"]).numpy()
 
 

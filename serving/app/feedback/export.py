@@ -54,7 +54,7 @@ async def export(store: FeedbackStore, inbox: Path) -> list[Exported]:
         raise StoreError(f"the inbox {inbox} is no folder: make it, then export again")
     with (
         disk.plain_errors(inbox),
-        locks.held(inbox / f"{HIDDEN}lock", lambda holder: _busy(holder, inbox), PATIENCE),
+        locks.hold(inbox / f"{HIDDEN}lock", lambda holder: _busy(holder, inbox), PATIENCE),
     ):
         for left in inbox.glob(f"{HIDDEN}*"):  # of exports that were killed: this one is alone
             if left.is_dir():

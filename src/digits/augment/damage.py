@@ -55,7 +55,7 @@ def each_way(
     return tf.clip_by_value(tf.concat([*parts, images[last:]], axis=0), 0.0, 1.0)
 
 
-def blurred(images: Any, sigma: Any) -> Any:
+def blur(images: Any, sigma: Any) -> Any:
     """Gaussian blur with sigma float32 [m, 1, 1], in pixels."""
     place = tf.range(SIZE, dtype=tf.float32)
     kernel = tf.exp(-(((place[:, None] - place) / sigma) ** 2) / 2)
@@ -83,7 +83,7 @@ def _impulse(images: Any, numbers: Any, key: Any) -> Any:
 
 
 def _blur(images: Any, numbers: Any, _: Any) -> Any:
-    return blurred(images, 0.4 + 1.6 * numbers[0])
+    return blur(images, 0.4 + 1.6 * numbers[0])
 
 
 def _thick(images: Any, numbers: Any, _: Any) -> Any:
@@ -102,7 +102,7 @@ def _spatter(images: Any, numbers: Any, key: Any) -> Any:
     """Blobs: where smooth noise stands out."""
     sigma, above, strength, _ = tf.unstack(numbers)
     sigma = 0.8 + 0.8 * sigma
-    noise = blurred(normal(images.shape, key, STREAM + 3), sigma)
+    noise = blur(normal(images.shape, key, STREAM + 3), sigma)
     noise = noise * sigma * (2 * math.sqrt(math.pi))  # blurring had shrunk the deviation by that
     return images + (0.5 + strength) * tf.nn.relu(noise - (1.2 + 0.8 * above))
 

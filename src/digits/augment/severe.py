@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.augment.damage import DAMAGES, SIZE, Damage, blurred, each_way, rows_hit
+from digits.augment.damage import DAMAGES, SIZE, Damage, blur, each_way, rows_hit
 from digits.augment.random_numbers import normal, uniform
 
 NUMBERS = 7  # that one of them may use
@@ -56,7 +56,7 @@ def _glass(images: Any, numbers: Any, key: Any) -> Any:
     reach, sigma = tf.unstack(numbers[:2])
     drawn = uniform([images.shape[0], 2, SIZE, SIZE], key, STREAM + 1, -1.0, 1.0)
     moves = tf.cast(tf.round(drawn * (0.6 + 1.8 * reach)[:, None]), tf.int32)
-    return blurred(_from(images, moves[:, :1], moves[:, 1:])[:, 0], 0.3 + 0.5 * sigma)
+    return blur(_from(images, moves[:, :1], moves[:, 1:])[:, 0], 0.3 + 0.5 * sigma)
 
 
 def _along_and_across(angle: Any, offset: Any) -> tuple[Any, Any]:
@@ -130,7 +130,7 @@ def _fog(images: Any, numbers: Any, key: Any) -> Any:
 def _outline(images: Any, numbers: Any, _: Any) -> Any:
     """Only the ink's outline: of every second row a thin crisp one, of the others the slope of the ink."""
     sigma, level, gain, kind, rest = tf.unstack(numbers[:5])
-    soft = blurred(images, 0.4 + 0.8 * sigma)
+    soft = blur(images, 0.4 + 0.8 * sigma)
     ink = tf.sigmoid((soft - 0.15 - 0.35 * level) * (10 + 40 * gain))[..., None]
     thin = tf.nn.max_pool2d(ink, 2, 1, "SAME") + tf.nn.max_pool2d(-ink, 2, 1, "SAME")
     padded = tf.pad(soft, [[0, 0], [1, 1], [1, 1]])
@@ -144,7 +144,7 @@ def _splash(images: Any, numbers: Any, key: Any) -> Any:
     """Blobs of one grey, black to white, cover the digit and the ground."""
     sigma, above, crisp, grey = tf.unstack(numbers[:4])
     sigma = 0.8 + 1.4 * sigma
-    noise = blurred(normal(images.shape, key, STREAM + 4), sigma) * sigma * (2 * math.sqrt(math.pi))
+    noise = blur(normal(images.shape, key, STREAM + 4), sigma) * sigma * (2 * math.sqrt(math.pi))
     cover = tf.sigmoid((noise - 0.5 - 1.2 * above) * (4 + 12 * crisp))
     return images + cover * (grey - images)
 

@@ -48,11 +48,11 @@ def make(name: str, model: keras.Model, calibration: NDArray[np.uint8], kernels:
     """
     if name == "tfjs":
         made = tfjs.graph_model(architectures.network(model), kernels)
-        ask = _in_batches(tfjs.loaded(made))
+        ask = _in_batches(tfjs.load(made))
         return Made({f"tfjs/{path}": content for path, content in made.items()}, ask, False, here=False)
     form, _, part = name.partition("-")
     content = tflite.convert(model, form, calibration, normalizes=not part)
-    return Made({f"{name}.tflite": content}, tflite.Interpreted(content), not part, here=True)
+    return Made({f"{name}.tflite": content}, tflite.Interpreter(content), not part, here=True)
 
 
 def _in_batches(ask: Ask) -> Ask:
@@ -67,7 +67,7 @@ FORGIVEN = 1  # image: a single one that falls the other way is no trend, howeve
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """agreement: share of the images that get the exported model's digit. accuracy: share right. points_lost:
     of accuracy, below the exported model; negative where more are right. difference: the largest of a
     probability. same_acceptance: share of the images whose confidence is on the same side of the threshold.
@@ -89,7 +89,7 @@ def compare(
     answer: Mapping[str, Any],
     expected: NDArray[np.float32],
     labels: NDArray[np.uint8],
-) -> Compared:
+) -> Comparison:
     """A format's logits float32 [n, 10] beside the exported model's probabilities of the same images, n > 0.
 
     answer: of `answer`.
@@ -98,7 +98,7 @@ def compare(
     digits, known = probabilities.argmax(axis=1), expected.argmax(axis=1)
     right = float(np.mean(digits == labels))
     sure, known_sure = (p.max(axis=1) >= np.float32(answer["threshold"]) for p in (probabilities, expected))
-    return Compared(
+    return Comparison(
         agreement=float(np.mean(digits == known)),
         accuracy=right,
         points_lost=100 * (float(np.mean(known == labels)) - right),
@@ -115,7 +115,7 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
     return shares
 
 
-def refusal(found: Compared, images: int, most: float) -> str | None:
+def refusal(found: Comparison, images: int, most: float) -> str | None:
     """Why a format is not to be used; None when it may be. most: points of accuracy that it may lose."""
     if not np.isfinite(found.difference):
         return "it answers with values that are no numbers"

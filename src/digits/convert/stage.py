@@ -58,7 +58,7 @@ def run(
     if saved_model.weights_sha256([weight.numpy() for weight in model.weights]) != weights:
         raise DataError(f"{exported} is not made from {candidate}: run `dvc repro export`")
     expected = _probabilities(exported, known)
-    normal = tflite.normalized(model, known.images)
+    normal = tflite.normalize(model, known.images)
 
     def convert(name: str) -> tuple[formats.Made, dict[str, Any]]:
         """One format and its figures, with the reason when it is refused."""

@@ -1,7 +1,7 @@
 """A network as a TensorFlow.js graph model: what `tf.loadGraphModel` reads in a browser, and back.
 
     made = graph_model(architectures.network(model))    # {"model.json": bytes, "weights.bin": bytes}
-    logits = loaded(made)(normal)    # float32 [n, 28, 28] of 0–1 → float32 [n, 10], by TensorFlow
+    logits = load(made)(normal)    # float32 [n, 28, 28] of 0–1 → float32 [n, 10], by TensorFlow
 
 TensorFlow.js's own converter is a Python package that is no longer kept, and the format is small: the
 GraphDef as JSON, whose constants stand in one binary file in the order that a manifest lists. Variables
@@ -128,7 +128,7 @@ def graph_model(part: Any, weights: str = "float32") -> dict[str, bytes]:
     return {MODEL: text.encode(), WEIGHTS: b"".join(content)}
 
 
-def loaded(files: Files) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+def load(files: Files) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """The files of a graph model as a function of images, computed by TensorFlow.
 
     Raises DataError when manifest and weights do not fit together.

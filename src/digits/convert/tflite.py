@@ -1,7 +1,7 @@
 """Makes TFLite files of a trained model, for phones and microcontrollers, and answers with such files.
 
     content = convert(model, "int8", calibration=images)     # bytes of one file
-    logits = Interpreted(content)(images)                    # uint8 [n, 28, 28] → float32 [n, 10]
+    logits = Interpreter(content)(images)                    # uint8 [n, 28, 28] → float32 [n, 10]
 
 TensorFlow's converter takes a SavedModel (handed a Keras 3 model's function, it makes a file that answers
 nonsense), so a temporary folder is written, and nothing else of the disk touched. Batch norm is folded into
@@ -50,7 +50,7 @@ def convert(
     """Return a model of `architectures.build` as a TFLite file in one of FORMATS, for one image at a time.
 
     normalizes: whether normalisation is in the file, which then takes uint8 [1, 28, 28] and answers logits
-    float32 [1, 10]. Without it the file takes float32 [1, 28, 28] of 0–1 that `normalized` made; in int8 it
+    float32 [1, 10]. Without it the file takes float32 [1, 28, 28] of 0–1 that `normalize` made; in int8 it
     is integers throughout, int8 in and out: what a microcontroller without floats wants.
     calibration: training images uint8 [n, 28, 28], some hundreds, for int8. Raises DataError without them.
     """
@@ -61,7 +61,7 @@ def convert(
     if form == "int8":
         if calibration is None or not len(calibration):
             raise DataError("int8 needs calibration images, and there are none: pass some of training")
-        seen = calibration if normalizes else normalized(model, calibration)
+        seen = calibration if normalizes else normalize(model, calibration)
         return _int8(converter_of, seen, mixed=normalizes)
 
     def finish(converter: Any) -> bytes:
@@ -73,14 +73,14 @@ def convert(
     return converter_of(finish)
 
 
-def normalized(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def normalize(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the network of a model sees: uint8 [n, 28, 28] → float32 [n, 28, 28] of 0–1."""
     layer = model.get_layer(architectures.NORMALIZE)
     parts = [layer(tf.constant(images[i : i + 500])).numpy() for i in range(0, len(images), 500)]
     return np.concatenate([np.empty((0, SIZE, SIZE), np.float32), *parts])
 
 
-class Interpreted:
+class Interpreter:
     """A TFLite file that answers, on one thread by default."""
 
     def __init__(self, content: bytes, threads: int = 1) -> None:

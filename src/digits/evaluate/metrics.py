@@ -74,7 +74,7 @@ def per_digit(matrix: NDArray[np.int64]) -> dict[str, dict[str, float | int]]:
     return digits
 
 
-def most_confused(matrix: NDArray[np.int64], limit: int = 10) -> list[dict[str, int]]:
+def confused_pairs(matrix: NDArray[np.int64], limit: int = 10) -> list[dict[str, int]]:
     """The (truth, predicted) pairs with most mistakes, most first; ties in the order of the digits."""
     wrong = matrix * (1 - np.eye(CLASSES, dtype=np.int64))
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
@@ -131,12 +131,12 @@ def worst_mistakes(logits: Logits, labels: Labels, limit: int) -> NDArray[np.int
     return wrong[np.argsort(truth, kind="stable")[:limit]]
 
 
-def rounded(tree: Any) -> Any:
+def round_floats(tree: Any) -> Any:
     """Plain values for JSON: numbers to 6 digits after the point, None for NaN and infinity."""
     if isinstance(tree, dict):
-        return {key: rounded(value) for key, value in tree.items()}
+        return {key: round_floats(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [rounded(value) for value in tree]
+        return [round_floats(value) for value in tree]
     if isinstance(tree, float | np.floating):
         return round(float(tree), 6) if math.isfinite(tree) else None
     return tree

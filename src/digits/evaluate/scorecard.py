@@ -102,12 +102,12 @@ def scorecard(
         "ece_uncalibrated": raw.error,
         "temperature": temperature,
         "digits": metrics.per_digit(matrix),
-        "confused": metrics.most_confused(matrix),
+        "confused": metrics.confused_pairs(matrix),
         "corruptions": table,
         "corruption_mean": sum(table.values()) / len(table),
         "corruption_worst": min(table.values()),
         "abstention": abstention,
-        "non_digits": selective.refused(
+        "non_digits": selective.refusal_table(
             {kind: (answers.logits, answers.inked) for kind, answers in non_digits.items()},
             temperature,
             threshold,
@@ -119,4 +119,4 @@ def scorecard(
         ),
         "training": {key: value for key, value in training.items() if key not in MEASURED},
     }
-    return Scorecard(metrics.rounded(content), matrix, raw, calibrated, curve)
+    return Scorecard(metrics.round_floats(content), matrix, raw, calibrated, curve)

@@ -128,7 +128,7 @@ def accepted(logits: Logits, inked: Mask, temperature: float, threshold: float) 
     return given
 
 
-def refused(
+def refusal_table(
     non_digits: Mapping[str, tuple[Logits, Mask]], temperature: float, threshold: float
 ) -> dict[str, dict[str, Any]]:
     """By kind of picture that shows no digit: how many, and which share is rightly not answered.

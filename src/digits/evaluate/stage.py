@@ -19,7 +19,7 @@ from digits.evaluate import gate
 from digits.evaluate import plots as csv
 from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 from digits.evaluate.figures import draw_figures, plot_tables
-from digits.evaluate.metrics import rounded
+from digits.evaluate.metrics import round_floats
 from digits.evaluate.report import render
 from digits.evaluate.scorecard import Answers, scorecard
 from digits.runtime.errors import DataError
@@ -85,7 +85,7 @@ def run(
         {kind: told for kind, (_, told) in without_digit.items()},
         params.answered_precision,
     )
-    outcome = rounded(gate.decide(card.content, params).as_dict())
+    outcome = round_floats(gate.decide(card.content, params).as_dict())
 
     pictures = draw_figures(card, tested, clean, without_digit, history, params.seed)
     with files.replacing(figures) as folder:

@@ -97,7 +97,7 @@ def _spec(signature: str) -> Any:
     return tf.TensorSpec(shape, dtype, name=alias)
 
 
-def traced(functions: dict[str, Endpoint]) -> dict[str, Any]:
+def trace(functions: dict[str, Endpoint]) -> dict[str, Any]:
     """The endpoints as concrete functions, with the inputs that `digits.wire` names."""
     concrete = {}
     for name, function in functions.items():

@@ -69,7 +69,7 @@ def run(
         params.max_pixels,
     )
     with files.replacing(exported) as new:
-        saved_model.save(new, signatures.traced(functions), [variable.value for variable in model.variables])
+        saved_model.save(new, signatures.trace(functions), [variable.value for variable in model.variables])
         saved_model.add_extra(new, warmup.records(known.images[:WARMED_WITH]), record)
         _prove(new, known, tf.nn.softmax(logits / fitted.temperature).numpy(), fitted.threshold)
     say(

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from digits.dataset import CLASSES, stratified
+from digits.dataset import CLASSES, split_stratified
 from digits.normalize import SIDE, normalize, thumbnail
 from digits.runtime.errors import DataError
 from digits.runtime.progress import track
@@ -260,6 +260,6 @@ def hold_out(
     if share == 0 or len(labels) < at_least or len(splittable) == 0:
         return every, every[:0]
     own_seed = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4])
-    _, part = stratified(labels[splittable], share, own_seed)
+    _, part = split_stratified(labels[splittable], share, own_seed)
     held = splittable[part]
     return np.setdiff1d(every, held), held

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.dataset import CLASSES, Split, stratified
+from digits.dataset import CLASSES, Split, split_stratified
 from digits.runtime.errors import DataError
 
 UBYTE = 8
@@ -71,5 +71,5 @@ def load_sample(test: int, seed: int) -> tuple[Split, Split]:
     images = pixels.astype(np.uint8).reshape(-1, 28, 28)
     labels = digits.astype(np.uint8)
     whole = Split(images, labels, np.full(len(labels), SAMPLE))
-    kept, held_out = stratified(labels, test / SAMPLE_SIZE, seed)
+    kept, held_out = split_stratified(labels, test / SAMPLE_SIZE, seed)
     return whole.take(kept), whole.take(held_out)

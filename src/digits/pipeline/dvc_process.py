@@ -36,7 +36,7 @@ def alone(root: Path) -> Iterator[None]:
     """Hold the tree's run lock; the kernel lets go of it however this process ends. Raises DigitsError."""
     lock = root / ".dvc" / "tmp" / "digits-run.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with locks.held(
+    with locks.hold(
         lock,
         lambda holder: DigitsError(
             f"another run (process {holder}) is at work in this tree: wait for it, or stop it"

@@ -80,7 +80,7 @@ def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn
         if goes_on and not goes_on(*last):
             raise _EnoughError
 
-    def told(accuracy: float, loss: float | None, train_accuracy: float | None, share: float) -> Trained:
+    def trained(accuracy: float, loss: float | None, train_accuracy: float | None, share: float) -> Trained:
         seconds = time.monotonic() - started
         return Trained(accuracy, loss, train_accuracy, share, seconds, os.getpid(), began)
 
@@ -88,5 +88,5 @@ def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn
         outliers = outlier_pool(recipe, train)
         result: Any = fit.fit(train, validation, recipe, on_epoch=on_epoch, outliers=outliers)
     except _EnoughError:
-        return told(last[1], None, None, last[0])
-    return told(result.validation_accuracy, result.validation_loss, result.train_accuracy, last[0])
+        return trained(last[1], None, None, last[0])
+    return trained(result.validation_accuracy, result.validation_loss, result.train_accuracy, last[0])

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.dataset import Split, stratified
+from digits.dataset import Split, split_stratified
 from digits.runtime.errors import DataError
 
 
@@ -26,7 +26,7 @@ def split_train(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     """
     _, firsts, picture = np.unique(digests(split.images), return_index=True, return_inverse=True)
     order = np.argsort(firsts)  # by first appearance: without copies this is the plain split of the rows
-    _, part = stratified(split.labels[firsts[order]], share, seed)
+    _, part = split_stratified(split.labels[firsts[order]], share, seed)
     chosen = np.zeros(len(firsts), dtype=bool)
     chosen[order[part]] = True
     held = chosen[picture]

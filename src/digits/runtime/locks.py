@@ -13,7 +13,7 @@ EVERY = 0.02  # seconds between tries
 
 
 @contextlib.contextmanager
-def held(lock: Path, taken: Callable[[str], Exception], patience: float = 0.0) -> Iterator[None]:
+def hold(lock: Path, taken: Callable[[str], Exception], patience: float = 0.0) -> Iterator[None]:
     """Hold a lock file in a folder that is there. patience: seconds to wait for another holder.
 
     Raises what `taken` makes of that holder's process number, `unknown` where it told none.

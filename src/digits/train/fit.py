@@ -29,7 +29,7 @@ from digits.train import flat_weights
 from digits.train.devices import Replicas
 from digits.train.history import Epoch, Probe, Progress, State
 from digits.train.input_pipeline import Feed, Read, epoch_order
-from digits.train.loop import Loop, normalized
+from digits.train.loop import Loop, normalize
 
 GAP_IMAGES = 2000  # training images that the gap to validation is measured on: more would cost time
 
@@ -75,7 +75,7 @@ class Epochs:
         self.held, self.held_labels = self._normal(validation.images), validation.labels
 
     def _normal(self, images: NDArray[np.uint8]) -> tf.Tensor:
-        return normalized(tf.constant(images), self.recipe)
+        return normalize(tf.constant(images), self.recipe)
 
     def run(self, done: Progress, on_epoch: Callable[[Progress, Epoch], None] | None) -> Progress:
         """Begin, or go on from `done`, to the end; the loop then holds the weights to keep.
@@ -231,7 +231,7 @@ def fit(
         done = epochs.run(done, on_epoch)
         probes += epochs.probes
         done = Progress(None, done.history, finished=(*done.finished, loop.vectors()))
-    model = assembled(recipe, done.finished[-len(recipe.networks()) :])
+    model = assemble(recipe, done.finished[-len(recipe.networks()) :])
     rows = gap_rows(train)
     train_accuracy, _ = _evaluate(model, feed.take(rows), train.labels[rows])
     validation_accuracy, validation_loss = _evaluate(model, validation.images, validation.labels)
@@ -246,7 +246,7 @@ def fit(
     )
 
 
-def assembled(
+def assemble(
     recipe: Recipe, vectors: Sequence[Mapping[str, NDArray[np.float32]]], precision: str = "float32"
 ) -> keras.Model:
     """The recipe's model with the weights of its networks."""
@@ -261,7 +261,7 @@ def _teacher(recipe: Recipe, finished: Sequence[Mapping[str, NDArray[np.float32]
     if recipe.teacher is None:
         return None
     weights = finished[: len(recipe.teacher.networks())]
-    return architectures.network(assembled(recipe.teacher, weights, recipe.precision))
+    return architectures.network(assemble(recipe.teacher, weights, recipe.precision))
 
 
 def _evaluate(

@@ -90,7 +90,7 @@ class Loop:
             rows = order[place]
             digits = tf.ensure_shape(tf.gather(images, rows), [self.recipe.digits_a_step, SIZE, SIZE])
             truth = tf.ensure_shape(tf.gather(labels, rows), [self.recipe.digits_a_step])
-            batch, truth = self.outliers.added(digits, truth, start + place)
+            batch, truth = self.outliers.add(digits, truth, start + place)
             return self._prepare(batch, start + place), truth
 
         def one(done: Any, loss: Any, hits: Any, batch: Any, truth: Any) -> tuple[Any, ...]:
@@ -105,7 +105,7 @@ class Loop:
 
     def _prepared(self, images: Any, step: Any) -> Any:
         augmented = augment(images, self.recipe.seed, step, self.strengths)
-        return normalized(augmented, self.recipe, compiled=self.recipe.xla != "nothing")
+        return normalize(augmented, self.recipe, compiled=self.recipe.xla != "nothing")
 
     def _stepped(self, images: Any, labels: Any, step: Any) -> tuple[Any, Any]:
         now = self.now
@@ -201,7 +201,7 @@ def network_of(recipe: Recipe) -> keras.Model:
     return architectures.network(model)
 
 
-def normalized(images: Any, recipe: Recipe, *, compiled: bool = False) -> Any:
+def normalize(images: Any, recipe: Recipe, *, compiled: bool = False) -> Any:
     """What the network sees: uint8, or float32 of 0–1 → float32 of 0–1, [n, 28, 28]."""
     if recipe.normalization == "canonical":
         return canonicalize(images, compiled=compiled)

@@ -37,7 +37,7 @@ class Outliers:
             )
         self.pictures = tf.constant(pictures) if self.rows else None
 
-    def added(self, digits: Any, labels: Any, step: Any) -> tuple[Any, Any]:
+    def add(self, digits: Any, labels: Any, step: Any) -> tuple[Any, Any]:
         """Digits uint8 [digits, 28, 28] and their labels → those of the batch, by (seed, step).
 
         Damage goes by position, so the batch is turned by a random number of rows: outliers that stood last

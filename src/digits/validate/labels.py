@@ -183,7 +183,7 @@ def by_group(
     return judged
 
 
-def listed(rows: pd.DataFrame, groups: dict[str, Group]) -> pd.DataFrame:
+def list_issues(rows: pd.DataFrame, groups: dict[str, Group]) -> pd.DataFrame:
     """The doubted rows, groups with an alarm first, the most doubted first.
 
     Columns batch, split, row, label, predicted, margin; the index is the position in the table of images.

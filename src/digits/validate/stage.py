@@ -44,7 +44,7 @@ def run(
     everything = concatenate(list(splits.values()))
     rows = table.table(splits, dataset)
     reasons = table.faults(rows, limits.row)
-    bad = table.listed(rows, reasons)
+    bad = table.list_bad(rows, reasons)
     set_aside = (reasons != "") & ~rows["base"]
     with threadpool_limits(1, user_api="blas"):  # a quarter less CPU, and sums that no core count changes
         groups = labels.by_group(
@@ -65,7 +65,7 @@ def run(
         all_bad = pd.concat([bad, rejected], ignore_index=True)
         pictures = np.concatenate([everything.images[bad.index.to_numpy()], thumbnails])
         validation_report.write_bad(new, all_bad, pictures)
-        listed = labels.listed(rows, groups)
+        listed = labels.list_issues(rows, groups)
         validation_report.write_doubted(new, listed, everything.images[listed.index.to_numpy()])
     if known is None:
         outcomes = [validation_report.without_reference(dataset), *outcomes]

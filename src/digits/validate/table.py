@@ -168,7 +168,7 @@ def kind(reason: str) -> str:
     return reason.replace(":", " ").split(" ")[0]
 
 
-def listed(rows: pd.DataFrame, reasons: pd.Series[str]) -> pd.DataFrame:
+def list_bad(rows: pd.DataFrame, reasons: pd.Series[str]) -> pd.DataFrame:
     """The faulty rows, as quarantine.csv shows them; the index is the position in the table of images.
 
     action: "quarantined" for a row of an incoming batch, which the pipeline goes on without; "refused" for

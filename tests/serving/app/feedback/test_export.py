@@ -225,7 +225,7 @@ def test_an_export_that_never_ends_is_told(url, inbox, using, monkeypatch):
 
     monkeypatch.setattr(module, "PATIENCE", 0.1)
     with (
-        locks.held(inbox / ".feedback-lock", lambda holder: AssertionError(holder)),
+        locks.hold(inbox / ".feedback-lock", lambda holder: AssertionError(holder)),
         pytest.raises(StoreBusy, match=r"process \d+ exports to"),
     ):
         using(url, lambda store: export(store, inbox))
