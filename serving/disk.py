@@ -90,5 +90,5 @@ def plain_errors(root: Path) -> Iterator[None]:
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             said = f"{root} can't be read or written{where}: run this as its owner, or mount it writable"
         else:
-            said = f"{error.strerror or error}{where}: mend it and run the same command again"
+            said = f"{error.strerror or error}{where}: fix it and run the same command again"
         raise StoreError(said) from error

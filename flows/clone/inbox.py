@@ -201,4 +201,4 @@ def _plain_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or path
-        raise BatchError(f"{where}: {error.strerror or error}: mend that and run again") from error
+        raise BatchError(f"{where}: {error.strerror or error}: fix that and run again") from error

@@ -74,7 +74,7 @@ def prepare(project: Path) -> Iterator[Workspace]:
             made = _made(project, start)
         except OSError as error:
             where = error.filename or folder
-            raise WorkspaceError(f"{where}: {error.strerror}: mend that and run again") from None
+            raise WorkspaceError(f"{where}: {error.strerror}: fix that and run again") from None
         yield made
 
 

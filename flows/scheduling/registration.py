@@ -66,7 +66,7 @@ def flow(plan: Plan) -> Callable[..., Any]:
     except Exception as error:  # whatever a module does when it is imported
         why = error.__cause__ or error
         raise DigitsError(
-            f"the flow {plan.entrypoint} can't be loaded ({type(why).__name__}: {why}): mend it, then start "
+            f"the flow {plan.entrypoint} can't be loaded ({type(why).__name__}: {why}): fix it, then start "
             "again"
         ) from None
     return found

@@ -1,6 +1,6 @@
-"""Pixels → whether they hold enough ink to be a digit at all: what is less is never an accepted answer.
+"""Whether pixels hold enough ink to be a digit at all: with less, no answer is accepted.
 
-Core, in the graph: what is served and what is scored is this one function. A model is sure of all kinds of
+In the graph: what is served and what is scored is this one function. A model is sure of all kinds of
 things about an empty page, since training has none. The rule is far from any digit, so that it refuses no
 faint, thin or small one: those are for the confidence to judge.
 """

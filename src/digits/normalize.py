@@ -1,6 +1,6 @@
-"""A picture of one digit, any size → 28×28 uint8 the way that MNIST's own pictures were made.
+"""Makes a picture of one digit, of any size, 28×28 uint8 as MNIST's own pictures were made.
 
-Core. The `encoded` signature of the exported model repeats these steps as graph operations, so they are few,
+The `encoded` signature of the exported model repeats these steps as graph operations, so they are few,
 exact and free of branches that a graph can't take. A picture is grey levels 0–255 as float32 [h, w]:
 
 1. Grey. Colour becomes luma 0.299 R + 0.587 G + 0.114 B, unrounded. Transparent pixels show paper: white if

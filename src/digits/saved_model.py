@@ -1,6 +1,6 @@
-"""Concrete functions and their variables ↔ a SavedModel directory whose bytes depend on nothing but them.
+"""Writes and reads SavedModel directories whose bytes depend on nothing but the functions and variables.
 
-Shell helper. `keras.export.ExportArchive` is not used: it collects variables from an unordered set, so equal
+`keras.export.ExportArchive` is not used: it collects variables from an unordered set, so equal
 models give other bytes each time, and DVC would take each for a new one.
 """
 

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = _told(str(error), error.exit_code)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        code = _told(f"{error.strerror or error}{where}: mend it and run the same command again", 1)
+        code = _told(f"{error.strerror or error}{where}: fix it and run the same command again", 1)
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""`digits feedback`: what people said a digit really is → reviewed → a batch for the next retraining."""
+"""`digits feedback`: reviews what people corrected, and makes a batch of it for the next retraining."""
 
 from __future__ import annotations
 

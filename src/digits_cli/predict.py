@@ -1,4 +1,4 @@
-"""`digits predict`: pictures → digits, asked of a running server. The same as `digits-client`."""
+"""`digits predict`: asks a running server which digits pictures show. The same as `digits-client`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`digits publish`: models/exported → the next version in models/serving, once a server answered with it."""
+"""`digits publish`: makes models/exported the next version, once a server has answered with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`digits read`: photos → fields of digits, asked of a running server. `digits-read` with a bar."""
+"""`digits read`: asks a running server for all digits of photos. `digits-read` with a bar."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def poisoned():
 def test_a_poisoned_batch_is_refused_by_name_with_what_to_do(check, tmp_path):
     said = refused(check, tmp_path, poisoned())
     assert "labels: doubted in post" in said
-    assert "mend labels of post in data/incoming, or list post in validate.labels_checked" in said
+    assert "fix labels of post in data/incoming, or list post in validate.labels_checked" in said
     assert alarms(tmp_path / "out") == ["post"]
 
 

@@ -86,7 +86,7 @@ def _of_postgresql(store: str, error: Exception) -> StoreError:
     if state == "53100":
         return StoreFull(f"the disk of {store} is full: free some, then send the correction again")
     if state[:2] in ("28", "3D"):  # who, which database
-        return StoreError(f"{store} does not let us in ({said}): mend the address")
+        return StoreError(f"{store} does not let us in ({said}): fix the address")
     if state[:2] in ("08", "40", "53", "55", "57") or isinstance(error, PoolTimeout | OSError | TimeoutError):
         return StoreBusy(f"{store} does not answer ({said}): start it, or try again in a moment")
     if not state and type(cause).__name__ in ("InterfaceError", "ConnectionDoesNotExistError"):

@@ -1,4 +1,4 @@
-"""Digits → digits with noise, blur, lines, holes and other damage: what a trained model must see past.
+"""Photometric damage: noise, blur, lines, holes and others, which a trained model must see past.
 
 Each damage takes float32 [m, 28, 28] of 0–1 and four numbers for every image, 0–1, that set how hard it is
 hit, and is computed for its own rows only. Severities go from hardly any to beyond the robustness table's.

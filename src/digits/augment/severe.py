@@ -1,4 +1,4 @@
-"""Digits → digits behind fog, broken glass, stripes, several lines, or left as mere outlines.
+"""Severe damage: fog, broken glass, stripes, several lines, or only the outline of the ink.
 
 A second group beside `damage`, made alike, for what MNIST-C's fifteen have and that group lacks: motion and
 glass blur, zigzags, dotted lines, stripes, fog, edges, spatter (see `mnist_c`). None is that table's formula:

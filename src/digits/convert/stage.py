@@ -1,4 +1,4 @@
-"""models/exported → models/edge, the same model for phones and browsers, and reports/edge.json
+"""Stage `convert`: writes the exported model's formats for phones and browsers, and reports/edge.json.
 
 Each format is proven against the exported model on the validation images. One that loses accuracy is refused:
 it is not written, the report says why, and the stage ends well all the same: what is served does not need it.

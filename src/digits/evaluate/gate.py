@@ -1,5 +1,6 @@
-"""Metrics, thresholds → verdict: may this model be exported? Depends on data, code and params only.
+"""The gate: decides by metrics and limits whether a model may be exported.
 
+The verdict depends on data, code and params only.
 A figure that is missing, not a number or out of range refuses: what was not measured was not passed.
 """
 

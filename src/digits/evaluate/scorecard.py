@@ -1,4 +1,4 @@
-"""A candidate's answers on every set → the content of metrics.json."""
+"""The content of metrics.json, from a candidate's answers on every set of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logits, labels → which answers to give and which to withhold: "I don't know" has a price and a worth.
+"""Selective classification: which answers to give, which to withhold, and what that costs and gains.
 
 An image is answered when it has ink (digits.ink) and the model's confidence, the calibrated probability of
 the digit read, reaches a threshold: selective classification, El-Yaniv & Wiener 2010 (JMLR 11), with the

@@ -1,4 +1,4 @@
-"""models/candidate + data/prepared/test → reports/metrics.json, verdict.json, figures, plots, report.html
+"""Stage `evaluate`: scores the candidate on the test split, and writes metrics, verdict, figures and report.
 
 The only reader of the test split. A weak model is scored, the verdict refuses it and the stage succeeds: so
 the bad score is on record, and `export` is what stops.

@@ -1,6 +1,6 @@
-"""Metrics, verdict, manifest → may this model be exported, and with which temperature and threshold?
+"""Decides whether a model may be exported, and with which temperature and threshold.
 
-Core. The last look at the paper: that the verdict is a pass, is whole, and judges this model on these data.
+The last look at the paper: that the verdict is a pass, is whole, and judges this model on these data.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""An exported model beside the one it came from → what it gets wrong, in words; empty when nothing.
+"""Compares an exported model with the one it came from, and describes what differs.
 
-Core. Run on what was read back from disk, as a server would read it, before an export counts as done.
+Run on what was read back from disk, as a server would read it, before an export counts as done.
 """
 
 from __future__ import annotations

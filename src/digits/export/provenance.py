@@ -1,6 +1,6 @@
-"""What a model was made from → the record that travels with it, so that any served answer can be traced.
+"""The record of what a model was made from, which travels with it so that any served answer can be traced.
 
-Core. Content only: publishing adds the commit and the time, which would make equal models differ.
+Content only: publishing adds the commit and the time, which would make equal models differ.
 """
 
 from __future__ import annotations

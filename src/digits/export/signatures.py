@@ -1,6 +1,6 @@
-"""A model's logits → the three served functions of the wire contract (digits.wire, serving/README.md).
+"""The three served functions of the wire contract (digits.wire, serving/README.md), from a model's logits.
 
-Core. Each function begins with a guard on its input's shape: a wrong shape that reaches the first convolution
+Each function begins with a guard on its input's shape: a wrong shape that reaches the first convolution
 by name, as servers feed it, aborts the whole server process instead of failing one request.
 """
 

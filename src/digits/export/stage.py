@@ -1,4 +1,4 @@
-"""models/candidate + reports/{metrics,verdict}.json → models/exported, what TensorFlow Serving loads
+"""Stage `export`: writes the SavedModel that TensorFlow Serving loads, models/exported.
 
 Refuses without a passing verdict, and proves what it wrote before that takes the place of the last one.
 

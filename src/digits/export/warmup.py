@@ -1,6 +1,6 @@
-"""Images → the requests that a model server replays before a version takes traffic.
+"""The requests that a model server replays before a version takes traffic.
 
-Core. TensorFlow prepares and allocates at the first call of a signature and batch size; replaying does it
+TensorFlow prepares and allocates at the first call of a signature and batch size; replaying does it
 before a client waits, and a version whose signatures can't answer never becomes available.
 """
 

@@ -230,7 +230,7 @@ def fetch(params: IngestParams) -> tuple[dict[str, bytes] | None, list[str]]:
         except Problem as problem:
             if place == mirror and not isinstance(problem, Unreachable):
                 raise DataError(
-                    f"{MIRROR}={place.name}: {problem}: mend the mirror or unset {MIRROR}"
+                    f"{MIRROR}={place.name}: {problem}: fix the mirror or unset {MIRROR}"
                 ) from None
             passed_over.append(f"{place.name}: {problem}")
             say(f"ingest: source passed over: {passed_over[-1]}")

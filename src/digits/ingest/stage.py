@@ -1,4 +1,4 @@
-"""sources, data/incoming → data/raw: the data set and the new batches, as arrays, with what was refused.
+"""Stage `ingest`: fetches the data set and reads the new batches, as arrays, with what was refused.
 
     python -m digits.ingest.stage --incoming data/incoming --raw data/raw
 

@@ -1,4 +1,4 @@
-"""Digits of any polarity, contrast and place → white on black, full range, centred; in the graph.
+"""Makes digits of any polarity, contrast and place white on black, full range and centred; in the graph.
 
 A clean MNIST image passes almost unchanged: it is already white on black and centred by its mass.
 """

@@ -43,7 +43,7 @@ def lines(root: Path, run: Run) -> Iterator[tuple[str, str]]:
     failed = [stage for stage in run.stages if stage.outcome == "failed"]
     if failed:
         yield "stopped", f"[bold red]{failed[0].stage}[/]: {escape(failed[0].error)}"
-        yield "next", "mend it and `make run` again: what is done stays done"
+        yield "next", "fix it and `make run` again: what is done stays done"
     elif not run.ok:
         yield "stopped", "[bold red]DVC[/] says why above"
     else:

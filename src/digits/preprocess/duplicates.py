@@ -1,4 +1,4 @@
-"""Images → which of them show the very same pixels: such pairs must not stand on both sides of a split."""
+"""Finds images of the very same pixels: such pairs must not stand on both sides of a split."""
 
 from __future__ import annotations
 

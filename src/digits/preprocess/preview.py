@@ -1,4 +1,7 @@
-"""Real digits and what augmentation makes of them → one picture for the eye."""
+"""Draws real digits beside what augmentation makes of them, in one picture.
+
+Apart from the stage since it loads TensorFlow, which refused data need not wait for.
+"""
 
 from __future__ import annotations
 

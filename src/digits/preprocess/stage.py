@@ -1,4 +1,4 @@
-"""data/validated → data/prepared/{train,validation,test,heldout}, and a picture of what augmentation does
+"""Stage `preprocess`: divides the data into splits, and draws a picture of what augmentation does.
 
 dvc repro --single-item preprocess
 """

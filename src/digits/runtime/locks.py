@@ -1,4 +1,4 @@
-"""Shell helper: one holder at a time, by a lock file that the kernel lets go of however its holder ends."""
+"""Locks: one holder at a time, by a file that the kernel releases however its holder ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shell helper: child processes that end with their parent, however it ends."""
+"""Child processes that end with their parent, however it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shell helper: how far long work has got. Bars on a terminal, a plain line now and then elsewhere.
+"""Progress of long work: bars on a terminal, a plain line now and then elsewhere.
 
     for row in track(rows, "reading letters"): ...
 

@@ -1,4 +1,4 @@
-"""argv → paths and params → `run`: the one place where a stage meets the command line.
+"""Runs a stage from the command line: options are paths, the params come from params.yaml.
 
 `python -m digits.<stage>.stage --<path-name> PATH …`: one option for each path that the stage's `run` takes.
 `params` is the stage's own section; an argument `<section>_params` is another's, for a stage that shows it.
@@ -86,7 +86,7 @@ def _os_error(error: OSError) -> str:
         return DISK_FULL.format(where=where)
     if "errno = 28" in str(error):  # HDF5
         return DISK_FULL.format(where="")
-    return f"{error.strerror or _one_line(error)}{where}: mend it and run the same command again"
+    return f"{error.strerror or _one_line(error)}{where}: fix it and run the same command again"
 
 
 def _unexpected(error: Exception) -> str:

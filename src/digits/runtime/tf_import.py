@@ -1,5 +1,7 @@
-"""Shell helper: loads TensorFlow without the dozen lines that it writes before anyone can ask it not to, and
-without the packages that Keras would load on the chance that someone uses them.
+"""Imports TensorFlow quietly and fast.
+
+Without the dozen lines that it writes before it can be asked not to, and without the packages that Keras would
+load on the chance that someone uses them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""prepared training and validation images → models/candidate (weights, recipe, history), reports/training.
+"""Stage `train`: trains the candidate, and writes weights, recipe, history and the learning curves.
 
     python -m digits.train.stage --train data/prepared/train --validation data/prepared/validation \
         --candidate models/candidate --live reports/training

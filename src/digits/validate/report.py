@@ -151,8 +151,8 @@ def refusal(outcomes: Sequence[Outcome], groups: Mapping[str, Group], dataset: s
     ]
     if wrong:
         batches = [name for name in wrong if name not in (f"{dataset} train", f"{dataset} test")]
-        mend = f"mend labels of {', '.join(batches)} in data/incoming" if batches else "mend the data set"
-        said.append(f"look at {sheet} and {mend}, or list {', '.join(wrong)} in validate.labels_checked")
+        fix = f"fix labels of {', '.join(batches)} in data/incoming" if batches else "fix the data set"
+        said.append(f"look at {sheet} and {fix}, or list {', '.join(wrong)} in validate.labels_checked")
     return "; ".join(said)
 
 

@@ -1,4 +1,4 @@
-"""data/raw → data/validated, reports/validation.json, reports/validation: rows that keep to the rules go on.
+"""Stage `validate`: passes on the rows that keep to the rules, and writes a report of all others.
 
     python -m digits.validate.stage --raw data/raw --reference data/reference.json \\
         --validated data/validated --report reports/validation.json --details reports/validation

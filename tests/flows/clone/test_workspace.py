@@ -265,7 +265,7 @@ def test_a_machine_without_git_is_one_clear_line(project, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(project):
     write(project, ".digits", "in the way")
-    with pytest.raises(WorkspaceError, match=r"\.digits: File exists: mend that"), prepare(project):
+    with pytest.raises(WorkspaceError, match=r"\.digits: File exists: fix that"), prepare(project):
         pass
 
 

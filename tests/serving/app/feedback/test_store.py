@@ -335,7 +335,7 @@ def test_a_server_that_is_away_makes_the_store_busy_until_it_is_back(postgres):
 @NEEDED
 def test_a_database_that_is_not_there_is_told(postgres, using):
     url = postgres.database().replace("/test", "/missing")
-    with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*mend the address") as told:
+    with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*fix the address") as told:
         using(url, reviewing.counts)
     assert not isinstance(told.value, StoreBusy)
 
