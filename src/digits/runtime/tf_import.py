@@ -1,7 +1,7 @@
 """Imports TensorFlow quietly and fast.
 
-Without the dozen lines that it writes before it can be asked not to, and without the packages that Keras would
-load on the chance that someone uses them.
+Without the dozen lines that it writes before it can be asked not to, and without the packages that Keras
+would load on the chance that someone uses them.
 """
 
 from __future__ import annotations
