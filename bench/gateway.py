@@ -26,9 +26,9 @@ from bench.report import report
 from bench.serving.children import Worker, free_ports, start, stop, wait
 from digits import dataset
 from digits.runtime.errors import DigitsError
-from serving import sandbox
-from serving.pointer import Pointer
-from serving.store import Store
+from serving.checks import server_process
+from serving.store.pointer import Pointer
+from serving.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 8)
@@ -63,7 +63,9 @@ def measure(root: Path, rounds: int, seconds: float) -> list[Record]:
     with tempfile.TemporaryDirectory(prefix="digits-bench-") as name:
         scratch = Path(name)
         (scratch / "server").mkdir()
-        with sandbox.running(Pointer(promoted.base_path, promoted.stable), scratch / "server") as server:
+        with server_process.running(
+            Pointer(promoted.base_path, promoted.stable), scratch / "server"
+        ) as server:
             (port,) = free_ports(1)
             gateway = _gateway(root, scratch, port, server.grpc_port)
             worker = Worker("bench.serving.load", [], root, scratch / "load.log")

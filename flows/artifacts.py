@@ -14,7 +14,7 @@ from digits import files
 from digits.pipeline.repro import Run
 from flows.clone.intake import Intake
 from flows.rollout.outcomes import Outcome
-from serving.comparison import Comparison
+from serving.checks.comparison import Comparison
 
 PICTURES = ("confusion", "mistakes", "learning_curves")  # of reports/figures
 MOST = 700_000  # bytes of a picture: the server refuses larger artifacts

@@ -14,7 +14,7 @@ from flows import artifacts, tasks
 from flows.rollout import outcomes
 from flows.rollout.outcomes import Outcome
 from flows.rollout.service import Acts, into_service
-from serving.store import Store
+from serving.store.store import Store
 
 
 def through(

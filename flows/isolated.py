@@ -21,7 +21,7 @@ from flows.clone.workspace import Workspace
 from flows.rollout import live
 from flows.rollout.service import Acts
 from flows.rollout.settling import PROMOTED, Settled
-from serving.store import Store
+from serving.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

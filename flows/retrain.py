@@ -25,7 +25,7 @@ from flows.isolated import Asked
 from flows.rollout import outcomes
 from flows.rollout.outcomes import Outcome
 from flows.scheduling import recovery, settings
-from serving.store import Store
+from serving.store.store import Store
 
 
 def run_name() -> str:

@@ -19,8 +19,8 @@ from flows.clone.workspace import Workspace
 from flows.rollout import live, release
 from flows.rollout.service import Acts
 from flows.rollout.settling import Settled
-from serving.comparison import Comparison
-from serving.store import Store
+from serving.checks.comparison import Comparison
+from serving.store.store import Store
 
 SHOWN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}  # DVC caches, not Prefect
 

@@ -13,12 +13,13 @@ from digits.runtime.errors import StoreError
 from digits_cli import COMMANDS, main
 from flows.rollout import live, outcomes, release, service
 from flows.rollout.service import Acts
-from serving import edges, infra, judge, promotion
-from serving.comparison import Duel
-from serving.store import Store
+from serving.checks import infra_validator, served_scores
+from serving.checks.comparison import Duel
+from serving.store import edge, promote
+from serving.store.store import Store
 
 from ._loopback import folder, refused_url, serving
-from .serving._exports import DATA_FILE, edge, export
+from .serving._exports import DATA_FILE, export, make_formats
 
 IMAGES = np.arange(20 * 784, dtype=np.uint64).astype(np.uint8).reshape(20, 28, 28)
 DIGEST = dataset.array_sha256(IMAGES)
@@ -63,7 +64,9 @@ def project(tmp_path, capsys, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(release, "_load_tensorflow", lambda: None)
-    monkeypatch.setattr(infra, "validate", lambda *_: infra.Report("stand-in", 9, 3.0, ()))
+    monkeypatch.setattr(
+        infra_validator, "validate", lambda *_: infra_validator.Report("stand-in", 9, 3.0, ())
+    )
     return Project(tmp_path, capsys)
 
 
@@ -80,7 +83,7 @@ def duels(monkeypatch):
             right[:misread] = False
             return Duel(right, np.ones(20, bool), 1.0, 1.0)
 
-        monkeypatch.setattr(judge, "duel", duel)
+        monkeypatch.setattr(served_scores, "duel", duel)
         return met
 
     return outcome
@@ -122,33 +125,35 @@ def test_outside_of_git_the_commit_is_not_on_record(project, monkeypatch):
 
 def test_the_same_export_is_published_and_tried_once(project, monkeypatch):
     project.publish("a")
-    monkeypatch.setattr(infra, "validate", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr(infra_validator, "validate", lambda *_: pytest.fail("tried again"))
     assert "version 1 has this content already" in project.digits("publish").out
-    monkeypatch.setattr(infra, "validate", lambda *_: infra.Report("stand-in", 9, 3.0, ()))
+    monkeypatch.setattr(
+        infra_validator, "validate", lambda *_: infra_validator.Report("stand-in", 9, 3.0, ())
+    )
     assert "published version 2" in project.digits("publish", "--force").out
 
 
 def test_formats_for_phones_and_browsers_go_beside_their_version_at_once_or_later(project):
     project.publish("a")
-    assert edges.of(project.store, 1) is None and "formats" not in project.out
-    edge(project.root / "models" / "edge", project.root / "models" / "exported")
+    assert edge.of(project.store, 1) is None and "formats" not in project.out
+    make_formats(project.root / "models" / "edge", project.root / "models" / "exported")
     assert "version 1 has this content already" in project.digits("publish").out
-    assert (edges.of(project.store, 1) / "int8.tflite").read_text() == "one"
+    assert (edge.of(project.store, 1) / "int8.tflite").read_text() == "one"
 
     project.publish("b")
     assert "without formats for phones and browsers" in project.out + project.err
     assert "made from another export: run `dvc repro convert`" in project.out + project.err
-    assert edges.of(project.store, 2) is None
+    assert edge.of(project.store, 2) is None
 
-    edge(project.root / "models" / "edge", project.export("c"))
-    assert project.digits("publish").code == 0 and edges.of(project.store, 3) is not None
+    make_formats(project.root / "models" / "edge", project.export("c"))
+    assert project.digits("publish").code == 0 and edge.of(project.store, 3) is not None
 
 
 def test_what_a_server_does_not_take_up_is_not_published(project, monkeypatch):
     def refuse(*_):
         raise StoreError("the model was not loaded: no variables")
 
-    monkeypatch.setattr(infra, "validate", refuse)
+    monkeypatch.setattr(infra_validator, "validate", refuse)
     project.export("a")
     assert "no variables" in project.refused("publish", code=6)
     assert project.store.versions() == []
@@ -271,7 +276,7 @@ def test_the_versions_are_listed_for_people_and_for_programs(project, duels):
 
 def test_the_formats_of_a_version_are_told(project):
     source = project.export("a")
-    edge(project.root / "models" / "edge", source)
+    make_formats(project.root / "models" / "edge", source)
     project.digits("publish")
     assert json.loads(project.digits("versions", "--json").out)[0]["formats"] == ["int8", "tfjs"]
     assert project.digits("versions").out.splitlines()[1].split()[-1] == "2"
@@ -403,7 +408,7 @@ def test_a_run_does_not_undo_a_rollback(project, duels):
     for weights in "ab":
         project.export(weights)
         into_service(project)
-    promotion.rollback(project.store)
+    promote.rollback(project.store)
     assert "`digits promote 2` has it serve again" in into_service(project).reason
     assert project.store.current().stable == 1
 
@@ -412,7 +417,7 @@ def test_an_export_that_a_server_does_not_serve_is_an_outcome_not_a_crash(projec
     def unfit(*_):
         raise StoreError("the server answers otherwise")
 
-    monkeypatch.setattr(infra, "validate", unfit)
+    monkeypatch.setattr(infra_validator, "validate", unfit)
     project.export("a")
     ended = into_service(project)
     assert (ended.name, ended.reason) == (outcomes.NOT_FIT, "the server answers otherwise")

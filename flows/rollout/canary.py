@@ -21,9 +21,9 @@ from flows.rollout.analysis import Answer, Asked, Rules, Trial, judge
 from flows.rollout.questions import Kind, Samples
 from flows.rollout.servers import LoadFailed, NotFollowed, Server
 from flows.rollout.settling import PROMOTED, WITHDRAWN, Settled
-from serving import promotion
-from serving.history import Refusal
-from serving.store import Store
+from serving.store import promote
+from serving.store.history import Refusal
+from serving.store.store import Store
 
 TIMEOUT = 120.0  # seconds until all replicas have loaded a version: a poll of the pointer, loading, warm-up
 SERVES = 10.0  # seconds for what should be so already
@@ -62,7 +62,7 @@ def try_live(
     try:
         with _ended_by_an_error(store, number):
             servers.wait_for(replicas, wire.MODEL, pointer.stable, SERVES, alive=alive)
-            promotion.promote(store, number, pointer.stable, canary=True, at=at)
+            promote.promote(store, number, pointer.stable, canary=True, at=at)
             servers.wait_for(replicas, wire.CANARY, number, timeout, alive=alive, earlier=earlier)
             servers.wait_for(replicas, wire.MODEL, pointer.stable, SERVES, alive=alive)
             end = time.monotonic() + LOOKING
@@ -99,12 +99,12 @@ def settle(
     if not trial.passed:
         reasons = trial.reasons + settling.withdraw(store, number, replicas)
         if trial.at_fault and champion is not None:
-            promotion.refuse(store, Refusal(number, champion, trial.reasons, at))
+            promote.refuse(store, Refusal(number, champion, trial.reasons, at))
         return Settled(WITHDRAWN, reasons)
     if trial.golden and not _on_trial(store, number):
         return Settled(WITHDRAWN, (ENDED.format(number),))
     try:
-        promotion.promote(store, number, champion, at=at)
+        promote.promote(store, number, champion, at=at)
     except StoreError as error:
         return Settled(WITHDRAWN, (str(error), *settling.withdraw(store, number, replicas)))
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from digits import files
 from flows.rollout import canary, servers
 from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
-from serving.store import Store
+from serving.store.store import Store
 
 WATCH = 5.0  # seconds for which a promoted version is asked its golden requests
 

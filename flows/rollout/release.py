@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from digits.runtime.errors import GateRefused, StoreError
 from digits.runtime.progress import say
-from serving import comparison
-from serving.comparison import Comparison, Contender
+from serving.checks import comparison
+from serving.checks.comparison import Comparison, Contender
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from serving.store import Store
-    from serving.version import Version
+    from serving.store.store import Store
+    from serving.store.version import Version
 
 EXPORTED, EDGE = Path("models/exported"), Path("models/edge")
 TEST = Path("data/prepared/test")
@@ -33,26 +33,27 @@ def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[
     does not serve it as it is, StoreError when it can't be published.
     """
     from flows.rollout.origin import origin
-    from serving import edges, infra, publishing
+    from serving.checks import infra_validator
+    from serving.store import edge, publish
 
-    source, edge = root / EXPORTED, root / EDGE
-    found = publishing.exported(source)
-    if edge.is_dir() and (wrong := edges.unfit(edge, found.provenance["files"])) is not None:
+    source, formats = root / EXPORTED, root / EDGE
+    found = publish.exported(source)
+    if formats.is_dir() and (wrong := edge.unfit(formats, found.provenance["files"])) is not None:
         say(f"publish: without formats for phones and browsers: {wrong}")
-    if not force and (same := publishing.same_as(store, found)) is not None:
-        if edge.is_dir() and edges.of(store, same) is None:
-            edges.add(store, same, edge, found.provenance["files"], {**origin(root), "at": at})
+    if not force and (same := publish.same_as(store, found)) is not None:
+        if formats.is_dir() and edge.of(store, same) is None:
+            edge.add(store, same, formats, found.provenance["files"], {**origin(root), "at": at})
         return same, False
     say("publish: trying the export on a model server")
     _load_tensorflow()
     try:
-        report = infra.validate(source)
+        report = infra_validator.validate(source)
     except StoreError as error:
         raise Unfit(str(error)) from error
     facts = {**origin(root), "at": at, "infra": report.as_dict()}
     before = {version.number for version in store.versions()}
     validated = dict(found.provenance["files"])
-    number = publishing.publish(store, source, facts, force=force, validated=validated, edge=edge)
+    number = publish.publish(store, source, facts, force=force, validated=validated, formats=formats)
     return number, number not in before
 
 
@@ -69,26 +70,27 @@ def promote(
 
     Raises GateRefused with every reason when it is worse, StoreError when it can't be compared or pointed at.
     """
-    from serving import promotion
-    from serving.history import Refusal
+    from serving.store import promote
+    from serving.store.history import Refusal
 
     pointer = store.current()
     champion = pointer.stable if pointer else None
     if number == champion and not canary:
-        promotion.promote(store, number, number, base_path=base_path, at=at)
+        promote.promote(store, number, number, base_path=base_path, at=at)
         return None
     outcome = compare(root, store, number, champion)
     if not outcome.passed:
         if champion is not None:
-            promotion.refuse(store, Refusal(number, champion, outcome.failed, at))
+            promote.refuse(store, Refusal(number, champion, outcome.failed, at))
         raise GateRefused(refusal(number, champion, outcome.failed))
-    promotion.promote(store, number, champion, canary=canary, base_path=base_path, at=at)
+    promote.promote(store, number, champion, canary=canary, base_path=base_path, at=at)
     return outcome
 
 
 def compare(root: Path, store: Store, number: int, champion: int | None) -> Comparison:
     """Judge a published version against the one in service, both on the version's own test images."""
-    from serving import judge, version
+    from serving.checks import served_scores
+    from serving.store import version
 
     chosen = store.intact(number)
     found = store.history().best(chosen.test_images) if chosen.test_images else None
@@ -104,7 +106,7 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
     images, labels = _test_images(root, chosen)
     say(f"promote: versions {champion} and {number} read {len(labels):,} test images on a model server")
     _load_tensorflow()
-    duel = judge.duel(store, number, champion, images, labels)
+    duel = served_scores.duel(store, number, champion, images, labels)
     return comparison.compare(_contender(chosen), _contender(opponent), duel, best)
 
 

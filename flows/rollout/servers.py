@@ -16,7 +16,7 @@ from digits.runtime.errors import ParamsError, ServingError, Unavailable
 
 if TYPE_CHECKING:
     from digits_client import DigitClient
-    from serving.store import Store
+    from serving.store.store import Store
 
 GRPC, REST = 8500, 8501  # TensorFlow Serving's ports
 POLL = 0.1  # seconds between looks

@@ -10,10 +10,10 @@ from digits.pipeline.repro import Run
 from flows.rollout import live, outcomes, release
 from flows.rollout.outcomes import Outcome
 from flows.rollout.settling import PROMOTED, Settled
-from serving import promotion
-from serving.comparison import Comparison
-from serving.history import Refusal
-from serving.store import Store
+from serving.checks.comparison import Comparison
+from serving.store import promote
+from serving.store.history import Refusal
+from serving.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def into_service(root: Path, store: Store, run: Run, acts: Acts, now: Callable[[
     judged = acts.compare(root, store, number, champion)
     if not judged.passed:
         if champion is not None:
-            promotion.refuse(store, Refusal(number, champion, judged.failed, now()))
+            promote.refuse(store, Refusal(number, champion, judged.failed, now()))
         reason = release.refusal(number, champion, judged.failed)
         return Outcome(outcomes.NOT_BETTER, reason, run, number, new)
     settled = acts.go_live(store, number, champion, now())

@@ -10,9 +10,9 @@ from digits.runtime.errors import ServingError, StoreError
 from flows.rollout import servers
 from flows.rollout.analysis import Trial
 from flows.rollout.servers import Server
-from serving import promotion
-from serving.history import Refusal
-from serving.store import Store
+from serving.store import promote
+from serving.store.history import Refusal
+from serving.store.store import Store
 
 PROMOTED, WITHDRAWN, ROLLED_BACK = "promoted", "withdrawn", "rolled back"
 GONE = 30.0  # seconds for a model to leave the servers: its requests in flight end first
@@ -33,7 +33,7 @@ def point_away(store: Store, number: int) -> None:
     """Take a candidate off the pointer if it is on trial; clients of the stable version notice nothing."""
     pointer = store.current()
     if pointer is not None and pointer.canary == number:
-        promotion.withdraw(store)
+        promote.withdraw(store)
 
 
 def withdraw(store: Store, number: int, replicas: Sequence[Server]) -> tuple[str, ...]:
@@ -56,11 +56,11 @@ def roll_back(
     promoted.
     """
     try:
-        pointer = promotion.rollback(store, expected_champion=number, at=at)
+        pointer = promote.rollback(store, expected_champion=number, at=at)
     except StoreError as error:
         return Settled(PROMOTED, (*failed.reasons, f"it was not rolled back: {error}"))
     if failed.at_fault:
-        promotion.refuse(store, Refusal(number, pointer.stable, failed.reasons, at))
+        promote.refuse(store, Refusal(number, pointer.stable, failed.reasons, at))
     lagging = _waited(replicas, wire.MODEL, pointer.stable, timeout)
     return Settled(ROLLED_BACK, (*failed.reasons, *lagging))
 

@@ -13,8 +13,8 @@ from typing import Any
 from digits.runtime.errors import ServingError
 from digits.runtime.processes import die_with_parent
 from digits_client import DigitClient, errors
-from serving import sandbox
 from serving.app import lines
+from serving.checks import server_process
 
 FIRST, LONGEST = 1.0, 30.0  # seconds before it is started again; doubles while it keeps dying
 STEADY = 60.0  # seconds of life after which it is taken for well
@@ -99,7 +99,7 @@ class Backend:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env=sandbox.environment() | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+                env=server_process.environment() | {"TF_CPP_MIN_LOG_LEVEL": "2"},
                 start_new_session=True,  # Ctrl-C is the gateway's: requests end before the server goes
                 preexec_fn=die_with_parent,
             )

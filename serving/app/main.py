@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from digits.runtime.errors import ParamsError, StoreError
-from serving import sandbox
 from serving.app import backend, lines
 from serving.app.options import FEEDBACK, KEY, OFF, SERVER
 from serving.app.process import Address, run
 from serving.app.settings import MIB, Limits, Settings, is_loopback
-from serving.store import Store
+from serving.checks import server_process
+from serving.store.store import Store
 
 LOG = Path(".digits") / "model-server.log"
 PORTS = (8500, 8501)  # of the model server that is started where none runs
@@ -89,7 +89,7 @@ def command(store: Store) -> Sequence[str]:
     grpc, rest = PORTS
     flags = {"port": grpc, "rest_api_port": rest, "model_config_file": store.pointer}
     flags["model_config_file_poll_wait_seconds"] = 1
-    return [*sandbox.command(), *(f"--{name}={value}" for name, value in flags.items())]
+    return [*server_process.command(), *(f"--{name}={value}" for name, value in flags.items())]
 
 
 def _key(path: Path | None, environment: Mapping[str, str]) -> str | None:

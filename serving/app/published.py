@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from serving import edges, version
-from serving.store import Store
-from serving.version import find
+from serving.store import edge, version
+from serving.store.store import Store
+from serving.store.version import find
 
 KNOWN = 64  # versions that are remembered
 
@@ -39,7 +39,7 @@ class Published:
         if known is not None and not known.is_dir():  # pruned
             del self._formats[number]
         elif known is None and self._store is not None:
-            found = edges.of(self._store, number)
+            found = edge.of(self._store, number)
             if found is not None:
                 _remember(self._formats, number, found)
         return self._formats.get(number)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from serving.store import Store
+    from serving.store.store import Store
 
 HELP = "which code, data, parameters and scores a version comes from, and when it served"
 
@@ -42,17 +42,17 @@ def facts(store: Store, number: int) -> dict[str, Any]:
     """Plain values: its provenance, the state of its files, its promotions and refusals."""
     from dataclasses import asdict
 
-    from serving import edges, version
+    from serving.store import edge, version
 
     found, known = store.version(number), store.history()
     pointer = store.current()
     role = "stable" if pointer and pointer.stable == number else ""
     role = "canary" if pointer and pointer.canary == number else role
-    formats = edges.of(store, number)
+    formats = edge.of(store, number)
     return {
         "version": number,
         "role": role,
-        "formats": {"directory": str(formats) if formats else None, "names": edges.names(formats)},
+        "formats": {"directory": str(formats) if formats else None, "names": edge.names(formats)},
         "directory": str(found.path),
         "size": found.size,
         "problems": version.problems(found),
@@ -64,7 +64,7 @@ def facts(store: Store, number: int) -> dict[str, Any]:
 
 def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(name, text) pairs, the most asked-for first."""
-    from serving.version import find
+    from serving.store.version import find
 
     source = found["provenance"]
     published = find(source, "published") or {}

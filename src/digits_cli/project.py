@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from serving.store import Store
+    from serving.store.store import Store
 
 
 WIDTH = 160  # columns of a table where there is no terminal to ask
@@ -31,7 +31,7 @@ def project_root() -> Path:
 
 def store_of(root: Path) -> Store:
     """The store of published versions below a project's folder."""
-    from serving.store import Store
+    from serving.store.store import Store
 
     return Store(root / "models" / "serving")
 

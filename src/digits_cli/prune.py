@@ -17,10 +17,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Prune and say what went."""
     from digits_cli import project
-    from serving import publishing
+    from serving.store import publish
 
     store = project.store_of(project.project_root())
-    gone = publishing.prune(store, publishing.KEEP if given.keep is None else given.keep)
+    gone = publish.prune(store, publish.KEEP if given.keep is None else given.keep)
     said = f"deleted version {', '.join(map(str, gone))}" if gone else "nothing to delete"
     project.console().print(f"{said}; {store.published()}")
     return 0

@@ -21,17 +21,17 @@ def run(given: argparse.Namespace) -> int:
     """Replace the pointer and say what serves now."""
     from digits.runtime.errors import ParamsError
     from digits_cli import project
-    from serving import promotion
+    from serving.store import promote
 
     store = project.store_of(project.project_root())
     if given.canary:
         if given.version:
             raise ParamsError("--canary ends the trial and takes no version: leave one of them out")
-        ended = promotion.withdraw(store)
+        ended = promote.withdraw(store)
         project.console().print(f"the trial has ended; version {ended.stable} serves")
         return 0
     current = store.current()
-    pointer = promotion.rollback(
+    pointer = promote.rollback(
         store, given.version, expected_champion=current.stable if current else None, at=project.now()
     )
     project.console().print(

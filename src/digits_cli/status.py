@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from serving.store import Store
+    from serving.store.store import Store
 
 HELP = "what serves, what waits, whether a server answers, and when it retrains"
 TIMEOUT = 1.0  # seconds for a server on this machine
@@ -40,7 +40,7 @@ def run(given: argparse.Namespace) -> int:
 def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str, Any]:
     """Plain values: the pointer, the export, the servers on this machine."""
     from flows.scheduling import schedules
-    from serving import sandbox
+    from serving.checks import server_process
 
     pointer = store.current()
     return {
@@ -49,7 +49,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
         "previous": store.history().previous(),
         "moved": store.moved(),
         "exported": _exported(root, store),
-        "grpc": {"port": grpc_port, "answers": sandbox.answers(grpc_port, TIMEOUT)},
+        "grpc": {"port": grpc_port, "answers": server_process.answers(grpc_port, TIMEOUT)},
         "rest": {"port": rest_port, **_asked(rest_port)},
         "retraining": schedules.state(root),
     }
@@ -59,15 +59,15 @@ def _exported(root: Path, store: Store) -> dict[str, Any]:
     """Whether there is an export, whether it can be published, and as which version it is."""
     from digits.runtime.errors import StoreError
     from flows.rollout.release import EXPORTED
-    from serving import publishing
+    from serving.store import publish
 
     if not (root / EXPORTED).exists():
         return {"exists": False, "problem": None, "version": None}
     try:
-        found = publishing.exported(root / EXPORTED)
+        found = publish.exported(root / EXPORTED)
     except StoreError as error:
         return {"exists": True, "problem": str(error), "version": None}
-    return {"exists": True, "problem": None, "version": publishing.same_as(store, found)}
+    return {"exists": True, "problem": None, "version": publish.same_as(store, found)}
 
 
 def _asked(port: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from serving.store import Store
+    from serving.store.store import Store
 
 HELP = "list the published versions"
 
@@ -47,7 +47,7 @@ def run(given: argparse.Namespace) -> int:
 
 def rows(store: Store) -> list[dict[str, Any]]:
     """Plain values of every version, the newest first. accuracy: share in [0, 1]."""
-    from serving import edges, version
+    from serving.store import edge, version
 
     pointer, previous = store.current(), store.history().previous()
     roles = {previous: "previous"}
@@ -64,7 +64,7 @@ def rows(store: Store) -> list[dict[str, Any]]:
             "commit": version.find(each.provenance, "published", "commit"),
             "dirty": version.find(each.provenance, "published", "dirty"),
             "problems": version.problems(each),
-            "formats": edges.names(edges.of(store, each.number)),
+            "formats": edge.names(edge.of(store, each.number)),
         }
         for each in reversed(store.versions())
     ]

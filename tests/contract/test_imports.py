@@ -108,12 +108,12 @@ def test_the_flows_compute_nothing(module):
     assert {name for name in local_imports(module) if room(name) not in ("runtime", "pipeline")} <= core
 
 
-@pytest.mark.parametrize("module", ["serving.store", "serving.publishing", "serving.promotion"])
+@pytest.mark.parametrize("module", ["serving.store.store", "serving.store.publish", "serving.store.promote"])
 def test_the_store_needs_no_tensorflow(module, imported):
     assert imported(module) == QUIET
 
 
-@pytest.mark.parametrize("module", ["serving.infra", "serving.judge"])
+@pytest.mark.parametrize("module", ["serving.checks.infra_validator", "serving.checks.served_scores"])
 def test_the_checks_load_tensorflow_when_they_run_and_not_before(module, imported):
     assert "tensorflow" not in imported(module)["heavy"]
 

@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from digits.runtime.errors import StoreError
-from serving import edges, promotion, publishing, version
-from serving.store import Store
-from tests.serving._exports import edge, export
+from serving.store import edge, promote, publish, version
+from serving.store.store import Store
+from tests.serving._exports import export, make_formats
 
 _spec = importlib.util.spec_from_file_location(
     "inject", Path(__file__).parent / "inject" / "sitecustomize.py"
@@ -35,12 +35,12 @@ def edge_of(exported):
 
 
 ACTS = {
-    "publish": lambda store, new: publishing.publish(store, new, {"commit": "abc"}, edge=edge_of(new)),
-    "promote": lambda store, _: promotion.promote(store, 3, champion(store)),
-    "canary": lambda store, _: promotion.promote(store, 3, champion(store), canary=True),
-    "rollback": lambda store, _: promotion.rollback(store, 1),
-    "prune": lambda store, _: publishing.prune(store, keep=1),
-    "container": lambda store, _: promotion.promote(store, 3, champion(store), base_path="/models/digits"),
+    "publish": lambda store, new: publish.publish(store, new, {"commit": "abc"}, formats=edge_of(new)),
+    "promote": lambda store, _: promote.promote(store, 3, champion(store)),
+    "canary": lambda store, _: promote.promote(store, 3, champion(store), canary=True),
+    "rollback": lambda store, _: promote.rollback(store, 1),
+    "prune": lambda store, _: publish.prune(store, keep=1),
+    "container": lambda store, _: promote.promote(store, 3, champion(store), base_path="/models/digits"),
 }
 
 
@@ -49,9 +49,9 @@ def prepare(root, scratch):
     store = Store(root)
     for weights in "abcd":
         new = export(scratch / weights, weights)
-        publishing.publish(store, new, {}, edge=edge(edge_of(new), new))
-    promotion.promote(store, 1, None)
-    promotion.promote(store, 2, 1)
+        publish.publish(store, new, {}, formats=make_formats(edge_of(new), new))
+    promote.promote(store, 1, None)
+    promote.promote(store, 2, 1)
 
 
 def state(root):
@@ -66,7 +66,7 @@ def state(root):
     found["versions"] = {v.number: version.problems(v) for v in store.versions()}
     found["weights"] = sorted(str(v.provenance.get("weights_sha256")) for v in store.versions())
     held = sorted(path for path in store.edges.glob("[0-9]*"))
-    found["edges"] = {path.name: edges.problem(path) for path in held}
+    found["edges"] = {path.name: edge.problem(path) for path in held}
     found["scratch"] = [str(p.relative_to(root)) for p in root.rglob(".*") if p.name != ".lock"]
     return found
 
@@ -95,7 +95,7 @@ def act_in_child(act, root, new, action, at, record):
 def main(action, act, scratch):
     root, before, record = scratch / "serving", scratch / "before", scratch / "changes"
     new = export(scratch / "new", "new")
-    edge(edge_of(new), new)
+    make_formats(edge_of(new), new)
     prepare(root, scratch)
     shutil.copytree(root, before)
 

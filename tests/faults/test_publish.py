@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from serving import promotion, publishing
-from serving.store import Store
+from serving.store import promote, publish
+from serving.store.store import Store
 
 from .._project import ROOT
 from ..serving._exports import export
@@ -84,10 +84,10 @@ def test_a_full_disk_is_one_clear_line_and_the_rerun_heals(act, tmp_path):
 PUBLISH = """
 import sys
 from pathlib import Path
-from serving import publishing
-from serving.store import Store
+from serving.store import publish
+from serving.store.store import Store
 sys.stdin.readline()
-print(publishing.publish(Store(Path(sys.argv[1])), Path(sys.argv[2]), {}))
+print(publish.publish(Store(Path(sys.argv[1])), Path(sys.argv[2]), {}))
 """
 
 
@@ -112,7 +112,7 @@ def test_of_two_publishes_at_once_each_gets_its_own_number(tmp_path):
     root = tmp_path / "serving"
     numbers = publish_at_once(root, export(tmp_path / "a", "a"), export(tmp_path / "b", "b"))
     assert sorted(numbers) == [1, 2]
-    assert [publishing.version.problems(v) for v in Store(root).versions()] == [[], []]
+    assert [publish.version.problems(v) for v in Store(root).versions()] == [[], []]
 
 
 def test_two_publishes_of_the_same_content_at_once_are_one_version(tmp_path):
@@ -122,7 +122,7 @@ def test_two_publishes_of_the_same_content_at_once_are_one_version(tmp_path):
 
 def test_a_publish_while_another_version_is_promoted_waits_and_both_stand(tmp_path):
     store = Store(tmp_path / "serving")
-    publishing.publish(store, export(tmp_path / "a", "a"), {})
+    publish.publish(store, export(tmp_path / "a", "a"), {})
     with store.alone():
         racer = subprocess.Popen(
             [sys.executable, "-c", PUBLISH, str(store.root), str(export(tmp_path / "b", "b"))],
@@ -132,6 +132,6 @@ def test_a_publish_while_another_version_is_promoted_waits_and_both_stand(tmp_pa
         )
         racer.stdin.write("go\n")
         racer.stdin.flush()
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     assert int(racer.communicate()[0]) == 2
     assert store.current().stable == 1

@@ -17,9 +17,9 @@ from flows.isolated import Asked, Ready
 from flows.rollout import outcomes, service
 from flows.rollout.service import Acts
 from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
-from serving import promotion, publishing
-from serving.comparison import Comparison
-from serving.store import Store
+from serving.checks.comparison import Comparison
+from serving.store import promote
+from serving.store.store import Store
 
 from .._project import ROOT
 from .._stand_in import pipeline
@@ -200,12 +200,12 @@ def acts(outcome, source, numbers):
 
     def publish(root, store, at):
         before = {version.number for version in store.versions()}
-        number = publishing.publish(store, source, {"commit": sh(root, "git", "rev-parse", "HEAD"), "at": at})
+        number = publish.publish(store, source, {"commit": sh(root, "git", "rev-parse", "HEAD"), "at": at})
         return number, number not in before
 
     def go_live(store, number, champion, at):
         if outcome == PROMOTED:
-            promotion.promote(store, number, champion, at=at)
+            promote.promote(store, number, champion, at=at)
             numbers.append(number)
         return Settled(outcome, () if outcome == PROMOTED else ("it is slow",))
 

@@ -41,7 +41,7 @@ def test_a_second_run_runs_nothing(built):
 
 
 def test_an_edit_makes_stale_the_stages_that_import_it_and_no_other(built):
-    nothing = ("src/digits/runtime/progress.py", "src/digits_cli/run.py", "serving/store.py")
+    nothing = ("src/digits/runtime/progress.py", "src/digits_cli/run.py", "serving/store/store.py")
     nothing += ("flows/retrain.py", "requirements.lock")
     computing = {"train", "evaluate", "export", "convert"}
     expected = {file: set() for file in nothing} | {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from serving.store import Store
+from serving.store.store import Store
 
 
 @pytest.mark.slow

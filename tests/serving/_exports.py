@@ -26,7 +26,7 @@ def export(directory, weights="one", *, accuracy=0.99, sample=False, passed=True
     return directory
 
 
-def edge(directory, exported, kernel="one"):
+def make_formats(directory, exported, kernel="one"):
     """Write what the convert stage writes of an export, in miniature; `kernel` makes its content."""
     content = {
         "answer.json": "{}",

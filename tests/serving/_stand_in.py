@@ -21,7 +21,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from digits import wire
-from serving import golden
+from serving.checks import golden
 
 from .._loopback import Listener
 
@@ -161,7 +161,7 @@ def loaded(directory):
 
 
 def main(flags):
-    from serving.pointer import parse
+    from serving.store.pointer import parse
 
     given = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
     with Path(given["model_config_file"]).open() as stream:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from serving.comparison import Best, Contender, Duel, Limits, compare, unopposed, worse_probability
+from serving.checks.comparison import Best, Contender, Duel, Limits, compare, unopposed, worse_probability
 
 CANDIDATE = Contender(5, sample=False, size=1_000_000, accuracy=0.9968)
 CHAMPION = Contender(3, sample=False, size=1_000_000, accuracy=0.9968)

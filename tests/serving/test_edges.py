@@ -5,10 +5,10 @@ import json
 import pytest
 
 from digits.runtime.errors import StoreError
-from serving import disk, edges, publishing, version
-from serving.store import Store
+from serving.store import disk, edge, publish, version
+from serving.store.store import Store
 
-from ._exports import edge, export, tree
+from ._exports import export, make_formats, tree
 
 FACTS = {"commit": "abc", "at": "2026-11-21T10:00:00+00:00"}
 
@@ -25,12 +25,12 @@ def source(tmp_path):
 
 @pytest.fixture
 def made(tmp_path, source):
-    return edge(tmp_path / "edge", source)
+    return make_formats(tmp_path / "edge", source)
 
 
 def test_formats_are_published_beside_their_version_with_their_own_provenance(store, source, made):
-    number = publishing.publish(store, source, FACTS, edge=made)
-    found = edges.of(store, number)
+    number = publish.publish(store, source, FACTS, formats=made)
+    found = edge.of(store, number)
     assert found == store.root / "edge" / "1"
     published, original = tree(found), tree(made)
     record = json.loads(published.pop("provenance.json"))
@@ -42,17 +42,17 @@ def test_formats_are_published_beside_their_version_with_their_own_provenance(st
 
 
 def test_a_version_without_formats_is_whole(store, source, tmp_path):
-    assert publishing.publish(store, source, FACTS) == 1
-    assert publishing.publish(store, export(tmp_path / "b", "b"), FACTS, edge=tmp_path / "none") == 2
-    assert edges.of(store, 1) is None and edges.of(store, 2) is None
+    assert publish.publish(store, source, FACTS) == 1
+    assert publish.publish(store, export(tmp_path / "b", "b"), FACTS, formats=tmp_path / "none") == 2
+    assert edge.of(store, 1) is None and edge.of(store, 2) is None
 
 
 def test_formats_of_another_export_stay_out_and_the_version_is_published(store, source, made, tmp_path):
     other = export(tmp_path / "other", "other")
-    listed = publishing.exported(other).provenance["files"]
-    assert "made from another export: run `dvc repro convert`" in edges.unfit(made, listed)
-    assert publishing.publish(store, other, FACTS, edge=made) == 1
-    assert edges.of(store, 1) is None
+    listed = publish.exported(other).provenance["files"]
+    assert "made from another export: run `dvc repro convert`" in edge.unfit(made, listed)
+    assert publish.publish(store, other, FACTS, formats=made) == 1
+    assert edge.of(store, 1) is None
 
 
 def spoiled(made, how):
@@ -73,51 +73,51 @@ def spoiled(made, how):
 @pytest.mark.parametrize("how", ["missing", "changed", "a stranger", "no provenance", "outside"])
 def test_damaged_formats_are_never_published(store, source, made, how):
     spoiled(made, how)
-    assert "is not whole" in edges.unfit(made, publishing.exported(source).provenance["files"])
-    assert publishing.publish(store, source, FACTS, edge=made) == 1
-    assert edges.of(store, 1) is None
+    assert "is not whole" in edge.unfit(made, publish.exported(source).provenance["files"])
+    assert publish.publish(store, source, FACTS, formats=made) == 1
+    assert edge.of(store, 1) is None
 
 
 def test_publishing_again_adds_formats_that_were_made_later_and_changes_none(store, source, made, tmp_path):
-    publishing.publish(store, source, FACTS)
-    assert publishing.publish(store, source, FACTS, edge=made) == 1
-    first = tree(edges.of(store, 1))
-    edge(made, source, "another")
-    assert publishing.publish(store, source, FACTS, edge=made) == 1
-    assert tree(edges.of(store, 1)) == first
-    assert publishing.publish(store, source, FACTS, edge=made, force=True) == 2
-    assert (edges.of(store, 2) / "int8.tflite").read_text() == "another"
+    publish.publish(store, source, FACTS)
+    assert publish.publish(store, source, FACTS, formats=made) == 1
+    first = tree(edge.of(store, 1))
+    make_formats(made, source, "another")
+    assert publish.publish(store, source, FACTS, formats=made) == 1
+    assert tree(edge.of(store, 1)) == first
+    assert publish.publish(store, source, FACTS, formats=made, force=True) == 2
+    assert (edge.of(store, 2) / "int8.tflite").read_text() == "another"
 
 
 def test_published_formats_that_were_damaged_are_laid_anew(store, source, made):
-    publishing.publish(store, source, FACTS, edge=made)
+    publish.publish(store, source, FACTS, formats=made)
     (store.edges / "1" / "int8.tflite").chmod(0o644)
     (store.edges / "1" / "int8.tflite").write_text("spoiled")
-    assert edges.of(store, 1) is None
-    listed = publishing.exported(source).provenance["files"]
-    edges.add(store, 1, made, listed, FACTS)
-    assert (edges.of(store, 1) / "int8.tflite").read_text() == "one"
+    assert edge.of(store, 1) is None
+    listed = publish.exported(source).provenance["files"]
+    edge.add(store, 1, made, listed, FACTS)
+    assert (edge.of(store, 1) / "int8.tflite").read_text() == "one"
 
 
 def test_pruning_takes_the_formats_with_the_version(store, source, tmp_path):
     for weights in "abc":
         new = export(tmp_path / weights, weights)
-        publishing.publish(store, new, FACTS, edge=edge(tmp_path / f"{weights}-edge", new))
-    assert publishing.prune(store, keep=1) == [1, 2]
+        publish.publish(store, new, FACTS, formats=make_formats(tmp_path / f"{weights}-edge", new))
+    assert publish.prune(store, keep=1) == [1, 2]
     assert [path.name for path in store.edges.iterdir()] == ["3"]
 
 
 def test_formats_whose_version_is_gone_are_removed_by_the_next_command(store, source, made, tmp_path):
-    publishing.publish(store, source, FACTS, edge=made)
+    publish.publish(store, source, FACTS, formats=made)
     disk.delete(store.folder / "1")
-    publishing.publish(store, export(tmp_path / "b", "b"), FACTS)
+    publish.publish(store, export(tmp_path / "b", "b"), FACTS)
     assert not list(store.edges.iterdir())
 
 
 def test_a_file_that_changes_under_the_copy_is_noticed_and_nothing_half_written(
     store, source, made, monkeypatch
 ):
-    publishing.publish(store, source, FACTS)
+    publish.publish(store, source, FACTS)
     copy = disk.copy
 
     def changed_first(*arguments):
@@ -126,5 +126,5 @@ def test_a_file_that_changes_under_the_copy_is_noticed_and_nothing_half_written(
 
     monkeypatch.setattr(disk, "copy", changed_first)
     with pytest.raises(StoreError, match="changed while it was copied"):
-        publishing.publish(store, source, FACTS, edge=made)
+        publish.publish(store, source, FACTS, formats=made)
     assert not list(store.edges.iterdir())

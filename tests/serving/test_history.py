@@ -1,7 +1,7 @@
 import pytest
 
 from digits.runtime.errors import StoreError
-from serving.history import (
+from serving.store.history import (
     CANARY,
     PROMOTE,
     ROLLBACK,

@@ -7,7 +7,7 @@ import pytest
 
 from digits import wire
 from digits.runtime.errors import StoreError
-from serving import golden, infra, sandbox
+from serving.checks import golden, infra_validator, server_process
 from serving.model_server import tfrecord
 
 
@@ -32,7 +32,7 @@ def check(asked, *faults):
 
     requests, expected, model = asked
     with listening(Service({wire.MODEL: model}, faults)) as ports:
-        return infra.check(*ports, requests, expected)
+        return infra_validator.check(*ports, requests, expected)
 
 
 def test_every_signature_and_batch_size_is_asked_for(asked):
@@ -47,7 +47,7 @@ def test_a_server_that_answers_as_the_model_does_passes(asked):
 
 
 def test_without_the_classify_api_the_signature_is_asked_through_predict_and_that_is_noted(asked):
-    assert check(asked, "no Classify")[1] == (infra.NO_CLASSIFY,)
+    assert check(asked, "no Classify")[1] == (infra_validator.NO_CLASSIFY,)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_server_that_answers_otherwise_is_refused_with_what_differs(asked, fau
 @pytest.mark.slow
 def test_a_whole_validation_with_a_server_of_its_own_process(exported):
     program = [sys.executable, "-m", "tests.serving._stand_in"]
-    report = infra.validate(exported, program, first_request=10_000)
+    report = infra_validator.validate(exported, program, first_request=10_000)
     assert report.requests == 7 and report.notes == ()
     assert report.as_dict()["server"].endswith("tests.serving._stand_in")
 
@@ -83,11 +83,11 @@ def test_a_first_request_over_the_budget_is_refused(exported, asked, monkeypatch
     from ._stand_in import Service, listening
 
     with listening(Service({wire.MODEL: asked[2]})) as ports:
-        monkeypatch.setattr(infra.sandbox, "running", already(*ports))
-        monkeypatch.setattr(infra.offline, "answering", lambda *_: Answered(asked[1]))
-        assert infra.validate(exported, first_request=10_000).server == "stand-in"
+        monkeypatch.setattr(infra_validator.sandbox, "running", already(*ports))
+        monkeypatch.setattr(infra_validator.offline, "answering", lambda *_: Answered(asked[1]))
+        assert infra_validator.validate(exported, first_request=10_000).server == "stand-in"
         with pytest.raises(StoreError, match=r"first request took \d+ ms, at most 0 ms allowed; the server"):
-            infra.validate(exported, first_request=0.001)
+            infra_validator.validate(exported, first_request=0.001)
 
 
 class Answered:
@@ -108,7 +108,7 @@ def already(grpc_port, rest_port):
 
     @contextlib.contextmanager
     def running(_pointer, directory, *_):
-        yield sandbox.Server(grpc_port, rest_port, "stand-in", directory / "log", process)
+        yield server_process.Server(grpc_port, rest_port, "stand-in", directory / "log", process)
 
     return running
 
@@ -120,7 +120,7 @@ def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path):
     broken = export(tmp_path / "exported", broken=True)
     program = [sys.executable, "-c", LISTENS]
     with pytest.raises(StoreError, match=r"can't be run without a server: .*28"):
-        infra.validate(broken, program)
+        infra_validator.validate(broken, program)
 
 
 LISTENS = """
@@ -150,17 +150,17 @@ def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_
     copy = shutil.copytree(exported, tmp_path / "copy")
     spoiled(copy / wire.WARMUP)
     with pytest.raises(StoreError, match=said) as refused:
-        infra.validate(copy, ["/nowhere"])
+        infra_validator.validate(copy, ["/nowhere"])
     assert "export again" in str(refused.value)
 
 
 def test_an_export_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(StoreError, match="can't be copied"):
-        infra.validate(tmp_path / "exported")
+        infra_validator.validate(tmp_path / "exported")
 
 
 @pytest.mark.slow
 def test_the_embedded_server_passes(exported):
-    report = infra.validate(exported, [sys.executable, "-m", "serving.model_server"])
+    report = infra_validator.validate(exported, [sys.executable, "-m", "serving.model_server"])
     assert report.requests == 7
-    assert report.first_request < infra.FIRST_REQUEST
+    assert report.first_request < infra_validator.FIRST_REQUEST

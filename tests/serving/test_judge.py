@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from digits.runtime.errors import StoreError
-from serving import judge, publishing
-from serving.store import Store
+from serving.checks import served_scores
+from serving.store import publish
+from serving.store.store import Store
 
 STAND_IN = [sys.executable, "-m", "tests.serving._stand_in"]
 IMAGES = np.random.default_rng(5).integers(0, 256, (1100, 28, 28), dtype=np.uint8)
@@ -19,7 +20,7 @@ def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("judge")
     made = Store(folder / "serving")
     for shift in (0, 1):
-        publishing.publish(made, export(folder / str(shift), shift=shift), {})
+        publish.publish(made, export(folder / str(shift), shift=shift), {})
     return made
 
 
@@ -28,7 +29,7 @@ def judged(store, program):
 
     labels = digits(IMAGES)
     labels[:100] = digits(IMAGES[:100], shift=1)
-    return judge.duel(store, 2, 1, IMAGES, labels.astype(np.uint8), program)
+    return served_scores.duel(store, 2, 1, IMAGES, labels.astype(np.uint8), program)
 
 
 def fair(duel):
@@ -49,4 +50,4 @@ def test_the_embedded_server_scores_both(store):
 
 def test_a_version_that_is_not_there_is_refused_before_a_server_starts(store):
     with pytest.raises(StoreError, match="version 7 is not in"):
-        judge.duel(store, 7, 1, IMAGES, np.zeros(len(IMAGES), np.uint8), ["/nowhere"])
+        served_scores.duel(store, 7, 1, IMAGES, np.zeros(len(IMAGES), np.uint8), ["/nowhere"])

@@ -6,7 +6,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from digits.runtime.errors import StoreError
-from serving.pointer import Pointer, parse, render
+from serving.store.pointer import Pointer, parse, render
 
 ODD = '/models of "mine"/dig\\its/ü'
 
@@ -76,6 +76,6 @@ def test_what_promote_did_not_write_is_refused_with_the_file_and_what_to_do(text
 
 
 def test_reading_the_pointer_loads_no_tensorflow():
-    code = "import sys, serving.promotion, serving.publishing; print('tensorflow' in sys.modules)"
+    code = "import sys, serving.store.promote, serving.store.publish; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from digits import wire
-from serving import promotion, publishing
-from serving.store import Store
+from serving.store import promote, publish
+from serving.store.store import Store
 
 from ._server import Server
 from ._tiny import export
@@ -75,14 +75,14 @@ def test_a_hundred_rollouts_and_twenty_rollbacks_lose_no_request(tmp_path):
     expected = {}
     for shift in (1, 2, 3):
         source = export(tmp_path / f"exported-{shift}", shift=shift)
-        number = publishing.publish(store, source, {})
+        number = publish.publish(store, source, {})
         loaded = tf.saved_model.load(str(source))
         expected[number] = loaded.signatures[wire.PIXELS](images=tf.constant(image))[
             wire.PROBABILITIES
         ].numpy()[0]
     assert not np.allclose(expected[1], expected[2]) and not np.allclose(expected[2], expected[3])
 
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     flags = (f"--model_config_file={store.pointer}", "--model_config_file_poll_wait_seconds=1")
     with Server(tmp_path / "log", *flags) as server, Clients(server.target, image, expected) as clients:
         clients.wait_for(1)
@@ -90,16 +90,16 @@ def test_a_hundred_rollouts_and_twenty_rollbacks_lose_no_request(tmp_path):
         for turn in range(ROLLOUTS):
             wanted = 3 - stable
             if turn % 10 == 0:
-                promotion.promote(store, 3, stable, canary=True)
+                promote.promote(store, 3, stable, canary=True)
                 end = time.monotonic() + 60
                 while server.rest(f"/v1/models/{wire.CANARY}")[0] != 200:
                     assert time.monotonic() < end, "the version on trial does not come"
                     time.sleep(0.05)
-            promotion.promote(store, wanted, stable)
+            promote.promote(store, wanted, stable)
             stable = wanted
             clients.wait_for(stable)
             if turn % (ROLLOUTS // ROLLBACKS) == 0:
-                stable = promotion.rollback(store).stable
+                stable = promote.rollback(store).stable
                 clients.wait_for(stable)
     assert not clients.failures
     assert set(clients.seen) == {1, 2}, "no ordinary client sees the version on trial"

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from digits.runtime.errors import StoreError
-from serving import sandbox
-from serving.pointer import Pointer
+from serving.checks import server_process
+from serving.store.pointer import Pointer
 
 LISTENS = """
 import os, pathlib, signal, socket, sys
@@ -28,19 +28,19 @@ def program(text):
 
 
 def test_a_server_is_ready_when_both_ports_answer_and_gone_after_the_block(tmp_path):
-    with sandbox.running(Pointer("/models/digits", 1), tmp_path, program(LISTENS)) as server:
-        assert sandbox.answers(server.grpc_port) and sandbox.answers(server.rest_port)
+    with server_process.running(Pointer("/models/digits", 1), tmp_path, program(LISTENS)) as server:
+        assert server_process.answers(server.grpc_port) and server_process.answers(server.rest_port)
         assert "/models/digits" in server.log.read_text() or "runs" in server.last_words()
         assert (tmp_path / "models.config").exists()
     assert server.process.returncode is not None
-    assert not sandbox.answers(server.grpc_port)
+    assert not server_process.answers(server.grpc_port)
     assert (tmp_path / "environment").read_text().startswith("-1 ")
 
 
 def test_a_server_that_ends_is_an_error_with_its_last_words(tmp_path):
     with (
         pytest.raises(StoreError, match=r"exit code 1 .*cannot load version 1"),
-        sandbox.running(Pointer("/m", 1), tmp_path, program(DIES)),
+        server_process.running(Pointer("/m", 1), tmp_path, program(DIES)),
     ):
         pass
 
@@ -48,14 +48,14 @@ def test_a_server_that_ends_is_an_error_with_its_last_words(tmp_path):
 def test_a_server_that_is_never_ready_is_an_error_and_is_ended(tmp_path):
     with (
         pytest.raises(StoreError, match=r"not ready within 1 s: .* runs and last said: retrying"),
-        sandbox.running(Pointer("/m", 1), tmp_path, program(HANGS), patience=1),
+        server_process.running(Pointer("/m", 1), tmp_path, program(HANGS), patience=1),
     ):
         pass
 
 
 def test_a_server_that_will_not_end_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(sandbox, "GRACE", 0.1)
-    with sandbox.running(Pointer("/m", 1), tmp_path, program(DEAF)) as server:
+    monkeypatch.setattr(server_process, "GRACE", 0.1)
+    with server_process.running(Pointer("/m", 1), tmp_path, program(DEAF)) as server:
         pass
     assert server.process.returncode == -9
 
@@ -63,9 +63,10 @@ def test_a_server_that_will_not_end_is_killed(tmp_path, monkeypatch):
 OWNER = """
 import sys
 from pathlib import Path
-from serving import sandbox
-from serving.pointer import Pointer
-with sandbox.running(Pointer("/m", 1), Path(sys.argv[1]), [sys.executable, "-c", sys.argv[2]]) as server:
+from serving.checks import server_process
+from serving.store.pointer import Pointer
+program = [sys.executable, "-c", sys.argv[2]]
+with server_process.running(Pointer("/m", 1), Path(sys.argv[1]), program) as server:
     print(server.process.pid, flush=True)
     sys.stdin.readline()
 """
@@ -84,7 +85,7 @@ def test_the_server_of_a_killed_command_dies_with_it(tmp_path):
 def test_a_program_that_is_not_there_is_an_error(tmp_path):
     with (
         pytest.raises(StoreError, match=r"nowhere can't be started \(No such file"),
-        sandbox.running(Pointer("/m", 1), tmp_path, ["/nowhere"]),
+        server_process.running(Pointer("/m", 1), tmp_path, ["/nowhere"]),
     ):
         pass
 
@@ -93,15 +94,15 @@ def test_tensorflow_serving_is_taken_when_it_is_on_the_path_and_else_the_embedde
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert sandbox.command() == (sys.executable, "-m", "serving.model_server")
+    assert server_process.command() == (sys.executable, "-m", "serving.model_server")
     real = tmp_path / "tensorflow_model_server"
     real.write_text("#!/bin/sh\n")
     real.chmod(0o755)
-    assert sandbox.command() == (str(real),)
+    assert server_process.command() == (str(real),)
 
 
 def test_nothing_is_left_on_disk():
-    with sandbox.scratch() as directory:
+    with server_process.scratch() as directory:
         (directory / "a").mkdir()
     assert not directory.exists()
 
@@ -109,10 +110,10 @@ def test_nothing_is_left_on_disk():
 def test_a_port_on_which_nothing_listens_does_not_answer():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        assert not sandbox.answers(free.getsockname()[1])
+        assert not server_process.answers(free.getsockname()[1])
 
 
 def test_children_find_this_package_wherever_they_start(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/kept")
-    paths = sandbox.environment()["PYTHONPATH"].split(os.pathsep)
+    paths = server_process.environment()["PYTHONPATH"].split(os.pathsep)
     assert os.path.isdir(f"{paths[0]}/serving") and paths[1] == "/kept"  # noqa: PTH112

@@ -9,10 +9,10 @@ import threading
 import pytest
 
 from digits.runtime.errors import StoreError
-from serving import disk, promotion, publishing
-from serving.history import Refusal
-from serving.pointer import Pointer
-from serving.store import Store
+from serving.store import disk, promote, publish
+from serving.store.history import Refusal
+from serving.store.pointer import Pointer
+from serving.store.store import Store
 
 from ._exports import DATA_FILE, export, tree
 
@@ -27,7 +27,7 @@ def store(tmp_path):
 def published(store, tmp_path, *weights, **facts):
     """Publish a model for each of `weights`; the last number."""
     for each in weights:
-        number = publishing.publish(store, export(tmp_path / "exports" / each, each, **facts), FACTS)
+        number = publish.publish(store, export(tmp_path / "exports" / each, each, **facts), FACTS)
     return number
 
 
@@ -40,7 +40,7 @@ def scratch(store):
 
 def test_a_published_version_holds_what_was_exported_and_where_it_comes_from(store, tmp_path):
     source = export(tmp_path / "exported")
-    assert publishing.publish(store, source, FACTS) == 1
+    assert publish.publish(store, source, FACTS) == 1
     copy = tree(store.folder / "1")
     provenance = json.loads(copy.pop("assets.extra/provenance.json"))
     assert provenance.pop("published") == {"version": 1, **FACTS}
@@ -55,7 +55,7 @@ def test_links_to_dvcs_cache_are_published_as_files(store, tmp_path):
     source = export(tmp_path / "exported")
     (source / DATA_FILE).rename(tmp_path / "cached")
     (source / DATA_FILE).symlink_to(tmp_path / "cached")
-    publishing.publish(store, source, FACTS)
+    publish.publish(store, source, FACTS)
     assert not (store.folder / "1" / DATA_FILE).is_symlink()
     assert (store.folder / "1" / DATA_FILE).read_text() == "one"
 
@@ -68,7 +68,7 @@ def test_a_published_version_is_read_only(store, tmp_path):
 
 def test_the_same_content_is_one_version_unless_forced(store, tmp_path):
     assert published(store, tmp_path, "a", "b", "a") == 1
-    assert publishing.publish(store, tmp_path / "exports" / "a", FACTS, force=True) == 3
+    assert publish.publish(store, tmp_path / "exports" / "a", FACTS, force=True) == 3
     assert [v.number for v in store.versions()] == [1, 2, 3]
 
 
@@ -80,9 +80,9 @@ def test_a_damaged_version_does_not_stand_for_the_same_content(store, tmp_path):
 
 def test_numbers_are_never_reused_even_after_pruning_the_highest(store, tmp_path):
     published(store, tmp_path, "a", "b", "c")
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     disk.delete(store.folder / "3")
-    assert publishing.prune(store, keep=1) == []
+    assert publish.prune(store, keep=1) == []
     assert published(store, tmp_path, "d") == 4
     store.record.unlink()
     assert published(store, tmp_path, "e") == 5
@@ -124,7 +124,7 @@ def test_a_half_copied_or_changed_export_is_refused_and_nothing_is_left(store, t
     source = export(tmp_path / "exported")
     spoiled(source)
     with pytest.raises(StoreError, match=said) as refused:
-        publishing.publish(store, source, FACTS)
+        publish.publish(store, source, FACTS)
     assert "make run" in str(refused.value)
     assert not list(store.folder.iterdir())
 
@@ -137,7 +137,7 @@ def test_a_provenance_that_lists_files_of_others_is_refused(store, tmp_path, nam
     content["files"][name] = "0"
     path.write_text(json.dumps(content))
     with pytest.raises(StoreError, match="no file of this directory"):
-        publishing.publish(store, source, FACTS)
+        publish.publish(store, source, FACTS)
 
 
 def test_a_model_without_a_passing_verdict_is_refused(store, tmp_path):
@@ -147,11 +147,11 @@ def test_a_model_without_a_passing_verdict_is_refused(store, tmp_path):
 
 def test_what_was_not_tried_on_a_server_is_refused(store, tmp_path):
     source = export(tmp_path / "exported", "new")
-    tried = publishing.exported(export(tmp_path / "before", "old")).provenance["files"]
+    tried = publish.exported(export(tmp_path / "before", "old")).provenance["files"]
     with pytest.raises(StoreError, match="written anew"):
-        publishing.publish(store, source, FACTS, validated=tried)
-    now = publishing.exported(source).provenance["files"]
-    assert publishing.publish(store, source, FACTS, validated=now) == 1
+        publish.publish(store, source, FACTS, validated=tried)
+    now = publish.exported(source).provenance["files"]
+    assert publish.publish(store, source, FACTS, validated=now) == 1
 
 
 def test_a_file_that_changes_under_the_copy_is_noticed(store, tmp_path, monkeypatch):
@@ -164,7 +164,7 @@ def test_a_file_that_changes_under_the_copy_is_noticed(store, tmp_path, monkeypa
 
     monkeypatch.setattr(disk, "copy", changed_first)
     with pytest.raises(StoreError, match="changed while it was copied"):
-        publishing.publish(store, source, FACTS)
+        publish.publish(store, source, FACTS)
     assert not list(store.folder.iterdir())
 
 
@@ -183,63 +183,63 @@ def test_the_versions_are_listed_with_the_damaged_ones_and_without_strangers(sto
 
 def test_the_first_promotion_needs_no_champion(store, tmp_path):
     published(store, tmp_path, "a")
-    assert promotion.promote(store, 1, None) == Pointer(str(store.folder), 1)
+    assert promote.promote(store, 1, None) == Pointer(str(store.folder), 1)
     assert store.current() == Pointer(str(store.folder), 1)
 
 
 def test_a_stale_candidate_is_told_what_serves_and_what_to_do(store, tmp_path):
     published(store, tmp_path, "a", "b", "c")
-    promotion.promote(store, 1, None)
-    promotion.promote(store, 2, 1)
+    promote.promote(store, 1, None)
+    promote.promote(store, 2, 1)
     with pytest.raises(
         StoreError, match=r"judged against version 1, .* version 2 serves: run `digits promote 3`"
     ):
-        promotion.promote(store, 3, 1)
+        promote.promote(store, 3, 1)
     assert store.current().stable == 2
 
 
 def test_a_canary_is_tried_beside_the_stable_version_and_then_takes_its_place(store, tmp_path):
     published(store, tmp_path, "a", "b")
-    promotion.promote(store, 1, None)
-    assert promotion.promote(store, 2, 1, canary=True) == Pointer(str(store.folder), 1, 2)
+    promote.promote(store, 1, None)
+    assert promote.promote(store, 2, 1, canary=True) == Pointer(str(store.folder), 1, 2)
     assert store.history().previous() is None
-    assert promotion.promote(store, 2, 1) == Pointer(str(store.folder), 2)
+    assert promote.promote(store, 2, 1) == Pointer(str(store.folder), 2)
     assert store.history().previous() == 1
 
 
 def test_a_trial_can_be_ended_without_touching_the_stable_version(store, tmp_path):
     published(store, tmp_path, "a", "b")
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     with pytest.raises(StoreError, match="no version is on trial"):
-        promotion.withdraw(store)
-    promotion.promote(store, 2, 1, canary=True)
-    assert promotion.withdraw(store) == Pointer(str(store.folder), 1)
+        promote.withdraw(store)
+    promote.promote(store, 2, 1, canary=True)
+    assert promote.withdraw(store) == Pointer(str(store.folder), 1)
 
 
 def test_a_trial_needs_a_stable_version_beside_it(store, tmp_path):
     published(store, tmp_path, "a")
     with pytest.raises(StoreError, match="nothing serves beside it yet"):
-        promotion.promote(store, 1, None, canary=True)
-    promotion.promote(store, 1, None)
+        promote.promote(store, 1, None, canary=True)
+    promote.promote(store, 1, None)
     with pytest.raises(StoreError, match="the stable version already"):
-        promotion.promote(store, 1, 1, canary=True)
+        promote.promote(store, 1, 1, canary=True)
 
 
 def test_a_missing_or_damaged_version_is_never_pointed_at(store, tmp_path):
     published(store, tmp_path, "a", "b")
     with pytest.raises(StoreError, match=r"version 9 is not in .*: published are 1, 2"):
-        promotion.promote(store, 9, None)
+        promote.promote(store, 9, None)
     spoil(store, 2)
     with pytest.raises(StoreError, match="version 2 is damaged"):
-        promotion.promote(store, 2, None)
+        promote.promote(store, 2, None)
     assert store.current() is None
 
 
 def test_promoting_what_serves_already_changes_nothing(store, tmp_path):
     published(store, tmp_path, "a")
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     before = tree(store.root)
-    promotion.promote(store, 1, 1)
+    promote.promote(store, 1, 1)
     assert {k: v for k, v in tree(store.root).items() if k != ".lock"} == {
         k: v for k, v in before.items() if k != ".lock"
     }
@@ -251,48 +251,48 @@ def test_promoting_what_serves_already_changes_nothing(store, tmp_path):
 def test_rolling_back_twice_goes_back_two_versions(store, tmp_path):
     published(store, tmp_path, "a", "b", "c")
     for number, champion in ((1, None), (2, 1), (3, 2)):
-        promotion.promote(store, number, champion)
-    assert promotion.rollback(store).stable == 2
-    assert promotion.rollback(store).stable == 1
+        promote.promote(store, number, champion)
+    assert promote.rollback(store).stable == 2
+    assert promote.rollback(store).stable == 1
     with pytest.raises(StoreError, match="no version served before version 1; published are 1, 2, 3"):
-        promotion.rollback(store)
-    assert promotion.rollback(store, 3).stable == 3
+        promote.rollback(store)
+    assert promote.rollback(store, 3).stable == 3
 
 
 def test_rolling_back_ends_a_trial(store, tmp_path):
     published(store, tmp_path, "a", "b", "c")
-    promotion.promote(store, 1, None)
-    promotion.promote(store, 2, 1)
-    promotion.promote(store, 3, 2, canary=True)
-    assert promotion.rollback(store) == Pointer(str(store.folder), 1)
+    promote.promote(store, 1, None)
+    promote.promote(store, 2, 1)
+    promote.promote(store, 3, 2, canary=True)
+    assert promote.rollback(store) == Pointer(str(store.folder), 1)
 
 
 def test_rolling_back_to_what_was_pruned_or_damaged_lists_what_is_there(store, tmp_path):
     published(store, tmp_path, "a", "b", "c")
-    promotion.promote(store, 1, None)
-    promotion.promote(store, 2, 1)
+    promote.promote(store, 1, None)
+    promote.promote(store, 2, 1)
     spoil(store, 1)
     with pytest.raises(StoreError, match=r"version 1 is damaged: .* published are 1, 2, 3"):
-        promotion.rollback(store)
+        promote.rollback(store)
     disk.delete(store.folder / "1")
     with pytest.raises(StoreError, match=r"version 1 is not in .*: published are 2, 3"):
-        promotion.rollback(store)
+        promote.rollback(store)
     assert store.current().stable == 2
 
 
 def test_of_two_rollbacks_only_one_goes_back(store, tmp_path):
     published(store, tmp_path, "a", "b", "c")
     for number, champion in ((1, None), (2, 1), (3, 2)):
-        promotion.promote(store, number, champion)
-    promotion.rollback(store, expected_champion=3)
+        promote.promote(store, number, champion)
+    promote.rollback(store, expected_champion=3)
     with pytest.raises(StoreError, match="version 2 serves by now, not 3"):
-        promotion.rollback(store, expected_champion=3)
+        promote.rollback(store, expected_champion=3)
     assert store.current().stable == 2
 
 
 def test_there_is_nothing_to_roll_back_before_the_first_promotion(store):
     with pytest.raises(StoreError, match="nothing serves"):
-        promotion.rollback(store)
+        promote.rollback(store)
 
 
 # --- what a crash or a person leaves
@@ -300,35 +300,35 @@ def test_there_is_nothing_to_roll_back_before_the_first_promotion(store):
 
 def test_a_promotion_that_was_not_recorded_is_known_from_the_pointer(store, tmp_path):
     published(store, tmp_path, "a", "b", accuracy=0.991)
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     before = store.record.read_bytes()
-    promotion.promote(store, 2, 1)
+    promote.promote(store, 2, 1)
     store.record.write_bytes(before)
     known = store.history()
     assert known.previous() == 1
     assert known.promoted(2)
-    assert promotion.rollback(store).stable == 1
+    assert promote.rollback(store).stable == 1
 
 
 def test_a_damaged_pointer_or_record_names_the_file(store, tmp_path):
     published(store, tmp_path, "a")
     store.record.write_text("{")
     with pytest.raises(StoreError, match=r"history.json is damaged"):
-        promotion.promote(store, 1, None)
+        promote.promote(store, 1, None)
     store.record.unlink()
     store.pointer.write_bytes(b"\xff\xfe")
     with pytest.raises(StoreError, match=r"models.config is not text"):
-        promotion.promote(store, 1, None)
+        promote.promote(store, 1, None)
 
 
 def test_a_moved_project_says_so_and_promoting_writes_the_pointer_anew(store, tmp_path):
     published(store, tmp_path, "a", "b")
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     assert store.moved() is None
     (tmp_path / "models").rename(tmp_path / "elsewhere")
     moved = Store(tmp_path / "elsewhere" / "serving")
     assert str(moved.folder) in moved.moved() and "digits promote 1" in moved.moved()
-    assert promotion.promote(moved, 1, 1).base_path == str(moved.folder)
+    assert promote.promote(moved, 1, 1).base_path == str(moved.folder)
     assert moved.moved() is None
     assert moved.history().served() == [1, 1]
     assert moved.history().previous() is None
@@ -336,21 +336,21 @@ def test_a_moved_project_says_so_and_promoting_writes_the_pointer_anew(store, tm
 
 def test_where_containers_see_the_store_is_remembered(store, tmp_path):
     published(store, tmp_path, "a", "b")
-    promotion.promote(store, 1, None, base_path="/models/digits")
-    assert promotion.promote(store, 2, 1) == Pointer("/models/digits", 2)
+    promote.promote(store, 1, None, base_path="/models/digits")
+    assert promote.promote(store, 2, 1) == Pointer("/models/digits", 2)
     assert store.moved() is None
-    assert promotion.rollback(store) == Pointer("/models/digits", 1)
-    assert promotion.promote(store, 2, 1, base_path=str(store.folder)).base_path == str(store.folder)
+    assert promote.rollback(store) == Pointer("/models/digits", 1)
+    assert promote.promote(store, 2, 1, base_path=str(store.folder)).base_path == str(store.folder)
     with pytest.raises(StoreError, match="relative"):
-        promotion.promote(store, 1, 2, base_path="models/digits")
+        promote.promote(store, 1, 2, base_path="models/digits")
 
 
 def test_a_refusal_is_remembered(store, tmp_path):
     published(store, tmp_path, "a", "b")
-    promotion.promote(store, 1, None)
-    promotion.refuse(store, Refusal(2, 1, ("worse",)))
+    promote.promote(store, 1, None)
+    promote.refuse(store, Refusal(2, 1, ("worse",)))
     assert store.history().refused(2, 1).reasons == ("worse",)
-    promotion.promote(store, 2, 1)
+    promote.promote(store, 2, 1)
     assert store.history().refused(2, 1).reasons == ("worse",)
 
 
@@ -359,18 +359,18 @@ def test_a_refusal_is_remembered(store, tmp_path):
 
 def test_pruning_keeps_the_last_and_what_serves_is_on_trial_or_served_before(store, tmp_path):
     published(store, tmp_path, *"abcdefg")
-    promotion.promote(store, 1, None)
-    promotion.promote(store, 3, 1)
-    promotion.promote(store, 4, 3, canary=True)
-    assert publishing.prune(store, keep=2) == [2, 5]
+    promote.promote(store, 1, None)
+    promote.promote(store, 3, 1)
+    promote.promote(store, 4, 3, canary=True)
+    assert publish.prune(store, keep=2) == [2, 5]
     assert [v.number for v in store.versions()] == [1, 3, 4, 6, 7]
     assert not scratch(store)
     with pytest.raises(StoreError, match="at least 1"):
-        publishing.prune(store, keep=0)
+        publish.prune(store, keep=0)
 
 
 def test_pruning_an_empty_store_does_nothing(store):
-    assert publishing.prune(store) == []
+    assert publish.prune(store) == []
 
 
 # --- two at once, read-only
@@ -384,13 +384,13 @@ def test_a_store_that_is_held_too_long_names_the_holder(store):
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(store, tmp_path):
     published(store, tmp_path, "a", "b", "c")
-    promotion.promote(store, 1, None)
+    promote.promote(store, 1, None)
     outcomes, start = [], threading.Barrier(2)
 
     def attempt(number):
         start.wait()
         try:
-            outcomes.append(promotion.promote(Store(store.root), number, 1).stable)
+            outcomes.append(promote.promote(Store(store.root), number, 1).stable)
         except StoreError as error:
             outcomes.append(str(error))
 
@@ -408,12 +408,12 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from digits.runtime.errors import StoreError
-from serving import promotion, publishing
-from serving.store import Store
+from serving.store import promote, publish
+from serving.store.store import Store
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 store = Store(Path(sys.argv[1]))
-acts = lambda: publishing.publish(store, Path(sys.argv[2]), {}), lambda: promotion.promote(store, 1, None)
+acts = lambda: publish.publish(store, Path(sys.argv[2]), {}), lambda: promote.promote(store, 1, None)
 for act in acts:
     try:
         act()

@@ -23,12 +23,12 @@ from PIL import Image
 
 from digits.runtime import locks
 from digits.runtime.errors import StoreError
-from serving import disk
 from serving.app.feedback.corrections import SIDE
 from serving.app.feedback.faults import StoreBusy
 from serving.app.feedback.schema import CORRECTIONS, Row, row
 from serving.app.feedback.states import ACCEPTED, EXPORTED, EXPORTING
 from serving.app.feedback.store import FeedbackStore
+from serving.store import disk
 
 HIDDEN = ".feedback-"  # the inbox looks at no name that begins with a dot
 MARK = ".complete"  # by which the inbox knows that all of a batch is there

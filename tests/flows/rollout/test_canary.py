@@ -15,8 +15,8 @@ from digits_client import DigitClient, ServingError
 from flows.rollout import canary, questions, servers, settling
 from flows.rollout.analysis import Trial
 from flows.rollout.servers import Server
-from serving import promotion, publishing
-from serving.store import Store
+from serving.store import promote, publish
+from serving.store.store import Store
 
 from ...serving import _server
 from ...serving._tiny import IMAGES, export
@@ -50,13 +50,13 @@ class World:
         export(root / "broken", broken=True)
         with mock.patch.object(tf.nn, "softmax", slowed(tf.nn.softmax)):
             export(root / "slow")
-        promotion.promote(self.store, self.publish("good"), None)
+        promote.promote(self.store, self.publish("good"), None)
         flags = (f"--model_config_file={self.store.pointer}", "--model_config_file_poll_wait_seconds=1")
         self.processes = [_server.Server(root / f"log-{i}", *flags, ready=False) for i in range(2)]
         self.replicas = [Server(each.target, f"127.0.0.1:{each.rest_port}") for each in self.processes]
 
     def publish(self, kind):
-        return publishing.publish(self.store, self._root / kind, {}, force=True)
+        return publish.publish(self.store, self._root / kind, {}, force=True)
 
     @property
     def stable(self):
@@ -238,7 +238,7 @@ def test_a_replica_that_does_not_take_up_the_promotion_has_it_rolled_back(world)
 def test_a_promoted_version_that_answers_otherwise_than_on_trial_is_rolled_back(world, clients):
     before, number = world.stable, world.publish("wrong")
     good = canary.try_live(world.store, world.publish("good"), world.replicas).golden
-    promotion.promote(world.store, number, before)
+    promote.promote(world.store, number, before)
     servers.wait_for(world.replicas, wire.MODEL, number, 60)
     trial = canary.watch(world.store, number, world.replicas, 5, golden=good, at=AT)
     assert not trial.passed
@@ -311,10 +311,10 @@ def test_servers_are_tried_over_rest_where_they_offer_that_alone(world):
 def test_a_champion_that_changed_meanwhile_wins(world):
     before, number, other = world.stable, world.publish("good"), world.publish("good")
     trial = canary.try_live(world.store, number, world.replicas)
-    promotion.promote(world.store, other, before)
+    promote.promote(world.store, other, before)
     settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
     assert settled.outcome == settling.WITHDRAWN and "ended by someone else" in settled.reasons[0]
-    promotion.promote(world.store, number, other, canary=True)
+    promote.promote(world.store, number, other, canary=True)
     settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
     assert settled.outcome == settling.WITHDRAWN
     assert f"judged against version {before}, but by now version {other} serves" in settled.reasons[0]
@@ -324,7 +324,7 @@ def test_a_champion_that_changed_meanwhile_wins(world):
 def test_without_a_server_a_version_is_promoted_untried(world, tmp_path):
     store = Store(tmp_path / "serving")
     for champion, number in ((None, 1), (1, 2)):
-        publishing.publish(store, world._root / "good", {}, force=True)
+        publish.publish(store, world._root / "good", {}, force=True)
         trial = canary.try_live(store, number, ())
         assert trial == Trial(True)
         assert canary.settle(store, number, trial, champion).outcome == settling.PROMOTED
@@ -339,8 +339,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from flows.rollout import canary, questions, servers
-from serving import promotion
-from serving.store import Store
+from serving.store import promote
+from serving.store.store import Store
 
 root, number, addresses, strike = sys.argv[1:]
 calls = 0
@@ -355,7 +355,7 @@ def struck(function):
     return call
 
 for module, name in (
-    *((promotion, name) for name in ("promote", "withdraw", "refuse", "rollback")),
+    *((promote, name) for name in ("promote", "withdraw", "refuse", "rollback")),
     *((servers, "wait_for"), (questions, "ask")),
 ):
     setattr(module, name, struck(getattr(module, name)))

@@ -3,7 +3,7 @@
 import pytest
 
 from flows.rollout import live, servers
-from serving.pointer import Pointer
+from serving.store.pointer import Pointer
 
 
 class Store:

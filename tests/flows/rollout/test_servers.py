@@ -10,8 +10,8 @@ from digits import wire
 from digits.runtime.errors import ParamsError, Unavailable
 from flows.rollout import servers
 from flows.rollout.servers import LoadFailed, NotFollowed, Server, State
-from serving import promotion, publishing
-from serving.store import Store
+from serving.store import promote, publish
+from serving.store.store import Store
 
 from ..._loopback import Listener
 from ...serving._exports import export
@@ -185,7 +185,7 @@ def test_the_wait_can_be_ended_from_outside(stand_in):
 def test_a_server_here_counts_when_it_serves_the_stores_stable_version(stand_in, tmp_path):
     store = Store(tmp_path / "serving")
     assert servers.running(store, stand_in.server) == ()
-    promotion.promote(store, publishing.publish(store, export(tmp_path / "exported"), {}), None)
+    promote.promote(store, publish.publish(store, export(tmp_path / "exported"), {}), None)
     assert servers.running(store, NO_SERVER) == ()
     stand_in.says[wire.MODEL] = {7: UP}
     assert servers.running(store, stand_in.server) == (), "it follows another store"

@@ -16,7 +16,7 @@ import pytest
 
 from digits.runtime.errors import ParamsError, StoreError
 from serving.app import main, options
-from serving.store import Store
+from serving.store.store import Store
 
 from ..._ports import free_port
 from .._server import environment

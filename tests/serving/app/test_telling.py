@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from serving import publishing
 from serving.app.published import Published
-from serving.store import Store
+from serving.store import publish
+from serving.store.store import Store
 
-from .._exports import edge, export
+from .._exports import export, make_formats
 from ..client import _fake
 from ._gateway import running
 
@@ -23,8 +23,8 @@ def store(tmp_path_factory):
     root = tmp_path_factory.mktemp("published")
     made = Store(root / "serving")
     first = export(root / "a", "one", accuracy=0.9962)
-    publishing.publish(made, first, FACTS, edge=edge(root / "edge", first))
-    publishing.publish(made, export(root / "b", "two"), FACTS)
+    publish.publish(made, first, FACTS, formats=make_formats(root / "edge", first))
+    publish.publish(made, export(root / "b", "two"), FACTS)
     return made
 
 
@@ -85,7 +85,7 @@ def test_damaged_formats_are_not_served(store, tmp_path):
     root = tmp_path / "serving"
     made = Store(root)
     source = export(tmp_path / "a", "one")
-    publishing.publish(made, source, FACTS, edge=edge(tmp_path / "edge", source))
+    publish.publish(made, source, FACTS, formats=make_formats(tmp_path / "edge", source))
     damaged = root / "edge" / "1" / "tfjs" / "weights.bin"
     damaged.chmod(0o644)
     damaged.write_bytes(b"other")

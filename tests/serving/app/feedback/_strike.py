@@ -12,9 +12,9 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from serving import disk
 from serving.app.feedback.export import export
 from serving.app.feedback.store import FeedbackStore
+from serving.store import disk
 
 
 class Steps:

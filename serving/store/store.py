@@ -2,12 +2,12 @@
 
     digits/<n>/         a published version: appears whole by one rename, read-only, never changed
     digits/.incoming-*  a publish at work, or what a killed one left; whoever next holds the lock removes it
-    edge/<n>/           the formats of version n for phones and browsers, if it has any (serving.edges)
-    models.config       the pointer (serving.pointer): the truth about what serves
+    edge/<n>/           the formats of version n for phones and browsers, if it has any (serving.store.edge)
+    models.config       the pointer (serving.store.pointer): the truth about what serves
     history.json        what was promoted and refused, and the highest number ever given
 
-This module reads them, holds the lock and replaces the two files whole. serving.publishing and
-serving.promotion say what to write; nothing else writes there.
+This module reads them, holds the lock and replaces the two files whole. serving.store.publish and
+serving.store.promote say what to write; nothing else writes there.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 
 from digits import files, wire
 from digits.runtime.errors import StoreError
-from serving import disk, history, version
-from serving.history import Event, History
-from serving.pointer import Pointer, parse, render
-from serving.version import Version
+from serving.store import disk, history, version
+from serving.store.history import Event, History
+from serving.store.pointer import Pointer, parse, render
+from serving.store.version import Version
 
 
 class Store:

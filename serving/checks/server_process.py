@@ -20,7 +20,7 @@ from pathlib import Path
 
 from digits.runtime.errors import StoreError
 from digits.runtime.processes import die_with_parent
-from serving.pointer import Pointer, render
+from serving.store.pointer import Pointer, render
 
 REAL = "tensorflow_model_server"
 PATIENCE = 120.0  # seconds until it must be ready; a cold disk and a busy machine take half of that
@@ -57,7 +57,7 @@ def command() -> tuple[str, ...]:
 
 def environment() -> dict[str, str]:
     """A child's environment: no GPU, and this package importable from wherever it starts."""
-    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from digits import files, wire
-from serving import disk
-from serving.store import Store
+from serving.store import disk
+from serving.store.store import Store
 
 
 def of(store: Store, number: int) -> Path | None:

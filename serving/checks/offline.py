@@ -1,6 +1,6 @@
 """A version and its warm-up requests → what it answers without a server, computed in a child process.
 
-    python -m serving.offline VERSION_DIRECTORY ANSWERS.npz
+    python -m serving.checks.offline VERSION_DIRECTORY ANSWERS.npz
 
 A process of its own, on the CPU: what checks a server must not hold a runtime, or the GPU, beside it.
 """
@@ -18,8 +18,8 @@ import numpy as np
 from digits import wire
 from digits.runtime.errors import StoreError
 from digits.runtime.processes import die_with_parent
-from serving import golden, sandbox
-from serving.golden import Arrays
+from serving.checks import golden, server_process
+from serving.checks.golden import Arrays
 
 
 @contextlib.contextmanager
@@ -31,8 +31,8 @@ def answering(version: Path, directory: Path) -> Iterator[Callable[[], list[Arra
     target, log = directory / "offline.npz", directory / "offline.log"
     with log.open("wb") as stream:
         child = subprocess.Popen(
-            [sys.executable, "-m", "serving.offline", str(version), str(target)],
-            env=sandbox.environment(),
+            [sys.executable, "-m", "serving.checks.offline", str(version), str(target)],
+            env=server_process.environment(),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -40,7 +40,7 @@ def answering(version: Path, directory: Path) -> Iterator[Callable[[], list[Arra
         )
 
     def wait() -> list[Arrays]:
-        if child.wait(sandbox.PATIENCE) != 0:
+        if child.wait(server_process.PATIENCE) != 0:
             lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
             raise StoreError(
                 f"the model can't be run without a server: {lines[-1] if lines else 'no reason given'}"

@@ -12,9 +12,9 @@ from typing import Any
 
 from digits import files, wire
 from digits.runtime.errors import StoreError
-from serving import disk, edges, version
-from serving.store import Store
-from serving.version import Version
+from serving.store import disk, edge, version
+from serving.store.store import Store
+from serving.store.version import Version
 
 KEEP = 5  # versions that `prune` leaves: enough to go back over a bad week
 
@@ -45,14 +45,14 @@ def publish(
     *,
     force: bool = False,
     validated: Mapping[str, str] | None = None,
-    edge: Path | None = None,
+    formats: Path | None = None,
 ) -> int:
     """Copy an exported model into the store and return its number; it serves nobody yet.
 
     facts: what export could not know (commit, dirty flag, time), added to provenance.json. validated: the
     digests of the files that were tried on a server. The same files twice are one version, unless forced.
-    edge: where convert wrote the formats for phones and browsers, laid beside the version after it; a publish
-    that was stopped between the two adds them when it is repeated. Those of another export stay out.
+    formats: where convert wrote the formats for phones and browsers, laid beside the version after it; a
+    publish that was stopped between the two adds them when it is repeated. Those of another export stay out.
     Raises StoreError when the source is not whole or not what was validated, and when it can't be written.
     """
     with store.alone():
@@ -61,8 +61,8 @@ def publish(
         if validated is not None and dict(validated) != dict(listed):
             raise StoreError(f"{source} was written anew while it was tried: run `digits publish` again")
         if not force and (same := same_as(store, found)) is not None:
-            if edge is not None:
-                edges.attach(store, same, edge, listed, facts)
+            if formats is not None:
+                edge.attach(store, same, formats, listed, facts)
             return same
         known = store.history()
         number = store.highest(known) + 1
@@ -80,8 +80,8 @@ def publish(
             disk.delete(incoming)
             raise
         disk.sync(store.folder)
-        if edge is not None:
-            edges.attach(store, number, edge, listed, facts)
+        if formats is not None:
+            edge.attach(store, number, formats, listed, facts)
         return number
 
 
@@ -102,5 +102,5 @@ def prune(store: Store, keep: int = KEEP) -> list[int]:
             aside = store.folder / f".pruned-{old.number}-{secrets.token_hex(4)}"
             old.path.rename(aside)
             disk.delete(aside)
-            edges.remove(store, old.number)
+            edge.remove(store, old.number)
         return [old.number for old in gone]

@@ -7,10 +7,10 @@ is written (compare and swap). Times are text for a person; None leaves them out
 from __future__ import annotations
 
 from digits.runtime.errors import StoreError
-from serving import history
-from serving.history import Event, History, Refusal
-from serving.pointer import Pointer
-from serving.store import Store
+from serving.store import history
+from serving.store.history import Event, History, Refusal
+from serving.store.pointer import Pointer
+from serving.store.store import Store
 
 
 def promote(

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from digits import wire
 from digits.runtime.errors import StoreError
-from serving import golden, sandbox
-from serving.comparison import Duel
-from serving.infra import DEADLINE, OPTIONS
-from serving.pointer import Pointer
-from serving.store import Store
+from serving.checks import golden, server_process
+from serving.checks.comparison import Duel
+from serving.checks.infra_validator import DEADLINE, OPTIONS
+from serving.store.pointer import Pointer
+from serving.store.store import Store
 
 BATCH = 500  # images a request: 392 kB
 TIMED = 100  # single images for each median, taken in turn so that both meet the same machine
@@ -36,8 +36,8 @@ def duel(
 ) -> Duel:
     """Score two published versions. images: uint8 [n, 28, 28]; labels: [n], 0–9.
 
-    program: the server's command, default serving.sandbox.command. Raises StoreError when the server does not
-    load both or does not answer.
+    program: the server's command, default `server_process.command`. Raises StoreError when the server does
+    not load both or does not answer.
     """
     import grpc
     from tensorflow_serving.apis import prediction_service_pb2_grpc
@@ -45,9 +45,11 @@ def duel(
     for number in (candidate, champion):
         store.intact(number)
     pointer = Pointer(str(store.folder), stable=champion, canary=candidate)
-    with sandbox.scratch() as scratch, sandbox.running(pointer, scratch, program) as server:
+    with server_process.scratch() as scratch, server_process.running(pointer, scratch, program) as server:
         try:
-            with grpc.insecure_channel(f"{sandbox.LOOPBACK}:{server.grpc_port}", options=OPTIONS) as channel:
+            with grpc.insecure_channel(
+                f"{server_process.LOOPBACK}:{server.grpc_port}", options=OPTIONS
+            ) as channel:
                 stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
                 right = {model: _right(stub, model, images, labels) for model in (wire.MODEL, wire.CANARY)}
                 latency = _latencies(stub, images)

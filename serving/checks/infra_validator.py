@@ -18,9 +18,9 @@ import numpy as np
 
 from digits import wire
 from digits.runtime.errors import StoreError
-from serving import golden, offline, sandbox
-from serving.golden import Arrays, Golden
-from serving.pointer import Pointer
+from serving.checks import golden, offline, server_process
+from serving.checks.golden import Arrays, Golden
+from serving.store.pointer import Pointer
 
 FIRST_REQUEST = 250.0  # ms for the first request after warm-up; warm-up is there to make it an ordinary one
 DEADLINE = 30.0  # seconds for any one request
@@ -46,14 +46,14 @@ def validate(
     program: Sequence[str] | None = None,
     *,
     first_request: float = FIRST_REQUEST,
-    patience: float = sandbox.PATIENCE,
+    patience: float = server_process.PATIENCE,
 ) -> Report:
     """Try a version's directory on a real server, as a copy, so that nothing changes it meanwhile.
 
-    program: the server's command, default serving.sandbox.command. first_request: budget in ms. patience:
+    program: the server's command, default `server_process.command`. first_request: budget in ms. patience:
     seconds until it must be ready. Raises StoreError with the reason and the server's last words.
     """
-    with sandbox.scratch() as scratch:
+    with server_process.scratch() as scratch:
         copy = scratch / wire.MODEL / "1"
         try:
             shutil.copytree(version, copy)
@@ -63,7 +63,7 @@ def validate(
         pointer = Pointer(str(copy.parent), 1)
         with (
             offline.answering(copy, scratch) as answers,
-            sandbox.running(pointer, scratch, program, patience) as server,
+            server_process.running(pointer, scratch, program, patience) as server,
         ):
             expected = answers()
             try:
@@ -92,7 +92,7 @@ def check(
 
     notes: list[str] = []
     try:
-        with grpc.insecure_channel(f"{sandbox.LOOPBACK}:{grpc_port}", options=OPTIONS) as channel:
+        with grpc.insecure_channel(f"{server_process.LOOPBACK}:{grpc_port}", options=OPTIONS) as channel:
             grpc.channel_ready_future(channel).result(DEADLINE)
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             started = time.perf_counter()
@@ -151,7 +151,7 @@ def _over_rest(port: int, request: Golden, notes: list[str]) -> Arrays:
 
 
 def _post(port: int, verb: str, body: bytes) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(sandbox.LOOPBACK, port, timeout=DEADLINE)
+    connection = http.client.HTTPConnection(server_process.LOOPBACK, port, timeout=DEADLINE)
     try:
         headers = {"Content-Type": "application/json"}
         connection.request("POST", f"/v1/models/{wire.MODEL}:{verb}", body, headers)
