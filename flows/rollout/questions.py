@@ -140,7 +140,7 @@ def _recorded(path: Path) -> Iterator[Any]:
     from google.protobuf.message import DecodeError
 
     from digits_client import messages
-    from serving.model_server import statuses, tfrecord
+    from serving.model_server import status, tfrecord
 
     try:
         for record in tfrecord.records(path.read_bytes()):
@@ -149,7 +149,7 @@ def _recorded(path: Path) -> Iterator[Any]:
                 yield messages.PredictRequest.FromString(predict)
     except OSError as error:
         raise StoreError(f"{path} can't be read ({error.strerror}): publish the version again") from None
-    except (DecodeError, statuses.Status) as error:
+    except (DecodeError, status.Status) as error:
         raise StoreError(f"{path} is damaged ({error}): publish the version again") from None
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from digits import wire
 from digits.runtime.errors import StoreError
 from serving.model_server import tfrecord
-from serving.model_server.statuses import Status
+from serving.model_server.status import Status
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from serving.model_server.statuses import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
+from serving.model_server.status import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
 
 STEP = 1 << 16  # bytes that are unpacked at a time
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from serving.model_server.grpc_api import Answer, Method
-from serving.model_server.log_records import FIELDS
-from serving.model_server.request_log import RequestLog
+from serving.model_server.grpc.service import Answer, Method
+from serving.model_server.request_log.log import RequestLog
+from serving.model_server.request_log.records import FIELDS
 
 
 def methods(listed: Mapping[str, Method], log: RequestLog) -> dict[str, Method]:

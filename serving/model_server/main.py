@@ -11,10 +11,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.model_server import config, flag_help, flags
-from serving.model_server.config import ConfigError, ModelSettings
+from serving.model_server import flag_help, flags
 from serving.model_server.flags import Flags, FlagsError
-from serving.model_server.statuses import Status
+from serving.model_server.models import config
+from serving.model_server.models.config import ConfigError, ModelSettings
+from serving.model_server.status import Status
 
 LOG = logging.getLogger("digits-model-server")
 FAILED = 255  # as upstream's exit(-1)
@@ -60,7 +61,8 @@ class _Server:
     def run(self) -> int:
         named = self._settings()  # before anything heavy: a bad file is reported at once
         page = self._page()
-        from serving.model_server import models, observing, ports, readiness
+        from serving.model_server import observing, ports, readiness
+        from serving.model_server.models import factory
 
         ports.check(self.flags)
         stop = threading.Event()
@@ -76,7 +78,7 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
 
-        manager, settings = models.manager(self.flags, observing.Observer() if page else None)
+        manager, settings = factory.manager(self.flags, observing.Observer() if page else None)
         manager.start(named)
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
@@ -111,11 +113,12 @@ class _Server:
 def _version() -> int:
     from importlib.metadata import version
 
-    from serving.model_server import clibrary, protos
+    from serving.model_server import protos
+    from serving.model_server.runtime import library
 
     protos.messages_only()
     _print(f"TensorFlow ModelServer: digits-model-server {version('digits')}")
-    _print(f"TensorFlow Library: {clibrary.version()}")
+    _print(f"TensorFlow Library: {library.version()}")
     return 0
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 
-from serving.model_server import schemas, statuses
+from serving.model_server import schemas, status
 from serving.model_server.metrics import Family, Histogram, Registry, exponential
-from serving.model_server.statuses import Status, invalid
+from serving.model_server.status import Status, invalid
 
 PAGE = "/monitoring/prometheus/metrics"
 LATENCIES = exponential(10, 1.8, 33)  # microseconds, to about 20 minutes
@@ -55,8 +55,8 @@ class Observer:
     def answered(self, model: str, api: str, entrypoint: str, code: int, seconds: float) -> None:
         """A request has ended. model: one of the server's, or "". api: as upstream spells it there."""
         RUN.set(None)
-        self._requests.cell(model, statuses.NAMES[code]).add()
-        if code == statuses.OK:
+        self._requests.cell(model, status.NAMES[code]).add()
+        if code == status.OK:
             self._latency.cell(model, api, entrypoint).add(int(seconds * 1e6))
 
     def examples(self, model: str, count: int) -> None:
@@ -66,7 +66,7 @@ class Observer:
 
     def logged(self, model: str, code: int) -> None:
         """A request was sampled for the log: OK, or why it is not there."""
-        self._logged.cell(model, statuses.NAMES[code]).add()
+        self._logged.cell(model, status.NAMES[code]).add()
 
     def queued(self, pool: str, seconds: float) -> None:
         """A request has waited so long for its batch. pool: thread_pool_name of the batching parameters."""
@@ -78,8 +78,8 @@ class Observer:
 
     def warmed(self, directory: Path, code: int, records: int, seconds: float) -> None:
         """A version was warmed up, or could not be."""
-        self._warm_up.cell(str(directory), statuses.NAMES[code]).add(int(seconds * 1e6))
-        self._records.cell(str(directory), statuses.NAMES[code]).add(records)
+        self._warm_up.cell(str(directory), status.NAMES[code]).add(int(seconds * 1e6))
+        self._records.cell(str(directory), status.NAMES[code]).add(records)
 
 
 def ran(seconds: float) -> None:
@@ -102,4 +102,4 @@ def warming(observer: Observer | None, directory: Path, replay: Callable[[], int
         observer.warmed(directory, error.code, 0, time.perf_counter() - began)
         raise
     if records:
-        observer.warmed(directory, statuses.OK, records, time.perf_counter() - began)
+        observer.warmed(directory, status.OK, records, time.perf_counter() - began)

@@ -7,22 +7,17 @@ import os
 from functools import partial
 from pathlib import Path
 
-from serving.model_server import (
-    counted,
-    grpc_api,
-    grpc_server,
-    health,
-    http_server,
-    logged,
-    rest_api,
-    tls,
-    unix_socket,
-)
+from serving.model_server import logged, middleware
 from serving.model_server.flags import Flags
-from serving.model_server.manager import Manager
-from serving.model_server.predict import Settings
+from serving.model_server.grpc import health, tls, unix_socket
+from serving.model_server.grpc import server as grpc_server
+from serving.model_server.grpc import service as grpc_service
+from serving.model_server.inference.predict import Settings
+from serving.model_server.models.manager import Manager
 from serving.model_server.readiness import Close, Readiness
-from serving.model_server.request_log import Bounds, RequestLog
+from serving.model_server.request_log.log import Bounds, RequestLog
+from serving.model_server.rest import api as rest_api
+from serving.model_server.rest import server as http_server
 
 LOG = logging.getLogger("digits-model-server")
 
@@ -44,9 +39,9 @@ def opened(
     them. page: where the metrics are shown. Raises Status."""
     threads = 4 * (os.cpu_count() or 1)
     observer, log = settings.observer, _request_log(flags, manager, settings)
-    methods = logged.methods(grpc_api.methods(manager, settings), log)
+    methods = logged.methods(grpc_service.methods(manager, settings), log)
     if observer:
-        methods = counted.methods(methods, observer, lambda name: name in manager.models)
+        methods = middleware.methods(methods, observer, lambda name: name in manager.models)
     if flags.grpc_socket_path:
         unix_socket.claim(flags.grpc_socket_path)  # again: gRPC takes it from whoever has come meanwhile
     server = grpc_server.GrpcServer(
@@ -66,7 +61,7 @@ def opened(
     if flags.rest_api_port and flags.rest_api_port != flags.port:
         api: http_server.Api = rest_api.RestApi(manager, settings, flags.rest_api_enable_cors_support, log)
         if observer:
-            api = counted.CountedApi(api, observer, lambda name: name in manager.models, page)
+            api = middleware.CountedApi(api, observer, lambda name: name in manager.models, page)
         rest = http_server.HttpServer(
             api,
             http_server.bind(flags.host, flags.rest_api_port),  # after gRPC: whoever sees it finds both

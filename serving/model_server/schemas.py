@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from serving.model_server.statuses import invalid
+from serving.model_server.status import invalid
 
 _SINGLE, _REPEATED = 1, 3  # FieldDescriptorProto.Label
 _INT64, _BOOL, _STRING, _MESSAGE = 3, 8, 9, 11  # FieldDescriptorProto.Type

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.model_server.statuses import DATA_LOSS, Status
+from serving.model_server.status import DATA_LOSS, Status
 
 _HEAD = struct.Struct("<QI")
 _FOOT = struct.Struct("<I")

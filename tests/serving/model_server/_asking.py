@@ -7,7 +7,7 @@ import time
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.model_server import tensors
+from serving.model_server.runtime import tensors
 
 from ..._ports import free_port
 from .._server import ROOT, environment

@@ -10,9 +10,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.model_server import about
-from serving.model_server.manager import Manager, Pace
-from serving.model_server.statuses import Status
+from serving.model_server.models import service
+from serving.model_server.models.manager import Manager, Pace
+from serving.model_server.status import Status
 
 from .. import _models
 from ._calls import serving
@@ -104,7 +104,7 @@ def test_the_status_of_a_reload_is_in_the_response_too():
     response = model_management_pb2.ReloadConfigResponse()
     request.config.model_config_list.config.add(name="m", base_path="m", model_platform="tensorflow")
     with pytest.raises(Status) as caught:
-        about.reload(Manager(lambda _: None, Pace()), request, response)
+        service.reload(Manager(lambda _: None, Pace()), request, response)
     assert (response.status.error_code, response.status.error_message) == (3, caught.value.message)
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from serving.model_server.batch_queue import Queue, Task
-from serving.model_server.batch_settings import BatchSettings
-from serving.model_server.statuses import INVALID_ARGUMENT, UNAVAILABLE, Status
+from serving.model_server.batching.queue import Queue, Task
+from serving.model_server.batching.settings import BatchSettings
+from serving.model_server.status import INVALID_ARGUMENT, UNAVAILABLE, Status
 
 
 def task(rows):

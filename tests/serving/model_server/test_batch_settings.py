@@ -1,14 +1,14 @@
 import pytest
 
-from serving.model_server import batch_settings
-from serving.model_server.batch_settings import BatchSettings, Pool
-from serving.model_server.statuses import INVALID_ARGUMENT, Status
+from serving.model_server.batching import settings
+from serving.model_server.batching.settings import BatchSettings, Pool
+from serving.model_server.status import INVALID_ARGUMENT, Status
 
 
 def read(tmp_path, text):
     path = tmp_path / "batching"
     path.write_text(text)
-    return batch_settings.read(path)
+    return settings.read(path)
 
 
 def test_an_empty_file_is_upstream_s_defaults(tmp_path):
@@ -71,11 +71,11 @@ def test_a_batch_is_run_with_the_next_allowed_size():
 
 
 def test_a_version_may_bring_its_own(tmp_path):
-    assert batch_settings.of_version(tmp_path) is None
+    assert settings.of_version(tmp_path) is None
     threads = "num_batch_threads { value: 0 }"  # which are of the pool, that all share: not even looked at
     (tmp_path / "batching_params.pbtxt").write_text("max_batch_size { value: 5 } " + threads)
-    found = batch_settings.of_version(tmp_path)
+    found = settings.of_version(tmp_path)
     assert found and found.rows == 5
     (tmp_path / "batching_params.pbtxt").write_text("what?")
     with pytest.raises(Status, match="batching_params"):
-        batch_settings.of_version(tmp_path)
+        settings.of_version(tmp_path)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from serving.model_server import batch_tensors
-from serving.model_server.batch_settings import BatchSettings
-from serving.model_server.savedmodel import strings
-from serving.model_server.statuses import FAILED_PRECONDITION, INVALID_ARGUMENT, Status
+from serving.model_server.batching import tensors
+from serving.model_server.batching.settings import BatchSettings
+from serving.model_server.runtime.saved_model import strings
+from serving.model_server.status import FAILED_PRECONDITION, INVALID_ARGUMENT, Status
 
 PLAIN = BatchSettings()
 
@@ -16,34 +16,34 @@ def fails(code, text, work, *arguments):
 
 
 def test_the_rows_of_a_request():
-    assert batch_tensors.rows([np.zeros((3, 2)), np.zeros(3)]) == 3
+    assert tensors.rows([np.zeros((3, 2)), np.zeros(3)]) == 3
     fails(
         INVALID_ARGUMENT,
         "Batching Run() input tensors must have at least one dimension",
-        batch_tensors.rows,
+        tensors.rows,
         [np.zeros(())],
     )
     fails(
         INVALID_ARGUMENT,
         "Batching Run() input tensors must have equal 0th-dimension size",
-        batch_tensors.rows,
+        tensors.rows,
         [np.zeros(3), np.zeros(2)],
     )
 
 
 def test_requests_stand_one_after_the_other_and_get_their_own_rows_back():
     requests = [[np.array([[1.0, 2.0]])], [np.array([[3.0, 4.0], [5.0, 6.0]])]]
-    (joined,) = batch_tensors.merged(requests, PLAIN)
+    (joined,) = tensors.merged(requests, PLAIN)
     assert joined.tolist() == [[1, 2], [3, 4], [5, 6]]
-    first, second = batch_tensors.divided([joined, joined[:, 0]], [1, 2], 3)
+    first, second = tensors.divided([joined, joined[:, 0]], [1, 2], 3)
     assert first[0].tolist() == [[1, 2]] and second[1].tolist() == [3, 5]
 
 
 def test_missing_rows_are_filled_up_by_a_valid_one_and_left_out_of_the_answers():
     requests = [[strings([b"a"])], [strings([b"b", b"c"])]]
-    (joined,) = batch_tensors.merged(requests, BatchSettings(allowed=(2, 8)))
+    (joined,) = tensors.merged(requests, BatchSettings(allowed=(2, 8)))
     assert joined.tolist() == [b"a", b"b", b"c"] + [b"b"] * 5
-    assert [answer[0].tolist() for answer in batch_tensors.divided([joined], [1, 2], 8)] == [
+    assert [answer[0].tolist() for answer in tensors.divided([joined], [1, 2], 8)] == [
         [b"a"],
         [b"b", b"c"],
     ]
@@ -51,19 +51,19 @@ def test_missing_rows_are_filled_up_by_a_valid_one_and_left_out_of_the_answers()
 
 def test_inputs_of_other_shapes_are_filled_up_with_their_first_value():
     requests = [[np.array([[7, 8]])], [np.array([[1, 2, 3]])]]
-    (joined,) = batch_tensors.merged(requests, BatchSettings(pad=True))
+    (joined,) = tensors.merged(requests, BatchSettings(pad=True))
     assert joined.tolist() == [[7, 8, 7], [1, 2, 3]]
     empty = [[np.zeros((1, 0))], [np.zeros((1, 2))]]
-    fails(INVALID_ARGUMENT, "Got empty tensor", batch_tensors.merged, empty, BatchSettings(pad=True))
+    fails(INVALID_ARGUMENT, "Got empty tensor", tensors.merged, empty, BatchSettings(pad=True))
     ranks = [[np.zeros((1, 2))], [np.zeros((1, 2, 2))]]
-    fails(INVALID_ARGUMENT, "rank from 1 to 6", batch_tensors.merged, ranks, BatchSettings(pad=True))
+    fails(INVALID_ARGUMENT, "rank from 1 to 6", tensors.merged, ranks, BatchSettings(pad=True))
 
 
 def test_outputs_that_are_not_row_by_row_can_t_be_divided():
     fails(
         FAILED_PRECONDITION,
         "Batched output tensor has 0 dimensions",
-        batch_tensors.divided,
+        tensors.divided,
         [np.float32(1)],
         [1],
         1,
@@ -71,7 +71,7 @@ def test_outputs_that_are_not_row_by_row_can_t_be_divided():
     fails(
         FAILED_PRECONDITION,
         "Batched output tensor's 0th dimension does not equal the sum",
-        batch_tensors.divided,
+        tensors.divided,
         [np.zeros(2)],
         [1],
         1,
@@ -80,4 +80,4 @@ def test_outputs_that_are_not_row_by_row_can_t_be_divided():
 
 def test_the_parts_of_a_request_are_one_answer_again():
     parts = [[np.array([1]), np.array([[2]])], [np.array([3]), np.array([[4]])]]
-    assert [array.tolist() for array in batch_tensors.joined(parts)] == [[1, 3], [[2], [4]]]
+    assert [array.tolist() for array in tensors.joined(parts)] == [[1, 3], [[2], [4]]]

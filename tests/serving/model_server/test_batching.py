@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving.model_server.batch_scheduler import Scheduler
-from serving.model_server.batch_settings import BatchSettings, Pool
-from serving.model_server.batching import Batched
+from serving.model_server.batching.batcher import Batched
+from serving.model_server.batching.scheduler import Scheduler
+from serving.model_server.batching.settings import BatchSettings, Pool
 from serving.model_server.driving import through
-from serving.model_server.looped import TRIES, LoopedServer
-from serving.model_server.statuses import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
+from serving.model_server.event_loop import TRIES, LoopedServer
+from serving.model_server.status import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
 
 X, Y = ("x:0",), ("y:0",)
 

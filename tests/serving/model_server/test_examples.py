@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from serving.model_server import classify
+from serving.model_server.inference import classify
 
 from .. import _models
 from ._calls import classification, examples, regression, serving, stub

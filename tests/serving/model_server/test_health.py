@@ -6,7 +6,7 @@ import time
 import grpc
 import pytest
 
-from serving.model_server import health
+from serving.model_server.grpc import health
 
 from .._server import Server
 from ._asking import predict, until

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from serving.model_server import json_answers, json_tensors, json_text
-from serving.model_server.savedmodel import Signature, Tensor
-from serving.model_server.statuses import Status
+from serving.model_server.rest.json import decode, encode, text
+from serving.model_server.runtime.saved_model import Signature, Tensor
+from serving.model_server.status import Status
 
 FLOAT, UINT8, STRING, INT32, BOOL = 1, 4, 7, 3, 10
 
@@ -17,11 +17,11 @@ def signature(**inputs):
 
 
 def read(body, **inputs):
-    return json_tensors.predict_inputs(json_text.parse(body.encode(), 100), signature(**inputs), 100)
+    return decode.predict_inputs(text.parse(body.encode(), 100), signature(**inputs), 100)
 
 
 def test_numbers_that_json_does_not_know_and_text_after_the_value():
-    assert json_text.parse(b'{"a": [NaN, Infinity, -Infinity]} and more', 100)["a"][1:] == [
+    assert text.parse(b'{"a": [NaN, Infinity, -Infinity]} and more', 100)["a"][1:] == [
         math.inf,
         -math.inf,
     ]
@@ -29,7 +29,7 @@ def test_numbers_that_json_does_not_know_and_text_after_the_value():
 
 @pytest.mark.parametrize("value", [b"1", b"Inf"])
 def test_of_a_key_that_stands_twice_the_last_counts(value):
-    assert json_text.parse(b'{"a": ' + value + b', "a": 2}', 100) == {"a": 2}
+    assert text.parse(b'{"a": ' + value + b', "a": 2}', 100) == {"a": 2}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_of_a_key_that_stands_twice_the_last_counts(value):
 )
 def test_text_that_is_no_json(body, said):
     with pytest.raises(Status, match=said):
-        json_text.parse(body, 100)
+        text.parse(body, 100)
 
 
 @pytest.mark.parametrize("depth", [80, 500, 1000])
@@ -137,34 +137,28 @@ def test_what_does_not_fit_is_refused_with_its_place(body, inputs, said):
     ],
 )
 def test_floats_are_as_short_as_they_may_be(value, single, expected):
-    assert json_text.number(value, single) == expected
+    assert text.number(value, single) == expected
 
 
 def test_answers_in_both_formats():
     arrays = {"a": np.array([[1.5, 2.0]], np.float32), "n": np.array([3], np.int64)}
-    assert json_text.parse(json_answers.body(arrays, True).encode(), 9) == {
-        "predictions": [{"a": [1.5, 2], "n": 3}]
-    }
-    assert json_text.parse(json_answers.body(arrays, False).encode(), 9) == {
-        "outputs": {"a": [[1.5, 2]], "n": [3]}
-    }
-    assert json_text.parse(json_answers.body({"a": arrays["a"]}, True).encode(), 9) == {
-        "predictions": [[1.5, 2]]
-    }
+    assert text.parse(encode.body(arrays, True).encode(), 9) == {"predictions": [{"a": [1.5, 2], "n": 3}]}
+    assert text.parse(encode.body(arrays, False).encode(), 9) == {"outputs": {"a": [[1.5, 2]], "n": [3]}}
+    assert text.parse(encode.body({"a": arrays["a"]}, True).encode(), 9) == {"predictions": [[1.5, 2]]}
 
 
 def test_bytes_are_base64_where_the_name_says_so():
     arrays = {"x_bytes": np.array([b"\xff"], object), "s": np.array(["é".encode()], object)}
-    assert json_answers.body(arrays, True).count('"b64": "/w=="') == 1
-    assert '"s": "é"' in json_answers.body(arrays, True)
+    assert encode.body(arrays, True).count('"b64": "/w=="') == 1
+    assert '"s": "é"' in encode.body(arrays, True)
 
 
 def test_an_answer_that_has_no_rows_is_refused_in_the_row_format():
     with pytest.raises(Status, match="Tensor name: a has no shape information"):
-        json_answers.body({"a": np.float32(1).reshape(())}, True)
+        encode.body({"a": np.float32(1).reshape(())}, True)
     with pytest.raises(Status, match="inconsistent batch size: 2 expecting: 1"):
-        json_answers.body({"a": np.zeros(1, np.float32), "b": np.zeros(2, np.float32)}, True)
-    assert json_answers.body({"a": np.zeros((0, 3), np.float32)}, True).split() == [
+        encode.body({"a": np.zeros(1, np.float32), "b": np.zeros(2, np.float32)}, True)
+    assert encode.body({"a": np.zeros((0, 3), np.float32)}, True).split() == [
         "{",
         '"predictions":',
         "[]",

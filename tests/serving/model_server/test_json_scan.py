@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from serving.model_server import json_scan, json_text
-from serving.model_server.json_scan import DEEP
-from serving.model_server.json_shown import shown
-from serving.model_server.statuses import Status
+from serving.model_server.rest.json import json_scan, text
+from serving.model_server.rest.json.json_scan import DEEP
+from serving.model_server.rest.json.json_shown import shown
+from serving.model_server.status import Status
 
 
 def read(data, deepest=64):
@@ -172,5 +172,5 @@ def test_what_is_shown_is_cut():
 def test_the_fast_reader_and_the_careful_one_agree_on_empty_bodies():
     for data, said in ((b"", "The document is empty"), (b" ", "The document is empty. at offset: 1")):
         with pytest.raises(Status) as caught:
-            json_text.parse(data, 64)
+            text.parse(data, 64)
         assert caught.value.message == f"JSON Parse error: {said}"

@@ -3,7 +3,7 @@ import gzip
 import pytest
 
 from serving.model_server.limits import Limits, gunzip
-from serving.model_server.statuses import Status
+from serving.model_server.status import Status
 
 
 def test_a_gzip_body_is_unpacked():

@@ -3,8 +3,9 @@ import sys
 
 import pytest
 
-from serving.model_server import log_files, tfrecord
-from serving.model_server.log_files import LogFiles
+from serving.model_server import tfrecord
+from serving.model_server.request_log import files as log_files
+from serving.model_server.request_log.files import LogFiles
 
 from ..._disk import disk
 from .._server import ROOT, environment
@@ -102,7 +103,7 @@ def test_a_disk_that_was_full_from_the_start_holds_no_empty_files(small_disk):
 
 WRITER = """
 import sys
-from serving.model_server.log_files import LogFiles
+from serving.model_server.request_log.files import LogFiles
 files = LogFiles(sys.argv[1], 1 << 16, 1000)
 for number in range(10**9):
     files.write(b"%d " % number * (1 + number % 500))

@@ -17,7 +17,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.model_server import config, log_files, tfrecord
+from serving.model_server import tfrecord
+from serving.model_server.models import config
+from serving.model_server.request_log import files as log_files
 
 from ..._disk import disk
 from .. import _models

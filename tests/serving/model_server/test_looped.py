@@ -4,8 +4,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from serving.model_server.looped import TRIES, LoopedServer
-from serving.model_server.statuses import UNAVAILABLE, Status
+from serving.model_server.event_loop import TRIES, LoopedServer
+from serving.model_server.status import UNAVAILABLE, Status
 
 
 class Server(LoopedServer):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_server import keeper
-from serving.model_server.config import ModelSettings, Policy
-from serving.model_server.manager import Manager, Pace
-from serving.model_server.statuses import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
-from serving.model_server.versions import AVAILABLE, END, LOADING, START, UNLOADING
+from serving.model_server.models import keeper
+from serving.model_server.models.config import ModelSettings, Policy
+from serving.model_server.models.manager import Manager, Pace
+from serving.model_server.models.versions import AVAILABLE, END, LOADING, START, UNLOADING
+from serving.model_server.status import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
 
 
 class Model:

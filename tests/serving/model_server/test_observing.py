@@ -4,12 +4,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import inference_pb2
 
-from serving.model_server import observing, statuses
-from serving.model_server.counted import methods
+from serving.model_server import observing, status
 from serving.model_server.driving import through
-from serving.model_server.grpc_api import Method
+from serving.model_server.grpc.service import Method
+from serving.model_server.middleware import methods
 from serving.model_server.observing import Observer
-from serving.model_server.statuses import Status
+from serving.model_server.status import Status
 
 from .._server import ROOT
 from ._calls import REGRESS, examples, tasks
@@ -50,7 +50,7 @@ def test_the_real_server_s_config_is_read():
 def test_a_bad_config_is_refused_with_the_reason(tmp_path, text, said):
     with pytest.raises(Status, match=re.escape(said)) as caught:
         observing.page(written(tmp_path / "monitoring.config", text))
-    assert caught.value.code == statuses.INVALID_ARGUMENT
+    assert caught.value.code == status.INVALID_ARGUMENT
 
 
 def lines(observer, name):
@@ -76,8 +76,8 @@ def test_latencies_are_counted_in_upstream_s_buckets_of_microseconds(tmp_path, n
     observer = Observer()
     observer.began("m", "Predict")
     observing.ran(0.00002)
-    observer.answered("m", "Predict", observing.GRPC, statuses.OK, 0.00002)
-    observer.warmed(tmp_path, statuses.OK, 1, 0.00002)
+    observer.answered("m", "Predict", observing.GRPC, status.OK, 0.00002)
+    observer.warmed(tmp_path, status.OK, 1, 0.00002)
     buckets = [line for line in lines(observer, f"serving:{name}") if "_bucket{" in line]
     assert len(buckets) == 34
     assert [line.partition('le="')[2] for line in buckets[:4]] == [
@@ -107,7 +107,7 @@ def test_a_warm_up_is_counted_with_its_outcome(tmp_path):
     observer = Observer()
 
     def broken():
-        raise Status(statuses.DATA_LOSS, "truncated record at 0")
+        raise Status(status.DATA_LOSS, "truncated record at 0")
 
     observing.warming(observer, tmp_path / "1", lambda: 3)
     observing.warming(observer, tmp_path / "2", lambda: 0)  # without a file there is nothing to count
@@ -125,7 +125,7 @@ def test_a_run_counts_for_the_request_around_it_only():
     observing.ran(0.5)  # of a warm-up
     observer.began("m", "Predict")
     observing.ran(0.5)
-    observer.answered("m", "predict", observing.REST, statuses.OK, 0.6)
+    observer.answered("m", "predict", observing.REST, status.OK, 0.6)
     observing.ran(0.5)
     (family,) = (
         each

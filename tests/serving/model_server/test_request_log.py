@@ -10,9 +10,12 @@ from types import SimpleNamespace
 import pytest
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving.model_server import log_files, log_sinks, request_log, statuses, tfrecord
-from serving.model_server.config import Logging
-from serving.model_server.request_log import Bounds, RequestLog
+from serving.model_server import status, tfrecord
+from serving.model_server.models.config import Logging
+from serving.model_server.request_log import files as log_files
+from serving.model_server.request_log import log as request_log
+from serving.model_server.request_log import log_sinks
+from serving.model_server.request_log.log import Bounds, RequestLog
 
 BOUNDS = Bounds(1 << 20, 5)
 
@@ -30,7 +33,7 @@ class Server:
         self.models[name] = SimpleNamespace(settings=SimpleNamespace(logging=wanted))
 
     def logged(self, model, code):
-        self.counted.append((model, statuses.NAMES[code]))
+        self.counted.append((model, status.NAMES[code]))
 
 
 def exchange(model, text=b"x"):

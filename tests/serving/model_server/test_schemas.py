@@ -1,7 +1,7 @@
 import pytest
 
 from serving.model_server import schemas
-from serving.model_server.statuses import Status
+from serving.model_server.status import Status
 
 
 def test_upstream_s_files_are_read(tmp_path):

@@ -3,10 +3,10 @@
 import pytest
 from tensorflow.core.protobuf import config_pb2
 
-from serving.model_server import session_config, sessions
 from serving.model_server.flags import Flags
-from serving.model_server.sessions import Threads
-from serving.model_server.statuses import Status
+from serving.model_server.runtime import session_config, sessions
+from serving.model_server.runtime.sessions import Threads
+from serving.model_server.status import Status
 
 from .._server import Server
 from ._asking import refused_start

@@ -1,7 +1,7 @@
 import pytest
 
-from serving.model_server import statuses
-from serving.model_server.statuses import HTTP, NAMES
+from serving.model_server import status
+from serving.model_server.status import HTTP, NAMES
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_the_codes_are_those_of_grpc():
     assert {name: code for code, name in NAMES.items()} == {
         each.name: each.value[0] for each in grpc.StatusCode
     }
-    assert HTTP.keys() == NAMES.keys() and statuses.LONGEST == 1024
+    assert HTTP.keys() == NAMES.keys() and status.LONGEST == 1024

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from serving.model_server import tensors
-from serving.model_server.statuses import Status
+from serving.model_server.runtime import tensors
+from serving.model_server.status import Status
 
 from .. import _models
 

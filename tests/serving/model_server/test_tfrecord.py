@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from serving.model_server import tfrecord
-from serving.model_server.statuses import DATA_LOSS, Status
+from serving.model_server.status import DATA_LOSS, Status
 
 
 def masked(data):

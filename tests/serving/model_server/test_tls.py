@@ -3,8 +3,8 @@
 import grpc
 import pytest
 
-from serving.model_server import tls
-from serving.model_server.statuses import Status
+from serving.model_server.grpc import tls
+from serving.model_server.status import Status
 
 from .._server import Server
 from . import _tls

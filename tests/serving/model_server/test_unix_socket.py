@@ -8,8 +8,8 @@ import stat
 import grpc
 import pytest
 
-from serving.model_server import unix_socket
-from serving.model_server.statuses import Status
+from serving.model_server.grpc import unix_socket
+from serving.model_server.status import Status
 
 from .._server import Server
 from ._asking import predict, start

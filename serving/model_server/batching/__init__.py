@@ -1,0 +1,1 @@
+"""Joins requests of several clients into one run of a model."""

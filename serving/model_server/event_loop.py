@@ -1,0 +1,160 @@
+"""What both ports have in common: an event loop in a thread of its own, and threads for what is not quick.
+
+A hand-over between threads costs as much as a small model's answer, so the loop answers by itself what is
+quick. That is learnt: the requests of one kind that took little the last times.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from serving.model_server.driving import Steps, through
+from serving.model_server.status import Status
+
+QUICK = 0.002  # seconds
+TRIES = 5  # requests before a kind can count as quick
+MEMORY = 0.9  # share of what was known before, in the mean
+KINDS = 1000  # that are remembered: a hostile client can make up as many as it likes
+
+Answer = TypeVar("Answer")
+
+
+class _Pace:
+    """How long requests of one kind take, without the time in which they rest. A shorter one counts at
+    once: a longer one may be the machine's, or spent waiting for the other threads."""
+
+    def __init__(self) -> None:
+        self.calls, self.mean = 0, 0.0
+
+    @property
+    def quick(self) -> bool:
+        return self.calls >= TRIES and self.mean < QUICK
+
+    def took(self, seconds: float) -> None:
+        mixed = MEMORY * self.mean + (1 - MEMORY) * seconds
+        self.mean = min(seconds, mixed) if self.calls else seconds
+        self.calls += 1
+
+
+class _Clocked:
+    """Steps that know how long they have taken."""
+
+    def __init__(self, steps: Steps[Answer]) -> None:
+        self._steps = steps
+        self.seconds = 0.0
+
+    def send(self, value: None) -> Any:
+        began = time.perf_counter()
+        try:
+            return self._steps.send(value)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def close(self) -> None:
+        self._steps.close()
+
+
+class LoopedServer(abc.ABC):
+    """A server in an event loop of its own. Who inherits it opens and closes a port in `serve`."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.stopping = asyncio.Event()
+        self.grace = 0.0  # seconds for the requests under way, once `stopping` is set
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._paces: dict[object, _Pace] = {}
+        self._ended: deque[asyncio.Future[None]] = deque()
+        self._waking = False
+        self._ready = threading.Event()
+        self._failure: Status | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @abc.abstractmethod
+    async def serve(self) -> None:
+        """Open the port, call `opened`, wait for `stopping`, close within `grace`. Raises Status."""
+
+    def opened(self) -> None:
+        """The port takes requests from now on."""
+        self._ready.set()
+
+    def start(self) -> None:
+        """Take requests from now on. Raises Status where the port can't be opened."""
+        self._thread.start()
+        self._ready.wait()
+        if self._failure:
+            raise self._failure
+
+    def stop(self, grace: float) -> None:
+        """Take no more; wait so many seconds for those under way."""
+        self.grace = grace
+        self.loop.call_soon_threadsafe(self.stopping.set)
+        self._thread.join()
+
+    async def answered(self, kind: object, work: Callable[..., Steps[Answer]], *arguments: Any) -> Answer:
+        """The answer of `work`, by the loop itself if requests of this kind are quick, else in a thread."""
+        pace = self._paces.get(kind)
+        if pace is None:
+            if len(self._paces) >= KINDS:
+                self._paces.clear()
+            pace = self._paces[kind] = _Pace()
+        if pace.quick:
+            return await self._here(pace, work, arguments)
+        return await self.loop.run_in_executor(self._pool, _there, pace, work, arguments)
+
+    async def _here(
+        self, pace: _Pace, work: Callable[..., Steps[Answer]], arguments: tuple[Any, ...]
+    ) -> Answer:
+        steps = _Clocked(work(*arguments))
+        try:
+            while True:
+                task = steps.send(None)
+                ended = self.loop.create_future()
+                task.begin(partial(self._wake, ended), self.loop.call_soon)
+                await ended
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+        finally:
+            steps.close()  # of a client that went while its batch was under way
+            pace.took(steps.seconds)
+
+    def _wake(self, ended: asyncio.Future[None]) -> None:
+        """Have the loop go on with what has ended; called in any thread, many times for a batch."""
+        self._ended.append(ended)
+        if not self._waking:  # one call into the loop for all that end together
+            self._waking = True
+            self.loop.call_soon_threadsafe(self._go_on)
+
+    def _go_on(self) -> None:
+        self._waking = False
+        while self._ended:
+            ended = self._ended.popleft()
+            if not ended.done():
+                ended.set_result(None)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_until_complete(self.serve())
+        except Status as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+            self._pool.shutdown(wait=False)
+            self.loop.close()
+
+
+def _there(pace: _Pace, work: Callable[..., Steps[Answer]], arguments: tuple[Any, ...]) -> Answer:
+    steps = _Clocked(work(*arguments))
+    try:
+        return through(cast(Steps[Answer], steps))
+    finally:
+        pace.took(steps.seconds)

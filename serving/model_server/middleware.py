@@ -1,0 +1,111 @@
+"""The calls of gRPC and the answers of REST, counted; and the page that shows the counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from serving.model_server import status
+from serving.model_server.grpc.service import Answer, Method
+from serving.model_server.observing import GRPC, REST, Observer
+from serving.model_server.rest import rest_paths
+from serving.model_server.rest.api import Reply
+from serving.model_server.rest.server import Api
+from serving.model_server.status import Status
+
+Known = Callable[[str], bool]  # whether a model of that name is served: made-up ones count under ""
+COUNTED = {"Predict", "Classify", "Regress"}  # as upstream; the others have no count
+
+
+def methods(listed: Mapping[str, Method], observer: Observer, known: Known) -> dict[str, Method]:
+    """The same calls, counted."""
+    found = {}
+    for path, method in listed.items():
+        api = path.rpartition("/")[2]
+        answer = method.answer
+        if api in COUNTED:
+            answer = _counted(api, answer, observer, known)
+        elif api == "MultiInference":
+            answer = _with_examples(answer, observer)
+        elif api == "HandleReloadConfigRequest":
+            answer = _with_increases(answer, observer)
+        found[path] = replace(method, answer=answer)
+    return found
+
+
+def _counted(api: str, answer: Answer, observer: Observer, known: Known) -> Answer:
+    async def on_call(request: Any, response: Any, seconds: float | None) -> None:
+        name = request.model_spec.name
+        began, code = time.perf_counter(), status.INTERNAL
+        observer.began(name, api)
+        try:
+            await answer(request, response, seconds)
+            code = status.OK
+        except Status as error:
+            code = error.code
+            raise
+        except GeneratorExit:
+            code = status.CANCELLED  # the client went while its batch was under way
+            raise
+        finally:
+            counts = name if known(name) else ""
+            observer.answered(counts, api, GRPC, code, time.perf_counter() - began)
+
+    return on_call
+
+
+def _with_examples(answer: Answer, observer: Observer) -> Answer:
+    async def on_call(request: Any, response: Any, seconds: float | None) -> None:
+        await answer(request, response, seconds)
+        kind = request.input.WhichOneof("kind")
+        observer.examples(request.tasks[0].model_spec.name, len(getattr(request.input, kind).examples))
+
+    return on_call
+
+
+def _with_increases(answer: Answer, observer: Observer) -> Answer:
+    async def on_call(request: Any, response: Any, seconds: float | None) -> None:
+        before = {name: observer.registry.value(name) for name in request.metric_names}
+        await answer(request, response, seconds)
+        for name, count in before.items():
+            response.metric.add(name=name, int64_value_increase=observer.registry.value(name) - count)
+
+    return on_call
+
+
+class CountedApi:
+    """The answers of a RestApi, counted; and the page."""
+
+    def __init__(self, api: Api, observer: Observer, known: Known, page: str) -> None:
+        self._api, self._observer, self._known, self._page = api, observer, known, page
+
+    async def reply(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
+    ) -> Reply:
+        """See RestApi."""
+        if path.partition("?")[0] == self._page:
+            return self._shown(path)
+        asked = rest_paths.named(verb, path)
+        if asked is None:
+            return await self._api.reply(verb, path, headers, body, seconds)
+        name, api = asked
+        began, code = time.perf_counter(), status.INTERNAL
+        self._observer.began(name, api.capitalize())
+        try:
+            reply = await self._api.reply(verb, path, headers, body, seconds)
+            code = reply.code
+            return reply
+        except GeneratorExit:
+            code = status.CANCELLED
+            raise
+        finally:
+            counts = name if self._known(name) else ""
+            self._observer.answered(counts, api, REST, code, time.perf_counter() - began)
+
+    def _shown(self, path: str) -> Reply:
+        if path != self._page:
+            said = f"Unexpected path: {path}. Should be {self._page}"
+            return Reply(400, said.encode(), "text/plain")
+        return Reply(200, self._observer.registry.text().encode(), "text/plain")

@@ -1,0 +1,112 @@
+"""One model: its settings, what lies on disk of it, what of that should serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving.model_server.models import diagnosis, versions
+from serving.model_server.models.config import ModelSettings
+from serving.model_server.models.version import Version
+from serving.model_server.models.versions import AVAILABLE, END, LOADING, START
+
+AGAIN = 60.0  # seconds after which a complaint is repeated while nothing serves
+SOON = 10.0  # and another one is made: it may name what lies in a busy folder
+
+
+class Watched:
+    """A model that the settings name. versions: every one ever seen. wanted: those that should serve."""
+
+    def __init__(self, settings: ModelSettings, before: Watched | None = None) -> None:
+        """before: the same model, which had left the settings; its versions that failed are tried again."""
+        self.settings = settings
+        seen = before.versions if before else {}
+        self.versions: dict[int, Version] = {n: each for n, each in seen.items() if not each.error}
+        self.wanted: set[int] = set()
+        self.complaint = ""  # what was last logged, and when
+        self._complained = 0.0
+
+    def leave(self) -> bool:
+        """Give up what is yet to be loaded; whether all has ended."""
+        for version in self.versions.values():
+            if version.state in (START, LOADING):
+                version.state = END
+        return all(version.state == END for version in self.versions.values())
+
+    def settled(self) -> bool:
+        """Whether one wanted version serves and the others have been tried, or all have failed for good."""
+        known = self._known()
+        if any(version.state == AVAILABLE for version in known):
+            tried = (version.state in (AVAILABLE, END) or version.attempts > 0 for version in known)
+            return len(known) == len(self.wanted) and all(tried)
+        return bool(known) and all(version.state == END and version.error for version in known)
+
+    def failed(self) -> Version | None:
+        """The newest wanted version where none can be loaded."""
+        known = self._known()
+        if any(version.state == AVAILABLE for version in known):
+            return None
+        return next((version for version in known if version.error is not None), None)
+
+    def _known(self) -> list[Version]:
+        """The wanted versions, the newest first."""
+        wanted = sorted(self.wanted, reverse=True)
+        return [self.versions[number] for number in wanted if number in self.versions]
+
+    def change(self, settings: ModelSettings) -> None:
+        """Take over other settings: a reason to try again what failed under the old ones."""
+        old, self.settings = self.settings, settings
+        if (old.base_path, old.policy) != (settings.base_path, settings.policy):
+            for version in [v for v in self.versions.values() if v.state == END and v.error]:
+                del self.versions[version.number]
+
+    def look(self) -> tuple[dict[int, Path] | None, str]:
+        """(versions on disk, what is wrong with them); None where the base path can't be read."""
+        base, policy = self.settings.base_path, self.settings.policy
+        try:
+            present, hidden = versions.on_disk(base)
+        except OSError:
+            return None, self._nothing()
+        if not present:
+            return present, self._nothing()
+        said = []
+        if hidden:
+            said.append(f"{', '.join(hidden)}: left out, for another folder has the same number")
+        if missing := policy.versions - set(present):
+            said.append(f"versions {sorted(missing)} are asked for and not there")
+        elif not versions.aspired(policy, present):
+            said.append("no version is asked for: the policy specific names none")
+        return present, f"{base} holds versions {sorted(present)}; {'; '.join(said)}" if said else ""
+
+    def _nothing(self) -> str:
+        why = diagnosis.explain(diagnosis.survey(self.settings.base_path))
+        start = f"No versions of servable {self.settings.name} found under base path"  # upstream's words
+        return f"{start} {self.settings.base_path}: {why}" if why else ""
+
+    def complains(self, complaint: str, now: float) -> bool:
+        """Whether to log what `look` found wrong: at once, and from time to time while nothing serves."""
+        if not complaint or not self.complaint:
+            log = bool(complaint)
+        elif complaint != self.complaint:
+            log = now - self._complained >= SOON
+        else:
+            serves = any(version.state == AVAILABLE for version in self.versions.values())
+            log = not serves and now - self._complained >= AGAIN
+        if log:
+            self._complained = now
+        if log or not complaint:
+            self.complaint = complaint
+        return log
+
+    def take_stock(self, present: dict[int, Path]) -> None:
+        """Begin what is wanted and new, end what was still to be loaded and is wanted no more."""
+        wanted = versions.aspired(self.settings.policy, present)
+        for number, version in self.versions.items():
+            if version.state == END and number not in present:
+                version.error = None  # gone: when it comes back it is another one
+            if version.state in (START, LOADING) and number not in wanted:
+                version.state = END
+        for number in wanted:
+            known = self.versions.get(number)
+            if known is None or (known.state == END and known.error is None):
+                self.versions[number] = Version(self.settings.name, number, present[number])
+        self.wanted = wanted

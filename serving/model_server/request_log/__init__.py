@@ -1,0 +1,1 @@
+"""The log of sampled requests, as TFRecord files."""

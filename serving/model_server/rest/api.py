@@ -1,0 +1,192 @@
+"""An HTTP request → its answer: predict, classify, regress, status, metadata. No sockets here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from serving.model_server import limits, status
+from serving.model_server.inference import classify, predict, regress
+from serving.model_server.inference.predict import Settings, Work
+from serving.model_server.models import service
+from serving.model_server.models.manager import Manager
+from serving.model_server.request_log.log import RequestLog
+from serving.model_server.rest import rest_messages, rest_paths
+from serving.model_server.rest.json import decode, encode, examples, text
+from serving.model_server.rest.rest_paths import Target
+from serving.model_server.runtime import saved_model
+from serving.model_server.status import OK, Status, invalid
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    code: int = OK  # what the status stands for
+
+
+class RestApi:
+    """Answers for the models of a manager."""
+
+    def __init__(
+        self, manager: Manager, settings: Settings, cors: bool = False, log: RequestLog | None = None
+    ) -> None:
+        self._manager, self._settings, self._cors, self._log = manager, settings, cors, log
+
+    async def reply(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
+    ) -> Reply:
+        """Answer one request, bad ones too. path: with its query. seconds: what a run may take, None
+        for any time."""
+        if not rest_paths.API.fullmatch(path):
+            return Reply(
+                404,
+                b"<html><head><title>404 Not Found</title></head><body>Not Found</body></html>",
+                "text/html",
+            )
+        extra = _CORS if self._cors else {}
+        try:
+            if verb == "OPTIONS":
+                origin = headers.get("Origin", "")
+                allowed = "http://" in origin or "https://" in origin
+                code = status.OK if allowed else status.FAILED_PRECONDITION
+                return Reply(status.HTTP[code], b"", headers=extra, code=code)
+            text = await self._answer(verb, path, headers, body, seconds)
+            return Reply(200, text.encode("utf-8", "surrogateescape"), headers=extra)
+        except Status as error:
+            return failure(error, extra)
+
+    async def _answer(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
+    ) -> str:
+        if verb == "POST" and (found := rest_paths.POST.fullmatch(path)):
+            if "gzip" in headers.get("Content-Encoding", ""):
+                body = limits.gunzip(body, self._settings.limits)
+            target = rest_paths.target(found)
+            work = {"predict": self._predict, "classify": self._classify, "regress": self._regress}
+            if found["verb"] in work:  # the path is matched in any case, the verb in lower case only
+                return await work[found["verb"]](target, body, seconds)
+        if verb == "GET" and (found := rest_paths.GET.fullmatch(path)):
+            target = rest_paths.target(found)
+            if not target.name:
+                raise invalid("Missing model name in request.")
+            return self._metadata(target) if found["metadata"] == "/metadata" else self._status(target)
+        raise invalid(f"Malformed request: {verb} {path}")
+
+    async def _predict(self, target: Target, body: bytes, seconds: float | None) -> str:
+        limits = self._settings.limits
+        document = text.parse(body, limits.json_depth)
+        name = text.signature_name(document, saved_model.DEFAULT)
+        version = self._manager.enter(target.name, target.version, target.label)
+        try:
+            model = version.loaded
+            signature = model.signatures.get(name)
+            if signature is None:
+                raise invalid(f'Serving signature name: "{name}" not found in signature def')
+            if not signature.inputs:
+                named = document.get("signature_name") or "DEFAULT"
+                raise invalid(f"Failed to get input map for signature: {named}")
+            arrays, row = decode.predict_inputs(document, signature, limits.json_depth)
+            if self._settings.method_names:
+                predict.check_method(signature)
+            predict.check_names(signature, arrays)
+            wanted = list(signature.outputs)
+            answers = await predict.answer(model, signature, arrays, wanted, limits, seconds)
+            outputs = dict(zip(wanted, answers, strict=True))
+            answer = encode.body(outputs, row)
+            if self._log and (asked := self._log.sampled(target.name)):
+                done = rest_messages.Predicted(target, name, version.number, arrays, outputs)
+                size = len(body) + len(answer)
+                self._log.put("Predict", target.name, asked, size, done.messages)
+            return answer
+        finally:
+            version.leave()
+
+    async def _classify(self, target: Target, body: bytes, seconds: float | None) -> str:
+        from tensorflow_serving.apis import classification_pb2
+
+        request, response = (
+            classification_pb2.ClassificationRequest(),
+            classification_pb2.ClassificationResponse(),
+        )
+        await self._on_examples(classify.classify, target, body, seconds, request, response)
+        return examples.classifications(response.result)
+
+    async def _regress(self, target: Target, body: bytes, seconds: float | None) -> str:
+        from tensorflow_serving.apis import regression_pb2
+
+        request, response = regression_pb2.RegressionRequest(), regression_pb2.RegressionResponse()
+        await self._on_examples(regress.regress, target, body, seconds, request, response)
+        return examples.regressions(response.result)
+
+    async def _on_examples(
+        self, work: Work, target: Target, body: bytes, seconds: float | None, request: Any, response: Any
+    ) -> None:
+        """Classify or regress the examples of a body: fills request and response. Raises Status."""
+        document = text.parse(body, self._settings.limits.json_depth)
+        target.write(request.model_spec)
+        request.model_spec.signature_name = text.signature_name(document, saved_model.DEFAULT)
+        examples.fill(request.input, document)
+        version = self._manager.enter(target.name, target.version, target.label)
+        try:
+            await work(version.loaded, request, response, self._settings, seconds)
+            response.model_spec.version.value = version.number
+            if self._log:
+                self._log.answered(work.__name__.capitalize(), request, response)
+        finally:
+            version.leave()
+
+    def _status(self, target: Target) -> str:
+        from google.protobuf import json_format
+        from tensorflow_serving.apis import get_model_status_pb2
+
+        request = get_model_status_pb2.GetModelStatusRequest()
+        target.write(request.model_spec)
+        response = get_model_status_pb2.GetModelStatusResponse()
+        service.model_status(self._manager, request, response)
+        return str(
+            json_format.MessageToJson(
+                response,
+                always_print_fields_with_no_presence=True,
+                preserving_proto_field_name=True,
+                indent=1,
+            )
+        )
+
+    def _metadata(self, target: Target) -> str:
+        from google.protobuf import json_format
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=[service.FIELD])
+        target.write(request.model_spec)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        service.metadata(self._manager, request, response)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata[service.FIELD].Unpack(signatures)
+        options = {"always_print_fields_with_no_presence": True, "preserving_proto_field_name": True}
+        spec = json_format.MessageToDict(response.model_spec, **options)
+        listed = json_format.MessageToDict(signatures, **options)
+        return json.dumps({"model_spec": spec, "metadata": {service.FIELD: listed}}, indent=1)
+
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+
+
+def failure(error: Status, headers: dict[str, str] | None = None) -> Reply:
+    """The answer that an error is."""
+    text = f'{{\n    "error": {json.dumps(error.message, ensure_ascii=False)}\n}}'
+    return Reply(
+        status.HTTP[error.code], text.encode("utf-8", "replace"), headers=headers or {}, code=error.code
+    )

@@ -1,0 +1,1 @@
+"""How JSON bodies are read and answers written, as TensorFlow Serving does."""

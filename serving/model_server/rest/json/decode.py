@@ -1,0 +1,188 @@
+"""JSON values → arrays: the row and the column format of REST predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.model_server.rest.json import text
+from serving.model_server.rest.json.json_fast import plain
+from serving.model_server.rest.json.json_scan import DEEP, MOST_DIMENSIONS
+from serving.model_server.rest.json.json_shown import shown
+from serving.model_server.rest.json.json_values import is_b64, reader
+from serving.model_server.runtime import dtypes
+from serving.model_server.runtime.dtypes import STRING
+from serving.model_server.runtime.saved_model import Arrays, Signature, Tensor, strings
+from serving.model_server.status import Status, invalid
+
+
+def predict_inputs(document: dict[str, Any], signature: Signature, deepest: int) -> tuple[Arrays, bool]:
+    """(arrays by alias, whether in the row format) of a predict body. Raises Status."""
+    row, column = "instances" in document, "inputs" in document
+    if row and column:
+        raise _misshapen(
+            document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
+        )
+    if row:
+        return _rows(document, signature, deepest), True
+    if column:
+        return _columns(document["inputs"], signature, deepest), False
+    raise invalid("Missing 'inputs' or 'instances' key")
+
+
+def _misshapen(document: Any, what: str) -> Status:
+    return invalid(f"JSON Value: {shown(document)} {what}")
+
+
+def _rows(document: Any, signature: Signature, deepest: int) -> Arrays:
+    instances, inputs = document["instances"], signature.inputs
+    if not isinstance(instances, list):
+        raise _misshapen(document, "Expecting 'instances' to be an list/array")
+    if not instances:
+        raise _misshapen(document, "No values in 'instances' array")
+    if len(inputs) > 1 and not isinstance(instances[0], dict):
+        raise invalid(
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as "
+            "per tensorinfo_map"
+        )
+    if _is_object(instances[0]):
+        return _plain_rows(instances, inputs) or _named_rows(instances, inputs, deepest)
+    alias, tensor = next(iter(inputs.items()))
+    fast = plain(instances, tensor.dtype)
+    if fast is not None:
+        return {alias: fast}
+    rows = _Rows(tensor, deepest)
+    for place, instance in enumerate(instances):
+        if _is_object(instance):
+            raise invalid(f"Expecting value/list but got object at item {place} of input list")
+        try:
+            rows.add(instance)
+        except Status as error:
+            raise invalid(f"Failed to process element: {place} of 'instances' list. Error: {error}") from None
+    return {alias: rows.array()}
+
+
+def _is_object(instance: Any) -> bool:
+    return isinstance(instance, dict) and not is_b64(instance)
+
+
+def _plain_rows(instances: list[Any], inputs: dict[str, Tensor]) -> Arrays | None:
+    """Objects of numbers at NumPy's speed; None where it takes a closer look."""
+    if not all(isinstance(each, dict) and each.keys() == inputs.keys() for each in instances):
+        return None
+    arrays: Arrays = {}
+    for alias, tensor in inputs.items():
+        fast = plain([instance[alias] for instance in instances], tensor.dtype)
+        if fast is None:
+            return None
+        arrays[alias] = fast
+    return arrays
+
+
+def _named_rows(instances: list[Any], inputs: dict[str, Tensor], deepest: int) -> Arrays:
+    rows = {alias: _Rows(tensor, deepest) for alias, tensor in inputs.items()}
+    for place, instance in enumerate(instances):
+        if not _is_object(instance):
+            raise invalid(f"Expecting object but got list at item {place} of input list")
+        for alias, value in instance.items():
+            try:
+                if alias not in rows:
+                    raise invalid(f"JSON object: does not have named input: {alias}")
+                rows[alias].add(value)
+            except Status as error:
+                raise invalid(
+                    f"Failed to process element: {place} key: {alias} of 'instances' list. Error: {error}"
+                ) from None
+        if instance.keys() != inputs.keys():
+            raise invalid(
+                f"Failed to process element: {place} of 'instances' list. JSON object: {shown(instance)} "
+                f"keys must be equal to: {','.join(sorted(inputs))}"
+            )
+    return {alias: each.array() for alias, each in rows.items()}
+
+
+class _Rows:
+    """Elements of equal shape on their way to one array."""
+
+    def __init__(self, tensor: Tensor, deepest: int) -> None:
+        self._tensor, self._deepest = tensor, deepest
+        self._rows: list[NDArray[Any]] = []
+
+    def add(self, value: Any) -> None:
+        """One more element. Raises Status."""
+        row = _array(value, self._tensor, self._deepest)
+        if self._rows and row.size != self._rows[0].size:
+            raise invalid(f"Expecting tensor size: {self._rows[0].size} but got: {row.size}")
+        if self._rows and row.shape != self._rows[0].shape:
+            want, got = (",".join(map(str, shape)) for shape in (self._rows[0].shape, row.shape))
+            raise invalid(f"Expecting shape [{want}] but got: [{got}]")
+        self._rows.append(row)
+
+    def array(self) -> NDArray[Any]:
+        """All of them, stacked."""
+        return np.stack(self._rows)
+
+
+def _columns(given: Any, signature: Signature, deepest: int) -> Arrays:
+    inputs = signature.inputs
+    if not _is_object(given):
+        if len(inputs) > 1:
+            raise invalid(
+                "inputs is a plain value/list, but expecting an object as multiple input tensors required as "
+                "per tensorinfo_map"
+            )
+        ((alias, tensor),) = inputs.items()
+        return {alias: _column(given, tensor, deepest)}
+    arrays = {}
+    for alias, tensor in inputs.items():
+        if alias not in given:
+            raise invalid(f"Missing named input: {alias} in 'inputs' object.")
+        arrays[alias] = _column(given[alias], tensor, deepest)
+    return arrays
+
+
+def _column(value: Any, tensor: Tensor, deepest: int) -> NDArray[Any]:
+    fast = plain(value, tensor.dtype)
+    return fast if fast is not None else _array(value, tensor, deepest)
+
+
+def _array(value: Any, tensor: Tensor, deepest: int) -> NDArray[Any]:
+    """One value or nested lists, each item looked at. Raises Status."""
+    most = min(deepest or MOST_DIMENSIONS, MOST_DIMENSIONS)
+    shape: list[int] = []
+    level = value
+    while isinstance(level, list) or level is DEEP:
+        if len(shape) >= most or level is DEEP:
+            raise text.too_deep(most)
+        shape.append(len(level))
+        if not level:
+            break
+        level = level[0]
+    items: list[Any] = []
+    _collect(value, shape, 0, items, reader(tensor.dtype))
+    if tensor.dtype == STRING:
+        return strings(items).reshape(shape)
+    return np.array(items, dtypes.numpy_dtype(tensor.dtype)).reshape(shape)
+
+
+def _collect(value: Any, shape: list[int], level: int, items: list[Any], read: Callable[[Any], Any]) -> None:
+    if not isinstance(value, list) and value is not DEEP:
+        if level != len(shape):
+            raise invalid(
+                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. Expected "
+                f"at level: {len(shape)}"
+            )
+        items.append(read(value))
+        return
+    if level >= len(shape):
+        raise invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+    if len(value) != shape[level]:
+        raise invalid(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} "
+            f"expected size: {shape[level]}"
+        )
+    for each in value:
+        _collect(each, shape, level + 1, items, read)

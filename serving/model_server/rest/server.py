@@ -1,0 +1,160 @@
+"""The REST port: HTTP requests to a RestApi, with bounds on their size and on the time that they take."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
+
+from serving.model_server import limits, status
+from serving.model_server.event_loop import LoopedServer
+from serving.model_server.limits import Limits
+from serving.model_server.readiness import Readiness
+from serving.model_server.rest import api
+from serving.model_server.rest.api import Reply
+from serving.model_server.status import Status, invalid
+
+LOG = logging.getLogger("digits-model-server")
+IDLE = 75.0  # seconds that a connection may stay open without a whole request head
+BACKLOG = 1024
+READY = "/readyz"  # for probes; upstream has none
+
+
+class Api(Protocol):
+    """What answers requests: see RestApi."""
+
+    async def reply(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
+    ) -> Reply:
+        """The answer to a request, bad ones too."""
+        ...
+
+
+def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
+    """A socket on the port, listening if wanted. Raises Status where the port is taken."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        if listen:
+            made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise Status(
+            status.UNAVAILABLE,
+            f"can't listen on {host}:{port}: {error.strerror or error}; stop what uses it, or choose "
+            "another port",
+        ) from None
+    return made
+
+
+class HttpServer(LoopedServer):
+    """Serves an Api on a socket until it is stopped."""
+
+    def __init__(
+        self,
+        api: Api,
+        sock: socket.socket,
+        bounds: Limits,
+        threads: int,
+        seconds: float | None,
+        readiness: Readiness,
+    ) -> None:
+        """seconds: what a request may take, None for any time."""
+        super().__init__("rest", threads)
+        self._readiness = readiness
+        self._api, self._socket, self._bounds, self._seconds = api, sock, bounds, seconds
+        self._under_way = 0
+
+    async def serve(self) -> None:
+        """See LoopedServer."""
+        protocols = web.Server(
+            self._handle,
+            access_log=None,
+            logger=_quiet(),
+            keepalive_timeout=IDLE,
+            auto_decompress=False,
+            lingering_time=1.0,
+        )
+        server = await self.loop.create_server(protocols, sock=self._socket, backlog=BACKLOG)
+        self.opened()
+        await self.stopping.wait()
+        server.close()
+        end = self.loop.time() + self.grace
+        while self._under_way and self.loop.time() < end:  # aiohttp's own shutdown reads no more of a body
+            await asyncio.sleep(0.02)
+        await protocols.shutdown(0.5)
+
+    async def _handle(self, request: Any) -> web.StreamResponse:
+        self._under_way += 1
+        try:
+            response = await self._answered(request)
+        finally:
+            self._under_way -= 1
+        return response if self._readiness.ready else _closing(response)  # a client that stays moves on
+
+    async def _answered(self, request: Any) -> web.Response:
+        if request.raw_path == READY:
+            ready = self._readiness.ready
+            return web.Response(status=200 if ready else 503, text="ready\n" if ready else "stopping\n")
+        try:
+            body = await asyncio.wait_for(self._body(request), self._seconds)
+            packed = request.headers.get("Content-Encoding")  # a few bytes that become many are never quick
+            kind = object() if packed else (request.raw_path, len(body).bit_length())
+            asked = request.method, request.raw_path, request.headers, body, self._seconds
+            reply = await self.answered(kind, self._api.reply, *asked)
+        except TimeoutError:
+            error = Status(status.DEADLINE_EXCEEDED, f"the body did not arrive within {self._seconds:g} s")
+            return _closing(_response(api.failure(error)))
+        except (RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+            wrong = " ".join(str(error).split())[:200]
+            return _closing(_response(api.failure(invalid(f"the body can't be read: {wrong}"))))
+        except Status as error:  # too large: what is still to come is not read
+            return _closing(_response(api.failure(error)))
+        except Exception as error:
+            LOG.exception("a request failed")
+            return _response(api.failure(Status(status.INTERNAL, f"{type(error).__name__}: {error}")))
+        return _response(reply)
+
+    async def _body(self, request: Any) -> bytes:
+        most = self._bounds.request_bytes
+        if most and (request.content_length or 0) > most:
+            raise limits.too_large(most)
+        if not request.body_exists:
+            return b""
+        parts, size = [], 0
+        async for part in request.content.iter_any():
+            size += len(part)
+            if most and size > most:
+                raise limits.too_large(most)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _quiet() -> logging.Logger:
+    """Where aiohttp logs. What is no HTTP is answered with 400, and no reason to fill the log."""
+    logger = LOG.getChild("http")
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+    if not logger.filters:
+        logger.addFilter(wanted)
+    return logger
+
+
+def _response(reply: Reply) -> web.Response:
+    return web.Response(
+        status=reply.status, body=reply.body, headers={"Content-Type": reply.content_type, **reply.headers}
+    )
+
+
+def _closing(response: web.Response) -> web.Response:
+    response.force_close()
+    return response

@@ -1,0 +1,1 @@
+"""TensorFlow's C library: SavedModels, sessions and tensors."""

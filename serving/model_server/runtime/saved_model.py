@@ -1,0 +1,154 @@
+"""A version directory → its signatures, and answers to named arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.model_server.batching.batcher import Batched
+from serving.model_server.batching.scheduler import Scheduler
+from serving.model_server.batching.settings import BatchSettings
+from serving.model_server.limits import Limits
+from serving.model_server.runtime import dtypes, stateful
+from serving.model_server.runtime.sessions import FEW_JOINED, Sessions, Threads
+from serving.model_server.status import NOT_FOUND, Status, invalid
+
+Arrays = dict[str, NDArray[Any]]
+DEFAULT = "serving_default"
+VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}  # operations of a graph whose values lie in a file
+INDEX = "variables/variables.index"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a signature. shape: None for an unknown rank, -1 for an open dimension.
+
+    fed: what the graph takes there, where it is a placeholder; old exports may say another dtype.
+    """
+
+    name: str
+    dtype: int
+    shape: tuple[int, ...] | None
+    fed: int | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model can be asked. defaults: of inputs that may be left out."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    defaults: Arrays
+    method: str
+
+
+class SavedModel:
+    """A loaded version. raw: its SignatureDefs as they stand in the file."""
+
+    def __init__(self, directory: Path, tags: Sequence[str], threads: Threads) -> None:
+        """Load it. Raises Status."""
+        from tensorflow.core.protobuf import meta_graph_pb2
+
+        if not any((directory / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+            raise Status(
+                NOT_FOUND,
+                f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}",
+            )
+        self._sessions = Sessions(directory, tags, threads)
+        meta = meta_graph_pb2.MetaGraphDef.FromString(self._sessions.meta_graph())
+        if VARIABLES & {node.op for node in meta.graph_def.node} and not (directory / INDEX).is_file():
+            self._sessions.close()  # TensorFlow loads it without a word, and every request fails
+            raise Status(NOT_FOUND, f"{directory} lacks {INDEX}: its model has variables; copy it again")
+        if stateful.changes(meta):
+            self._sessions.join()
+        self._batched: Batched | None = None
+        self.raw: dict[str, Any] = {}
+        for key, definition in meta.signature_def.items():
+            self.raw[key] = type(definition).FromString(definition.SerializeToString())
+        nodes = (node for node in meta.graph_def.node if node.op == "Placeholder")
+        fed = {f"{node.name}:0": node.attr["dtype"].type for node in nodes}
+        self.signatures = {key: _signature(definition, fed) for key, definition in self.raw.items()}
+
+    async def run(
+        self,
+        signature: Signature,
+        inputs: Mapping[str, NDArray[Any]],
+        wanted: Sequence[str],
+        seconds: float | None = None,
+    ) -> list[NDArray[Any]]:
+        """The wanted outputs for inputs that `check` has passed, within so many seconds. Raises Status."""
+        feeds = tuple(signature.inputs[alias].name for alias in inputs)
+        fetches = tuple(signature.outputs[alias].name for alias in wanted)
+        arrays = list(inputs.values())
+        if self._batched:
+            return await self._batched.run(feeds, fetches, arrays, seconds)
+        return self._sessions.run(feeds, fetches, arrays, seconds)
+
+    def batch(self, settings: BatchSettings, scheduler: Scheduler) -> None:
+        """From now on requests are joined."""
+        self._batched = Batched(partial(self._sessions.run, few_rows=FEW_JOINED), settings, scheduler)
+
+    def close(self) -> None:
+        """Give the memory back. No call may be running."""
+        if self._batched:
+            self._batched.close()
+        self._sessions.close()
+
+
+def _signature(definition: Any, fed: Mapping[str, int]) -> Signature:
+    from serving.model_server.runtime.tensors import parsed
+
+    return Signature(
+        {alias: _tensor(info, fed) for alias, info in sorted(definition.inputs.items())},
+        {alias: _tensor(info, fed) for alias, info in sorted(definition.outputs.items())},
+        {alias: parsed(alias, proto, 0) for alias, proto in definition.defaults.items()},
+        definition.method_name,
+    )
+
+
+def _tensor(info: Any, fed: Mapping[str, int]) -> Tensor:
+    shape = info.tensor_shape
+    told = info.HasField("tensor_shape") and not shape.unknown_rank  # the oldest exports leave it out
+    known = tuple(dimension.size for dimension in shape.dim) if told else None
+    return Tensor(info.name, info.dtype, known, fed.get(info.name))
+
+
+def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: Limits) -> None:
+    """Refuse what could end the whole process inside TensorFlow, or fill its memory. Raises Status.
+
+    Upstream leaves shapes to the graph, where some operations abort on a rank they don't expect. A vector for
+    [n, 1] goes through: clients of old models send it.
+    """
+    given = dtypes.tensor_dtype(array.dtype)
+    wanted = tensor.fed or tensor.dtype
+    if given != wanted:
+        raise invalid(
+            f"input {alias}: Expects arg[{place}] to be {dtypes.name(wanted)} but {dtypes.name(given)} "
+            "is provided"
+        )
+    shape = tensor.shape
+    if shape is None:
+        return
+    if array.ndim != len(shape) and not (array.ndim == 1 and len(shape) == 2 and shape[1] in (1, -1)):
+        said = ",".join("?" if size < 0 else str(size) for size in shape)
+        raise invalid(
+            f"input {alias}: shape {list(array.shape)} is not compatible with expected shape [{said}]"
+        )
+    if shape and shape[0] < 0 and limits.batch_rows and array.ndim and array.shape[0] > limits.batch_rows:
+        raise invalid(
+            f"input {alias} has {array.shape[0]} rows, more than {limits.batch_rows}: send smaller batches, "
+            "or raise --max_batch_rows"
+        )
+
+
+def strings(values: Sequence[bytes]) -> NDArray[np.object_]:
+    """A vector of strings."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
