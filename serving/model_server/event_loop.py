@@ -1,5 +1,8 @@
 """What both ports have in common: an event loop in a thread of its own, and threads for what is not quick.
 
+Request handlers are coroutines that suspend only while the batch that they are part of is running; without
+batching they never do. `through` drives one in a thread, which blocks; the loop goes on with other requests.
+
 A hand-over between threads costs as much as a small model's answer, so the loop answers by itself what is
 quick. That is learnt: the requests of one kind that took little the last times.
 """
@@ -11,20 +14,57 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
-from serving.model_server.driving import Steps, through
 from serving.model_server.status import Status
+
+Answer = TypeVar("Answer")
+Steps = Coroutine[Any, None, Answer]
+
+
+Soon = Callable[[Callable[[], None]], Any]
+
+
+class Work(Protocol):
+    """What a coroutine may rest for. How it ended is found in it."""
+
+    def begin(self, done: Callable[[], None], soon: Soon | None = None) -> None:
+        """Start it; `done` is called once, in any thread, when it has ended, in this call at the earliest.
+
+        soon: of an event loop, calls something once what is at hand is done with.
+        """
+
+
+class Rest:
+    """`await Rest(work)` in a coroutine hands the work to its driver and goes on when it has ended."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def __await__(self) -> Generator[Work, None, None]:
+        yield self._work
+
+
+def through(steps: Steps[Answer]) -> Answer:
+    """Drive a coroutine to its end in this thread. Raises what it raises."""
+    try:
+        while True:
+            work = steps.send(None)
+            ended = threading.Event()
+            work.begin(ended.set)
+            ended.wait()
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+
 
 QUICK = 0.002  # seconds
 TRIES = 5  # requests before a kind can count as quick
 MEMORY = 0.9  # share of what was known before, in the mean
 KINDS = 1000  # that are remembered: a hostile client can make up as many as it likes
-
-Answer = TypeVar("Answer")
 
 
 class _Pace:

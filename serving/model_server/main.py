@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.model_server import flag_help, flags
+from serving.model_server import flags
 from serving.model_server.flags import Flags, FlagsError
 from serving.model_server.models import config
 from serving.model_server.models.config import ConfigError, ModelSettings
@@ -30,15 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FlagsError as error:
         return _failed(str(error), usage=True)
     if given.flags.help:
-        _print(flag_help.usage())
+        _print(flags.usage())
         return FAILED
     if given.flags.version:
         return _version()
     _log_to_stderr()
     if given.unknown:
-        _print("\n".join([*(f"unknown argument: {each}" for each in given.unknown), flag_help.usage()]))
+        _print("\n".join([*(f"unknown argument: {each}" for each in given.unknown), flags.usage()]))
     for name in given.ignored:
-        LOG.warning("--%s has %s", name, flag_help.TEXTS[name])
+        LOG.warning("--%s has %s", name, flags.TEXTS[name])
     try:
         return _Server(given.flags).run()
     except ConfigError as error:
@@ -61,7 +61,7 @@ class _Server:
     def run(self) -> int:
         named = self._settings()  # before anything heavy: a bad file is reported at once
         page = self._page()
-        from serving.model_server import observing, ports, readiness
+        from serving.model_server import metrics, ports, readiness
         from serving.model_server.models import factory
 
         ports.check(self.flags)
@@ -78,7 +78,7 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
 
-        manager, settings = factory.manager(self.flags, observing.Observer() if page else None)
+        manager, settings = factory.manager(self.flags, metrics.Observer() if page else None)
         manager.start(named)
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
@@ -104,10 +104,10 @@ class _Server:
 
     def _page(self) -> str:
         """Where the metrics are shown; "" for nowhere: nothing is counted then."""
-        from serving.model_server import observing
+        from serving.model_server import metrics
 
         file = self.flags.monitoring_config_file
-        return observing.page(Path(file)) if file else ""
+        return metrics.page(Path(file)) if file else ""
 
 
 def _version() -> int:
@@ -125,7 +125,7 @@ def _version() -> int:
 def _failed(why: str, *, usage: bool = False) -> int:
     _print(f"Failed to start server. Error: {why}")
     if usage:
-        _print(flag_help.usage())
+        _print(flags.usage())
     return FAILED
 
 

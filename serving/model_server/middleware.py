@@ -1,4 +1,4 @@
-"""The calls of gRPC and the answers of REST, counted; and the page that shows the counts."""
+"""Wrappers around the calls of gRPC and REST: metrics, and the request log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from serving.model_server import status
 from serving.model_server.grpc.service import Answer, Method
-from serving.model_server.observing import GRPC, REST, Observer
-from serving.model_server.rest import rest_paths
+from serving.model_server.metrics import GRPC, REST, Observer
+from serving.model_server.request_log.log import RequestLog
+from serving.model_server.request_log.records import FIELDS
+from serving.model_server.rest import api as rest_api
 from serving.model_server.rest.api import Reply
 from serving.model_server.rest.server import Api
 from serving.model_server.status import Status
@@ -19,7 +21,7 @@ Known = Callable[[str], bool]  # whether a model of that name is served: made-up
 COUNTED = {"Predict", "Classify", "Regress"}  # as upstream; the others have no count
 
 
-def methods(listed: Mapping[str, Method], observer: Observer, known: Known) -> dict[str, Method]:
+def with_metrics(listed: Mapping[str, Method], observer: Observer, known: Known) -> dict[str, Method]:
     """The same calls, counted."""
     found = {}
     for path, method in listed.items():
@@ -87,7 +89,7 @@ class CountedApi:
         """See RestApi."""
         if path.partition("?")[0] == self._page:
             return self._shown(path)
-        asked = rest_paths.named(verb, path)
+        asked = rest_api.named(verb, path)
         if asked is None:
             return await self._api.reply(verb, path, headers, body, seconds)
         name, api = asked
@@ -109,3 +111,21 @@ class CountedApi:
             said = f"Unexpected path: {path}. Should be {self._page}"
             return Reply(400, said.encode(), "text/plain")
         return Reply(200, self._observer.registry.text().encode(), "text/plain")
+
+
+def with_request_log(listed: Mapping[str, Method], log: RequestLog) -> dict[str, Method]:
+    """The same calls, logged."""
+    found = {}
+    for path, method in listed.items():
+        api = path.rpartition("/")[2]
+        answer = _logged(api, method.answer, log) if api in FIELDS else method.answer
+        found[path] = replace(method, answer=answer)
+    return found
+
+
+def _logged(api: str, answer: Answer, log: RequestLog) -> Answer:
+    async def on_call(request: Any, response: Any, seconds: float | None) -> None:
+        await answer(request, response, seconds)
+        log.answered(api, request, response)
+
+    return on_call

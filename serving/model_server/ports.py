@@ -7,9 +7,9 @@ import os
 from functools import partial
 from pathlib import Path
 
-from serving.model_server import logged, middleware
+from serving.model_server import middleware
 from serving.model_server.flags import Flags
-from serving.model_server.grpc import health, tls, unix_socket
+from serving.model_server.grpc import health
 from serving.model_server.grpc import server as grpc_server
 from serving.model_server.grpc import service as grpc_service
 from serving.model_server.inference.predict import Settings
@@ -27,7 +27,7 @@ def check(flags: Flags) -> None:
     grpc_server.channel_arguments(flags.grpc_channel_arguments)
     _credentials(flags)
     if flags.grpc_socket_path:
-        unix_socket.claim(flags.grpc_socket_path)
+        grpc_server.claim(flags.grpc_socket_path)
     for port in {flags.port, flags.rest_api_port} - {0}:
         http_server.bind(flags.host, port, listen=False).close()  # nobody is to think that it serves already
 
@@ -39,11 +39,11 @@ def opened(
     them. page: where the metrics are shown. Raises Status."""
     threads = 4 * (os.cpu_count() or 1)
     observer, log = settings.observer, _request_log(flags, manager, settings)
-    methods = logged.methods(grpc_service.methods(manager, settings), log)
+    methods = middleware.with_request_log(grpc_service.methods(manager, settings), log)
     if observer:
-        methods = middleware.methods(methods, observer, lambda name: name in manager.models)
+        methods = middleware.with_metrics(methods, observer, lambda name: name in manager.models)
     if flags.grpc_socket_path:
-        unix_socket.claim(flags.grpc_socket_path)  # again: gRPC takes it from whoever has come meanwhile
+        grpc_server.claim(flags.grpc_socket_path)  # again: gRPC takes it from whoever has come meanwhile
     server = grpc_server.GrpcServer(
         methods,
         _addresses(flags),
@@ -88,7 +88,7 @@ def _request_log(flags: Flags, manager: Manager, settings: Settings) -> RequestL
 
 
 def _credentials(flags: Flags) -> object:
-    return tls.credentials(Path(flags.ssl_config_file)) if flags.ssl_config_file else None
+    return grpc_server.credentials(Path(flags.ssl_config_file)) if flags.ssl_config_file else None
 
 
 def _addresses(flags: Flags) -> list[str]:

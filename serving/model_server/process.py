@@ -1,9 +1,12 @@
-"""Freed memory → back to the system: a model that comes and goes two hundred times is no leak."""
+"""The process: freed memory goes back to the system, and threads of less importance yield the processor."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import sys
+import threading
 
 
 def trim() -> None:
@@ -12,3 +15,13 @@ def trim() -> None:
         release = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if release is not None:
             release(0)
+
+
+NICE = 19
+
+
+def yield_to_requests() -> None:
+    """Lower the calling thread's priority for good: warming up is long work, and requests go first."""
+    if sys.platform == "linux":  # elsewhere the call is for a process
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -25,7 +25,7 @@ def run(given: argparse.Namespace) -> int:
     from digits_cli import project
 
     if {"-h", "--help"} & set(given.flags):
-        from serving.model_server.flag_help import usage
+        from serving.model_server.flags import usage
 
         print(f"digits serve: {HELP}\n\n{usage()}")  # noqa: T201
         return 0

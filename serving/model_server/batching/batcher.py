@@ -18,7 +18,7 @@ from serving.model_server.batching import tensors
 from serving.model_server.batching.queue import Batch, Part, Task
 from serving.model_server.batching.scheduler import Names, Scheduler
 from serving.model_server.batching.settings import BatchSettings
-from serving.model_server.driving import Rest
+from serving.model_server.event_loop import Rest
 from serving.model_server.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, Status
 
 QUICK = 0.002  # seconds

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from serving.model_server.batching.settings import BatchSettings
-from serving.model_server.driving import Soon, Work
+from serving.model_server.event_loop import Soon, Work
 from serving.model_server.status import UNAVAILABLE, Status, invalid
 
 FULL = "The batch scheduling queue to which this task was submitted is full; "

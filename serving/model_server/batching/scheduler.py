@@ -10,7 +10,7 @@ from typing import Protocol
 
 from serving.model_server.batching.queue import Batch, Queue, Task
 from serving.model_server.batching.settings import BatchSettings, Pool
-from serving.model_server.driving import Soon
+from serving.model_server.event_loop import Soon
 
 GATHER = 0.005  # seconds that a busy event loop may go on bringing requests before they are run
 TURNS = 5  # of the loop without a new one: then there is none on its way

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from serving.model_server import schemas
+from serving.model_server import protos
 from serving.model_server.status import invalid
 
 OF_VERSION = "batching_params.pbtxt"
@@ -47,7 +47,7 @@ class Pool:
 
 def read(path: Path) -> tuple[BatchSettings, Pool]:
     """A parameters file. Raises Status."""
-    given = schemas.read(path, "BatchingParameters")
+    given = protos.read(path, "BatchingParameters")
     pool = Pool()
     if given.HasField("num_batch_threads"):
         if given.num_batch_threads.value < 1:
@@ -61,7 +61,7 @@ def read(path: Path) -> tuple[BatchSettings, Pool]:
 def of_version(directory: Path) -> BatchSettings | None:
     """What lies in a version's folder; None without such a file: it is not batched. Raises Status."""
     path = directory / OF_VERSION
-    return settings(schemas.read(path, "BatchingParameters")) if path.exists() else None
+    return settings(protos.read(path, "BatchingParameters")) if path.exists() else None
 
 
 def settings(given: Any) -> BatchSettings:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from serving.model_server.driving import Steps
-from serving.model_server.inference import classify, multi_inference, predict, regress
+from serving.model_server.event_loop import Steps
+from serving.model_server.inference import examples, predict
 from serving.model_server.inference.predict import Settings, Work
 from serving.model_server.models import service
 from serving.model_server.models.manager import Manager
@@ -50,8 +50,8 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
         return answer
 
     async def on_multi_inference(request: Any, response: Any, seconds: float | None) -> None:
-        with manager.model(multi_inference.spec_of(request)) as version:
-            await multi_inference.infer(version.loaded, request, response, settings, seconds)
+        with manager.model(examples.spec_of(request)) as version:
+            await examples.infer(version.loaded, request, response, settings, seconds)
             for result in response.results:
                 result.model_spec.version.value = version.number
 
@@ -71,12 +71,12 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
             on(predict.predict), predict_pb2.PredictRequest, predict_pb2.PredictResponse
         ),
         prediction + "Classify": Method(
-            on(classify.classify),
+            on(examples.classify),
             classification_pb2.ClassificationRequest,
             classification_pb2.ClassificationResponse,
         ),
         prediction + "Regress": Method(
-            on(regress.regress), regression_pb2.RegressionRequest, regression_pb2.RegressionResponse
+            on(examples.regress), regression_pb2.RegressionRequest, regression_pb2.RegressionResponse
         ),
         prediction + "MultiInference": Method(
             on_multi_inference, inference_pb2.MultiInferenceRequest, inference_pb2.MultiInferenceResponse

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from serving.model_server import observing
-from serving.model_server.driving import Steps
+from serving.model_server import metrics
+from serving.model_server.event_loop import Steps
 from serving.model_server.limits import Limits
 from serving.model_server.runtime import saved_model, tensors
 from serving.model_server.runtime.saved_model import Arrays, SavedModel, Signature
@@ -30,7 +30,7 @@ class Settings:
     limits: Limits
     as_content: bool = False
     method_names: bool = False
-    observer: observing.Observer | None = None
+    observer: metrics.Observer | None = None
 
 
 # What answers a request with a loaded model: model, request, empty response, settings, seconds left
@@ -74,7 +74,7 @@ async def answer(
         saved_model.check(alias, place, signature.inputs[alias], array, limits)
     began = time.perf_counter()
     answers = await model.run(signature, given, wanted, seconds)
-    observing.ran(time.perf_counter() - began)
+    metrics.ran(time.perf_counter() - began)
     return answers
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.model_server import observing
+from serving.model_server import metrics
 from serving.model_server.batching import settings
 from serving.model_server.batching.scheduler import Scheduler
 from serving.model_server.batching.settings import BatchSettings, Pool
 from serving.model_server.flags import Flags
 from serving.model_server.inference.predict import Settings
+from serving.model_server.metrics import Observer
 from serving.model_server.models.manager import Manager, Pace
-from serving.model_server.observing import Observer
 from serving.model_server.runtime.saved_model import SavedModel
 from serving.model_server.runtime.sessions import Threads
 
@@ -24,8 +24,8 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
 
     protos.messages_only()
     from serving.model_server.models import warmup
-    from serving.model_server.priority import yield_to_requests
-    from serving.model_server.runtime import session_config
+    from serving.model_server.process import yield_to_requests
+    from serving.model_server.runtime import sessions
 
     settings = Settings(
         flags.limits,
@@ -38,7 +38,7 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
         flags.tensorflow_session_parallelism,
         flags.tensorflow_intra_op_parallelism,
         flags.tensorflow_inter_op_parallelism,
-        session_config.read(flags),
+        sessions.read(flags),
     )
 
     joined = _batching(flags, observer)
@@ -49,9 +49,7 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
             if flags.enable_model_warmup:
                 yield_to_requests()  # not before: the session's threads have the priority of their maker
                 times = flags.num_request_iterations_for_warmup
-                observing.warming(
-                    observer, directory, lambda: warmup.replay(model, directory, settings, times)
-                )
+                metrics.warming(observer, directory, lambda: warmup.replay(model, directory, settings, times))
             if joined and (how := joined.settings(directory)):
                 model.batch(how, joined.scheduler)  # the requests recorded with it came one by one
         except BaseException:

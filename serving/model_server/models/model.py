@@ -6,8 +6,7 @@ from pathlib import Path
 
 from serving.model_server.models import diagnosis, versions
 from serving.model_server.models.config import ModelSettings
-from serving.model_server.models.version import Version
-from serving.model_server.models.versions import AVAILABLE, END, LOADING, START
+from serving.model_server.models.versions import AVAILABLE, END, LOADING, START, Version
 
 AGAIN = 60.0  # seconds after which a complaint is repeated while nothing serves
 SOON = 10.0  # and another one is made: it may name what lies in a busy folder

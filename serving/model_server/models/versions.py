@@ -1,13 +1,60 @@
-"""A base path → the versions in it; a policy → those that should serve; states → the next thing to do."""
+"""The versions of a model: the state of each, the requests inside it, and which of them should serve."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serving.model_server.models.config import ALL, LATEST, Policy
+from serving.model_server.status import Status
+
+
+class Version:
+    """From the day it was seen to its end. error: why it ended, None where it was unloaded."""
+
+    def __init__(self, model: str, number: int, path: Path) -> None:
+        self.model, self.number, self.path = model, number, path
+        self.state = START
+        self.error: Status | None = None
+        self.loaded: Any = None
+        self.attempts = 0
+        self.again_at = 0.0  # by time.monotonic(), while it is loaded again and again
+        self._idle = threading.Condition(threading.Lock())
+        self._users = 0
+        self._open = False
+
+    def opened(self, loaded: Any) -> None:
+        """Requests may come."""
+        with self._idle:
+            self.loaded, self._open = loaded, True
+
+    def enter(self) -> bool:
+        """Begin a request; False when the version is on its way out."""
+        with self._idle:
+            self._users += self._open
+            return self._open
+
+    def leave(self) -> None:
+        """End a request."""
+        with self._idle:
+            self._users -= 1
+            if not self._users and not self._open:
+                self._idle.notify_all()
+
+    def close(self) -> None:
+        """Let no request in, wait for those inside, give the memory back."""
+        with self._idle:
+            self._open = False
+            while self._users:
+                self._idle.wait()
+            loaded, self.loaded = self.loaded, None
+        if loaded is not None:
+            loaded.close()
+
 
 START, LOADING, AVAILABLE, UNLOADING, END = 10, 20, 30, 40, 50
 STATES = {START: "START", LOADING: "LOADING", AVAILABLE: "AVAILABLE", UNLOADING: "UNLOADING", END: "END"}

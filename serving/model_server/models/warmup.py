@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from serving.model_server import tfrecord
-from serving.model_server.driving import through
-from serving.model_server.inference import classify, multi_inference, predict, regress
+from serving.model_server.event_loop import through
+from serving.model_server.inference import examples, predict
 from serving.model_server.inference.predict import Settings
 from serving.model_server.runtime.saved_model import SavedModel
 from serving.model_server.status import INVALID_ARGUMENT, UNIMPLEMENTED, Status
@@ -55,12 +55,12 @@ async def _answer(model: SavedModel, log: Any, settings: Settings) -> None:
         await predict.predict(model, log.predict_log.request, predict_pb2.PredictResponse(), settings)
     elif kind == "classify_log":
         classes = classification_pb2.ClassificationResponse()
-        await classify.classify(model, log.classify_log.request, classes, settings)
+        await examples.classify(model, log.classify_log.request, classes, settings)
     elif kind == "regress_log":
-        await regress.regress(model, log.regress_log.request, regression_pb2.RegressionResponse(), settings)
+        await examples.regress(model, log.regress_log.request, regression_pb2.RegressionResponse(), settings)
     elif kind == "multi_inference_log":
         results = inference_pb2.MultiInferenceResponse()
-        await multi_inference.infer(model, log.multi_inference_log.request, results, settings)
+        await examples.infer(model, log.multi_inference_log.request, results, settings)
     elif kind:  # an empty record is passed over
         number = log.DESCRIPTOR.fields_by_name[kind].number
         raise Status(UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")

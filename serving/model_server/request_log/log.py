@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from serving.model_server import status
+from serving.model_server.metrics import Observer
 from serving.model_server.models.config import Logging
-from serving.model_server.observing import Observer
 from serving.model_server.request_log import records
-from serving.model_server.request_log.log_sinks import Sink
+from serving.model_server.request_log.files import Sink
 from serving.model_server.request_log.records import Messages
 
 LOG = logging.getLogger("digits-model-server")

@@ -1,23 +1,103 @@
-"""An HTTP request → its answer: predict, classify, regress, status, metadata. No sockets here."""
+"""The REST API: predict, classify, regress, status and metadata, from an HTTP request to its answer.
+
+Nothing here knows of sockets.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
+
+from numpy.typing import NDArray
 
 from serving.model_server import limits, status
-from serving.model_server.inference import classify, predict, regress
+from serving.model_server.inference import examples, predict
 from serving.model_server.inference.predict import Settings, Work
 from serving.model_server.models import service
 from serving.model_server.models.manager import Manager
 from serving.model_server.request_log.log import RequestLog
-from serving.model_server.rest import rest_messages, rest_paths
-from serving.model_server.rest.json import decode, encode, examples, text
-from serving.model_server.rest.rest_paths import Target
-from serving.model_server.runtime import saved_model
+from serving.model_server.request_log.records import Messages
+from serving.model_server.rest.json import decode, encode, text
+from serving.model_server.rest.json import examples as json_examples
+from serving.model_server.runtime import saved_model, tensors
 from serving.model_server.status import OK, Status, invalid
+
+_LARGEST = 2**63 - 1
+_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
+POST = re.compile(_MODEL + r":(?P<verb>classify|regress|predict)", re.IGNORECASE)
+GET = re.compile(
+    r"/v1/models(?:/(?P<name>[^/:]+))?(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?(?P<metadata>/metadata)?",
+    re.IGNORECASE,
+)
+API = re.compile(r"/v1/.*", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that a path names: its version, its label or neither."""
+
+    name: str
+    version: int | None
+    label: str | None
+
+    def write(self, spec: Any) -> None:
+        """Fill an empty ModelSpec."""
+        spec.name = self.name
+        if self.version is not None:
+            spec.version.value = self.version
+        elif self.label is not None:
+            spec.version_label = self.label
+
+
+def parse_target(found: re.Match[str]) -> Target:
+    """That of a path that matches. Raises Status."""
+    version = found["version"]
+    if version is not None and int(version) > _LARGEST:
+        raise invalid(f"Failed to convert version: {version} to numeric.")
+    label = found["label"]
+    return Target(
+        unquote(found["name"] or ""), None if version is None else int(version), label and unquote(label)
+    )
+
+
+def named(verb: str, path: str) -> tuple[str, str] | None:
+    """(model, "predict" or its like) of a request, "" for what it does not name; None beyond the API."""
+    if not API.fullmatch(path):
+        return None
+    found = POST.fullmatch(path) if verb == "POST" else GET.fullmatch(path) if verb == "GET" else None
+    if not found:
+        return "", ""
+    return unquote(found["name"] or ""), found["verb"] if verb == "POST" else ""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A REST predict and its answer, as arrays. version: the one that answered."""
+
+    target: Target
+    signature: str
+    version: int
+    inputs: Mapping[str, NDArray[Any]]
+    outputs: Mapping[str, NDArray[Any]]
+
+    def messages(self) -> Messages:
+        """The PredictRequest and the PredictResponse of the same content."""
+        from tensorflow_serving.apis import predict_pb2
+
+        request, response = predict_pb2.PredictRequest(), predict_pb2.PredictResponse()
+        self.target.write(request.model_spec)
+        request.model_spec.signature_name = response.model_spec.signature_name = self.signature
+        response.model_spec.name = self.target.name
+        response.model_spec.version.value = self.version
+        for into, arrays in ((request.inputs, self.inputs), (response.outputs, self.outputs)):
+            for alias, array in arrays.items():
+                tensors.fill(into[alias], array, as_content=True)
+        return request, response
+
 
 JSON = "application/json"
 
@@ -46,7 +126,7 @@ class RestApi:
     ) -> Reply:
         """Answer one request, bad ones too. path: with its query. seconds: what a run may take, None
         for any time."""
-        if not rest_paths.API.fullmatch(path):
+        if not API.fullmatch(path):
             return Reply(
                 404,
                 b"<html><head><title>404 Not Found</title></head><body>Not Found</body></html>",
@@ -67,15 +147,15 @@ class RestApi:
     async def _answer(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> str:
-        if verb == "POST" and (found := rest_paths.POST.fullmatch(path)):
+        if verb == "POST" and (found := POST.fullmatch(path)):
             if "gzip" in headers.get("Content-Encoding", ""):
                 body = limits.gunzip(body, self._settings.limits)
-            target = rest_paths.target(found)
+            target = parse_target(found)
             work = {"predict": self._predict, "classify": self._classify, "regress": self._regress}
             if found["verb"] in work:  # the path is matched in any case, the verb in lower case only
                 return await work[found["verb"]](target, body, seconds)
-        if verb == "GET" and (found := rest_paths.GET.fullmatch(path)):
-            target = rest_paths.target(found)
+        if verb == "GET" and (found := GET.fullmatch(path)):
+            target = parse_target(found)
             if not target.name:
                 raise invalid("Missing model name in request.")
             return self._metadata(target) if found["metadata"] == "/metadata" else self._status(target)
@@ -103,7 +183,7 @@ class RestApi:
             outputs = dict(zip(wanted, answers, strict=True))
             answer = encode.body(outputs, row)
             if self._log and (asked := self._log.sampled(target.name)):
-                done = rest_messages.Predicted(target, name, version.number, arrays, outputs)
+                done = Predicted(target, name, version.number, arrays, outputs)
                 size = len(body) + len(answer)
                 self._log.put("Predict", target.name, asked, size, done.messages)
             return answer
@@ -117,15 +197,15 @@ class RestApi:
             classification_pb2.ClassificationRequest(),
             classification_pb2.ClassificationResponse(),
         )
-        await self._on_examples(classify.classify, target, body, seconds, request, response)
-        return examples.classifications(response.result)
+        await self._on_examples(examples.classify, target, body, seconds, request, response)
+        return json_examples.classifications(response.result)
 
     async def _regress(self, target: Target, body: bytes, seconds: float | None) -> str:
         from tensorflow_serving.apis import regression_pb2
 
         request, response = regression_pb2.RegressionRequest(), regression_pb2.RegressionResponse()
-        await self._on_examples(regress.regress, target, body, seconds, request, response)
-        return examples.regressions(response.result)
+        await self._on_examples(examples.regress, target, body, seconds, request, response)
+        return json_examples.regressions(response.result)
 
     async def _on_examples(
         self, work: Work, target: Target, body: bytes, seconds: float | None, request: Any, response: Any
@@ -134,7 +214,7 @@ class RestApi:
         document = text.parse(body, self._settings.limits.json_depth)
         target.write(request.model_spec)
         request.model_spec.signature_name = text.signature_name(document, saved_model.DEFAULT)
-        examples.fill(request.input, document)
+        json_examples.fill(request.input, document)
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             await work(version.loaded, request, response, self._settings, seconds)

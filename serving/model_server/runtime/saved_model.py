@@ -1,8 +1,9 @@
-"""A version directory → its signatures, and answers to named arrays."""
+"""A version directory: its signatures, whether requests change its variables or tables, and its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from serving.model_server.batching.batcher import Batched
 from serving.model_server.batching.scheduler import Scheduler
 from serving.model_server.batching.settings import BatchSettings
 from serving.model_server.limits import Limits
-from serving.model_server.runtime import dtypes, stateful
+from serving.model_server.runtime import tensors
 from serving.model_server.runtime.sessions import FEW_JOINED, Sessions, Threads
 from serving.model_server.status import NOT_FOUND, Status, invalid
 
@@ -65,7 +66,7 @@ class SavedModel:
         if VARIABLES & {node.op for node in meta.graph_def.node} and not (directory / INDEX).is_file():
             self._sessions.close()  # TensorFlow loads it without a word, and every request fails
             raise Status(NOT_FOUND, f"{directory} lacks {INDEX}: its model has variables; copy it again")
-        if stateful.changes(meta):
+        if changes(meta):
             self._sessions.join()
         self._batched: Batched | None = None
         self.raw: dict[str, Any] = {}
@@ -125,11 +126,11 @@ def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: L
     Upstream leaves shapes to the graph, where some operations abort on a rank they don't expect. A vector for
     [n, 1] goes through: clients of old models send it.
     """
-    given = dtypes.tensor_dtype(array.dtype)
+    given = tensors.tensor_dtype(array.dtype)
     wanted = tensor.fed or tensor.dtype
     if given != wanted:
         raise invalid(
-            f"input {alias}: Expects arg[{place}] to be {dtypes.name(wanted)} but {dtypes.name(given)} "
+            f"input {alias}: Expects arg[{place}] to be {tensors.name(wanted)} but {tensors.name(given)} "
             "is provided"
         )
     shape = tensor.shape
@@ -152,3 +153,56 @@ def strings(values: Sequence[bytes]) -> NDArray[np.object_]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+_WRITES = re.compile(
+    r"(Resource)?(Assign|StridedSliceAssign|Scatter(?!Nd$|NdNonAliasingAdd$)|(Sparse)?Apply|CountUpTo)"
+    r"|LookupTable(Insert|Import|Remove)|Queue(En|De)queue"
+)
+
+
+def changes(meta: Any) -> bool:
+    """Whether an operation that a signature of a MetaGraphDef runs writes what a later one reads."""
+    fetched = (
+        info.name
+        for key, signature in meta.signature_def.items()
+        if not key.startswith("__saved_model_")  # what the load runs, once
+        for info in signature.outputs.values()
+    )
+    functions = {each.signature.name: each.node_def for each in meta.graph_def.library.function}
+    return any(_WRITES.match(op) for op in _run(meta.graph_def.node, fetched, functions))
+
+
+def _run(nodes: Iterable[Any], fetched: Iterable[str], functions: dict[str, Any]) -> Iterator[str]:
+    """The operations of what leads to the fetched tensors, those of the functions called there too."""
+    named = {node.name: node for node in nodes}
+    waiting = [_node(name) for name in fetched]
+    seen: set[str] = set()
+    called: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in named:
+            continue
+        seen.add(name)
+        yield named[name].op
+        called |= _called(named[name])
+        waiting.extend(_node(each) for each in named[name].input)
+    done: set[str] = set()
+    while called := (called & functions.keys()) - done:
+        function = called.pop()
+        done.add(function)
+        for node in functions[function]:
+            yield node.op
+            called |= _called(node)
+
+
+def _node(tensor: str) -> str:
+    return tensor.lstrip("^").partition(":")[0]
+
+
+def _called(node: Any) -> set[str]:
+    found = {node.op}
+    for value in node.attr.values():
+        found.add(value.func.name)
+        found.update(each.name for each in value.list.func)
+    return found

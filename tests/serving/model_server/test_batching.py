@@ -9,8 +9,7 @@ import pytest
 from serving.model_server.batching.batcher import Batched
 from serving.model_server.batching.scheduler import Scheduler
 from serving.model_server.batching.settings import BatchSettings, Pool
-from serving.model_server.driving import through
-from serving.model_server.event_loop import TRIES, LoopedServer
+from serving.model_server.event_loop import TRIES, LoopedServer, through
 from serving.model_server.status import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
 
 X, Y = ("x:0",), ("y:0",)

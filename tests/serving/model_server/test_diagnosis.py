@@ -10,8 +10,7 @@ import pytest
 from serving.model_server.models.config import ModelSettings
 from serving.model_server.models.diagnosis import MOST, Entry, Listing, explain, survey
 from serving.model_server.models.model import AGAIN, SOON, Watched
-from serving.model_server.models.version import Version
-from serving.model_server.models.versions import AVAILABLE
+from serving.model_server.models.versions import AVAILABLE, Version
 
 from .._server import Server
 from ._asking import until

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from serving.model_server.inference import classify
+from serving.model_server.inference.examples import fill_classifications
 
 from .. import _models
 from ._calls import classification, examples, regression, serving, stub
@@ -180,5 +180,5 @@ def test_with_the_method_name_check_only_signatures_for_the_call_answer(strict):
 
 def test_a_label_that_is_no_utf8_comes_with_marks_for_what_is_lost():
     result = classification_pb2.ClassificationResult()
-    classify.fill(result, {"classes": np.array([[b"a\xff"]], object)}, 1)
+    fill_classifications(result, {"classes": np.array([[b"a\xff"]], object)}, 1)
     assert result.classifications[0].classes[0].label == "a\N{REPLACEMENT CHARACTER}"

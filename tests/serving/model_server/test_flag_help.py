@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from serving.model_server import flag_help
+from serving.model_server import flags
 from serving.model_server.flags import REFUSED, WITHOUT_EFFECT, Flags
 
 UPSTREAM = """
@@ -25,15 +25,15 @@ enable_serialization_as_tensor_content
 
 @pytest.mark.parametrize("name", UPSTREAM.split())
 def test_every_flag_of_upstream_is_listed(name):
-    assert flag_help.usage().count(f"\t--{name}") >= 1
+    assert flags.usage().count(f"\t--{name}") >= 1
 
 
 def test_every_flag_is_explained_once():
     known = [*(field.name for field in fields(Flags)), *WITHOUT_EFFECT, *REFUSED]
-    assert sorted(known) == sorted(flag_help.TEXTS)
+    assert sorted(known) == sorted(flags.TEXTS)
 
 
 def test_defaults_and_reasons_are_told():
-    text = flag_help.usage()
+    text = flags.usage()
     assert "\t--rest_api_timeout_in_ms=30000\n" in text and "\t--enable_model_warmup=true\n" in text
     assert "refused: ALTS works inside Google's cloud only" in text

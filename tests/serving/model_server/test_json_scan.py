@@ -6,14 +6,14 @@ import random
 
 import pytest
 
-from serving.model_server.rest.json import json_scan, text
-from serving.model_server.rest.json.json_scan import DEEP
-from serving.model_server.rest.json.json_shown import shown
+from serving.model_server.rest.json import reader, text
+from serving.model_server.rest.json.reader import DEEP
+from serving.model_server.rest.json.text import shown
 from serving.model_server.status import Status
 
 
 def read(data, deepest=64):
-    return json_scan.read(data, deepest)
+    return reader.read(data, deepest)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_nesting_costs_no_stack_and_what_is_too_deep_is_not_kept(opening):
     while place is not DEEP:
         place = place[-1] if isinstance(place, list) else place["x"]
         depth += 1
-    assert depth == 4 + json_scan.ROOM - 1
+    assert depth == 4 + reader.ROOM - 1
 
 
 def test_it_reads_what_a_strict_reader_reads():

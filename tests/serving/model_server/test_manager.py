@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_server.models import keeper
+from serving.model_server.models import manager
 from serving.model_server.models.config import ModelSettings, Policy
 from serving.model_server.models.manager import Manager, Pace
 from serving.model_server.models.versions import AVAILABLE, END, LOADING, START, UNLOADING
@@ -338,7 +338,7 @@ def test_a_model_that_has_left_is_told_of_and_may_come_back(world):
 
 
 def test_so_many_models_that_have_left_are_remembered(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(keeper, "MOST_GONE", 2)
+    monkeypatch.setattr(manager, "MOST_GONE", 2)
     world.manager.start([])
     for name in ("a", "b", "c"):
         (tmp_path / name / "1").mkdir(parents=True)

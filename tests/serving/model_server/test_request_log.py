@@ -14,7 +14,6 @@ from serving.model_server import status, tfrecord
 from serving.model_server.models.config import Logging
 from serving.model_server.request_log import files as log_files
 from serving.model_server.request_log import log as request_log
-from serving.model_server.request_log import log_sinks
 from serving.model_server.request_log.log import Bounds, RequestLog
 
 BOUNDS = Bounds(1 << 20, 5)
@@ -171,7 +170,7 @@ def test_a_process_without_a_thread_to_spare_answers_all_the_same(tmp_path, monk
     ],
 )
 def test_a_disk_that_fails_is_counted_and_said_once(tmp_path, monkeypatch, caplog, number, code, pause):
-    monkeypatch.setattr(log_sinks, "AGAIN", pause)
+    monkeypatch.setattr(log_files, "AGAIN", pause)
     broken = True
     write = log_files.LogFiles.write
 

@@ -1,6 +1,6 @@
 import pytest
 
-from serving.model_server import schemas
+from serving.model_server import protos
 from serving.model_server.status import Status
 
 
@@ -11,13 +11,13 @@ def test_upstream_s_files_are_read(tmp_path):
         "allowed_batch_sizes: 128 "
         "pad_variable_length_inputs: true enable_large_batch_splitting { value: true }"
     )
-    read = schemas.read(path, "BatchingParameters")
+    read = protos.read(path, "BatchingParameters")
     assert read.max_batch_size.value == 128 and list(read.allowed_batch_sizes) == [4, 128]
     assert read.HasField("batch_timeout_micros") and not read.HasField("num_batch_threads")
     path.write_text('prometheus_config { enable: true path: "/metrics" }')
-    assert schemas.read(path, "MonitoringConfig").prometheus_config.path == "/metrics"
+    assert protos.read(path, "MonitoringConfig").prometheus_config.path == "/metrics"
     path.write_text('server_key: "k" server_cert: "c" client_verify: true')
-    assert schemas.read(path, "SSLConfig").client_verify
+    assert protos.read(path, "SSLConfig").client_verify
 
 
 @pytest.mark.parametrize("text", ["max_batch_size: 3", "nonsense", "\x00"])
@@ -25,6 +25,6 @@ def test_a_file_that_is_no_such_message_is_named(tmp_path, text):
     path = tmp_path / "file"
     path.write_text(text)
     with pytest.raises(Status, match=r"Error parsing text-format tensorflow\.serving\.BatchingParameters"):
-        schemas.read(path, "BatchingParameters")
+        protos.read(path, "BatchingParameters")
     with pytest.raises(Status, match="No such file"):
-        schemas.read(tmp_path / "none", "BatchingParameters")
+        protos.read(tmp_path / "none", "BatchingParameters")

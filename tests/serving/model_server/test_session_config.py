@@ -4,7 +4,7 @@ import pytest
 from tensorflow.core.protobuf import config_pb2
 
 from serving.model_server.flags import Flags
-from serving.model_server.runtime import session_config, sessions
+from serving.model_server.runtime import sessions
 from serving.model_server.runtime.sessions import Threads
 from serving.model_server.status import Status
 
@@ -13,11 +13,11 @@ from ._asking import refused_start
 
 
 def read(**flags):
-    return config_pb2.ConfigProto.FromString(session_config.read(Flags(**flags)))
+    return config_pb2.ConfigProto.FromString(sessions.read(Flags(**flags)))
 
 
 def test_nothing_asked_for_is_nothing():
-    assert session_config.read(Flags()) == b"" and not Threads(config=b"").chosen
+    assert sessions.read(Flags()) == b"" and not Threads(config=b"").chosen
 
 
 def test_a_file_and_the_flags_beside_it(tmp_path):

@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from serving.model_server.grpc import tls
+from serving.model_server.grpc import server
 from serving.model_server.status import Status
 
 from .._server import Server
@@ -95,10 +95,10 @@ def test_what_can_t_be_meant_is_named(authority, pair, tmp_path, change, said):
     change = {name: texts.get(value, value) for name, value in change.items()}
     fields = {"server_key": pair.key, "server_cert": pair.certificate} | change
     with pytest.raises(Status, match=said) as caught:
-        tls.credentials(_tls.config(tmp_path / "ssl", **fields))
+        server.credentials(_tls.config(tmp_path / "ssl", **fields))
     assert "\n" not in caught.value.message
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(Status, match="No such file"):
-        tls.credentials(tmp_path / "none")
+        server.credentials(tmp_path / "none")

@@ -8,7 +8,7 @@ import stat
 import grpc
 import pytest
 
-from serving.model_server.grpc import unix_socket
+from serving.model_server.grpc import server
 from serving.model_server.status import Status
 
 from .._server import Server
@@ -16,7 +16,7 @@ from ._asking import predict, start
 
 
 def test_a_path_that_is_free_is_left_free(tmp_path):
-    unix_socket.claim(str(tmp_path / "socket"))
+    server.claim(str(tmp_path / "socket"))
     assert not (tmp_path / "socket").exists()
 
 
@@ -25,7 +25,7 @@ def test_the_socket_of_a_server_that_is_gone_is_taken_away(tmp_path):
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(path))
         gone.listen()
-    unix_socket.claim(str(path))
+    server.claim(str(path))
     assert not path.exists()
 
 
@@ -35,7 +35,7 @@ def test_the_socket_of_a_server_that_runs_is_refused(tmp_path):
         there.bind(str(path))
         there.listen()
         with pytest.raises(Status, match="belongs to a server that is running"):
-            unix_socket.claim(str(path))
+            server.claim(str(path))
     assert path.exists()
 
 
@@ -43,11 +43,11 @@ def test_a_file_is_never_taken_away(tmp_path):
     path = tmp_path / "socket"
     path.write_text("precious")
     with pytest.raises(Status, match="is no socket: it is left as it is"):
-        unix_socket.claim(str(path))
+        server.claim(str(path))
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(Status, match="is no socket"):
-        unix_socket.claim(str(path))
+        server.claim(str(path))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_file_is_never_taken_away(tmp_path):
 )
 def test_a_path_that_no_socket_can_have_is_refused(path, said):
     with pytest.raises(Status, match=said):
-        unix_socket.claim(path)
+        server.claim(path)
 
 
 def test_a_server_on_a_socket_alone_outlives_a_kill_and_shares_with_nobody(half, tmp_path):

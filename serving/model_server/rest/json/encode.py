@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from serving.model_server.rest.json import text
-from serving.model_server.rest.json.json_values import FLOATS, MAPPED
-from serving.model_server.runtime import dtypes
-from serving.model_server.runtime.dtypes import BOOL, FLOAT, STRING
+from serving.model_server.rest.json.decode import FLOATS, MAPPED
+from serving.model_server.runtime import tensors
 from serving.model_server.runtime.saved_model import Arrays
+from serving.model_server.runtime.tensors import BOOL, FLOAT, STRING
 from serving.model_server.status import invalid
 
 STEP = "    "
@@ -95,7 +95,7 @@ def _lines(texts: list[str], shape: tuple[int, ...], level: int) -> str:
 
 def _texts(array: NDArray[Any], alias: str, level: int) -> list[str]:
     """The JSON of each value. level: how many brackets stand around it."""
-    number = dtypes.tensor_dtype(array.dtype)
+    number = tensors.tensor_dtype(array.dtype)
     values = array.ravel().tolist()
     if number == STRING:
         if alias.endswith("_bytes"):
@@ -107,5 +107,5 @@ def _texts(array: NDArray[Any], alias: str, level: int) -> list[str]:
     if number == BOOL:
         return ["true" if value else "false" for value in values]
     if number not in MAPPED and values:
-        raise invalid(f"Failed to write JSON value for tensor type: {dtypes.name(number)}")
+        raise invalid(f"Failed to write JSON value for tensor type: {tensors.name(number)}")
     return [str(value) for value in values]

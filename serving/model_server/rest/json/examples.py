@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from serving.model_server.rest.json import text
-from serving.model_server.rest.json.json_shown import shown
-from serving.model_server.rest.json.json_values import is_b64, text_bytes, unpacked
+from serving.model_server.rest.json.decode import is_b64, text_bytes, unpacked
+from serving.model_server.rest.json.text import shown
 from serving.model_server.status import Status, invalid
 
 _KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}

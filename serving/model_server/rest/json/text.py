@@ -1,7 +1,11 @@
-"""JSON text ↔ values, with the liberties and the number formats of TensorFlow Serving."""
+"""JSON text: how numbers, strings and whole values are written, in answers and in error texts.
+
+Values in error texts have TensorFlow Serving's indentation and are cut near 256 bytes.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from typing import Any
@@ -9,8 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving.model_server.rest.json import json_scan
-from serving.model_server.rest.json.json_shown import shown
+from serving.model_server.rest.json import reader
 from serving.model_server.status import Status, invalid
 
 
@@ -21,7 +24,7 @@ def parse(body: bytes, deepest: int) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         if not body:
             raise invalid("JSON Parse error: The document is empty") from None
-        value = json_scan.read(body, deepest)
+        value = reader.read(body, deepest)
     if not isinstance(value, dict):
         raise invalid(f"JSON Value: {shown(value)} Is not object")
     return value
@@ -73,3 +76,72 @@ def number(value: float, single: bool) -> str:
 def string(value: str) -> str:
     """A JSON string."""
     return json.dumps(value, ensure_ascii=False)
+
+
+ENOUGH = 256  # bytes after which nothing more is begun
+LONGEST = 1024  # bytes in all: upstream begins a string of any length
+
+
+def shown(value: Any) -> str:
+    """The value as JSON, cut."""
+    out = bytearray()
+    with contextlib.suppress(_Enough):
+        _put(out, value, "", 0)
+    return bytes(out[:LONGEST]).decode("utf-8", "ignore")
+
+
+class _Enough(Exception):
+    """There is no room for more."""
+
+
+def _add(out: bytearray, text: str) -> None:
+    if len(out) >= ENOUGH:
+        raise _Enough
+    out += text.encode("utf-8", "replace")
+
+
+def _put(out: bytearray, value: Any, before: str, level: int) -> None:
+    """One value behind what separates it from the one before; each level costs a byte, so they are few."""
+    if isinstance(value, dict):
+        _add(out, before + "{")
+        for place, (key, each) in enumerate(value.items()):
+            _add(out, (",\n" if place else "\n") + "    " * (level + 1) + _string(key))
+            _put(out, each, ": ", level + 1)
+        _add(out, "\n" + "    " * level + "}" if value else "}")
+    elif isinstance(value, list):
+        _add(out, before + "[")
+        for place, each in enumerate(value):
+            _put(out, each, ", " if place else "", level + 1)
+        _add(out, "]")
+    elif isinstance(value, str):
+        _add(out, before + _string(value))
+    elif isinstance(value, float):
+        _add(out, before)
+        if not math.isfinite(value):
+            raise _Enough  # upstream can't write these, and stops
+        out += _float(value).encode()
+    elif value is None or isinstance(value, bool | int):
+        _add(out, before + json.dumps(value))
+    else:
+        _add(out, before + "[")  # a list that was too deep to be kept
+        raise _Enough
+
+
+def _string(value: str) -> str:
+    return json.dumps(value[:LONGEST], ensure_ascii=False)
+
+
+def _float(value: float) -> str:
+    """The shortest digits that are this number, with an exponent beyond 21 places and below 1e-6."""
+    sign = "-" if math.copysign(1.0, value) < 0 else ""
+    digits, _, exponent = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = digits.partition(".")
+    if not exponent and len(whole) <= 21:
+        return sign + digits
+    figures = (whole + fraction).rstrip("0") or "0"
+    point = len(whole) + int(exponent or 0)  # where the point stands, counted from the first figure
+    if 0 < point <= 21:
+        return f"{sign}{figures[:point].ljust(point, '0')}.{figures[point:] or '0'}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{figures}"
+    return f"{sign}{figures[0]}{'.' if figures[1:] else ''}{figures[1:]}e{point - 1}"
