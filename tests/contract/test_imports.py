@@ -231,3 +231,22 @@ def test_importing_has_no_effects_and_loads_no_tensorflow(module, imported):
 def test_nothing_in_the_closure_names_tensorflow(stage):
     for name in closure(f"digits.{stage}.stage") - {"digits.runtime.tf_import"}:
         assert not {i for i in imports(name) if i.split(".")[0] in ("tensorflow", "keras")}, name
+
+
+def test_the_packages_of_the_model_server_import_downwards():
+    """grpc and rest at the top, then request_log, models, inference, runtime, batching, and the ground."""
+    names = {m for m, path in serving_modules().items() if path.name != "__init__.py"}
+    server = "serving.model_server."
+
+    def package(module: str) -> str:
+        parts = module.removeprefix(server).split(".")
+        return ".".join(parts[:-1]) or parts[0]
+
+    graph: dict[str, set[str]] = {}
+    for module in (name for name in names if name.startswith(server)):
+        below = {package(i) for i in imports(module) if i in names and i.startswith(server)}
+        graph.setdefault(package(module), set()).update(below - {package(module)})
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+    assert order.index("batching") < order.index("runtime") < order.index("inference")
+    assert order.index("inference") < order.index("models") < order.index("request_log")
+    assert order.index("request_log") < min(order.index("rest"), order.index("middleware"))
