@@ -17,20 +17,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from serving.app import lines, openapi, refusals
-from serving.app.about import About
+from serving.app import errors, log_lines, openapi
+from serving.app.errors import OF_STATUS, Refused
 from serving.app.feedback.store import FeedbackStore
-from serving.app.guard import Guard
 from serving.app.headers import Headers
 from serving.app.metrics import Metrics
-from serving.app.model import Model
+from serving.app.middleware import Guard
+from serving.app.model_client import Model
+from serving.app.model_status import About
 from serving.app.observed import Observed, Tell
-from serving.app.published import Published
-from serving.app.refusals import OF_STATUS, Refused
 from serving.app.request_log import RequestLog
-from serving.app.routes import correcting, pages, predicting, reading, telling
+from serving.app.routes import about, feedback, pages, predict, read
 from serving.app.settings import Settings
 from serving.app.state import State
+from serving.app.versions import Published
 
 TITLE = "digits"
 SAID = {
@@ -55,7 +55,7 @@ async def opened(settings: Settings, tell: Tell | None = None) -> AsyncIterator[
     tell: takes the fields of each log line; by default words on standard error. Raises StoreError when a
     store can't be opened.
     """
-    told = tell or partial(lines.as_text, sys.stderr)
+    told = tell or partial(log_lines.as_text, sys.stderr)
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
         model = Model(settings.server, settings.timeout)
@@ -86,7 +86,7 @@ def _app(settings: Settings, shared: State, tell: Tell) -> ASGIApp:
         redoc_url=None,
     )
     app.state.gateway = shared
-    for part in (predicting, reading, correcting, telling, pages):
+    for part in (predict, read, feedback, about, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static())
     openapi.describe(app)
@@ -131,25 +131,25 @@ class _Failsafe:
             if scope["type"] != "http":
                 raise
             told = f"{scope['path']} failed: {type(error).__name__}: {error}"
-            self._tell(lines.event(told, "error"))
+            self._tell(log_lines.event(told, "error"))
             if not begun:
                 await (await _failed(None, error))(scope, receive, send)
 
 
 async def _refused(_: Request, error: Any) -> Response:
-    return refusals.response(error)
+    return errors.response(error)
 
 
 async def _failed(_: Request | None, __: Any) -> Response:
-    return refusals.response(Refused("failed", "the gateway failed on this request: its log says why"))
+    return errors.response(Refused("failed", "the gateway failed on this request: its log says why"))
 
 
 async def _framework(_: Request, error: Any) -> Response:
     code = OF_STATUS.get(error.status_code, "bad_request")
-    return refusals.response(Refused(code, SAID.get(code, str(error.detail))))
+    return errors.response(Refused(code, SAID.get(code, str(error.detail))))
 
 
 async def _invalid(_: Request, error: Any) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
-    return refusals.response(Refused("bad_request", f"'{where}': {first['msg']}"))
+    return errors.response(Refused("bad_request", f"'{where}': {first['msg']}"))

@@ -13,7 +13,7 @@ from typing import Any
 from digits.runtime.errors import ServingError
 from digits.runtime.processes import die_with_parent
 from digits_client import DigitClient, errors
-from serving.app import lines
+from serving.app import log_lines
 from serving.checks import server_process
 
 FIRST, LONGEST = 1.0, 30.0  # seconds before it is started again; doubles while it keeps dying
@@ -113,7 +113,7 @@ class Backend:
                 return
             pause = FIRST if time.monotonic() - began > STEADY else min(2 * pause, LONGEST)
             told = f"the model server ended with code {code}: started again in {pause:g} s; see {self._log}"
-            self._tell(lines.event(told, "error"))
+            self._tell(log_lines.event(told, "error"))
             if self._ending.wait(pause):
                 return
             self._process = self._begin()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from digits.runtime.errors import ParamsError, StoreError
-from serving.app import backend, lines
+from serving.app import backend, log_lines
 from serving.app.options import FEEDBACK, KEY, OFF, SERVER
-from serving.app.process import Address, run
+from serving.app.server import Address, run
 from serving.app.settings import MIB, Limits, Settings, is_loopback
 from serving.checks import server_process
 from serving.store.store import Store
@@ -28,13 +28,13 @@ def start(given: argparse.Namespace, root: Path) -> int:
     """Serve until a signal. Raises DigitsError when it can't begin. root: the project's folder."""
     settings, address = read(given, root, os.environ)
     form = given.log_format or ("text" if sys.stderr.isatty() else "json")
-    tell = partial(lines.as_text if form == "text" else lines.as_json, sys.stderr)
+    tell = partial(log_lines.as_text if form == "text" else log_lines.as_json, sys.stderr)
     if not is_loopback(address.host) and settings.key is None:
         told = f"anybody who reaches {address.host} may ask: --key-file has them bring a key"
-        tell(lines.event(told, "warning"))
+        tell(log_lines.event(told, "warning"))
     with contextlib.ExitStack() as stack:
         if given.server is None and not backend.answers(SERVER):
-            tell(lines.event("starting a model server …"))
+            tell(log_lines.event("starting a model server …"))
             own = command(Store(settings.store or root / "models" / "serving"))
             stack.enter_context(backend.kept(own, root / LOG, tell)).wait(SERVER)
         return run(settings, address, tell)

@@ -12,13 +12,13 @@ from typing import Any, cast
 from starlette.requests import Request
 
 from digits_client.results import Answer, Prediction
-from serving.app.about import About
 from serving.app.feedback.store import FeedbackStore
 from serving.app.metrics import Metrics
-from serving.app.model import Model
-from serving.app.published import Published
+from serving.app.model_client import Model
+from serving.app.model_status import About
 from serving.app.request_log import Entry, RequestLog
 from serving.app.settings import Settings
+from serving.app.versions import Published
 
 
 @dataclass(slots=True)

@@ -163,9 +163,9 @@ async def _status(store: FeedbackStore, given: argparse.Namespace) -> int:
 
 
 async def _review(store: FeedbackStore, given: argparse.Namespace) -> int:
-    from serving.app.feedback import session
+    from serving.app.feedback import review
 
-    tally = await session.review(store, _keys(), print, given.reviewer or getpass.getuser())
+    tally = await review.review(store, _keys(), print, given.reviewer or getpass.getuser())
     print(  # noqa: T201
         f"{tally.accepted} accepted, {tally.rejected} rejected, {tally.skipped} skipped"
         + ("; `digits feedback export --inbox DIR` gives them to retraining" if tally.accepted else "")

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from serving.app import state
-from serving.app.refusals import Refused
+from serving.app.errors import Refused
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 CHECKED = {"Cache-Control": "no-cache"}  # kept, and asked for again each time: an update shows at once

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 
 from serving.app.application import opened
-from serving.app.process import Address, Server, bound
+from serving.app.server import Address, Server, bound
 from serving.app.settings import Limits, Settings
 
 FREE = Limits(rate=0)  # tests ask fast

@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Guard())
 import serving.app.__main__, asyncpg
 from serving.app.application import opened
 from serving.app.settings import Settings
-import serving.app.process
+import serving.app.server
 async def go():
     given = Settings(feedback=f"sqlite:///{folder / 'f.db'}", log=folder / "requests", server="localhost:1")
     async with opened(given):

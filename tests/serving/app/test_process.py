@@ -11,8 +11,8 @@ from ..client import _fake
 SIGNALLED = """
 import io, os, signal, sys
 from functools import partial
-from serving.app import lines
-from serving.app.process import Address, run
+from serving.app import log_lines
+from serving.app.server import Address, run
 from serving.app.settings import Settings
 
 class Raw(io.RawIOBase):
@@ -27,7 +27,7 @@ class Raw(io.RawIOBase):
             os.kill(os.getpid(), signal.SIGTERM)
         return os.write(2, data)
 
-tell = partial(lines.as_json, io.TextIOWrapper(io.BufferedWriter(Raw())))
+tell = partial(log_lines.as_json, io.TextIOWrapper(io.BufferedWriter(Raw())))
 settings = Settings(server=sys.argv[1], feedback=None, log=None)
 sys.exit(run(settings, Address(port=0, drain=float(sys.argv[2])), tell))
 """

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from serving.app.published import Published
+from serving.app.versions import Published
 from serving.store import publish
 from serving.store.store import Store
 

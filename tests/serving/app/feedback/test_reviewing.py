@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from digits.runtime.errors import DataError, StoreError
-from serving.app.feedback import reviewing, session
+from serving.app.feedback import review, reviewing
 from serving.app.feedback.reviewing import DecidedAlready
 
 from ._corrections import given, image
@@ -110,7 +110,7 @@ def reviewed(store, keys, reviewer="ann"):
         return next(left, "")
 
     async def act():
-        tally = await session.review(store, ask, lines.append, reviewer)
+        tally = await review.review(store, ask, lines.append, reviewer)
         return tally, "\n".join(lines), {row.image: row for row in await reviewing.rows(store)}
 
     return act()
@@ -130,7 +130,7 @@ def test_every_key_does_what_it_says(url, using):
     assert (tally.accepted, tally.rejected, tally.skipped) == (2, 1, 1)
     states = [(rows[image(n)].state, rows[image(n)].final) for n in range(5)]
     assert states == [("accepted", 1), ("rejected", 1), ("accepted", 8), ("pending", 1), ("pending", 1)]
-    assert lines.count(session.KEYS) == 6  # with each of five images, and after the key that is none
+    assert lines.count(review.KEYS) == 6  # with each of five images, and after the key that is none
     assert "the person: 1 · the model: 7 (75%), version 3 · drawing" in lines and "accepted as 8" in lines
 
 
@@ -160,7 +160,7 @@ def test_what_somebody_else_decides_meanwhile_is_told_and_the_review_goes_on(url
                     await reviewing.delete(other, identity=rows[4].id)
                 return "a"
 
-            tally = await session.review(mine, ask, lines.append, "ann")
+            tally = await review.review(mine, ask, lines.append, "ann")
             said = [line for line in lines if line.startswith("somebody else has decided")]
             assert len(said) == 2 and tally.accepted == 2 and len(asked) == 3
 
@@ -178,8 +178,8 @@ def test_an_image_that_has_another_label_already_is_asked_for_again(url, using):
 
 
 def test_an_image_is_drawn_as_half_blocks():
-    lines = session.drawn(image()).split("\n")
+    lines = review.drawn(image()).split("\n")
     assert [len(line) for line in lines] == [28] * 14
     assert lines[0] == " " * 28 and lines[5] == " " * 13 + "███" + " " * 12
     assert lines[11] == " " * 13 + "▀▀▀" + " " * 12  # row 22 is ink, row 23 is not
-    assert session.drawn(bytes(784)) == "\n".join([" " * 28] * 14)
+    assert review.drawn(bytes(784)) == "\n".join([" " * 28] * 14)

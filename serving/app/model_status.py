@@ -9,8 +9,8 @@ from typing import Any
 
 from digits_client import errors
 from serving.app.metrics import Metrics
-from serving.app.model import Model
-from serving.app.published import Published, facts
+from serving.app.model_client import Model
+from serving.app.versions import Published, facts
 
 FRESH = 1.0  # seconds
 NONE_READY = "no version of the model is ready: see `digits status`"

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from serving.app import metrics, openapi, state
-from serving.app.refusals import Refused, answer
+from serving.app.errors import Refused, answer
 
 router = APIRouter()
 

@@ -14,7 +14,7 @@ from digits_client import errors, images
 from digits_client.contract import AREA
 from digits_client.results import Prediction
 from serving.app import openapi, state
-from serving.app.refusals import Refused, answer, of_model
+from serving.app.errors import Refused, answer, of_model
 
 PIXELS, JSON, PICTURES = "application/octet-stream", "application/json", ("image/png", "image/jpeg")
 ROUTE = "/api/predict"

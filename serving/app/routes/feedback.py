@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from digits.runtime.errors import DataError, StoreError
 from serving.app import openapi, state
+from serving.app.errors import Refused, answer
 from serving.app.feedback.corrections import correction
 from serving.app.feedback.store import StoreBusy, StoreFull
-from serving.app.refusals import Refused, answer
 
 ROUTE = "/api/feedback"
 

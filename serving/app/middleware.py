@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.app.errors import Refused, response
 from serving.app.rate import Rate
-from serving.app.refusals import Refused, response
 from serving.app.settings import Settings
 
 API = "/api/"

@@ -18,7 +18,7 @@ from digits_client.reading import Reading, as_tree, decoded, read
 from digits_client.reading.results import FIELD_CONFIDENCE
 from digits_client.results import Answer, Prediction
 from serving.app import openapi, state
-from serving.app.refusals import Refused, answer, of_model
+from serving.app.errors import Refused, answer, of_model
 from serving.app.state import State
 
 ROUTE = "/api/read"

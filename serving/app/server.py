@@ -15,7 +15,7 @@ from types import FrameType
 import uvicorn
 
 from digits.runtime.errors import DigitsError
-from serving.app import lines
+from serving.app import log_lines
 from serving.app.application import Gateway, opened
 from serving.app.observed import Tell
 from serving.app.settings import Settings
@@ -80,14 +80,14 @@ class Server(uvicorn.Server):
         """Listen, and say so."""
         await super().startup(sockets)
         port = sockets[0].getsockname()[1] if sockets else self._address.port
-        self._tell(lines.event(f"digits is at {self._address.url(port)}"))
+        self._tell(log_lines.event(f"digits is at {self._address.url(port)}"))
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end, asked ten times a second."""
         if self._ends is not None and not self._told:
             self._told = True
             if left := max(0.0, self._ends - time.monotonic()):
-                self._tell(lines.event(f"ending: not ready any more, still answering for {left:.1f} s"))
+                self._tell(log_lines.event(f"ending: not ready any more, still answering for {left:.1f} s"))
         return await super().on_tick(counter) or (self._ends is not None and time.monotonic() >= self._ends)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
