@@ -19,7 +19,7 @@ from PIL import Image
 
 from digits.ingest.batches import read_batch
 from digits_cli import feedback, main
-from serving.app.feedback import reviewing
+from serving.app.feedback import review
 
 from .serving.app.feedback._corrections import given, image
 from .serving.app.feedback.conftest import opened
@@ -42,7 +42,7 @@ class Project:
         return asyncio.run(once())
 
     def states(self):
-        return {row.image: (row.state, row.final, row.reviewer) for row in self.store(reviewing.rows)}
+        return {row.image: (row.state, row.final, row.reviewer) for row in self.store(review.rows)}
 
     def feedback(self, *arguments):
         with pytest.raises(SystemExit) as ended:

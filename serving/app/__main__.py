@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from digits.runtime.errors import DigitsError
-from serving.app import main, options
+from serving.app import main, settings
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m serving.app", description=__doc__)
-    options.add(parser)
+    settings.add_options(parser)
     try:
         code = main.start(parser.parse_args(), Path.cwd())
     except DigitsError as error:

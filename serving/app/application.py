@@ -20,12 +20,10 @@ from starlette.types import ASGIApp
 from serving.app import errors, log_lines, openapi
 from serving.app.errors import OF_STATUS, Refused
 from serving.app.feedback.store import FeedbackStore
-from serving.app.headers import Headers
 from serving.app.metrics import Metrics
-from serving.app.middleware import Guard
+from serving.app.middleware import Guard, Observed, SecurityHeaders, Tell
 from serving.app.model_client import Model
 from serving.app.model_status import About
-from serving.app.observed import Observed, Tell
 from serving.app.request_log import RequestLog
 from serving.app.routes import about, feedback, pages, predict, read
 from serving.app.settings import Settings
@@ -94,7 +92,7 @@ def _app(settings: Settings, shared: State, tell: Tell) -> ASGIApp:
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)
-    return Headers(Observed(_Failsafe(Guard(app, settings), tell), shared.metrics, tell))
+    return SecurityHeaders(Observed(_Failsafe(Guard(app, settings), tell), shared.metrics, tell))
 
 
 def _request_log(settings: Settings) -> RequestLog | None:

@@ -13,9 +13,8 @@ from typing import Any
 
 from digits.runtime.errors import ParamsError, StoreError
 from serving.app import backend, log_lines
-from serving.app.options import FEEDBACK, KEY, OFF, SERVER
 from serving.app.server import Address, run
-from serving.app.settings import MIB, Limits, Settings, is_loopback
+from serving.app.settings import FEEDBACK, KEY, MIB, OFF, SERVER, Limits, Settings, is_loopback
 from serving.checks import server_process
 from serving.store.store import Store
 

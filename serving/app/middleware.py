@@ -1,17 +1,26 @@
-"""What a request must pass before a route sees it: its host, its key, its rate, its size, its time."""
+"""ASGI middleware: metrics and a log line for each request, security headers, and what a request must pass.
+
+From the outside in: SecurityHeaders, what every answer tells a browser about what it may do with it;
+Observed, which counts and times each request; Guard, which checks host, origin, key, rate, size and time
+before a route sees a request. The rate is a bucket of tokens for each address, refilled with time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import secrets
 import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.app.errors import Refused, response
-from serving.app.rate import Rate
+from serving.app.metrics import Metrics
 from serving.app.settings import Settings
 
 API = "/api/"
@@ -118,3 +127,122 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.rpartition(":")[0].lower() if ":" in host else host.lower()
+
+
+KNOWN = 10_000  # addresses that are remembered; who comes back after more begins anew
+
+
+class Rate:
+    """rate: tokens a second; burst: what a full bucket holds. A rate of 0 lets everybody pass."""
+
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
+        self._rate, self._burst, self._clock = rate, burst, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address → tokens, when
+
+    def wait(self, address: str) -> float:
+        """Take a token: 0, or the seconds until there is one."""
+        if not self._rate:
+            return 0.0
+        now = self._clock()
+        tokens, then = self._buckets.pop(address, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - then) * self._rate)
+        passes = tokens >= 1
+        self._buckets[address] = (tokens - 1 if passes else tokens, now)
+        if len(self._buckets) > KNOWN:
+            self._buckets.popitem(last=False)
+        return 0.0 if passes else (1 - tokens) / self._rate
+
+
+NUMBERED = ("/edge/", "/api/versions/")  # one name for all versions
+QUIET = ("/static", "/healthz", "/readyz", "/metrics")  # answered without a line unless they fail
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class Observed:
+    """tell: takes the line's fields."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, tell: Tell) -> None:
+        self._app, self._metrics, self._tell = app, metrics, tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        began, status = time.perf_counter(), 0
+        number = secrets.token_hex(8)
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", number.encode())]
+            await send(message)
+
+        self._metrics.under_way.inc()
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            seconds = time.perf_counter() - began
+            name = route(scope)
+            self._metrics.under_way.dec()
+            self._metrics.requests.labels(name, str(status or 499)).inc()  # 499: the visitor has left
+            self._metrics.seconds.labels(name).observe(seconds)
+            if status >= 400 or not name.startswith(QUIET):
+                client = scope.get("client")
+                self._tell(
+                    {
+                        "request": number,
+                        "method": scope["method"],
+                        "route": name,
+                        "status": status or 499,
+                        "ms": round(seconds * 1e3, 2),
+                        "client": client[0] if client else None,
+                    }
+                )
+
+
+def route(scope: Scope) -> str:
+    """The name of what was asked for: few ones, whatever visitors type."""
+    path: str = scope["path"]
+    if path.startswith("/static/"):
+        return "/static"
+    for above in NUMBERED:
+        if path.startswith(above):
+            return above + "n"
+    known = scope.get("route")  # as the router found it
+    return path if known is not None and getattr(known, "path", None) == path else "other"
+
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; style-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+ALL = {
+    "Content-Security-Policy": POLICY,  # WebAssembly is compiled in the page: the browser's own model
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+RAW = [(name.lower().encode(), value.encode()) for name, value in ALL.items()]
+
+
+class SecurityHeaders:
+    """ASGI: adds them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *RAW]
+            await send(message)
+
+        return await self._app(scope, receive, with_headers)

@@ -17,7 +17,7 @@ import uvicorn
 from digits.runtime.errors import DigitsError
 from serving.app import log_lines
 from serving.app.application import Gateway, opened
-from serving.app.observed import Tell
+from serving.app.middleware import Tell
 from serving.app.settings import Settings
 
 GRACE = 15  # seconds for requests that are under way when it ends

@@ -1,12 +1,68 @@
-"""What the gateway was started with."""
+"""The options of `digits app`, and the settings that they make."""
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from digits.runtime.errors import ParamsError
+
+KEY, FEEDBACK = "DIGITS_APP_KEY", "DIGITS_FEEDBACK"  # in the environment
+SERVER = "localhost:8500"
+OFF = "none"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give them to a command."""
+    own = Limits()
+    add_options = parser.add_argument
+    add_options("--host", default="127.0.0.1", help="where to listen; default: this machine only")
+    add_options("--port", type=int, default=8080, help="default: 8080; 0: any free one")
+    add_options(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name that visitors type for it"
+    )
+    add_options(
+        "--server",
+        metavar="HOST:PORT",
+        help=f"the model server; default: {SERVER}, started if need be",
+    )
+    add_options("--timeout", type=float, default=5.0, metavar="S", help="seconds that it has; default: 5")
+    add_options("--store", type=Path, metavar="DIR", help="the published versions; default: models/serving")
+    add_options("--feedback", metavar="URL", help=f"sqlite:///FILE, postgresql://…, none; or in ${FEEDBACK}")
+    add_options("--request-log", metavar="DIR", help="default: .digits/requests; none: keep none")
+    add_options(
+        "--log-share", type=float, default=1.0, metavar="P", help="of the images that it has; default: 1"
+    )
+    add_options("--log-images", action="store_true", help="keep the images themselves too")
+    add_options("--log-size", type=int, default=64, metavar="MIB", help="that it takes at most; default: 64")
+    add_options(
+        "--key-file", type=Path, metavar="FILE", help=f"an API key that requests must carry; or ${KEY}"
+    )
+    add_options("--rate", type=float, default=own.rate, help="requests a second of one address; 0: no limit")
+    add_options(
+        "--max-body", type=int, default=own.body // MIB, metavar="MIB", help="of a request; default: 16"
+    )
+    add_options(
+        "--max-pixels", type=int, default=own.pixels, metavar="N", help="of a picture; default: 50 million"
+    )
+    add_options("--seconds", type=float, default=own.seconds, metavar="S", help="for a request; default: 20")
+    add_options(
+        "--readers", type=int, default=own.readers, metavar="N", help="photos read side by side; default: 2"
+    )
+    add_options(
+        "--drain", type=float, default=0.0, metavar="S", help="seconds from SIGTERM on that it still answers"
+    )
+    add_options(
+        "--tls-cert",
+        type=Path,
+        metavar="FILE",
+        help="PEM; away from localhost cameras want https",
+    )
+    add_options("--tls-key", type=Path, metavar="FILE", help="PEM")
+    add_options("--log-format", choices=("text", "json"), help="default: text on a terminal, else json")
+
 
 MIB = 1 << 20
 

@@ -9,9 +9,9 @@ HELP = "the page to draw on and read photos with, on port 8080; starts a model s
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    from serving.app import options
+    from serving.app import settings
 
-    options.add(parser)
+    settings.add_options(parser)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -26,9 +26,9 @@ async def listed(store: FeedbackStore, given: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from digits_cli import project
-    from serving.app.feedback import reviewing
+    from serving.app.feedback import review
 
-    found = await reviewing.rows(store, given.state)
+    found = await review.rows(store, given.state)
     if given.json:
         for row in found:
             print(json.dumps(_plain(row), sort_keys=True))  # noqa: T201
@@ -53,11 +53,10 @@ async def sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
 
     from digits import files
     from digits.validate.contact_sheet import contact_sheet
-    from serving.app.feedback import reviewing
-    from serving.app.feedback.states import PENDING
+    from serving.app.feedback import PENDING, review
 
-    waiting = await reviewing.counts(store)
-    found = await reviewing.rows(store, PENDING, MOST_SHOWN)
+    waiting = await review.counts(store)
+    found = await review.rows(store, PENDING, MOST_SHOWN)
     images = np.array([np.frombuffer(row.image, np.uint8).reshape(28, 28) for row in found], np.uint8)
     captions = [
         f"{row.id[:8]}\nperson {row.label}\nmodel {'–' if row.digit is None else row.digit}" for row in found
@@ -84,7 +83,7 @@ FILE = Path(".digits/feedback.db")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Subcommands and their options."""
-    from serving.app.feedback.states import EXPORTING, STATES
+    from serving.app.feedback import EXPORTING, STATES
 
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -124,7 +123,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Do one action on the store. Raises DigitsError when it can't be done."""
     from digits_cli import project
-    from serving.app.options import FEEDBACK
+    from serving.app.settings import FEEDBACK
 
     url = given.feedback or os.environ.get(FEEDBACK) or f"sqlite:///{project.project_root() / FILE}"
     return asyncio.run(_on(url, given))
@@ -147,9 +146,9 @@ async def _status(store: FeedbackStore, given: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from digits_cli import project
-    from serving.app.feedback import reviewing
+    from serving.app.feedback import review
 
-    found = await reviewing.counts(store)
+    found = await review.counts(store)
     if given.json:
         project.print_json(found)
         return 0
@@ -199,13 +198,12 @@ def _keys() -> Callable[[], Awaitable[str]]:
 
 
 async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
-    from serving.app.feedback import reviewing
-    from serving.app.feedback.states import ACCEPTED, REJECTED
+    from serving.app.feedback import ACCEPTED, REJECTED, review
 
     state, label = (ACCEPTED, given.label) if given.action == "accept" else (REJECTED, None)
     reviewer = given.reviewer or getpass.getuser()
-    for row in [await reviewing.found(store, start) for start in given.id]:
-        await reviewing.decide(store, row.id, state, reviewer=reviewer, label=label)
+    for row in [await review.found(store, start) for start in given.id]:
+        await review.decide(store, row.id, state, reviewer=reviewer, label=label)
         as_digit = f" as {row.label if label is None else label}" if state == ACCEPTED else ""
         print(f"{row.id} {state}{as_digit}")  # noqa: T201
     return 0
@@ -225,13 +223,13 @@ async def _export(store: FeedbackStore, given: argparse.Namespace) -> int:
 
 async def _delete(store: FeedbackStore, given: argparse.Namespace) -> int:
     from digits.runtime.errors import ParamsError
-    from serving.app.feedback import reviewing
+    from serving.app.feedback import review
 
     if bool(given.id) == bool(given.state):
         raise ParamsError("give either the ids of corrections or --state")
-    gone = await reviewing.delete(store, state=given.state) if given.state else 0
-    for row in [await reviewing.found(store, start) for start in given.id]:
-        gone += await reviewing.delete(store, identity=row.id)
+    gone = await review.delete(store, state=given.state) if given.state else 0
+    for row in [await review.found(store, start) for start in given.id]:
+        gone += await review.delete(store, identity=row.id)
     kept = (
         "" if given.state or gone == len(given.id) else "; what an export has begun with stays until it ended"
     )

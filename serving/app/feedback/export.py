@@ -23,10 +23,10 @@ from PIL import Image
 
 from digits.runtime import locks
 from digits.runtime.errors import StoreError
+from serving.app.feedback import ACCEPTED, EXPORTED, EXPORTING
 from serving.app.feedback.corrections import SIDE
-from serving.app.feedback.faults import StoreBusy
+from serving.app.feedback.database import StoreBusy
 from serving.app.feedback.schema import CORRECTIONS, Row, row
-from serving.app.feedback.states import ACCEPTED, EXPORTED, EXPORTING
 from serving.app.feedback.store import FeedbackStore
 from serving.store import disk
 

@@ -13,11 +13,10 @@ import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from serving.app.feedback import database, migrations
+from serving.app.feedback import PENDING, database, migrations
 from serving.app.feedback.corrections import Correction
-from serving.app.feedback.faults import StoreBusy, StoreFull, told
+from serving.app.feedback.database import StoreBusy, StoreFull, told
 from serving.app.feedback.schema import CORRECTIONS
-from serving.app.feedback.states import PENDING
 
 __all__ = ["FeedbackStore", "StoreBusy", "StoreFull"]
 

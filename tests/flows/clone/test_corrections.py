@@ -7,7 +7,7 @@ import pytest
 from flows.clone.inbox import accepted, take, waiting
 from flows.clone.workspace import prepare
 from serving.app.feedback import export as exporting
-from serving.app.feedback import reviewing
+from serving.app.feedback import review
 
 from ...serving.app.feedback._corrections import given
 from ...serving.app.feedback.conftest import opened
@@ -20,9 +20,9 @@ def test_a_batch_that_an_export_gives_again_is_known_by_its_content(project, inb
     async def begin(store):
         for number in range(3):
             identity, _ = await store.add(given(number))
-            await reviewing.decide(store, identity, "accepted", reviewer="ann")
+            await review.decide(store, identity, "accepted", reviewer="ann")
         name = await exporting._claim(store)
-        rows = await reviewing.rows(store)
+        rows = await review.rows(store)
         exporting._put(inbox / name, exporting.contents(rows))  # killed here: nobody says "exported"
 
     async def again(store):

@@ -7,7 +7,8 @@ import sys
 
 import yaml
 
-from serving.app import main, options
+from serving.app import main
+from serving.app.settings import add_options
 
 from ...contract._graph import ROOT
 from .._server import environment
@@ -63,7 +64,7 @@ def container():
 def settings(arguments, tmp_path, env=()):
     """What the gateway makes of a container's arguments: an unknown one would end it."""
     parser = argparse.ArgumentParser()
-    options.add(parser)
+    add_options(parser)
     filled = [re.sub(r"\$\{\w+:\?[^}]*\}", str(tmp_path), each) for each in arguments]
     return main.read(parser.parse_args(filled), tmp_path, dict(env))
 

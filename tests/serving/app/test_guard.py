@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from serving.app.headers import ALL
+from serving.app.middleware import ALL
 from serving.app.settings import Limits
 
 from ..client import _fake

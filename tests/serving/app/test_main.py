@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from digits.runtime.errors import ParamsError, StoreError
-from serving.app import main, options
+from serving.app import main
+from serving.app.settings import add_options
 from serving.store.store import Store
 
 from ..._ports import free_port
@@ -27,7 +28,7 @@ KEY = "0123456789abcdef"
 
 def read(*given, root=Path("/project"), environment=()):
     parser = argparse.ArgumentParser()
-    options.add(parser)
+    add_options(parser)
     return main.read(parser.parse_args(given), root, dict(environment))
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from serving.app import rate
-from serving.app.rate import Rate
+from serving.app import middleware
+from serving.app.middleware import Rate
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_no_rate_is_no_limit(clock):
 
 
 def test_only_so_many_addresses_are_remembered(clock, monkeypatch):
-    monkeypatch.setattr(rate, "KNOWN", 5)
+    monkeypatch.setattr(middleware, "KNOWN", 5)
     one = Rate(1.0, 1, lambda: clock[0])
     for number in range(50):
         assert one.wait(str(number)) == 0

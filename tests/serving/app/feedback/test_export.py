@@ -11,7 +11,7 @@ from digits.runtime.errors import StoreError
 from flows.clone import arrival
 from flows.clone import inbox as retraining
 from serving.app.feedback import export as module
-from serving.app.feedback import reviewing
+from serving.app.feedback import review
 from serving.app.feedback.export import export
 from serving.app.feedback.store import StoreBusy
 
@@ -22,7 +22,7 @@ from ._corrections import given, image
 async def accepted(store, numbers, label=None, sent=1, **facts):
     for number in numbers:
         identity, _ = await store.add(given(number, label=sent, **facts))
-        await reviewing.decide(store, identity, "accepted", reviewer="me", label=label)
+        await review.decide(store, identity, "accepted", reviewer="me", label=label)
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_a_batch_is_whole_at_once_and_read_with_every_row_and_the_reviewers_labe
         await accepted(store, range(5, 8), label=None, source="photo")
         await store.add(given(90))  # waits
         rejected, _ = await store.add(given(91))
-        await reviewing.decide(store, rejected, "rejected", reviewer="me")
-        return await export(store, inbox), await reviewing.rows(store)
+        await review.decide(store, rejected, "rejected", reviewer="me")
+        return await export(store, inbox), await review.rows(store)
 
     (done,), rows = using(url, act)
     assert (done.rows, done.again) == (8, False) and list(batches(inbox)) == [done.path.name]
@@ -85,7 +85,7 @@ def test_equal_corrections_make_equal_bytes(using, tmp_path):
 
         async def act(store):
             await accepted(store, range(4) if name == "one" else reversed(range(4)))  # noqa: B023
-            return module.contents(await reviewing.rows(store))
+            return module.contents(await review.rows(store))
 
         made.append(using(f"sqlite:///{tmp_path}/{name}.db", act))
     assert made[0] == made[1] and len(made[0]) == 5
@@ -124,13 +124,13 @@ def test_killed_at_any_step_the_next_export_gives_the_same_batch_and_nothing_is_
             assert steps == at - 1
             break
         assert code == -9
-        left = using(url, reviewing.counts)
+        left = using(url, review.counts)
         begun.add((left["accepted"], left["exporting"], left["exported"]))
         before = batches(folder)
         done = using(url, lambda store: export(store, folder))  # noqa: B023
         after = batches(folder)
         assert before.items() <= after.items() and len(after) == 1, at
-        assert using(url, reviewing.counts)["exported"] == 2
+        assert using(url, review.counts)["exported"] == 2
         (name,) = after
         assert [each.path.name for each in done] in ([name], [])  # [] when all but the end was done
         assert {each.tobytes() for each in read_batch(folder / name).images} == expected
@@ -180,7 +180,7 @@ def test_an_inbox_that_is_full_gets_its_batch_when_there_is_room(using, tmp_path
             with pytest.raises(StoreError, match="the disk is full"):
                 await export(store, folder)
             assert [path.name for path in folder.iterdir() if path.is_dir()] == []
-            assert (await reviewing.counts(store))["exporting"] == 40
+            assert (await review.counts(store))["exporting"] == 40
             subprocess.run(["mount", "-o", "remount,size=4m", str(folder)], check=True)
             (done,) = await export(store, folder)
             assert done.again and len(read_batch(done.path).images) == 40
@@ -193,7 +193,7 @@ def test_an_inbox_that_is_missing_is_told_and_nothing_is_begun(using, tmp_path):
         await accepted(store, [1])
         with pytest.raises(StoreError, match=r"inbox .*nowhere is no folder: make it"):
             await export(store, tmp_path / "nowhere")
-        assert (await reviewing.counts(store))["accepted"] == 1
+        assert (await review.counts(store))["accepted"] == 1
 
     using(f"sqlite:///{tmp_path}/feedback.db", act)
 
@@ -217,7 +217,7 @@ def test_of_two_exports_at_once_one_waits_and_finds_nothing_left(url, inbox, usi
     command = [sys.executable, "-c", EXPORTING, url, str(inbox)]
     both = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(300) for process in both] == [0, 0]
-    assert len(batches(inbox)) == 1 and using(url, reviewing.counts)["exported"] == 10
+    assert len(batches(inbox)) == 1 and using(url, review.counts)["exported"] == 10
 
 
 def test_an_export_that_never_ends_is_told(url, inbox, using, monkeypatch):

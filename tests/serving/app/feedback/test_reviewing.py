@@ -6,8 +6,8 @@ import sqlite3
 import pytest
 
 from digits.runtime.errors import DataError, StoreError
-from serving.app.feedback import review, reviewing
-from serving.app.feedback.reviewing import DecidedAlready
+from serving.app.feedback import review
+from serving.app.feedback.review import DecidedAlready
 
 from ._corrections import given, image
 from .conftest import opened
@@ -17,9 +17,9 @@ def test_a_decision_is_kept_with_who_and_when_and_the_persons_label_stays(url, u
     async def act(store):
         first, _ = await store.add(given(1))
         second, _ = await store.add(given(2))
-        await reviewing.decide(store, first, "accepted", reviewer="ann", label=9)
-        await reviewing.decide(store, second, "rejected", reviewer="x" * 300)
-        return await reviewing.rows(store), await reviewing.counts(store)
+        await review.decide(store, first, "accepted", reviewer="ann", label=9)
+        await review.decide(store, second, "rejected", reviewer="x" * 300)
+        return await review.rows(store), await review.counts(store)
 
     (first, second), counts = using(url, act)
     assert (first.state, first.label, first.agreed, first.final) == ("accepted", 1, 9, 9)
@@ -34,13 +34,13 @@ def test_of_two_reviewers_at_once_the_second_is_told(url):
             for number in range(20):
                 identity, _ = await one.add(given(number))
                 ended = await asyncio.gather(
-                    reviewing.decide(one, identity, "accepted", reviewer="ann"),
-                    reviewing.decide(two, identity, "rejected", reviewer="bob"),
+                    review.decide(one, identity, "accepted", reviewer="ann"),
+                    review.decide(two, identity, "rejected", reviewer="bob"),
                     return_exceptions=True,
                 )
                 (told,) = [each for each in ended if each is not None]
                 assert isinstance(told, DecidedAlready)
-                kept = await reviewing.found(two, identity)
+                kept = await review.found(two, identity)
                 assert (kept.state, kept.reviewer) in (("accepted", "ann"), ("rejected", "bob"))
                 said = f"somebody else has decided: {identity} is {kept.state}, by {kept.reviewer}"
                 assert str(told) == said
@@ -52,11 +52,11 @@ def test_one_image_is_never_accepted_as_two_digits(url, using):
     async def act(store):
         one, _ = await store.add(given(1, label=1))
         seven, _ = await store.add(given(1, label=7))
-        await reviewing.decide(store, one, "accepted", reviewer="ann")
+        await review.decide(store, one, "accepted", reviewer="ann")
         with pytest.raises(StoreError, match=f"was accepted as 1 .{one}., so it can't be 7 as well: reject"):
-            await reviewing.decide(store, seven, "accepted", reviewer="ann")
-        assert (await reviewing.found(store, seven)).state == "pending"
-        await reviewing.decide(store, seven, "accepted", reviewer="ann", label=1)
+            await review.decide(store, seven, "accepted", reviewer="ann")
+        assert (await review.found(store, seven)).state == "pending"
+        await review.decide(store, seven, "accepted", reviewer="ann", label=1)
 
     using(url, act)
 
@@ -65,13 +65,13 @@ def test_a_correction_is_found_by_the_start_of_its_id(url, using):
     async def act(store):
         identity, _ = await store.add(given(1))
         for start in (identity, identity[:8]):
-            assert (await reviewing.found(store, start)).id == identity
+            assert (await review.found(store, start)).id == identity
         other = "0000" if not identity.startswith("0000") else "1111"
         with pytest.raises(DataError, match=f"no correction has an id that begins with {other}"):
-            await reviewing.found(store, other)
+            await review.found(store, other)
         for strange in ("", "ab", "%%%%%", "____", identity + "0", "'; --"):
             with pytest.raises(DataError, match="is no id of a correction"):
-                await reviewing.found(store, strange)
+                await review.found(store, strange)
 
     using(url, act)
 
@@ -81,12 +81,12 @@ def test_deleted_corrections_are_gone_from_the_file_too(tmp_path, using):
         return [(await store.add(given(n)))[0] for n in range(3)]
 
     async def delete(store):
-        await reviewing.decide(store, identities[1], "rejected", reviewer="ann")
-        assert await reviewing.delete(store, state="rejected") == 1
-        assert await reviewing.delete(store, identity=identities[2]) == 1
-        assert await reviewing.delete(store, identity=identities[2]) == 0
+        await review.decide(store, identities[1], "rejected", reviewer="ann")
+        assert await review.delete(store, state="rejected") == 1
+        assert await review.delete(store, identity=identities[2]) == 1
+        assert await review.delete(store, identity=identities[2]) == 0
         with pytest.raises(DecidedAlready, match="no longer there"):
-            await reviewing.decide(store, identities[2], "rejected", reviewer="ann")
+            await review.decide(store, identities[2], "rejected", reviewer="ann")
 
     url = f"sqlite:///{tmp_path}/feedback.db"
     identities = using(url, add)
@@ -111,7 +111,7 @@ def reviewed(store, keys, reviewer="ann"):
 
     async def act():
         tally = await review.review(store, ask, lines.append, reviewer)
-        return tally, "\n".join(lines), {row.image: row for row in await reviewing.rows(store)}
+        return tally, "\n".join(lines), {row.image: row for row in await review.rows(store)}
 
     return act()
 
@@ -149,15 +149,15 @@ def test_what_somebody_else_decides_meanwhile_is_told_and_the_review_goes_on(url
     async def act():
         async with opened(url) as mine, opened(url) as other:
             await five(mine)
-            rows = await reviewing.rows(mine)
+            rows = await review.rows(mine)
             lines, asked = [], []
 
             async def ask():
                 asked.append(None)
                 if len(asked) == 1:  # the one that is shown, the next one, and the last is deleted
                     for row in rows[:2]:
-                        await reviewing.decide(other, row.id, "rejected", reviewer="bob")
-                    await reviewing.delete(other, identity=rows[4].id)
+                        await review.decide(other, row.id, "rejected", reviewer="bob")
+                    await review.delete(other, identity=rows[4].id)
                 return "a"
 
             tally = await review.review(mine, ask, lines.append, "ann")

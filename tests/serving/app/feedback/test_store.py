@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from digits.runtime.errors import ParamsError, StoreError
-from serving.app.feedback import reviewing
+from serving.app.feedback import review
 from serving.app.feedback.schema import METADATA
 from serving.app.feedback.store import FeedbackStore, StoreBusy, StoreFull
 
@@ -27,7 +27,7 @@ from .conftest import opened
 def test_a_correction_is_kept_as_it_came_and_waits(url, using):
     async def act(store):
         identity, new = await store.add(given(5, label=2, confidence=None))
-        return identity, new, await reviewing.rows(store)
+        return identity, new, await review.rows(store)
 
     identity, new, rows = using(url, act)
     assert new and [row.id for row in rows] == [identity]
@@ -50,7 +50,7 @@ def test_the_same_image_and_label_is_kept_once_and_another_label_apart(url, usin
 def test_many_at_once_are_all_kept_and_none_twice(url, using):
     async def act(store):
         added = await asyncio.gather(*(store.add(given(n % 20)) for n in range(60)))
-        return added, await reviewing.counts(store)
+        return added, await review.counts(store)
 
     added, counts = using(url, act, patience=60)
     assert sum(new for _, new in added) == counts["pending"] == 20
@@ -75,7 +75,7 @@ def test_a_store_of_a_newer_version_is_left_alone(url, using):
 
     using(url, newer)
     with pytest.raises(StoreError, match="newer version of this project"):
-        using(url, reviewing.counts)
+        using(url, review.counts)
 
 
 STARTING = """
@@ -113,7 +113,7 @@ def test_when_too_many_wait_no_more_are_taken_until_some_are_decided(url, using)
         with pytest.raises(StoreFull, match="3 corrections wait for review, no more are taken"):
             await store.add(given(3))
         assert await store.add(given(1)) == (kept[1][0], False)  # that one is there
-        await reviewing.decide(store, kept[0][0], "rejected", reviewer="me")
+        await review.decide(store, kept[0][0], "rejected", reviewer="me")
         assert (await store.add(given(3)))[1]
 
     using(url, act, most_pending=3)
@@ -133,7 +133,7 @@ def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
         return added
 
     assert len(using(url, act, patience=10)) == 20
-    kept = using(url, reviewing.rows)
+    kept = using(url, review.rows)
     assert len(kept) >= 99 and len({row.image for row in kept}) == len(kept)  # some never began
 
 
@@ -180,9 +180,9 @@ def test_a_store_that_another_program_holds_is_busy_and_takes_corrections_again_
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreBusy, match=r"another program holds .*feedback.db: try again"):
                 await store.add(given(1))
-            assert len(await reviewing.rows(store)) == 1  # looking needs no lock
+            assert len(await review.rows(store)) == 1  # looking needs no lock
             async with opened(f"sqlite:///{path}", patience=0.2) as second:  # nor does starting
-                assert len(await reviewing.rows(second)) == 1
+                assert len(await review.rows(second)) == 1
             other.rollback()
             other.close()
             assert (await store.add(given(1)))[1]
@@ -216,7 +216,7 @@ def test_a_file_that_may_not_grow_is_full_and_loses_nothing(tmp_path):
             with pytest.raises(StoreFull, match="is full: free some, then send the correction again"):
                 for number in range(200):
                     kept.append((await store.add(given(number)))[0])
-            assert kept and {row.id for row in await reviewing.rows(store)} == set(kept)
+            assert kept and {row.id for row in await review.rows(store)} == set(kept)
             async with store.transaction() as connection:
                 await connection.exec_driver_sql("PRAGMA max_page_count=1000000")
             assert (await store.add(given(500)))[1]
@@ -234,7 +234,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
                     for number in range(2000):
                         kept.append((await store.add(given(number)))[0])
                 assert len(kept) >= 10
-                assert {row.id for row in await reviewing.rows(store)} == set(kept)
+                assert {row.id for row in await review.rows(store)} == set(kept)
 
         asyncio.run(act())
 
@@ -243,12 +243,12 @@ def test_a_disk_that_is_read_only_or_full_from_the_start_is_told(tmp_path, using
     with disk(tmp_path / "small", "256k") as folder:
         (folder / "other").write_bytes(bytes(256 << 10))
         with pytest.raises(StoreFull, match="is full"):
-            using(f"sqlite:///{folder}/feedback.db", reviewing.counts)
+            using(f"sqlite:///{folder}/feedback.db", review.counts)
         (folder / "other").unlink()
         using(f"sqlite:///{folder}/feedback.db", lambda store: store.add(given()))
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         with pytest.raises(StoreError, match=r"can't be read or written .*: run this as its owner"):
-            using(f"sqlite:///{folder}/feedback.db", reviewing.counts)
+            using(f"sqlite:///{folder}/feedback.db", review.counts)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_damaged_file_is_told_with_what_to_do(tmp_path, using, content):
     with pytest.raises(
         StoreError, match=r"feedback.db is damaged .*: move it away and a new one is made"
     ) as told:
-        using(f"sqlite:///{path}", reviewing.counts)
+        using(f"sqlite:///{path}", review.counts)
     assert not isinstance(told.value, StoreBusy | StoreFull)
     assert path.read_bytes() == content
 
@@ -268,7 +268,7 @@ def test_a_damaged_file_is_told_with_what_to_do(tmp_path, using, content):
 def test_a_folder_that_can_not_be_made_is_told(tmp_path, using):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be read or written"):
-        using(f"sqlite:///{tmp_path}/file/feedback.db", reviewing.counts)
+        using(f"sqlite:///{tmp_path}/file/feedback.db", review.counts)
 
 
 ADDING = """
@@ -299,7 +299,7 @@ def test_killed_again_and_again_while_it_writes_it_loses_nothing_that_was_acknow
         [sys.executable, "-c", ADDING, url], check=True, capture_output=True, text=True, timeout=300
     )
     acknowledged = done.stdout.split()
-    rows = using(url, reviewing.rows)
+    rows = using(url, review.rows)
     assert set(acknowledged) <= {row.id for row in rows} and len(acknowledged) > 50
     assert len(rows) <= len(acknowledged) + 25  # what was on its way when the signals came
     database = sqlite3.connect(tmp_path / "feedback.db")
@@ -327,7 +327,7 @@ def test_a_server_that_is_away_makes_the_store_busy_until_it_is_back(postgres):
             finally:
                 postgres.start()
             assert (await store.add(given(1)))[1]
-            assert len(await reviewing.rows(store)) == 2
+            assert len(await review.rows(store)) == 2
 
     asyncio.run(act())
 
@@ -336,7 +336,7 @@ def test_a_server_that_is_away_makes_the_store_busy_until_it_is_back(postgres):
 def test_a_database_that_is_not_there_is_told(postgres, using):
     url = postgres.database().replace("/test", "/missing")
     with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*fix the address") as told:
-        using(url, reviewing.counts)
+        using(url, review.counts)
     assert not isinstance(told.value, StoreBusy)
 
 
