@@ -31,8 +31,8 @@ sys.exit(0 if outcome.name == "Nothing new" and {s.outcome for s in done.stages}
 EMPTY = """
 import subprocess, sys
 from pathlib import Path
-from flows.scheduling import keeper
-keeper.for_this_process(Path.cwd())
+from flows.scheduling import supervisor
+supervisor.for_this_process(Path.cwd())
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 

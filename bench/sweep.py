@@ -34,14 +34,14 @@ from pathlib import Path
 from digits import dataset
 from digits.pipeline import training
 from flows import sweep
-from flows.search import sweep_space
+from flows.search import space
 
 def main():
     root = Path.cwd()
     data = dataset.load_split(root / sweep.TRAIN), dataset.load_split(root / sweep.VALIDATION)
     base = sweep.train_section(root)
     for rate in json.loads(sys.argv[1]):
-        result = training.train(*data, sweep_space.section(base, {"train.rate": rate}))
+        result = training.train(*data, space.section(base, {"train.rate": rate}))
         print(f"{rate}: {result.accuracy:.2%} in {result.seconds:.1f} s")
 
 main()

@@ -13,7 +13,7 @@ from digits.pipeline.repro import Run, steps
 from flows import artifacts, tasks
 from flows.rollout import outcomes
 from flows.rollout.outcomes import Outcome
-from flows.rollout.service import Acts, into_service
+from flows.rollout.rollout import Acts, into_service
 from serving.store.store import Store
 
 

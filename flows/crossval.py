@@ -24,7 +24,7 @@ from digits.runtime import params
 from digits.runtime.errors import DataError, DigitsError, ParamsError
 from digits.runtime.progress import say
 from digits.runtime.stage_code import code_sha256
-from flows.search import parallel, sweep_trial, workers
+from flows.search import parallel, trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def train(
 ) -> dict[str, Any]:
     """On a worker: train on all folds but one, score on that."""
     held = fold == number
-    return sweep_trial.train((data.take(~held), data.take(held)), section, tell)
+    return trial.train((data.take(~held), data.take(held)), section, tell)
 
 
 def crossval(
@@ -154,7 +154,7 @@ def _run(
 ) -> None:
     stopping = threading.Event()
     failed: list[str] = []
-    with workers.pool(at_once, cluster, sweep_trial.warm) as client:
+    with workers.pool(at_once, cluster, trial.warm) as client:
         held = client.scatter([data], broadcast=True)[0]
 
         def one(place: int) -> parallel.Ended:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from digits.runtime.errors import DigitsError, ParamsError
-from flows.scheduling.registration import BUSY, ENTRYPOINT, Plan
+from flows.scheduling.deployment import BUSY, ENTRYPOINT, Plan
 from flows.scheduling.server import PORT
 
 

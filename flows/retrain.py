@@ -3,7 +3,7 @@
 One task for each stage, in the order of STAGES, all of them one `dvc repro`: the graph is in dvc.yaml. After
 them `publish` (a real server tries the export first), `compare`, `canary` (tried on running servers, then
 in service). Ways to end that are no failure have names (flows.rollout.outcomes); a stage that fails, fails
-the run with that stage's own line. A scheduled run works in a clone (flows.isolated), any other in the tree.
+the run with that stage's own line. A scheduled run works in a clone (flows.scheduled), any other in the tree.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from prefect.states import Completed, Failed
 
 from digits.pipeline.repro import Run
 from digits.runtime.errors import DigitsError
-from flows import artifacts, course, isolated, notify, tasks
+from flows import artifacts, course, notify, tasks
+from flows import scheduled as isolated
 from flows.clone import intake, workspace
-from flows.isolated import Asked
 from flows.rollout import outcomes
 from flows.rollout.outcomes import Outcome
+from flows.scheduled import Asked
 from flows.scheduling import recovery, settings
 from serving.store.store import Store
 

@@ -18,18 +18,13 @@ from digits.dataset import Split
 from digits.runtime import params
 from digits.runtime.errors import DigitsError, ParamsError
 from digits.runtime.progress import say
-from flows.search import (
-    parallel,
-    profile_spaces,
-    sweep_experiments,
-    sweep_report,
-    sweep_space,
-    sweep_study,
-    sweep_trial,
-    workers,
-)
-from flows.search.sweep_report import Found, Plan
-from flows.search.sweep_study import Row
+from flows.search import experiments, parallel, profile_spaces, workers
+from flows.search import report as sweep_report
+from flows.search import space as sweep_space
+from flows.search import study as sweep_study
+from flows.search import trial as sweep_trial
+from flows.search.report import Found, Plan
+from flows.search.study import Row
 
 TRAIN, VALIDATION = Path("data/prepared/train"), Path("data/prepared/validation")
 
@@ -100,7 +95,7 @@ def sweep(root: Path, plan: Plan) -> Found:
 def _experiments(root: Path, plan: Plan, rows: list[Row]) -> tuple[str, ...]:
     try:
         profile = str(plan.base["profile"])
-        return tuple(sweep_experiments.record(root, plan.name, profile, rows))
+        return tuple(experiments.record(root, plan.name, profile, rows))
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", "") or str(error)
         say(f"the trials could not be made DVC experiments ({' '.join(reason.split())}); all else is there")

@@ -17,7 +17,7 @@ from flows.clone import intake
 from flows.clone.intake import Intake
 from flows.clone.workspace import Workspace
 from flows.rollout import live, release
-from flows.rollout.service import Acts
+from flows.rollout.rollout import Acts
 from flows.rollout.settling import Settled
 from serving.checks.comparison import Comparison
 from serving.store.store import Store

@@ -11,8 +11,8 @@ from digits.dataset import Split
 from digits.pipeline.repro import Run
 from digits.runtime.errors import StoreError
 from digits_cli import COMMANDS, main
-from flows.rollout import live, outcomes, release, service
-from flows.rollout.service import Acts
+from flows.rollout import live, outcomes, release, rollout
+from flows.rollout.rollout import Acts
 from serving.checks import infra_validator, served_scores
 from serving.checks.comparison import Duel
 from serving.store import edge, promote
@@ -376,7 +376,7 @@ def test_a_file_system_error_is_one_line(project):
 def into_service(project):
     acts = Acts(lambda root, store, at: release.publish(root, store, at=at), release.compare, live.go_live)
     run = Run([], 0.0, True)
-    return service.into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
+    return rollout.into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
 
 
 def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(project, duels):

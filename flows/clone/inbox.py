@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits import files
-from flows.clone import arrival, batches
+from flows.clone import arrival, dvc_files
 from flows.clone.arrival import STILL, BatchArriving, BatchError
-from flows.clone.batches import ACCEPTED, BASE, INCOMING
-from flows.clone.tools import dvc, git, identity
+from flows.clone.dvc_files import ACCEPTED, BASE, INCOMING
+from flows.clone.git import dvc, git, identity
 from flows.clone.workspace import Workspace, settle
 
 QUARANTINE = "quarantine"
@@ -63,20 +63,20 @@ def take(workspace: Workspace, batch: Path) -> Taken:
         _let_go(workspace, batch.parent)
         staged = _copy(batch, workspace.scratch / "batch")
         digest = arrival.digest(arrival.contents(staged))
-        here = batches.digests(root, batches.listed(root, "HEAD"))
+        here = dvc_files.digests(root, dvc_files.listed(root, "HEAD"))
         if known := [name for name, other in here.items() if other == digest]:
             return Taken(batch, known[0], digest, new=digest not in _safe(workspace))
-        name = _name(batch, digest, batches.once_in_main(root))
+        name = _name(batch, digest, dvc_files.once_in_main(root))
         folder = root / INCOMING / name
         folder.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(folder)
     dvc(root, "add", "--quiet", f"{INCOMING}/{name}")
-    if batches.told(folder.with_name(f"{name}.dvc").read_text(encoding="utf-8")) != digest:
+    if dvc_files.told(folder.with_name(f"{name}.dvc").read_text(encoding="utf-8")) != digest:
         settle(root, git(root, "rev-parse", "HEAD"))
         raise BatchError(
             f"DVC leaves out files of batch {batch}, by their names: .dvcignore must not list them"
         )
-    git(root, "add", "--force", "--", f"{INCOMING}/{name}.dvc", batches.IGNORES)
+    git(root, "add", "--force", "--", f"{INCOMING}/{name}.dvc", dvc_files.IGNORES)
     git(root, "commit", "--quiet", "-m", f"Incoming batch {name}", env=identity(workspace.project))
     return Taken(batch, name, digest, new=True)
 
@@ -87,13 +87,13 @@ def accepted(workspace: Workspace, taken: Taken) -> bool:
     An original that has other content by now stays: the next run takes it as it is then, instead of this one.
     """
     project, root, inbox = workspace.project, workspace.root, taken.original.parent
-    original, here = _digest(taken.original), batches.listed(root, "HEAD")
+    original, here = _digest(taken.original), dvc_files.listed(root, "HEAD")
     if original not in (None, taken.digest) or taken.name not in here:
         return False
     if taken.digest not in _safe(workspace):
-        kept = batches.listed(root, ACCEPTED) | {taken.name: here[taken.name]}
-        git(root, "update-ref", ACCEPTED, batches.carrying(project, root, kept))
-        batches.hand_over(project, root, f"+{ACCEPTED}:{ACCEPTED}")
+        kept = dvc_files.listed(root, ACCEPTED) | {taken.name: here[taken.name]}
+        git(root, "update-ref", ACCEPTED, dvc_files.carrying(project, root, kept))
+        dvc_files.hand_over(project, root, f"+{ACCEPTED}:{ACCEPTED}")
         os.sync()  # neither Git nor DVC waits for the disk
     with _plain_errors(taken.original):
         if original is not None:
@@ -130,9 +130,9 @@ def leave(workspace: Workspace, batch: Taken) -> None:
     if batch.digest in _safe(workspace):
         return
     root = workspace.root
-    here, main = batches.listed(root, "HEAD"), batches.listed(root, BASE)
+    here, main = dvc_files.listed(root, "HEAD"), dvc_files.listed(root, BASE)
     others = {name: blob for name, blob in here.items() if name not in {*main, batch.name}}
-    settle(root, batches.carrying(workspace.project, root, others))
+    settle(root, dvc_files.carrying(workspace.project, root, others))
 
 
 def _copy(batch: Path, to: Path) -> Path:
@@ -158,8 +158,8 @@ def _name(batch: Path, digest: str, used: set[str]) -> str:
 
 def _safe(workspace: Workspace) -> set[str]:
     """Digests of the batches that the next run starts with: main's, and the accepted ones it never had."""
-    known = batches.listed(workspace.root, BASE) | batches.to_carry(workspace.root)
-    return set(batches.digests(workspace.root, known).values())
+    known = dvc_files.listed(workspace.root, BASE) | dvc_files.to_carry(workspace.root)
+    return set(dvc_files.digests(workspace.root, known).values())
 
 
 def _let_go(workspace: Workspace, inbox: Path) -> bool:

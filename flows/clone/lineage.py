@@ -18,9 +18,9 @@ from typing import Any
 
 from digits.runtime.errors import DigitsError
 from flows.clone import remotes
-from flows.clone.batches import hand_over
+from flows.clone.dvc_files import hand_over
+from flows.clone.git import commit_of, found, git, identity
 from flows.clone.remotes import PREFIX, Push
-from flows.clone.tools import commit_of, found, git, identity
 from flows.clone.workspace import Workspace
 
 LAST = "refs/digits/last"  # in the clone: the last commit made there

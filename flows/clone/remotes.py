@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from flows.clone import sharing
-from flows.clone.tools import CommandFailed, commit_of, dvc, git
+from flows.clone.git import CommandFailed, commit_of, dvc, git
 from flows.clone.workspace import Workspace
 
 PREFIX = "digits@v"

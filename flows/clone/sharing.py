@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flows.clone.tools import CommandFailed
+from flows.clone.git import CommandFailed
 
 
 def share_settings(project: Path, clone: Path) -> None:

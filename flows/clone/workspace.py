@@ -21,9 +21,9 @@ from digits import files
 from digits.pipeline import dvc_process
 from digits.runtime import locks
 from digits.runtime.errors import DigitsError
-from flows.clone import arrival, batches, sharing
-from flows.clone.batches import ACCEPTED, BASE, INCOMING
-from flows.clone.tools import CommandFailed, commit_of, dvc, found, git
+from flows.clone import arrival, dvc_files, sharing
+from flows.clone.dvc_files import ACCEPTED, BASE, INCOMING
+from flows.clone.git import CommandFailed, commit_of, dvc, found, git
 
 FOLDER = ".digits"
 
@@ -122,7 +122,7 @@ def _reset(project: Path, root: Path, start: str) -> str:
     fetched = f"+{start}:{BASE}", f"+{ACCEPTED}*:{ACCEPTED}*"  # with a star it may be missing
     options = ("--quiet", "--no-tags", "--prune", "--update-shallow", "--no-write-fetch-head")
     git(root, "fetch", *options, str(project), *fetched)
-    commit = batches.carrying(project, root, batches.to_carry(root))
+    commit = dvc_files.carrying(project, root, dvc_files.to_carry(root))
     settle(root, commit)
     return git(root, "rev-parse", BASE)
 
@@ -136,7 +136,7 @@ def settle(root: Path, commit: str) -> None:
 
 def _check_out_batches(project: Path, root: Path) -> None:
     """Have every batch hold what its `.dvc` file tells: DVC takes a damaged one for a new state of it."""
-    listed = batches.digests(root, batches.listed(root, "HEAD"))
+    listed = dvc_files.digests(root, dvc_files.listed(root, "HEAD"))
     told = {name: digest for name, digest in listed.items() if digest}
     wrong = [name for name, digest in told.items() if _digest(root / INCOMING / name) != digest]
     for name in told.keys() - set(wrong):

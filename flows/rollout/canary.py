@@ -16,10 +16,11 @@ import numpy as np
 
 from digits import wire
 from digits.runtime.errors import DigitsError, StoreError
-from flows.rollout import questions, servers, settling
+from flows.rollout import replicas as servers
+from flows.rollout import requests, settling
 from flows.rollout.analysis import Answer, Asked, Rules, Trial, judge
-from flows.rollout.questions import Kind, Samples
-from flows.rollout.servers import LoadFailed, NotFollowed, Server
+from flows.rollout.replicas import LoadFailed, NotFollowed, Server
+from flows.rollout.requests import Kind, Samples
 from flows.rollout.settling import PROMOTED, WITHDRAWN, Settled
 from serving.store import promote
 from serving.store.history import Refusal
@@ -57,7 +58,7 @@ def try_live(
     pointer = store.current()
     if pointer is None or not replicas:
         return Trial(True)
-    kinds = (*questions.golden(store.intact(number).path), *questions.logged(samples))
+    kinds = (*requests.golden(store.intact(number).path), *requests.logged(samples))
     earlier = servers.failures(replicas, wire.CANARY, number)
     try:
         with _ended_by_an_error(store, number):
@@ -143,7 +144,7 @@ def watch(
     serves.
     """
     end = time.monotonic() + seconds
-    (batches, *_) = questions.golden(store.intact(number).path)
+    (batches, *_) = requests.golden(store.intact(number).path)
     while True:
         pointer = store.current()
         if pointer is None or pointer.stable != number:
@@ -163,7 +164,7 @@ def _judged(replicas: Sequence[Server], kinds: Sequence[Kind], rules: Rules | No
     asked = [
         replace(kind, name=f"{kind.name} on {server}" if len(replicas) > 1 else kind.name)
         for server in replicas
-        for kind in questions.ask(server, wire.MODEL, wire.CANARY, kinds, ASKING)
+        for kind in requests.ask(server, wire.MODEL, wire.CANARY, kinds, ASKING)
     ]
     golden = tuple(int(digit) for answer in asked[0].candidate for digit in answer.digits)
     return replace(judge(asked, rules), golden=golden)
@@ -171,8 +172,8 @@ def _judged(replicas: Sequence[Server], kinds: Sequence[Kind], rules: Rules | No
 
 def _again(server: Server, batches: Kind, golden: Sequence[int]) -> Asked:
     """What a server's stable version answers now, beside what is known of it."""
-    with server.client(wire.MODEL, questions.DEADLINE, RETRIES) as client:
-        now = [questions.answer(client, request)[0] for request in batches.requests]
+    with server.client(wire.MODEL, requests.DEADLINE, RETRIES) as client:
+        now = [requests.answer(client, request)[0] for request in batches.requests]
     known, at = [], 0
     for request, answer in zip(batches.requests, now, strict=True):
         part = np.asarray(golden[at : at + len(request)], np.int64) if golden else answer.digits

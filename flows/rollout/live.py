@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from digits import files
-from flows.rollout import canary, servers
+from flows.rollout import canary
+from flows.rollout import replicas as servers
 from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
 from serving.store.store import Store
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from digits import wire
 from digits.runtime.errors import ServingError, StoreError
-from flows.rollout import servers
+from flows.rollout import replicas as servers
 from flows.rollout.analysis import Trial
-from flows.rollout.servers import Server
+from flows.rollout.replicas import Server
 from serving.store import promote
 from serving.store.history import Refusal
 from serving.store.store import Store

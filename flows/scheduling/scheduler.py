@@ -20,11 +20,12 @@ from uuid import UUID
 
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import RUN_PID
-from flows.scheduling import recovery, registration, settings, trigger
+from flows.scheduling import deployment as registration
+from flows.scheduling import inbox_trigger, recovery, settings
 from flows.scheduling import server as servers
-from flows.scheduling.keeper import Keeper, say
+from flows.scheduling.deployment import Plan
 from flows.scheduling.locks import Taken, only_scheduler
-from flows.scheduling.registration import Plan
+from flows.scheduling.supervisor import Keeper, say
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -100,7 +101,7 @@ def _serve(plan: Plan, made: RunnerDeployment, keeper: Keeper, stop: threading.E
         if skipped := recovery.skip_missed(client, deployment, datetime.now(UTC)):
             say(f"{skipped} runs are skipped: {recovery.MISSED}")
         recovery.watch_heartbeats(client)
-    keeper.inbox = trigger.Inbox(plan.inbox, deployment) if plan.inbox else None
+    keeper.inbox = inbox_trigger.Inbox(plan.inbox, deployment) if plan.inbox else None
     say(f"serving {made.full_name}, {_when(plan)}")
     asyncio.run(_until(runner, stop))
 
@@ -151,7 +152,7 @@ def _asked(project: Path, plan: Plan) -> int:
 
     with get_client(sync_client=True) as client:
         found = client.read_deployment_by_name(f"retrain/{registration.name_of(project)}")
-        say(f"the scheduler runs it: {trigger.ask(client, found.id, plan.parameters)}")
+        say(f"the scheduler runs it: {inbox_trigger.ask(client, found.id, plan.parameters)}")
     return 0
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from digits.runtime.errors import DigitsError
 from flows.clone import inbox
-from flows.scheduling import locks, registration, server, settings
+from flows.scheduling import deployment as registration
+from flows.scheduling import locks, server, settings
 
 TIMEOUT = 5.0  # seconds for an answer from this machine
 RUNS = 5

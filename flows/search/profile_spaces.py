@@ -5,7 +5,7 @@ Each range holds the profile's own value; docs/LOG.md has what was tried.
 
 from __future__ import annotations
 
-Space = dict[str, str]  # key of the section train → what it may be, for flows.search.sweep_space
+Space = dict[str, str]  # key of the section train → what it may be, for flows.search.space
 
 OURS: Space = {
     "rate": "log(0.004,0.05)",

@@ -56,12 +56,12 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
     """
     from digits.pipeline import dvc_process
     from digits.runtime import params
-    from flows.scheduling import keeper
+    from flows.scheduling import supervisor
 
     params.load_all(root / "params.yaml")  # what can be refused at once is, before seconds go by
     with dvc_process.alone(root):
         pass
-    keeper.for_this_process(root)
+    supervisor.for_this_process(root)
 
     import httpx
 

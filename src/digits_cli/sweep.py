@@ -50,8 +50,8 @@ def run(given: argparse.Namespace) -> int:
     """Search, then show the trials, the picture and the command that applies the winner."""
     from digits_cli import project
     from flows import sweep
-    from flows.search import sweep_report
-    from flows.search.sweep_space import text
+    from flows.search import report
+    from flows.search.space import text
 
     root = project.project_root()
     plan = sweep.plan(
@@ -72,7 +72,7 @@ def run(given: argparse.Namespace) -> int:
     table = project.table(
         "trial", "outcome", "accuracy", "loss", "seconds", *(d.label for d in plan.space), "note"
     )
-    for row in sweep_report.ranked(found.rows):
+    for row in report.ranked(found.rows):
         table.add_row(
             f"[bold]{row.number}[/]" if row == found.winner else str(row.number),
             row.outcome,

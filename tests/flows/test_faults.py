@@ -26,9 +26,9 @@ pytestmark = pytest.mark.slow
 RUN = """
 import sys
 from pathlib import Path
-from flows.scheduling import keeper
+from flows.scheduling import supervisor
 root = Path(sys.argv[1])
-keeper.for_this_process(root)
+supervisor.for_this_process(root)
 from flows.retrain import retrain
 state = retrain(project=str(root), scheduled="scheduled" in sys.argv, publish=False, return_state=True)
 print("ENDED", state.name, "-", state.message, flush=True)

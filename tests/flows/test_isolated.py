@@ -9,14 +9,14 @@ import pytest
 
 from digits import STAGES
 from digits.pipeline.repro import Run, StageRun
-from flows import isolated
+from flows import scheduled
 from flows.clone import inbox as inboxes
 from flows.clone import intake, lineage
 from flows.clone.workspace import prepare
-from flows.isolated import Asked, Ready
-from flows.rollout import outcomes, service
-from flows.rollout.service import Acts
+from flows.rollout import outcomes, rollout
+from flows.rollout.rollout import Acts
 from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
+from flows.scheduled import Asked, Ready
 from serving.checks.comparison import Comparison
 from serving.store import promote
 from serving.store.store import Store
@@ -216,10 +216,10 @@ def put(project, outcome, told=None, when=WHEN):
     """A scheduled run's way from the stages on; the outcome."""
     source = project.parent / "exported"
     with prepare(project) as clone:
-        ready = isolated.begin(clone, Asked(), None, print)
+        ready = scheduled.begin(clone, Asked(), None, print)
         write(clone.root, "reports/metrics.json", json.dumps({"accuracy": 0.99, "rows": 1}))
-        made = isolated.recorded(ready, acts(outcome, source, []), print if told is None else told.append)
-        return service.into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: when)
+        made = scheduled.recorded(ready, acts(outcome, source, []), print if told is None else told.append)
+        return rollout.into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: when)
 
 
 @pytest.fixture
@@ -306,5 +306,5 @@ def test_what_could_not_be_pushed_is_told_and_tried_again(plain, tmp_path):
     assert [line for line in told if line.startswith("not pushed: origin")]
     sh(tmp_path, "git", "init", "-q", "--bare", "nowhere.git")
     with prepare(plain) as clone:
-        isolated.push(Ready(clone, Store(plain / "models" / "serving"), ()), told.append)
+        scheduled.push(Ready(clone, Store(plain / "models" / "serving"), ()), told.append)
     assert tags(tmp_path / "nowhere.git") == ["digits@v1"]

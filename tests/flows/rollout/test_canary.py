@@ -12,9 +12,10 @@ import pytest
 from digits import wire
 from digits.runtime.errors import DataError, StoreError
 from digits_client import DigitClient, ServingError
-from flows.rollout import canary, questions, servers, settling
+from flows.rollout import canary, requests, settling
+from flows.rollout import replicas as servers
 from flows.rollout.analysis import Trial
-from flows.rollout.servers import Server
+from flows.rollout.replicas import Server
 from serving.store import promote, publish
 from serving.store.store import Store
 
@@ -264,13 +265,13 @@ def test_a_trial_is_ended_when_its_flow_is_interrupted(world):
 
 def test_a_trial_that_someone_else_ended_is_not_held_against_the_candidate(world, monkeypatch):
     before, number = world.stable, world.publish("good")
-    ask = questions.ask
+    ask = requests.ask
 
     def ended(*given):
         settling.withdraw(world.store, number, world.replicas)
         return ask(*given)
 
-    monkeypatch.setattr(questions, "ask", ended)
+    monkeypatch.setattr(requests, "ask", ended)
     trial = canary.try_live(world.store, number, world.replicas)
     assert not trial.passed and not trial.at_fault and "ended by someone else" in trial.reasons[0]
     assert canary.settle(world.store, number, trial, before).outcome == settling.WITHDRAWN
@@ -279,7 +280,7 @@ def test_a_trial_that_someone_else_ended_is_not_held_against_the_candidate(world
 
 def test_a_server_that_dies_during_a_trial_refuses_the_candidate_by_the_servers_name(world, monkeypatch):
     before, number = world.stable, world.publish("good")
-    log, ask = world.store.root / "log", questions.ask
+    log, ask = world.store.root / "log", requests.ask
     flags = (f"--model_config_file={world.store.pointer}", "--model_config_file_poll_wait_seconds=1")
     with _server.Server(log, *flags) as mortal:
         last = Server(mortal.target)
@@ -289,7 +290,7 @@ def test_a_server_that_dies_during_a_trial_refuses_the_candidate_by_the_servers_
                 mortal.stop(signal.SIGKILL)
             return ask(server, *given)
 
-        monkeypatch.setattr(questions, "ask", dies)
+        monkeypatch.setattr(requests, "ask", dies)
         trial = canary.try_live(world.store, number, [world.replicas[0], last])
     assert not trial.passed and all(str(last) in reason for reason in trial.reasons)
     assert "the version in service failed" in trial.reasons[0]
@@ -338,7 +339,7 @@ def test_without_a_server_a_version_is_promoted_untried(world, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from flows.rollout import canary, questions, servers
+from flows.rollout import canary, requests, replicas as servers
 from serving.store import promote
 from serving.store.store import Store
 
@@ -356,7 +357,7 @@ def struck(function):
 
 for module, name in (
     *((promote, name) for name in ("promote", "withdraw", "refuse", "rollback")),
-    *((servers, "wait_for"), (questions, "ask")),
+    *((servers, "wait_for"), (requests, "ask")),
 ):
     setattr(module, name, struck(getattr(module, name)))
 assert "tensorflow" not in sys.modules

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.rollout import live, servers
+from flows.rollout import live, replicas
 from serving.store.pointer import Pointer
 
 
@@ -19,7 +19,7 @@ class Store:
 @pytest.fixture
 def ended(monkeypatch):
     found = []
-    monkeypatch.setattr(servers, "running", lambda _: ())
+    monkeypatch.setattr(replicas, "running", lambda _: ())
     monkeypatch.setattr(live.canary, "recover", lambda store, _: found.append(store.pointer.canary))
     return found
 

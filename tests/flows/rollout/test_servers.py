@@ -8,8 +8,8 @@ import pytest
 
 from digits import wire
 from digits.runtime.errors import ParamsError, Unavailable
-from flows.rollout import servers
-from flows.rollout.servers import LoadFailed, NotFollowed, Server, State
+from flows.rollout import replicas
+from flows.rollout.replicas import LoadFailed, NotFollowed, Server, State
 from serving.store import promote, publish
 from serving.store.store import Store
 
@@ -99,7 +99,7 @@ FAILED = ("END", "no variables\n\there")
     ],
 )
 def test_addresses_are_read(text, expected):
-    assert list(servers.parse(text)) == expected
+    assert list(replicas.parse(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -108,46 +108,46 @@ def test_addresses_are_read(text, expected):
 )
 def test_what_is_no_address_is_refused_with_the_form_that_is_expected(text):
     with pytest.raises(ParamsError, match="expected HOST"):
-        servers.parse(text)
+        replicas.parse(text)
 
 
 def test_states_are_told_by_version_with_the_error_of_a_failed_load(stand_in):
     stand_in.says[wire.MODEL] = {2: FAILED, 1: UP}
-    told = servers.states(stand_in.server, wire.MODEL)
+    told = replicas.states(stand_in.server, wire.MODEL)
     assert told == {1: State("AVAILABLE"), 2: State("END", "no variables here")}
-    assert servers.states(stand_in.server, wire.CANARY) == {}
+    assert replicas.states(stand_in.server, wire.CANARY) == {}
 
 
 def test_a_server_that_is_down_tells_nothing():
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 tells nothing"):
-        servers.states(NO_SERVER, wire.MODEL)
+        replicas.states(NO_SERVER, wire.MODEL)
 
 
 def test_the_wait_ends_when_every_replica_serves_the_version_and_nothing_else(stand_in, other):
     stand_in.says[wire.MODEL] = [{1: UP}, {2: LOADS, 1: UP}, {2: UP, 1: GOES}]
     other.says[wire.MODEL] = [{2: UP, 1: UP}, {2: UP, 1: UP}, {2: UP, 1: UP}, {2: UP, 1: ENDED}]
-    servers.wait_for([stand_in.server, other.server], wire.MODEL, 2, 30)
+    replicas.wait_for([stand_in.server, other.server], wire.MODEL, 2, 30)
     assert (stand_in.asked, other.asked) == (3, 4)
 
 
 def test_a_failed_load_ends_the_wait_at_once_with_the_servers_own_words(stand_in, other):
     stand_in.says[wire.CANARY] = [{2: LOADS}, {2: FAILED}]
     with pytest.raises(LoadFailed, match=f"{stand_in.server} can't load version 2: no variables here"):
-        servers.wait_for([other.server, stand_in.server], wire.CANARY, 2, 30)
+        replicas.wait_for([other.server, stand_in.server], wire.CANARY, 2, 30)
 
 
 def test_a_failed_load_of_an_earlier_trial_does_not_end_the_wait(stand_in):
     stand_in.says[wire.CANARY] = [{2: FAILED}, {2: FAILED}, {2: LOADS}, {2: UP}]
-    earlier = servers.failures([stand_in.server, NO_SERVER], wire.CANARY, 2)
+    earlier = replicas.failures([stand_in.server, NO_SERVER], wire.CANARY, 2)
     assert earlier == {stand_in.server: "no variables here"}
-    servers.wait_for([stand_in.server], wire.CANARY, 2, 30, earlier=earlier)
+    replicas.wait_for([stand_in.server], wire.CANARY, 2, 30, earlier=earlier)
 
 
 def test_replicas_that_do_not_follow_are_named_each_with_what_it_does(stand_in, other):
     stand_in.says[wire.MODEL] = {2: UP}
     other.says[wire.MODEL] = {1: UP}
     with pytest.raises(NotFollowed) as caught:
-        servers.wait_for([stand_in.server, other.server, NO_SERVER], wire.MODEL, 2, 0.3)
+        replicas.wait_for([stand_in.server, other.server, NO_SERVER], wire.MODEL, 2, 0.3)
     assert str(stand_in.server) not in str(caught.value)
     assert f"{other.server} serves version 1 of digits" in str(caught.value)
     assert "127.0.0.1:9 gives no answer" in str(caught.value)
@@ -157,21 +157,21 @@ def test_replicas_that_do_not_follow_are_named_each_with_what_it_does(stand_in, 
 def test_a_version_that_is_still_loading_when_time_is_up_is_told_apart(stand_in):
     stand_in.says[wire.CANARY] = {2: LOADS}
     with pytest.raises(NotFollowed, match="version 2 still LOADING") as caught:
-        servers.wait_for([stand_in.server], wire.CANARY, 2, 0.2)
+        replicas.wait_for([stand_in.server], wire.CANARY, 2, 0.2)
     assert caught.value.loading
 
 
 def test_a_model_is_gone_when_no_replica_has_a_version_at_work(stand_in, other):
     stand_in.says[wire.CANARY] = [{2: UP}, {2: GOES}, {2: ENDED}]
     other.says[wire.CANARY] = [{2: LOADS}, {}]
-    servers.wait_for([stand_in.server, other.server, NO_SERVER], wire.CANARY, None, 30)
+    replicas.wait_for([stand_in.server, other.server, NO_SERVER], wire.CANARY, None, 30)
     assert (stand_in.asked, other.asked) == (3, 2)
 
 
 def test_a_model_that_stays_is_an_error(stand_in):
     stand_in.says[wire.CANARY] = {2: UP}
     with pytest.raises(NotFollowed, match="serves digits_canary version 2, expected it to serve no"):
-        servers.wait_for([stand_in.server], wire.CANARY, None, 0.2)
+        replicas.wait_for([stand_in.server], wire.CANARY, None, 0.2)
 
 
 def test_the_wait_can_be_ended_from_outside(stand_in):
@@ -179,15 +179,15 @@ def test_the_wait_can_be_ended_from_outside(stand_in):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        servers.wait_for([stand_in.server], wire.MODEL, 2, 30, alive=cancelled)
+        replicas.wait_for([stand_in.server], wire.MODEL, 2, 30, alive=cancelled)
 
 
 def test_a_server_here_counts_when_it_serves_the_stores_stable_version(stand_in, tmp_path):
     store = Store(tmp_path / "serving")
-    assert servers.running(store, stand_in.server) == ()
+    assert replicas.running(store, stand_in.server) == ()
     promote.promote(store, publish.publish(store, export(tmp_path / "exported"), {}), None)
-    assert servers.running(store, NO_SERVER) == ()
+    assert replicas.running(store, NO_SERVER) == ()
     stand_in.says[wire.MODEL] = {7: UP}
-    assert servers.running(store, stand_in.server) == (), "it follows another store"
+    assert replicas.running(store, stand_in.server) == (), "it follows another store"
     stand_in.says[wire.MODEL] = {1: UP}
-    assert servers.running(store, stand_in.server) == (stand_in.server,)
+    assert replicas.running(store, stand_in.server) == (stand_in.server,)

@@ -1,6 +1,6 @@
 """When batches in the inbox want a run: once, and again only after a pause while nothing takes them."""
 
-from flows.scheduling.trigger import FIRST, LONGEST, Tries
+from flows.scheduling.inbox_trigger import FIRST, LONGEST, Tries
 
 A, B = ("a", 1), ("b", 1)
 

@@ -4,7 +4,7 @@ import yaml
 from digits.augment.policies import SMALL, augmentation
 from digits.train.profiles import PROFILES
 from flows import sweep
-from flows.search import profile_spaces, sweep_space
+from flows.search import profile_spaces, space
 
 from ..._project import ROOT
 
@@ -25,7 +25,7 @@ def test_every_profile_has_a_space():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_profile_lies_within_its_space(profile):
-    for dimension in sweep_space.parse(profile_spaces.texts(profile), BASE | {"profile": profile}):
+    for dimension in space.parse(profile_spaces.texts(profile), BASE | {"profile": profile}):
         own = value(profile, dimension.key)
         if dimension.choices:
             assert own in dimension.choices, dimension.key

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from digits.runtime import params
-from flows.search import sweep_experiments
-from flows.search.sweep_study import Row
+from flows.search import experiments
+from flows.search.study import Row
 
 from ..._project import ROOT, environment
 
@@ -61,7 +61,7 @@ def test_whole_trials_are_experiments_that_dvc_shows_and_applies(tree):
     written = (tree.root / "params.yaml").read_text()
     (tree.root / "params.yaml").write_text(written + "# changed, not committed\n")
     before = tree.ok("git", "status", "--porcelain")
-    names = sweep_experiments.record(tree.root, "s", "speedrun", ROWS)
+    names = experiments.record(tree.root, "s", "speedrun", ROWS)
     assert names == ["s-1", "s-3"]
     assert tree.ok("git", "status", "--porcelain") == before
     shown = {r["Experiment"]: r for r in csv.DictReader(io.StringIO(tree.dvc("exp", "show", "--csv")))}
@@ -81,13 +81,13 @@ def test_whole_trials_are_experiments_that_dvc_shows_and_applies(tree):
 
 
 def test_what_is_an_experiment_already_is_left_alone(tree):
-    sweep_experiments.record(tree.root, "s", "fast", ROWS[:1])
+    experiments.record(tree.root, "s", "fast", ROWS[:1])
     first = tree.ok("git", "for-each-ref", "refs/exps")
     tree.ok("git", "commit", "-q", "--allow-empty", "-m", "on")
-    assert sweep_experiments.record(tree.root, "s", "fast", ROWS) == ["s-1", "s-3"]
+    assert experiments.record(tree.root, "s", "fast", ROWS) == ["s-1", "s-3"]
     assert first.strip() in tree.ok("git", "for-each-ref", "refs/exps")
     assert len(tree.ok("git", "for-each-ref", "refs/exps").splitlines()) == 2
 
 
 def test_without_git_there_are_none(tmp_path):
-    assert sweep_experiments.record(tmp_path, "s", "fast", ROWS) == []
+    assert experiments.record(tmp_path, "s", "fast", ROWS) == []

@@ -8,13 +8,14 @@ import yaml
 from optuna.trial import TrialState
 from PIL import Image
 
-from flows.search import sweep_report, sweep_space, sweep_study
-from flows.search.sweep_report import Plan
+from flows.search import report, space
+from flows.search import study as sweep_study
+from flows.search.report import Plan
 
 from ..._project import ROOT
 
 BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
-SPACE = sweep_space.parse(
+SPACE = space.parse(
     [
         "train.steps=uniform(5,50)",
         "train.rate=log(0.001,0.1)",
@@ -40,7 +41,7 @@ def written(root, *ends):
             loss = None if pruned else 0.3
             trial.set_user_attr(sweep_study.TRAINED, TRAINED | {"accuracy": accuracy, "loss": loss})
             study.tell(trial, None if pruned else accuracy, state=end if pruned else TrialState.COMPLETE)
-        return sweep_report.write(root, PLAN, study)
+        return report.write(root, PLAN, study)
 
 
 @pytest.mark.parametrize(

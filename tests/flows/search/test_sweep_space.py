@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from digits.runtime.errors import ParamsError
-from flows.search import sweep_space
-from flows.search.sweep_space import Dimension
+from flows.search import space
+from flows.search.space import Dimension
 
 from ..._project import ROOT
 
@@ -11,7 +11,7 @@ BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
 
 
 def parse(*texts):
-    return sweep_space.parse(texts, BASE)
+    return space.parse(texts, BASE)
 
 
 def test_choices_and_ranges_are_read():
@@ -72,7 +72,7 @@ def test_a_key_twice_and_no_key_at_all_are_refused():
 
 
 def test_a_grid_holds_every_combination_once():
-    found = sweep_space.grid(parse("train.batch=[64,128,64]", "train.rate=[0.1,0.2,0.3]"))
+    found = space.grid(parse("train.batch=[64,128,64]", "train.rate=[0.1,0.2,0.3]"))
     assert len(found) == 6
     assert {(s["train.batch"], s["train.rate"]) for s in found} == {
         (batch, rate) for batch in (64, 128) for rate in (0.1, 0.2, 0.3)
@@ -81,7 +81,7 @@ def test_a_grid_holds_every_combination_once():
 
 def test_a_grid_of_a_range_is_refused():
     with pytest.raises(ParamsError, match="needs choices"):
-        sweep_space.grid(parse("train.rate=log(0.1,1)"))
+        space.grid(parse("train.rate=log(0.1,1)"))
 
 
 def test_drawn_values_have_few_digits_and_stay_in_range():
@@ -92,11 +92,11 @@ def test_drawn_values_have_few_digits_and_stay_in_range():
 
 @pytest.mark.parametrize("value", [0.00001, 1e-7, 0.5, 3, 1e22, True, None, "adam", 0.00012345], ids=str)
 def test_a_value_in_words_is_the_same_value_to_yaml(value):
-    assert yaml.safe_load(sweep_space.text(value)) == value
+    assert yaml.safe_load(space.text(value)) == value
 
 
 def test_settings_replace_single_keys_of_the_section():
-    section = sweep_space.section(BASE, {"train.rate": 0.5, "train.augmentation.shift": 2.0})
+    section = space.section(BASE, {"train.rate": 0.5, "train.augmentation.shift": 2.0})
     assert section.rate == 0.5
     assert section.augmentation.shift == 2.0
     assert section.augmentation.scale is None
@@ -105,5 +105,5 @@ def test_settings_replace_single_keys_of_the_section():
 
 
 def test_the_command_names_the_profile_and_every_setting():
-    command = sweep_space.command("fast", {"train.rate": 0.00001, "train.batch": 64})
+    command = space.command("fast", {"train.rate": 0.00001, "train.batch": 64})
     assert command == "dvc exp run -S train.profile=fast -S train.rate=0.00001 -S train.batch=64"

@@ -6,15 +6,16 @@ import pytest
 import yaml
 
 from digits.runtime.errors import DigitsError, ParamsError
-from flows.search import sweep_space, sweep_study
-from flows.search.sweep_study import Row
+from flows.search import space
+from flows.search import study as sweep_study
+from flows.search.study import Row
 
 from ..._project import ROOT
 
 BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
-GRID = sweep_space.parse(["train.batch=[32,64]", "train.rate=[0.1,0.2]"], BASE)
-LONG = sweep_space.parse(["train.batch=[32,64]", "train.rate=[0.1,0.2,0.3,0.4,0.5]"], BASE)
-RANGE = sweep_space.parse(["train.rate=log(0.001,0.1)"], BASE)
+GRID = space.parse(["train.batch=[32,64]", "train.rate=[0.1,0.2]"], BASE)
+LONG = space.parse(["train.batch=[32,64]", "train.rate=[0.1,0.2,0.3,0.4,0.5]"], BASE)
+RANGE = space.parse(["train.rate=log(0.001,0.1)"], BASE)
 TRAINED = {
     "accuracy": 0.9, "loss": 0.3, "train_accuracy": 0.95, "share": 1.0, "seconds": 2.0, "pid": 7, "began": 5.0
 }  # fmt: skip
@@ -33,7 +34,7 @@ def test_a_grid_is_asked_in_order_and_covered_once(tmp_path):
     with opened(tmp_path) as study:
         assert sweep_study.wanted(study, GRID, "grid", None) == 4
         asked = [sweep_study.ask(study, GRID)[1] for _ in range(4)]
-    assert asked == sweep_space.grid(GRID)
+    assert asked == space.grid(GRID)
 
 
 def test_what_was_done_is_kept_and_the_rest_comes_next_time(tmp_path):
@@ -45,7 +46,7 @@ def test_what_was_done_is_kept_and_the_rest_comes_next_time(tmp_path):
         assert sweep_study.wanted(study, GRID, "grid", None) == 3
         rest = [sweep_study.ask(study, GRID)[1] for _ in range(3)]
         (row,) = sweep_study.rows(study, GRID)
-    assert [first, *rest] == sweep_space.grid(GRID)
+    assert [first, *rest] == space.grid(GRID)
     assert (row.number, row.outcome, row.settings, row.accuracy, row.pid) == (1, "complete", first, 0.7, 7)
 
 
@@ -87,7 +88,7 @@ def test_a_grid_is_covered_once_though_killed_while_a_trial_took_its_settings(tm
     with opened(tmp_path) as study:
         assert sweep_study.wanted(study, LONG, "grid", None) == 10
         asked = [sweep_study.ask(study, LONG)[1] for _ in range(10)]
-    assert sorted(map(str, asked)) == sorted(map(str, sweep_space.grid(LONG)))
+    assert sorted(map(str, asked)) == sorted(map(str, space.grid(LONG)))
 
 
 @pytest.mark.parametrize("taken", [False, True])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from digits.runtime import locks
 from digits.runtime.errors import DigitsError, ParamsError
-from flows.search.sweep_space import Dimension, Settings, grid
+from flows.search.space import Dimension, Settings, grid
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from flows.clone.tools import commit_of, git, identity
+from flows.clone.git import commit_of, git, identity
 
 INCOMING = "data/incoming"
 IGNORES = f"{INCOMING}/.gitignore"

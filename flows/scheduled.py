@@ -19,7 +19,7 @@ from flows.clone import intake, lineage, remotes
 from flows.clone.intake import Intake
 from flows.clone.workspace import Workspace
 from flows.rollout import live
-from flows.rollout.service import Acts
+from flows.rollout.rollout import Acts
 from flows.rollout.settling import PROMOTED, Settled
 from serving.store.store import Store
 

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from digits import files
-from flows.search.sweep_space import Settings
-from flows.search.sweep_study import Row
+from flows.search.space import Settings
+from flows.search.study import Row
 
 NOT_OF_TRIALS = ("reports/edge.json", "reports/metrics.json", "reports/verdict.json")
 FIGURES = "reports/sweeps/trial.json"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from digits import wire
 from digits.runtime.errors import DataError, StoreError
 from flows.rollout.analysis import Answer, Asked, Rules
-from flows.rollout.servers import Server
+from flows.rollout.replicas import Server
 
 if TYPE_CHECKING:
     from digits_client import DigitClient

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digits import files
-from flows.search import sweep_space, sweep_study
-from flows.search.sweep_space import Dimension
-from flows.search.sweep_study import Row
+from flows.search import space as sweep_space
+from flows.search import study as sweep_study
+from flows.search.space import Dimension
+from flows.search.study import Row
 
 if TYPE_CHECKING:
     from optuna import Study

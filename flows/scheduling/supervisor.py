@@ -12,8 +12,8 @@ from pathlib import Path
 from digits.runtime.errors import DigitsError
 from flows.scheduling import server as servers
 from flows.scheduling import settings
+from flows.scheduling.inbox_trigger import Inbox
 from flows.scheduling.server import Server
-from flows.scheduling.trigger import Inbox
 
 EVERY = 3.0  # seconds between looks
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flows.search.parallel import Ended
-from flows.search.sweep_space import Settings, text
-from flows.search.sweep_study import ERROR, TRAINED
+from flows.search.space import Settings, text
+from flows.search.study import ERROR, TRAINED
 from flows.search.workers import FailedError
 
 if TYPE_CHECKING:
