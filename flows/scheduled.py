@@ -18,9 +18,9 @@ from digits.runtime.errors import ParamsError
 from flows.clone import intake, lineage, remotes
 from flows.clone.intake import Intake
 from flows.clone.workspace import Workspace
-from flows.rollout import live
+from flows.rollout import canary
+from flows.rollout.canary import PROMOTED, Settled
 from flows.rollout.rollout import Acts
-from flows.rollout.settling import PROMOTED, Settled
 from serving.store.store import Store
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Ready:
 def begin(made: Workspace, asked: Asked, take: Callable[[Workspace, Path], Intake], tell: Tell) -> Ready:
     """Put right what a killed run left, take the batches, set the parameters. Raises DigitsError."""
     store = Store(made.project / "models" / "serving")
-    live.end_own(store)
+    canary.end_own(store)
     settle_proposals(made, store)
     batches = intake.all_waiting(made, asked.inbox, take, tell) if asked.inbox else []
     lineage.recall(made)

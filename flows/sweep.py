@@ -18,7 +18,7 @@ from digits.dataset import Split
 from digits.runtime import params
 from digits.runtime.errors import DigitsError, ParamsError
 from digits.runtime.progress import say
-from flows.search import experiments, parallel, profile_spaces, workers
+from flows.search import experiments, parallel, workers
 from flows.search import report as sweep_report
 from flows.search import space as sweep_space
 from flows.search import study as sweep_study
@@ -53,7 +53,7 @@ def plan(
 ) -> Plan:
     """A checked plan; without a space that of the profile. Raises ParamsError before anything is loaded."""
     base = train_section(root, profile)
-    dimensions = sweep_space.parse(space or profile_spaces.texts(base["profile"]), base)
+    dimensions = sweep_space.parse(space or sweep_space.texts(base["profile"]), base)
     if sampler == "grid":
         size = len(sweep_space.grid(dimensions))
         if trials is not None and trials != size:

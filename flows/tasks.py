@@ -16,9 +16,9 @@ from flows import artifacts
 from flows.clone import intake
 from flows.clone.intake import Intake
 from flows.clone.workspace import Workspace
-from flows.rollout import live, release
+from flows.rollout import canary, release
+from flows.rollout.canary import Settled
 from flows.rollout.rollout import Acts
-from flows.rollout.settling import Settled
 from serving.checks.comparison import Comparison
 from serving.store.store import Store
 
@@ -68,7 +68,7 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
 @task(task_run_name="canary", **SHOWN)
 def go_live(store: Store, number: int, champion: int | None, at: str) -> Settled:
     """Try a version on the servers that run, beside the one in service; have it serve, or withdraw it."""
-    settled = live.go_live(store, number, champion, at)
+    settled = canary.go_live(store, number, champion, at)
     get_run_logger().info("version %d: %s", number, "; ".join([settled.outcome, *settled.reasons]))
     return settled
 

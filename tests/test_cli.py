@@ -11,7 +11,7 @@ from digits.dataset import Split
 from digits.pipeline.repro import Run
 from digits.runtime.errors import StoreError
 from digits_cli import COMMANDS, main
-from flows.rollout import live, outcomes, release, rollout
+from flows.rollout import canary, outcomes, release, rollout
 from flows.rollout.rollout import Acts
 from serving.checks import infra_validator, served_scores
 from serving.checks.comparison import Duel
@@ -374,7 +374,7 @@ def test_a_file_system_error_is_one_line(project):
 
 
 def into_service(project):
-    acts = Acts(lambda root, store, at: release.publish(root, store, at=at), release.compare, live.go_live)
+    acts = Acts(lambda root, store, at: release.publish(root, store, at=at), release.compare, canary.go_live)
     run = Run([], 0.0, True)
     return rollout.into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from flows.clone import sharing
 from flows.clone.git import CommandFailed, commit_of, dvc, git
-from flows.clone.workspace import Workspace
+from flows.clone.workspace import Workspace, has_default_remote
 
 PREFIX = "digits@v"
 STORED = "refs/digits/stored/"  # a ref for each tag whose data DVC's default remote has
@@ -37,7 +36,7 @@ def push(workspace: Workspace, to: Collection[str] | None = None) -> tuple[Push,
     done: list[Push] = []
     tags = _refs(workspace, f"refs/tags/{PREFIX}*")
     waits: set[str] = set()
-    if tags and sharing.has_default_remote(workspace.root):
+    if tags and has_default_remote(workspace.root):
         told, waits = _push_data(workspace, tags)
         done.append(told)
     ready = {tag: made for tag, made in tags.items() if tag not in waits}

@@ -4,7 +4,8 @@ It is a repository of its own, filled by `git fetch`: it shares no object with t
 `git gc` nor a rewritten main there can break it. Nothing in it is the only copy of anything: accepted
 batches and tags live in the project's repository, data in DVC's cache, versions in the project's
 `models/serving`. So whatever a killed run left is thrown away; what Git ignores (data, models, checkpoints)
-stays, and spares DVC a check-out.
+stays, and spares DVC a check-out. Its `.dvc/config.local` has the project's DVC settings, cache and remotes
+as seen from the clone.
 
 A project without Git has no committed state to start from and is refused; `digits run` needs none.
 """
@@ -16,14 +17,60 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from digits import files
 from digits.pipeline import dvc_process
 from digits.runtime import locks
 from digits.runtime.errors import DigitsError
-from flows.clone import arrival, dvc_files, sharing
+from flows.clone import arrival, dvc_files
 from flows.clone.dvc_files import ACCEPTED, BASE, INCOMING
 from flows.clone.git import CommandFailed, commit_of, dvc, found, git
+
+
+def share_settings(project: Path, clone: Path) -> None:
+    """Have DVC in the clone use the project's cache and remotes, wherever relative paths lead from there.
+
+    Remotes may hold passwords: the file is its owner's alone. Raises CommandFailed on settings DVC refuses.
+    """
+    from dvc.config import Config, ConfigError, merge  # takes half a second to import
+
+    local = clone / ".dvc" / "config.local"
+    local.parent.mkdir(exist_ok=True)
+    local.unlink(missing_ok=True)
+    local.touch(mode=0o600)
+    try:
+        settings = Config(str(project / ".dvc"), validate=False)
+        mine: dict[str, Any] = {}
+        for level in ("repo", "local"):
+            merge(mine, settings.load_one(level))  # relative paths come back absolute
+        mine["core"].pop("no_scm", None)  # the project may have been without Git once; the clone never is
+        mine["cache"]["dir"] = str(cache(project))
+        with Config(str(clone / ".dvc"), validate=False).edit("local") as theirs:
+            merge(theirs, mine)
+    except ConfigError as error:
+        raise CommandFailed(f"{project / '.dvc'} holds settings that DVC refuses: {error}") from None
+
+
+def cache(project: Path) -> Path:
+    """Where DVC keeps the data of a project."""
+    from dvc.config import Config
+
+    settings = Config(str(project / ".dvc"), validate=False).load_config_to_level()
+    return Path(str(settings.get("cache", {}).get("dir", project / ".dvc" / "cache")))
+
+
+def cached(project: Path, digest: str) -> bool:
+    """Whether DVC's cache holds the listing of a folder with this digest."""
+    return (cache(project) / "files" / "md5" / digest[:2] / digest[2:]).exists()
+
+
+def has_default_remote(root: Path) -> bool:
+    """Whether `dvc push` at `root` has somewhere to go."""
+    from dvc.config import Config
+
+    return bool(Config(str(root / ".dvc"), validate=False).get("core", {}).get("remote"))
+
 
 FOLDER = ".digits"
 
@@ -109,7 +156,7 @@ def _made(project: Path, start: str) -> Workspace:
     made = Workspace(project, root, base)
     shutil.rmtree(made.scratch, ignore_errors=True)
     dvc_process.heal(root)
-    sharing.share_settings(project, root)
+    share_settings(project, root)
     _check_out_batches(project, root)
     return made
 
@@ -140,7 +187,7 @@ def _check_out_batches(project: Path, root: Path) -> None:
     told = {name: digest for name, digest in listed.items() if digest}
     wrong = [name for name, digest in told.items() if _digest(root / INCOMING / name) != digest]
     for name in told.keys() - set(wrong):
-        if not sharing.cached(project, told[name]):  # `dvc gc` knows nothing of batches that no branch has
+        if not cached(project, told[name]):  # `dvc gc` knows nothing of batches that no branch has
             dvc(root, "commit", "--quiet", "--force", f"{INCOMING}/{name}.dvc")
     if not wrong:
         return
@@ -148,7 +195,7 @@ def _check_out_batches(project: Path, root: Path) -> None:
     try:
         dvc(root, "checkout", "--force", *targets)
     except CommandFailed as error:
-        if not sharing.has_default_remote(root):
+        if not has_default_remote(root):
             raise WorkspaceError(
                 f"the data of batch {', '.join(wrong)} is not in DVC's cache ({error}): bring it back, "
                 f"or drop the accepted batches that main lacks: `git update-ref -d {ACCEPTED}`"

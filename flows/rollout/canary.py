@@ -1,4 +1,4 @@
-"""A published version → tried beside the one in service, on the servers that people ask; takes over or goes.
+"""The canary: a published version is tried on running servers, beside the one in service.
 
 Ordinary clients ask `digits`, which stays the stable version until the pointer moves; the candidate answers
 as `digits_canary`. All of it goes through the pointer file and the status API. A process that is killed on
@@ -10,18 +10,18 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from digits import wire
-from digits.runtime.errors import DigitsError, StoreError
+from digits import files, wire
+from digits.runtime.errors import DigitsError, ServingError, StoreError
 from flows.rollout import replicas as servers
-from flows.rollout import requests, settling
+from flows.rollout import requests
 from flows.rollout.analysis import Answer, Asked, Rules, Trial, judge
 from flows.rollout.replicas import LoadFailed, NotFollowed, Server
 from flows.rollout.requests import Kind, Samples
-from flows.rollout.settling import PROMOTED, WITHDRAWN, Settled
 from serving.store import promote
 from serving.store.history import Refusal
 from serving.store.store import Store
@@ -98,7 +98,7 @@ def settle(
     itself at fault is remembered as refused.
     """
     if not trial.passed:
-        reasons = trial.reasons + settling.withdraw(store, number, replicas)
+        reasons = trial.reasons + withdraw(store, number, replicas)
         if trial.at_fault and champion is not None:
             promote.refuse(store, Refusal(number, champion, trial.reasons, at))
         return Settled(WITHDRAWN, reasons)
@@ -107,14 +107,14 @@ def settle(
     try:
         promote.promote(store, number, champion, at=at)
     except StoreError as error:
-        return Settled(WITHDRAWN, (str(error), *settling.withdraw(store, number, replicas)))
+        return Settled(WITHDRAWN, (str(error), *withdraw(store, number, replicas)))
     try:
         servers.wait_for(replicas, wire.MODEL, number, timeout, alive=alive)
     except (LoadFailed, NotFollowed) as error:
         at_fault = isinstance(error, LoadFailed) or error.loading
         failed = Trial(False, (str(error),), at_fault=at_fault)
-        return settling.roll_back(store, number, failed, at, replicas, timeout)
-    return Settled(PROMOTED, settling.left(replicas))
+        return roll_back(store, number, failed, at, replicas, timeout)
+    return Settled(PROMOTED, left(replicas))
 
 
 def recover(store: Store, replicas: Sequence[Server] = ()) -> int | None:
@@ -122,7 +122,7 @@ def recover(store: Store, replicas: Sequence[Server] = ()) -> int | None:
     pointer = store.current()
     if pointer is None or pointer.canary is None:
         return None
-    settling.withdraw(store, pointer.canary, replicas)
+    withdraw(store, pointer.canary, replicas)
     return pointer.canary
 
 
@@ -152,7 +152,7 @@ def watch(
         asked = [_again(server, batches, golden) for server in replicas]
         trial = judge(asked, rules) if asked else Trial(True)
         if not trial.passed:
-            settled = settling.roll_back(store, number, trial, at, replicas, timeout)
+            settled = roll_back(store, number, trial, at, replicas, timeout)
             return replace(trial, reasons=settled.reasons)
         if time.monotonic() >= end or not asked:
             return trial
@@ -196,5 +196,100 @@ def _ended_by_an_error(store: Store, number: int) -> Iterator[None]:
         raise  # a judgement, which `settle` carries out
     except BaseException:
         with contextlib.suppress(DigitsError):
-            settling.point_away(store, number)
+            point_away(store, number)
         raise
+
+
+PROMOTED, WITHDRAWN, ROLLED_BACK = "promoted", "withdrawn", "rolled back"
+GONE = 30.0  # seconds for a model to leave the servers: its requests in flight end first
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How a trial ended: promoted, withdrawn or rolled back.
+
+    reasons: why it was not promoted; of a promoted one what a person should know, as a server that lags.
+    """
+
+    outcome: str
+    reasons: tuple[str, ...] = ()
+
+
+def point_away(store: Store, number: int) -> None:
+    """Take a candidate off the pointer if it is on trial; clients of the stable version notice nothing."""
+    pointer = store.current()
+    if pointer is not None and pointer.canary == number:
+        promote.withdraw(store)
+
+
+def withdraw(store: Store, number: int, replicas: Sequence[Server]) -> tuple[str, ...]:
+    """End a candidate's trial and wait until it has left the servers; where it has not, in words."""
+    point_away(store, number)
+    return left(replicas)
+
+
+def left(replicas: Sequence[Server]) -> tuple[str, ...]:
+    """Wait until no server has a version on trial; where one still has, in words."""
+    return _waited(replicas, wire.CANARY, None, GONE)
+
+
+def roll_back(
+    store: Store, number: int, failed: Trial, at: str | None, replicas: Sequence[Server], timeout: float
+) -> Settled:
+    """Bring back the version that served before `number`, and wait until every replica serves it.
+
+    It is remembered as refused if the trial says that it is itself at fault. With none to go back to it stays
+    promoted.
+    """
+    try:
+        pointer = promote.rollback(store, expected_champion=number, at=at)
+    except StoreError as error:
+        return Settled(PROMOTED, (*failed.reasons, f"it was not rolled back: {error}"))
+    if failed.at_fault:
+        promote.refuse(store, Refusal(number, pointer.stable, failed.reasons, at))
+    lagging = _waited(replicas, wire.MODEL, pointer.stable, timeout)
+    return Settled(ROLLED_BACK, (*failed.reasons, *lagging))
+
+
+def _waited(replicas: Sequence[Server], model: str, version: int | None, timeout: float) -> tuple[str, ...]:
+    try:
+        servers.wait_for(replicas, model, version, timeout)
+    except ServingError as error:
+        return (str(error),)
+    return ()
+
+
+WATCH = 5.0  # seconds for which a promoted version is asked its golden requests
+
+
+def go_live(store: Store, number: int, champion: int | None, at: str) -> Settled:
+    """Try a version on the servers of this store, then promote or withdraw it. at: the time.
+
+    Without a server that runs it is promoted untried: one has answered for it when it was published.
+    Raises StoreError when it can't be pointed at.
+    """
+    replicas = servers.running(store)
+    own = _own(store)
+    if replicas and champion is not None:
+        files.write_text(own, f"{number}\n")
+    trial = try_live(store, number, replicas, at=at)
+    settled = settle(store, number, trial, champion, at, replicas=replicas)
+    own.unlink(missing_ok=True)
+    if settled.outcome != PROMOTED or not replicas:
+        return settled
+    watched = watch(store, number, replicas, WATCH, golden=trial.golden, at=at)
+    return settled if watched.passed else Settled(ROLLED_BACK, watched.reasons)
+
+
+def end_own(store: Store) -> None:
+    """End the trial that a killed run left behind; one that a person began goes on."""
+    own = _own(store)
+    pointer = store.current()
+    if own.exists() and pointer and str(pointer.canary) == own.read_text(encoding="utf-8").strip():
+        recover(store, servers.running(store))
+    own.unlink(missing_ok=True)
+
+
+def _own(store: Store) -> Path:
+    """Names the version that a retraining has on trial."""
+    return store.root / "trial-of-a-run"

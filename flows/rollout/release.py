@@ -1,8 +1,9 @@
-"""From an export to a version in service: what the retraining and `digits publish` and `promote` share."""
+"""From an export to a version in service: what the flow, `digits publish` and `digits promote` share."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,27 @@ if TYPE_CHECKING:
     from serving.store.store import Store
     from serving.store.version import Version
 
+
+def origin(root: Path) -> dict[str, str | bool | None]:
+    """`commit` and `dirty`; both None outside of Git: an unpacked archive, or a machine without it."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    commit = _git(root, "rev-parse", "HEAD")
+    if top is None or commit is None or Path(top).resolve() != root.resolve():
+        return {"commit": None, "dirty": None}
+    changed = _git(root, "status", "--porcelain")
+    return {"commit": commit, "dirty": None if changed is None else bool(changed)}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
 EXPORTED, EDGE = Path("models/exported"), Path("models/edge")
 TEST = Path("data/prepared/test")
 
@@ -32,7 +54,6 @@ def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[
     An export that is published already is not tried again. Raises Unfit when a server
     does not serve it as it is, StoreError when it can't be published.
     """
-    from flows.rollout.origin import origin
     from serving.checks import infra_validator
     from serving.store import edge, publish
 

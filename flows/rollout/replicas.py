@@ -1,4 +1,4 @@
-"""Model servers: their addresses, which versions they say they serve, and waiting until all have followed.
+"""Running model servers: their addresses, the versions they serve, and waiting until all have followed.
 
 By the status API alone, so that it is the same for TensorFlow Serving and the embedded server, here or far.
 """

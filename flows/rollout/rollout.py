@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.pipeline.repro import Run
-from flows.rollout import live, outcomes, release
+from flows.rollout import canary, outcomes, release
+from flows.rollout.canary import PROMOTED, Settled
 from flows.rollout.outcomes import Outcome
-from flows.rollout.settling import PROMOTED, Settled
 from serving.checks.comparison import Comparison
 from serving.store import promote
 from serving.store.history import Refusal
@@ -35,7 +35,7 @@ def into_service(root: Path, store: Store, run: Run, acts: Acts, now: Callable[[
         number, new = acts.publish(root, store, now())
     except release.Unfit as error:
         return Outcome(outcomes.NOT_FIT, str(error), run)
-    live.end_own(store)
+    canary.end_own(store)
     pointer, known = store.current(), store.history()
     champion = pointer.stable if pointer else None
     if pointer and champion == number:

@@ -24,7 +24,7 @@ from flows.scheduling import deployment as registration
 from flows.scheduling import inbox_trigger, recovery, settings
 from flows.scheduling import server as servers
 from flows.scheduling.deployment import Plan
-from flows.scheduling.locks import Taken, only_scheduler
+from flows.scheduling.server import Taken, only_scheduler
 from flows.scheduling.supervisor import Keeper, say
 
 if TYPE_CHECKING:

@@ -2,24 +2,78 @@
 
 The server is a child that dies with the process that started it. Who comes second finds it by the record
 that is beside the database. PREFECT_API_DATABASE_CONNECTION_URL has it use PostgreSQL in place of SQLite.
+There is one scheduler and one start of a server at a time, by locks that the kernel releases however their
+holder ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from digits import files
+from digits.runtime import locks
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
-from flows.scheduling import locks, settings
+from flows.scheduling import settings
+
+
+class Taken(DigitsError):
+    """The project has a scheduler."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(
+            f"a scheduler (process {holder}) is at work for this project already: leave it be, or end it "
+            f"with `kill {holder}` first"
+        )
+
+
+@contextlib.contextmanager
+def only_scheduler(folder: Path) -> Iterator[None]:
+    """Be the only scheduler of the project whose Prefect is in that folder. Raises Taken otherwise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with locks.hold(folder / "scheduler.lock", Taken):
+        yield
+
+
+def scheduler(folder: Path) -> str | None:
+    """The process that is the scheduler of the project whose Prefect is in that folder; None without one."""
+    try:
+        with (folder / "scheduler.lock").open("r") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return stream.read().strip() or "unknown"
+    except OSError:
+        pass
+    return None
+
+
+@contextlib.contextmanager
+def server_start(folder: Path, patience: float) -> Iterator[None]:
+    """One look-and-start at a time: who waits then finds the server that the first one started.
+
+    patience: seconds to wait. Raises DigitsError after that.
+    """
+    log = folder / "server.log"
+
+    def slow(_: str) -> DigitsError:
+        return DigitsError(
+            f"another process has been starting this project's Prefect server for {patience:g} s: read {log}"
+        )
+
+    with locks.hold(folder / "server.lock", slow, patience):
+        yield
+
 
 PORT = 4200
 PATIENCE = 120.0  # seconds until a new server must answer: the first start makes the database
@@ -64,7 +118,7 @@ def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Serve
     """
     folder = settings.home(project)
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.server_start(folder, patience):
+    with server_start(folder, patience):
         if url := running(project, BUSY):
             return Server(url, None)
         if taken := _holder(port):

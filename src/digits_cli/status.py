@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
 
 def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str, Any]:
     """Plain values: the pointer, the export, the servers on this machine."""
-    from flows.scheduling import schedules
+    from flows.scheduling import deployment
     from serving.checks import server_process
 
     pointer = store.current()
@@ -51,7 +51,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
         "exported": _exported(root, store),
         "grpc": {"port": grpc_port, "answers": server_process.answers(grpc_port, TIMEOUT)},
         "rest": {"port": rest_port, **_asked(rest_port)},
-        "retraining": schedules.state(root),
+        "retraining": deployment.state(root),
     }
 
 

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=SPEC",
         help="a key of params.yaml and what it may be: train.batch=[128,256], train.rate=log(1e-4,1e-1) or "
         "train.dropout=uniform(0,0.5); once for each key, or the path of a YAML file of them; default: the "
-        "profile's own space (flows/search/profile_spaces.py)",
+        "profile's own space (flows/search/space.py)",
     )
     parser.add_argument("--profile", help="that trials start from; default: that of params.yaml")
     parser.add_argument(

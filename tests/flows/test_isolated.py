@@ -14,8 +14,8 @@ from flows.clone import inbox as inboxes
 from flows.clone import intake, lineage
 from flows.clone.workspace import prepare
 from flows.rollout import outcomes, rollout
+from flows.rollout.canary import PROMOTED, ROLLED_BACK, Settled
 from flows.rollout.rollout import Acts
-from flows.rollout.settling import PROMOTED, ROLLED_BACK, Settled
 from flows.scheduled import Asked, Ready
 from serving.checks.comparison import Comparison
 from serving.store import promote

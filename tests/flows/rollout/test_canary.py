@@ -12,7 +12,7 @@ import pytest
 from digits import wire
 from digits.runtime.errors import DataError, StoreError
 from digits_client import DigitClient, ServingError
-from flows.rollout import canary, requests, settling
+from flows.rollout import canary, requests
 from flows.rollout import replicas as servers
 from flows.rollout.analysis import Trial
 from flows.rollout.replicas import Server
@@ -135,7 +135,7 @@ def test_a_good_candidate_takes_over_on_every_replica_without_a_failed_request(w
         "golden pictures",
     }
     settled = canary.settle(world.store, number, trial, before, AT, replicas=world.replicas)
-    assert settled == settling.Settled(settling.PROMOTED)
+    assert settled == canary.Settled(canary.PROMOTED)
     assert world.unchanged(number)
     assert canary.watch(world.store, number, world.replicas, 1, golden=trial.golden).passed
     assert not clients.failures
@@ -145,7 +145,7 @@ def test_a_good_candidate_takes_over_on_every_replica_without_a_failed_request(w
 def test_a_candidate_that_answers_otherwise_is_withdrawn_and_remembered(world, clients):
     before, number = world.stable, world.publish("wrong")
     trial, settled = world.run(number)
-    assert not trial.passed and settled.outcome == settling.WITHDRAWN
+    assert not trial.passed and settled.outcome == canary.WITHDRAWN
     assert any(
         "32 of 32 digits in golden images" in reason and "0.0% alike" in reason for reason in settled.reasons
     )
@@ -158,7 +158,7 @@ def test_a_candidate_that_cannot_be_loaded_is_withdrawn_with_the_servers_own_wor
     before, number = world.stable, world.publish("broken")
     started = time.monotonic()
     trial, settled = world.run(number)
-    assert settled.outcome == settling.WITHDRAWN
+    assert settled.outcome == canary.WITHDRAWN
     assert time.monotonic() - started < canary.TIMEOUT / 2, "it is not waited for"
     (reason,) = trial.reasons
     assert f"can't load version {number}" in reason and "is not compatible with expected shape" in reason
@@ -170,7 +170,7 @@ def test_a_candidate_that_cannot_be_loaded_is_withdrawn_with_the_servers_own_wor
 def test_a_candidate_that_is_slow_is_withdrawn(world, clients):
     before, number = world.stable, world.publish("slow")
     trial, settled = world.run(number)
-    assert settled.outcome == settling.WITHDRAWN
+    assert settled.outcome == canary.WITHDRAWN
     assert any("ms allowed" in reason and "golden images" in reason for reason in trial.reasons)
     assert not any("alike" in reason for reason in trial.reasons)
     assert world.unchanged(before)
@@ -198,7 +198,7 @@ def test_logged_requests_are_asked_too_and_those_that_nobody_can_read_are_left_o
     (tmp_path / "b.png").write_text("no picture")
     samples = [IMAGES[:5], tmp_path / "a.png", tmp_path / "b.png", IMAGES[5:6]]
     trial, settled = world.run(number, samples=samples)
-    assert settled.outcome == settling.PROMOTED
+    assert settled.outcome == canary.PROMOTED
     counts = [found["requests"] for name, found in trial.figures.items() if name.startswith("logged")]
     assert counts == [7, 7]
     with pytest.raises(DataError, match=r"c\.png can't be read"):
@@ -215,7 +215,7 @@ def test_a_replica_that_is_down_ends_the_trial_by_name_and_is_not_held_against_t
     trial = canary.try_live(world.store, number, [*world.replicas, down])
     assert not trial.passed and not trial.at_fault
     assert f"{down} gives no answer" in trial.reasons[0]
-    assert canary.settle(world.store, number, trial, before).outcome == settling.WITHDRAWN
+    assert canary.settle(world.store, number, trial, before).outcome == canary.WITHDRAWN
     assert world.store.history().refused(number, before) is None
     assert world.unchanged(before)
 
@@ -229,7 +229,7 @@ def test_a_replica_that_does_not_take_up_the_promotion_has_it_rolled_back(world)
         settled = canary.settle(world.store, number, trial, before, AT, replicas=world.replicas, timeout=3)
     finally:
         stuck.send_signal(signal.SIGCONT)
-    assert settled.outcome == settling.ROLLED_BACK
+    assert settled.outcome == canary.ROLLED_BACK
     assert f"{world.replicas[1]} gives no answer" in settled.reasons[0]
     assert str(world.replicas[0]) not in settled.reasons[0]
     assert world.store.history().refused(number, before) is None
@@ -268,13 +268,13 @@ def test_a_trial_that_someone_else_ended_is_not_held_against_the_candidate(world
     ask = requests.ask
 
     def ended(*given):
-        settling.withdraw(world.store, number, world.replicas)
+        canary.withdraw(world.store, number, world.replicas)
         return ask(*given)
 
     monkeypatch.setattr(requests, "ask", ended)
     trial = canary.try_live(world.store, number, world.replicas)
     assert not trial.passed and not trial.at_fault and "ended by someone else" in trial.reasons[0]
-    assert canary.settle(world.store, number, trial, before).outcome == settling.WITHDRAWN
+    assert canary.settle(world.store, number, trial, before).outcome == canary.WITHDRAWN
     assert world.unchanged(before)
 
 
@@ -295,7 +295,7 @@ def test_a_server_that_dies_during_a_trial_refuses_the_candidate_by_the_servers_
     assert not trial.passed and all(str(last) in reason for reason in trial.reasons)
     assert "the version in service failed" in trial.reasons[0]
     settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
-    assert settled.outcome == settling.WITHDRAWN
+    assert settled.outcome == canary.WITHDRAWN
     assert world.unchanged(before)
 
 
@@ -314,10 +314,10 @@ def test_a_champion_that_changed_meanwhile_wins(world):
     trial = canary.try_live(world.store, number, world.replicas)
     promote.promote(world.store, other, before)
     settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
-    assert settled.outcome == settling.WITHDRAWN and "ended by someone else" in settled.reasons[0]
+    assert settled.outcome == canary.WITHDRAWN and "ended by someone else" in settled.reasons[0]
     promote.promote(world.store, number, other, canary=True)
     settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
-    assert settled.outcome == settling.WITHDRAWN
+    assert settled.outcome == canary.WITHDRAWN
     assert f"judged against version {before}, but by now version {other} serves" in settled.reasons[0]
     assert world.unchanged(other)
 
@@ -328,12 +328,12 @@ def test_without_a_server_a_version_is_promoted_untried(world, tmp_path):
         publish.publish(store, world._root / "good", {}, force=True)
         trial = canary.try_live(store, number, ())
         assert trial == Trial(True)
-        assert canary.settle(store, number, trial, champion).outcome == settling.PROMOTED
+        assert canary.settle(store, number, trial, champion).outcome == canary.PROMOTED
     assert canary.watch(store, 2, (), 60).passed
     failed = Trial(False, ("it errs",))
-    assert settling.roll_back(store, 2, failed, AT, (), 1).outcome == settling.ROLLED_BACK
-    kept = settling.roll_back(store, 1, failed, AT, (), 1)
-    assert kept.outcome == settling.PROMOTED and "it was not rolled back" in kept.reasons[1]
+    assert canary.roll_back(store, 2, failed, AT, (), 1).outcome == canary.ROLLED_BACK
+    kept = canary.roll_back(store, 1, failed, AT, (), 1)
+    assert kept.outcome == canary.PROMOTED and "it was not rolled back" in kept.reasons[1]
 
 
 KILLED = """
@@ -391,7 +391,7 @@ def test_a_trial_whose_process_was_killed_is_ended_by_the_next_one(world, client
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "outcome"), [("good", settling.PROMOTED), ("wrong", settling.WITHDRAWN)])
+@pytest.mark.parametrize(("kind", "outcome"), [("good", canary.PROMOTED), ("wrong", canary.WITHDRAWN)])
 def test_a_kill_between_any_two_steps_fails_no_request_and_the_next_run_goes_through(
     world, clients, kind, outcome
 ):

@@ -4,7 +4,7 @@ import yaml
 from digits.augment.policies import SMALL, augmentation
 from digits.train.profiles import PROFILES
 from flows import sweep
-from flows.search import profile_spaces, space
+from flows.search import space
 
 from ..._project import ROOT
 
@@ -20,12 +20,12 @@ def value(profile, key):
 
 
 def test_every_profile_has_a_space():
-    assert set(profile_spaces.SPACES) >= set(PROFILES)
+    assert set(space.SPACES) >= set(PROFILES)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_profile_lies_within_its_space(profile):
-    for dimension in space.parse(profile_spaces.texts(profile), BASE | {"profile": profile}):
+    for dimension in space.parse(space.texts(profile), BASE | {"profile": profile}):
         own = value(profile, dimension.key)
         if dimension.choices:
             assert own in dimension.choices, dimension.key
