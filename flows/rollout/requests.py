@@ -139,14 +139,14 @@ def _recorded(path: Path) -> Iterator[Any]:
     """The Predict requests of a warm-up file: TFRecord of PredictionLog. Raises StoreError."""
     from google.protobuf.message import DecodeError
 
-    from digits_client import messages
+    from digits_client import codec_grpc
     from serving.model_server import status, tfrecord
 
     try:
         for record in tfrecord.records(path.read_bytes()):
             predict = _log().FromString(record).predict_log.request
             if predict:
-                yield messages.PredictRequest.FromString(predict)
+                yield codec_grpc.PredictRequest.FromString(predict)
     except OSError as error:
         raise StoreError(f"{path} can't be read ({error.strerror}): publish the version again") from None
     except (DecodeError, status.Status) as error:

@@ -15,6 +15,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Ask, and print the answers."""
-    from digits_client import command
+    from digits_client import cli
 
-    return command.main(given.given, prog="digits predict")
+    return cli.main(given.given, prog="digits predict")

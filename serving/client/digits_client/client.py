@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 from digits_client import calls, options
 from digits_client.contract import MODEL
+from digits_client.effects import Message, Plan, Read, Reply, Send
 from digits_client.errors import BadRequest, ServingError
-from digits_client.exchange import Message, Plan, Read, Reply, Send
 from digits_client.results import Answer, Prediction, VersionStatus
 
 T = TypeVar("T")

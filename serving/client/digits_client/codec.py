@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from digits_client.exchange import Message
-from digits_client.outputs import Outputs
-from digits_client.results import VersionStatus
+from digits_client.effects import Message
+from digits_client.results import Outputs, VersionStatus
 
 
 @dataclass(frozen=True, slots=True)

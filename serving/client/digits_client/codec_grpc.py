@@ -1,16 +1,162 @@
-"""The gRPC language: protobuf messages of PredictionService and ModelService."""
+"""The gRPC messages of calls and answers, declared here by hand and equal on the wire.
+
+So tensorflow-serving-api is not needed. They live in a descriptor pool of their own, so that both can be used
+in one process. Names, numbers and types are those of tensorflow-serving-api 2.21; a test of the project
+compares the bytes. Fields that this client neither sets nor reads are left out: protobuf carries unknown
+fields along. Tensors are read in every form in which servers write them.
+"""
 
 from __future__ import annotations
 
+import math
+import sys
+from array import array
+from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from digits_client import contract, messages, tensors
+from digits_client import contract
 from digits_client.codec import Images, Pixels, Spec
-from digits_client.exchange import Message
-from digits_client.outputs import Outputs
-from digits_client.results import VersionStatus
+from digits_client.effects import Message
+from digits_client.results import Outputs, VersionStatus
+
+_FIELD = descriptor_pb2.FieldDescriptorProto
+_TYPES = {
+    "string": _FIELD.TYPE_STRING,
+    "bytes": _FIELD.TYPE_BYTES,
+    "int32": _FIELD.TYPE_INT32,
+    "int64": _FIELD.TYPE_INT64,
+    "float": _FIELD.TYPE_FLOAT,
+    "double": _FIELD.TYPE_DOUBLE,
+    "bool": _FIELD.TYPE_BOOL,
+}
+
+# message → field → (number, type); an open enum is an int32 on the wire
+_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+    "google.protobuf.Int64Value": {"value": (1, "int64")},
+    "tensorflow.Dim": {"size": (1, "int64"), "name": (2, "string")},
+    "tensorflow.TensorShapeProto": {"dim": (2, "repeated tensorflow.Dim"), "unknown_rank": (3, "bool")},
+    "tensorflow.TensorProto": {
+        "dtype": (1, "int32"),
+        "tensor_shape": (2, "tensorflow.TensorShapeProto"),
+        "tensor_content": (4, "bytes"),
+        "float_val": (5, "repeated float"),
+        "double_val": (6, "repeated double"),
+        "int_val": (7, "repeated int32"),
+        "string_val": (8, "repeated bytes"),
+        "int64_val": (10, "repeated int64"),
+        "bool_val": (11, "repeated bool"),
+    },
+    "tensorflow.serving.ModelSpec": {
+        "name": (1, "string"),
+        "version": (2, "google.protobuf.Int64Value"),
+        "signature_name": (3, "string"),
+    },
+    "tensorflow.serving.PredictRequest": {
+        "model_spec": (1, "tensorflow.serving.ModelSpec"),
+        "inputs": (2, "map tensorflow.TensorProto"),
+    },
+    "tensorflow.serving.PredictResponse": {
+        "outputs": (1, "map tensorflow.TensorProto"),
+        "model_spec": (2, "tensorflow.serving.ModelSpec"),
+    },
+    "tensorflow.serving.GetModelStatusRequest": {"model_spec": (1, "tensorflow.serving.ModelSpec")},
+    "tensorflow.serving.StatusProto": {"error_code": (1, "int32"), "error_message": (2, "string")},
+    "tensorflow.serving.ModelVersionStatus": {
+        "version": (1, "int64"),
+        "state": (2, "int32"),
+        "status": (3, "tensorflow.serving.StatusProto"),
+    },
+    "tensorflow.serving.GetModelStatusResponse": {
+        "model_version_status": (1, "repeated tensorflow.serving.ModelVersionStatus")
+    },
+}
+
+
+def _field(message: Any, name: str, number: int, kind: str) -> None:
+    field = message.field.add(name=name, number=number)
+    field.label = _FIELD.LABEL_REPEATED if kind.startswith(("repeated ", "map ")) else _FIELD.LABEL_OPTIONAL
+    base = kind.rpartition(" ")[2]
+    if kind.startswith("map "):  # a map from strings is a repeated entry of key and value
+        entry = message.nested_type.add(name=f"{name.capitalize()}Entry")
+        entry.options.map_entry = True
+        _field(entry, "key", 1, "string")
+        _field(entry, "value", 2, base)
+        owner = next(n for n in _MESSAGES if n.rpartition(".")[2] == message.name)
+        base = f"{owner}.{entry.name}"
+    if base in _TYPES:
+        field.type = _TYPES[base]
+    else:
+        field.type, field.type_name = _FIELD.TYPE_MESSAGE, f".{base}"
+
+
+def _classes() -> dict[str, Any]:
+    pool = descriptor_pool.DescriptorPool()
+    packages = list(dict.fromkeys(name.rpartition(".")[0] for name in _MESSAGES))  # in the order of need
+    for i, package in enumerate(packages):
+        file = descriptor_pb2.FileDescriptorProto(
+            name=f"digits_client/{package}.proto",
+            package=package,
+            syntax="proto3",
+            dependency=[f"digits_client/{p}.proto" for p in packages[:i]],
+        )
+        for name, fields in _MESSAGES.items():
+            if name.rpartition(".")[0] == package:
+                message = file.message_type.add(name=name.rpartition(".")[2])
+                for field, (number, kind) in fields.items():
+                    _field(message, field, number, kind)
+        pool.Add(file)
+    return {
+        name.rpartition(".")[2]: message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+        for name in _MESSAGES
+    }
+
+
+_CLASSES = _classes()
+TensorProto: Any = _CLASSES["TensorProto"]
+PredictRequest: Any = _CLASSES["PredictRequest"]
+PredictResponse: Any = _CLASSES["PredictResponse"]
+GetModelStatusRequest: Any = _CLASSES["GetModelStatusRequest"]
+GetModelStatusResponse: Any = _CLASSES["GetModelStatusResponse"]
+
+
+# DataType of TensorFlow
+FLOAT, UINT8, STRING, INT64, BOOL = 1, 4, 7, 9, 10
+
+# DataType → name of the typed list, and the code that `array` has for the raw bytes
+_NUMBERS = {FLOAT: ("float_val", "f"), INT64: ("int64_val", "q"), BOOL: ("bool_val", "B")}
+
+
+def read(tensor: Any, dtype: int, shape: tuple[int, ...]) -> Sequence[float]:
+    """The numbers of a tensor that must be of this type and shape, row-major. Raises ValueError.
+
+    They come as raw little-endian bytes, as a typed list, or as a list cut short where its last value
+    repeats; an empty list stands for zeros.
+    """
+    sizes = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if tensor.dtype != dtype or sizes != shape:
+        raise ValueError(f"type {tensor.dtype} and shape {list(sizes)}, expected {dtype} and {list(shape)}")
+    size = math.prod(shape)
+    name, code = _NUMBERS[dtype]
+    if tensor.tensor_content:
+        return _raw(tensor.tensor_content, code, size)
+    values = list(getattr(tensor, name))
+    if len(values) > size:
+        raise ValueError(f"{len(values)} numbers for shape {list(shape)}")
+    return values + (values[-1:] or [0]) * (size - len(values))
+
+
+def _raw(content: bytes, code: str, size: int) -> Sequence[float]:
+    numbers = array(code)
+    if len(content) != size * numbers.itemsize:
+        raise ValueError(f"{len(content)} bytes for {size} numbers of {numbers.itemsize} bytes")
+    numbers.frombytes(content)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -24,17 +170,17 @@ class GrpcCodec:
 
     def predict(self, spec: Spec, images: Images) -> Message:
         """A PredictRequest: pixels as raw bytes, pictures as a list of strings."""
-        request = messages.PredictRequest()
+        request = PredictRequest()
         _name(request.model_spec, spec)
         if isinstance(images, Pixels):
             request.model_spec.signature_name = contract.PIXELS
             tensor = request.inputs[contract.IMAGES]
-            tensor.dtype, tensor.tensor_content = tensors.UINT8, images.data
+            tensor.dtype, tensor.tensor_content = UINT8, images.data
             sizes = [images.count, contract.SIDE, contract.SIDE]
         else:
             request.model_spec.signature_name = contract.ENCODED
             tensor = request.inputs[contract.IMAGE_BYTES]
-            tensor.dtype = tensors.STRING
+            tensor.dtype = STRING
             tensor.string_val.extend(images.files)
             sizes = [images.count]
         for size in sizes:
@@ -43,7 +189,7 @@ class GrpcCodec:
 
     def predicted(self, body: bytes, count: int) -> Outputs:
         """The outputs of a PredictResponse, and its version."""
-        response = _parse(messages.PredictResponse, body)
+        response = _parse(PredictResponse, body)
         found = response.outputs
         for name in (contract.DIGIT, contract.CONFIDENCE, contract.PROBABILITIES):
             if name not in found:  # to read a missing key of a protobuf map would create it
@@ -52,12 +198,12 @@ class GrpcCodec:
             raise ValueError("no model version")
         accepted = None
         if contract.ACCEPTED in found:
-            flags = tensors.read(found[contract.ACCEPTED], tensors.BOOL, (count,))
+            flags = read(found[contract.ACCEPTED], BOOL, (count,))
             accepted = [bool(flag) for flag in flags]
-        flat = tensors.read(found[contract.PROBABILITIES], tensors.FLOAT, (count, contract.DIGITS))
+        flat = read(found[contract.PROBABILITIES], FLOAT, (count, contract.DIGITS))
         return Outputs(
-            tensors.read(found[contract.DIGIT], tensors.INT64, (count,)),
-            tensors.read(found[contract.CONFIDENCE], tensors.FLOAT, (count,)),
+            read(found[contract.DIGIT], INT64, (count,)),
+            read(found[contract.CONFIDENCE], FLOAT, (count,)),
             [flat[i : i + contract.DIGITS] for i in range(0, len(flat), contract.DIGITS)],
             response.model_spec.version.value,
             accepted,
@@ -65,13 +211,13 @@ class GrpcCodec:
 
     def status(self, spec: Spec) -> Message:
         """A GetModelStatusRequest."""
-        request = messages.GetModelStatusRequest()
+        request = GetModelStatusRequest()
         _name(request.model_spec, spec)
         return Message(STATUS, request.SerializeToString())
 
     def statuses(self, body: bytes) -> tuple[VersionStatus, ...]:
         """The versions of a GetModelStatusResponse."""
-        response = _parse(messages.GetModelStatusResponse, body)
+        response = _parse(GetModelStatusResponse, body)
         if not response.model_version_status:  # a server says NOT_FOUND of a model without versions
             raise ValueError("no versions")
         return tuple(

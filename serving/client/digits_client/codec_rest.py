@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from digits_client import contract
 from digits_client.codec import Images, Pixels, Spec
-from digits_client.exchange import DEADLINE, OK, UNAVAILABLE, Message, Reply
-from digits_client.outputs import Outputs
-from digits_client.results import VersionStatus
+from digits_client.effects import DEADLINE, OK, UNAVAILABLE, Message, Reply
+from digits_client.results import Outputs, VersionStatus
 
 # TensorFlow Serving's own, and what proxies before it say
 CODES = {

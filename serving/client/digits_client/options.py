@@ -1,16 +1,50 @@
-"""What a client is made with → its target and settings; refuses what makes no sense."""
+"""The options of the clients, and the address that a caller gives: host, port, whether it is encrypted."""
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from digits_client.calls import Settings
 from digits_client.contract import MODEL, PORTS
 from digits_client.errors import BadRequest
-from digits_client.session import Settings
-from digits_client.target import Target, parse
+
+EXPECTED = "expected HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a server listens."""
+
+    host: str  # IPv6 without brackets
+    port: int
+    tls: bool
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as gRPC and URLs write it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse(text: str, transport: str) -> Target:
+    """Read an address; the port is the transport's usual one unless given. Raises BadRequest."""
+    if not isinstance(text, str):
+        raise BadRequest(f"the server's address is a {type(text).__name__}: {EXPECTED}")
+    text = text.strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise BadRequest(f"'{text}' is no address ({error}): {EXPECTED}") from None
+    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
+    if parts.scheme not in ("http", "https") or not host or extra or port == 0 or " " in host:
+        raise BadRequest(f"'{text}' is no address: {EXPECTED}")
+    return Target(host, PORTS[transport] if port is None else port, parts.scheme == "https")
+
 
 TIMEOUT = 10.0  # seconds for a whole call
 RETRIES = 3

@@ -1,10 +1,14 @@
-"""What a call gives: predictions, the version that made them, the state of versions."""
+"""What calls return, and predictions from the outputs of a Predict call, checked against the contract."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from digits_client.contract import DIGITS
 
 AVAILABLE = "AVAILABLE"
 
@@ -45,3 +49,48 @@ class VersionStatus:
     version: int
     state: str  # START, LOADING, AVAILABLE, UNLOADING, END; END with an error is a failed load
     error: str = ""  # why it failed; empty if it did not
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a server answered for some images, and by which version if it told."""
+
+    digits: Sequence[Any]  # [n]
+    confidences: Sequence[Any]  # [n]
+    probabilities: Sequence[Sequence[Any]]  # [n][10]
+    version: int | None
+    accepted: Sequence[Any] | None = None  # [n]; None: the model version has no such output
+
+
+def predictions(outputs: Outputs, count: int) -> list[Prediction]:
+    """One prediction for each of `count` images. Raises ValueError saying what is not as agreed."""
+    accepted: Sequence[Any] = [None] * count if outputs.accepted is None else outputs.accepted
+    for name, column in (
+        ("digit", outputs.digits),
+        ("confidence", outputs.confidences),
+        ("probabilities", outputs.probabilities),
+        ("accepted", accepted),
+    ):
+        if len(column) != count:
+            raise ValueError(f"{len(column)} of '{name}' for {count} images")
+    for flag in outputs.accepted or ():
+        if type(flag) is not bool:
+            raise ValueError(f"accepted {flag!r}")
+    rows = zip(outputs.digits, outputs.confidences, outputs.probabilities, accepted, strict=True)
+    return [_prediction(*row) for row in rows]
+
+
+def _prediction(digit: Any, confidence: Any, probabilities: Any, accepted: bool | None) -> Prediction:
+    if type(digit) is not int or not 0 <= digit < DIGITS:
+        raise ValueError(f"digit {digit!r}")
+    if not isinstance(probabilities, Sequence) or len(probabilities) != DIGITS:
+        raise ValueError(f"probabilities that are not {DIGITS} numbers")
+    try:
+        # Text has decimals that float32 rounds: as float32 on every way, equal answers are equal.
+        numbers = array("f", [*probabilities, confidence])
+    except (TypeError, OverflowError):
+        raise ValueError("probabilities that are not numbers") from None
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("probabilities that are not finite")
+    *shares, sure = numbers
+    return Prediction(digit, sure, tuple(shares), accepted)

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from digits_client.exchange import CLOSED, OK, Message, Reply
-from digits_client.target import Target
+from digits_client.effects import CLOSED, OK, Message, Reply
+from digits_client.options import Target
 
 OPTIONS = [
     ("grpc.max_send_message_length", -1),  # as the server's own; the client's chunks keep messages small

@@ -15,8 +15,8 @@ from typing import Any
 import httpcore
 
 from digits_client.codec_rest import reply
-from digits_client.exchange import CLOSED, DEADLINE, UNAVAILABLE, Message, Reply
-from digits_client.target import Target
+from digits_client.effects import CLOSED, DEADLINE, UNAVAILABLE, Message, Reply
+from digits_client.options import Target
 
 HEADERS = [("Content-Type", "application/json"), ("User-Agent", "digits-client")]
 POOL: dict[str, Any] = {"max_connections": 100, "keepalive_expiry": 30.0}  # at once; seconds of rest

@@ -22,7 +22,7 @@ from typing import Any
 
 import grpc
 
-from digits_client import messages
+from digits_client import codec_grpc
 from digits_client.codec_grpc import PREDICT, STATES, STATUS
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -137,7 +137,7 @@ def _tensor(tensor: Any, dtype: int, shape: list[int], values: list[Any], form: 
 
 
 def _grpc_predict(fake: Fake, body: bytes) -> bytes:
-    request = messages.PredictRequest.FromString(body)
+    request = codec_grpc.PredictRequest.FromString(body)
     spec = request.model_spec
     ((_, tensor),) = request.inputs.items()
     if spec.signature_name == "encoded":
@@ -148,7 +148,7 @@ def _grpc_predict(fake: Fake, body: bytes) -> bytes:
         images = memoryview(tensor.tensor_content).cast("B", (n, h, w)).tolist()
     version = spec.version.value if spec.HasField("version") else None
     used, digits = fake.predict(spec.name, version, spec.signature_name, images)
-    response = messages.PredictResponse()
+    response = codec_grpc.PredictResponse()
     response.model_spec.name, response.model_spec.version.value = spec.name, used
     n = len(digits)
     _tensor(response.outputs["digit"], 9, [n], digits, fake.form)
@@ -160,9 +160,9 @@ def _grpc_predict(fake: Fake, body: bytes) -> bytes:
 
 
 def _grpc_status(fake: Fake, body: bytes) -> bytes:
-    spec = messages.GetModelStatusRequest.FromString(body).model_spec
+    spec = codec_grpc.GetModelStatusRequest.FromString(body).model_spec
     version = spec.version.value if spec.HasField("version") else None
-    response = messages.GetModelStatusResponse()
+    response = codec_grpc.GetModelStatusResponse()
     for number, state, text in fake.statuses(spec.name, version):
         each = response.model_version_status.add(version=number)
         each.state = next(code for code, name in STATES.items() if name == state)

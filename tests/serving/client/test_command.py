@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from digits_client.command import main
+from digits_client.cli import main
 
 from ..._ports import free_port
 from ._fake import SURE, picture
@@ -84,7 +84,7 @@ def test_wrong_usage_is_one_line_and_code_2(arguments, files, capsys):
 
 
 def test_more_pictures_than_a_batch_come_in_order(fake, files, capsys, monkeypatch):
-    monkeypatch.setattr("digits_client.command.CHUNK_IMAGES", 2)
+    monkeypatch.setattr("digits_client.cli.CHUNK_IMAGES", 2)
     names = [str(files / f"{digit}.png") for digit in (7, 3, 3, 7, 3)]
     assert main(["--server", fake.grpc, *names]) == 0
     assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == list("73373")
@@ -92,7 +92,7 @@ def test_more_pictures_than_a_batch_come_in_order(fake, files, capsys, monkeypat
 
 
 def run(*arguments, **options):
-    command = [sys.executable, "-m", "digits_client.command", *arguments]
+    command = [sys.executable, "-m", "digits_client.cli", *arguments]
     return subprocess.run(command, capture_output=True, timeout=60, **options)
 
 
@@ -108,7 +108,7 @@ def test_a_dash_reads_standard_input(fake, files):
 
 def test_a_terminal_gets_a_table(fake, files):
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "digits_client.command", "--server", fake.grpc, str(files / "7.png")]
+    command = [sys.executable, "-m", "digits_client.cli", "--server", fake.grpc, str(files / "7.png")]
     done = subprocess.run(command, stdout=follower, stderr=subprocess.PIPE, timeout=60)
     os.close(follower)  # what was written stays to be read
     shown = os.read(leader, 4096).decode().splitlines()
@@ -123,7 +123,7 @@ def test_a_terminal_gets_a_table(fake, files):
 
 def test_a_full_disk_is_one_line(fake, files):
     with open("/dev/full", "wb") as full:  # noqa: PTH123
-        command = [sys.executable, "-m", "digits_client.command", "--server", fake.grpc, str(files / "7.png")]
+        command = [sys.executable, "-m", "digits_client.cli", "--server", fake.grpc, str(files / "7.png")]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 1
     assert (

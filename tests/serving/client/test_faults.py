@@ -26,7 +26,7 @@ BUSY = Refusal("UNAVAILABLE", "The batch scheduling queue to which this task was
 
 @pytest.fixture
 def brief_pauses(monkeypatch):
-    monkeypatch.setattr("digits_client.session.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("digits_client.calls.FIRST_PAUSE", 0.01)
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digits_client import DigitClient, messages, outputs
+from digits_client import DigitClient, codec_grpc, results
 from digits_client.codec import Pictures, Pixels, Spec
 from digits_client.codec_grpc import PREDICT, STATUS, GrpcCodec
 from digits_client.codec_rest import RestCodec
@@ -77,10 +77,10 @@ def test_every_field_has_the_name_number_and_type_of_tensorflow_serving_api(api)
             if field.message_type:
                 compare(field.message_type, other.message_type)
 
-    compare(messages.PredictRequest.DESCRIPTOR, api.predict.PredictRequest.DESCRIPTOR)
-    compare(messages.PredictResponse.DESCRIPTOR, api.predict.PredictResponse.DESCRIPTOR)
-    compare(messages.GetModelStatusRequest.DESCRIPTOR, api.status.GetModelStatusRequest.DESCRIPTOR)
-    compare(messages.GetModelStatusResponse.DESCRIPTOR, api.status.GetModelStatusResponse.DESCRIPTOR)
+    compare(codec_grpc.PredictRequest.DESCRIPTOR, api.predict.PredictRequest.DESCRIPTOR)
+    compare(codec_grpc.PredictResponse.DESCRIPTOR, api.predict.PredictResponse.DESCRIPTOR)
+    compare(codec_grpc.GetModelStatusRequest.DESCRIPTOR, api.status.GetModelStatusRequest.DESCRIPTOR)
+    compare(codec_grpc.GetModelStatusResponse.DESCRIPTOR, api.status.GetModelStatusResponse.DESCRIPTOR)
     assert len(compared) == 13
 
 
@@ -134,7 +134,7 @@ def as_list(api, *, cut):
 def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, form):
     fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
     answered = GrpcCodec().predicted(response(api, digits, fill).SerializeToString(), len(digits))
-    made = outputs.predictions(answered, len(digits))
+    made = results.predictions(answered, len(digits))
     assert [p.digit for p in made] == digits
     assert [p.probabilities for p in made] == [tuple(shares(d)) for d in digits]
     assert answered.version == 3
@@ -145,7 +145,7 @@ def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, form
 def test_whether_an_answer_is_accepted_is_read_in_every_form(api, accepted, form):
     fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
     body = response(api, [1, 2, 3], fill, accepted).SerializeToString()
-    made = outputs.predictions(GrpcCodec().predicted(body, 3), 3)
+    made = results.predictions(GrpcCodec().predicted(body, 3), 3)
     assert [p.accepted for p in made] == accepted
 
 
@@ -154,7 +154,7 @@ def test_a_version_made_before_there_was_such_an_output_is_read_with_none(api):
     row = {"digit": 7, "confidence": SURE, "probabilities": shares(7)}
     over_rest = RestCodec().predicted(json.dumps({"predictions": [row]}).encode(), 1)
     for answered in (over_grpc, over_rest):
-        assert [p.accepted for p in outputs.predictions(answered, 1)] == [None]
+        assert [p.accepted for p in results.predictions(answered, 1)] == [None]
 
 
 @pytest.mark.parametrize("accepted", [1, "true", None, [True]])
@@ -162,7 +162,7 @@ def test_over_rest_accepted_is_true_or_false_and_nothing_else(accepted):
     row = {"digit": 7, "confidence": SURE, "probabilities": shares(7), "accepted": accepted}
     answered = RestCodec().predicted(json.dumps({"predictions": [row]}).encode(), 1)
     with pytest.raises(ValueError, match="accepted"):
-        outputs.predictions(answered, 1)
+        results.predictions(answered, 1)
 
 
 def test_a_list_left_empty_is_zeros_as_in_tensorflow(api):
@@ -173,7 +173,7 @@ def test_a_list_left_empty_is_zeros_as_in_tensorflow(api):
             assert (api.tf.make_ndarray(tensor) == array).all()
 
     answered = GrpcCodec().predicted(response(api, [0, 0], fill).SerializeToString(), 2)
-    assert [p.digit for p in outputs.predictions(answered, 2)] == [0, 0]
+    assert [p.digit for p in results.predictions(answered, 2)] == [0, 0]
 
 
 def drop_output(made):
@@ -222,7 +222,7 @@ def test_an_answer_against_the_contract_is_refused(api, spoil):
     made = response(api, [7], as_list(api, cut=False))
     spoil(made)
     with pytest.raises(ValueError, match=r"\w"):
-        outputs.predictions(GrpcCodec().predicted(made.SerializeToString(), 1), 1)
+        results.predictions(GrpcCodec().predicted(made.SerializeToString(), 1), 1)
 
 
 def test_a_server_written_against_tensorflow_serving_api_understands_every_call(api, tmp_path):

@@ -3,9 +3,9 @@
 import pytest
 
 from digits_client import BadRequest, DeadlineExceeded, Unavailable
-from digits_client.exchange import Message, Reply, Send, Wait
+from digits_client.calls import Session
+from digits_client.effects import Message, Reply, Send, Wait
 from digits_client.options import check
-from digits_client.session import Session
 
 
 class Clock:
