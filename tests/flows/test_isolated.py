@@ -18,7 +18,7 @@ from flows.rollout.canary import PROMOTED, ROLLED_BACK, Settled
 from flows.rollout.rollout import Acts
 from flows.scheduled import Asked, Ready
 from serving.checks.comparison import Comparison
-from serving.store import promote
+from serving.store import promote, publish
 from serving.store.store import Store
 
 from .._project import ROOT
@@ -198,7 +198,7 @@ def test_a_second_scheduled_run_is_skipped_and_says_who_works(project):
 def acts(outcome, source, numbers):
     """Acts on a real store, with no server to ask: `numbers` gets what was promoted."""
 
-    def publish(root, store, at):
+    def publish_export(root, store, at):
         before = {version.number for version in store.versions()}
         number = publish.publish(store, source, {"commit": sh(root, "git", "rev-parse", "HEAD"), "at": at})
         return number, number not in before
@@ -209,7 +209,7 @@ def acts(outcome, source, numbers):
             numbers.append(number)
         return Settled(outcome, () if outcome == PROMOTED else ("it is slow",))
 
-    return Acts(publish, lambda *_: Comparison(1, None, True, ()), go_live)
+    return Acts(publish_export, lambda *_: Comparison(1, None, True, ()), go_live)
 
 
 def put(project, outcome, told=None, when=WHEN):

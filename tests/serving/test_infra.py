@@ -83,7 +83,7 @@ def test_a_first_request_over_the_budget_is_refused(exported, asked, monkeypatch
     from ._stand_in import Service, listening
 
     with listening(Service({wire.MODEL: asked[2]})) as ports:
-        monkeypatch.setattr(infra_validator.sandbox, "running", already(*ports))
+        monkeypatch.setattr(infra_validator.server_process, "running", already(*ports))
         monkeypatch.setattr(infra_validator.offline, "answering", lambda *_: Answered(asked[1]))
         assert infra_validator.validate(exported, first_request=10_000).server == "stand-in"
         with pytest.raises(StoreError, match=r"first request took \d+ ms, at most 0 ms allowed; the server"):
