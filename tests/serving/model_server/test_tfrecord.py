@@ -33,17 +33,6 @@ def test_the_checksum_has_the_published_values(data, expected):
     assert tfrecord.crc32c(data) == expected
 
 
-@pytest.mark.parametrize("length", [255, 256, 257, 1024, 4097])
-def test_lanes_join_to_what_byte_after_byte_gives(length):
-    data = bytes(i * 7 % 251 for i in range(length))
-    state = 0xFFFFFFFF
-    for byte in data:
-        state ^= byte
-        for _ in range(8):
-            state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
-    assert tfrecord.crc32c(data) == state ^ 0xFFFFFFFF
-
-
 def test_records_come_back():
     found = [b"", b"one", b"x" * 5000]
     assert list(tfrecord.records(framed(*found))) == found
