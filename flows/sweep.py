@@ -78,7 +78,7 @@ def sweep(root: Path, plan: Plan) -> Found:
         "params": plan.base,
         "data": [dataset.array_sha256(array) for split in data for array in (split.images, split.labels)],
     }
-    with sweep_study.opened(root, plan.name, about, plan.sampler, plan.seed, prune=plan.prune) as study:
+    with sweep_study.open_study(root, plan.name, about, plan.sampler, plan.seed, prune=plan.prune) as study:
         done = len(sweep_study.rows(study, plan.space))
         missing = sweep_study.wanted(study, plan.space, plan.sampler, plan.trials)
         if done:

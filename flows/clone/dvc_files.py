@@ -34,10 +34,10 @@ def listed(clone: Path, commit: str) -> dict[str, str]:
 
 def digests(clone: Path, batches: Mapping[str, str]) -> dict[str, str]:
     """Name → content digest, as the `.dvc` files tell it."""
-    return {name: told(git(clone, "cat-file", "blob", blob)) for name, blob in batches.items()}
+    return {name: digest_of(git(clone, "cat-file", "blob", blob)) for name, blob in batches.items()}
 
 
-def told(text: str) -> str:
+def digest_of(text: str) -> str:
     """The content digest that the text of a `.dvc` file tells; empty when it tells none."""
     try:
         tree: Any = yaml.safe_load(text)

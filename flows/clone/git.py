@@ -49,7 +49,7 @@ def git(
     return _run(["git", *settings, *arguments], root, environment, stdin, patience, _named("git", arguments))
 
 
-def found(root: Path, *arguments: str) -> str | None:
+def git_or_none(root: Path, *arguments: str) -> str | None:
     """As `git`, for a question that Git may answer with no: None then."""
     with contextlib.suppress(CommandFailed):
         return git(root, *arguments)
@@ -58,12 +58,12 @@ def found(root: Path, *arguments: str) -> str | None:
 
 def commit_of(root: Path, name: str) -> str | None:
     """The commit that a name stands for; None where there is none."""
-    return found(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    return git_or_none(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
 
 
 def identity(project: Path) -> dict[str, str]:
     """Who commits: the project's Git user, else digits. Environment variables for `git`."""
-    name, email = found(project, "config", "user.name"), found(project, "config", "user.email")
+    name, email = git_or_none(project, "config", "user.name"), git_or_none(project, "config", "user.email")
     known = {"NAME": name or "digits", "EMAIL": email or "digits@localhost"}
     roles = ("AUTHOR", "COMMITTER")
     return {key: os.environ.get(key) or value for role in roles for key, value in _prefixed(role, known)}

@@ -71,7 +71,7 @@ def take(workspace: Workspace, batch: Path) -> Taken:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(folder)
     dvc(root, "add", "--quiet", f"{INCOMING}/{name}")
-    if dvc_files.told(folder.with_name(f"{name}.dvc").read_text(encoding="utf-8")) != digest:
+    if dvc_files.digest_of(folder.with_name(f"{name}.dvc").read_text(encoding="utf-8")) != digest:
         settle(root, git(root, "rev-parse", "HEAD"))
         raise BatchError(
             f"DVC leaves out files of batch {batch}, by their names: .dvcignore must not list them"

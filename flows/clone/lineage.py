@@ -19,7 +19,7 @@ from typing import Any
 from digits.runtime.errors import DigitsError
 from flows.clone import remotes
 from flows.clone.dvc_files import hand_over
-from flows.clone.git import commit_of, found, git, identity
+from flows.clone.git import commit_of, git, git_or_none, identity
 from flows.clone.remotes import PREFIX, Push
 from flows.clone.workspace import Workspace
 
@@ -153,9 +153,9 @@ def unfinished(project: Path) -> list[int]:
 def complete(project: Path, number: int) -> None:
     """Make the tag of a proposed version, which was promoted; one that is there already stays."""
     ready, tag = f"{PROPOSED}{number}", f"refs/tags/{PREFIX}{number}"
-    if (proposed := found(project, "rev-parse", "--verify", "--quiet", ready)) is None:
+    if (proposed := git_or_none(project, "rev-parse", "--verify", "--quiet", ready)) is None:
         return
-    if found(project, "rev-parse", "--verify", "--quiet", tag) is None:
+    if git_or_none(project, "rev-parse", "--verify", "--quiet", tag) is None:
         git(project, "update-ref", tag, proposed, "0" * len(proposed))
     discard(project, number)
 
@@ -167,7 +167,7 @@ def discard(project: Path, number: int) -> None:
 
 def _text(project: Path, tag: str) -> str | None:
     """An annotated tag's message; None where there is no such tag."""
-    tagged = found(project, "cat-file", "tag", tag)
+    tagged = git_or_none(project, "cat-file", "tag", tag)
     return None if tagged is None else tagged.partition("\n\n")[2] + "\n"
 
 

@@ -25,7 +25,7 @@ from digits.runtime import locks
 from digits.runtime.errors import DigitsError
 from flows.clone import arrival, dvc_files
 from flows.clone.dvc_files import ACCEPTED, BASE, INCOMING
-from flows.clone.git import CommandFailed, commit_of, dvc, found, git
+from flows.clone.git import CommandFailed, commit_of, dvc, git, git_or_none
 
 
 def share_settings(project: Path, clone: Path) -> None:
@@ -129,7 +129,7 @@ def _start(project: Path) -> str:
     """What to fetch: main, else the branch that is checked out."""
     if shutil.which("git") is None:
         raise WorkspaceError("git is not on the PATH: scheduled retraining needs it; `digits run` does not")
-    top = found(project, "rev-parse", "--show-toplevel")
+    top = git_or_none(project, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != project:
         raise WorkspaceError(
             f"{project} is no Git repository, expected one: retraining starts from what is committed: "

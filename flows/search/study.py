@@ -54,7 +54,7 @@ def winner(rows: Sequence[Row]) -> Row | None:
 
 
 @contextlib.contextmanager
-def opened(
+def open_study(
     root: Path, name: str, about: Mapping[str, Any], sampler: str, seed: int, *, prune: bool
 ) -> Iterator[Study]:
     """The study of that name, made, or healed and gone on with; nobody else writes to it meanwhile.

@@ -47,7 +47,7 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, tell: Tell | None = None) -> AsyncIterator[Gateway]:
+async def open_gateway(settings: Settings, tell: Tell | None = None) -> AsyncIterator[Gateway]:
     """The gateway with its stores and connections, while the block lasts, in the event loop that serves it.
 
     tell: takes the fields of each log line; by default words on standard error. Raises StoreError when a

@@ -16,7 +16,7 @@ import uvicorn
 
 from digits.runtime.errors import DigitsError
 from serving.app import log_lines
-from serving.app.application import Gateway, opened
+from serving.app.application import Gateway, open_gateway
 from serving.app.middleware import Tell
 from serving.app.settings import Settings
 
@@ -47,7 +47,7 @@ def run(settings: Settings, address: Address, tell: Tell) -> int:
 
 async def _serve(settings: Settings, address: Address, tell: Tell) -> int:
     with bound(address) as listening:
-        async with opened(settings, tell) as gateway:
+        async with open_gateway(settings, tell) as gateway:
             await Server(gateway, address, tell).serve([listening])
     return 0
 

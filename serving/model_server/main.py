@@ -83,7 +83,7 @@ class _Server:
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
         state = readiness.Readiness()
-        closing, log = ports.opened(self.flags, manager, settings, state, page)
+        closing, log = ports.open_ports(self.flags, manager, settings, state, page)
         starting = False
         stop.wait()
         state.end()

@@ -32,7 +32,7 @@ def check(flags: Flags) -> None:
         http_server.bind(flags.host, port, listen=False).close()  # nobody is to think that it serves already
 
 
-def opened(
+def open_ports(
     flags: Flags, manager: Manager, settings: Settings, readiness: Readiness, page: str = ""
 ) -> tuple[list[Close], RequestLog]:
     """Open the ports, gRPC's first; what closes each, and the log of what they answer, to be closed after

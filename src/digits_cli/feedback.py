@@ -202,7 +202,7 @@ async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
 
     state, label = (ACCEPTED, given.label) if given.action == "accept" else (REJECTED, None)
     reviewer = given.reviewer or getpass.getuser()
-    for row in [await review.found(store, start) for start in given.id]:
+    for row in [await review.find(store, start) for start in given.id]:
         await review.decide(store, row.id, state, reviewer=reviewer, label=label)
         as_digit = f" as {row.label if label is None else label}" if state == ACCEPTED else ""
         print(f"{row.id} {state}{as_digit}")  # noqa: T201
@@ -228,7 +228,7 @@ async def _delete(store: FeedbackStore, given: argparse.Namespace) -> int:
     if bool(given.id) == bool(given.state):
         raise ParamsError("give either the ids of corrections or --state")
     gone = await review.delete(store, state=given.state) if given.state else 0
-    for row in [await review.found(store, start) for start in given.id]:
+    for row in [await review.find(store, start) for start in given.id]:
         gone += await review.delete(store, identity=row.id)
     kept = (
         "" if given.state or gone == len(given.id) else "; what an export has begun with stays until it ended"

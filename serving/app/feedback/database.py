@@ -135,7 +135,7 @@ class StoreFull(StoreError):
 
 
 @contextlib.contextmanager
-def told(store: str, file: Path | None) -> Iterator[None]:
+def translate_errors(store: str, file: Path | None) -> Iterator[None]:
     """Turn what a database refuses into StoreError, StoreBusy or StoreFull. file: of SQLite."""
     try:
         yield

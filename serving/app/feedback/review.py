@@ -34,8 +34,8 @@ async def counts(store: FeedbackStore) -> dict[str, int]:
     """How many corrections are in each state; each state is named."""
     query = sql.select(CORRECTIONS.c.state, sql.func.count()).group_by(CORRECTIONS.c.state)
     async with store.transaction(reading=True) as connection:
-        found = {str(state): int(n) for state, n in (await connection.execute(query)).all()}
-    return {state: found.get(state, 0) for state in STATES}
+        find = {str(state): int(n) for state, n in (await connection.execute(query)).all()}
+    return {state: find.get(state, 0) for state in STATES}
 
 
 async def rows(store: FeedbackStore, state: str | None = None, most: int | None = None) -> list[Row]:
@@ -47,7 +47,7 @@ async def rows(store: FeedbackStore, state: str | None = None, most: int | None 
         return [row(each) for each in (await connection.execute(query)).all()]
 
 
-async def found(store: FeedbackStore, start: str) -> Row:
+async def find(store: FeedbackStore, start: str) -> Row:
     """The one correction whose id begins so. Raises DataError when there is none, or are several."""
     if len(start) < SHORTEST or not re.fullmatch("[0-9a-f-]{1,36}", start):
         raise DataError(f"'{start}' is no id of a correction: `digits feedback list` shows them")
@@ -139,13 +139,13 @@ async def review(
     waiting = [each.id for each in await rows(store, PENDING)]
     for number, identity in enumerate(waiting, 1):
         try:
-            shown = await found(store, identity)
+            shown = await find(store, identity)
         except DataError:
             continue  # deleted meanwhile
         if shown.state != PENDING:
             tell(f"somebody else has decided: {identity} is {shown.state}")
             continue
-        tell(f"\n{drawn(shown.image)}\n{number} of {len(waiting)} · {described(shown)}\n{KEYS}")
+        tell(f"\n{draw(shown.image)}\n{number} of {len(waiting)} · {described(shown)}\n{KEYS}")
         if not await _decided(store, shown, ask, tell, reviewer, tally):
             break
     return tally
@@ -201,7 +201,7 @@ def described(shown: Row) -> str:
     return f"the person: {shown.label} · {model}{version} · {shown.source}, {at} · {shown.id[:8]}"
 
 
-def drawn(image: bytes) -> str:
+def draw(image: bytes) -> str:
     """784 grey levels as 14 lines of half blocks: ink is what is above the share of the strongest."""
     levels = np.frombuffer(image, np.uint8).reshape(SIDE, SIDE)
     ink = (levels > EDGE * max(int(levels.max()), 1)).astype(int)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.app.feedback import PENDING, database, migrations
 from serving.app.feedback.corrections import Correction
-from serving.app.feedback.database import StoreBusy, StoreFull, told
+from serving.app.feedback.database import StoreBusy, StoreFull, translate_errors
 from serving.app.feedback.schema import CORRECTIONS
 
 __all__ = ["FeedbackStore", "StoreBusy", "StoreFull"]
@@ -41,7 +41,7 @@ class FeedbackStore:
 
         Raises StoreBusy, StoreFull, or StoreError when the file is damaged or is not to be used.
         """
-        with told(self.shown, self.file):
+        with translate_errors(self.shown, self.file):
             await database.prepare(self._engine, self._patience)
         async with self.transaction(reading=True) as connection:
             if await connection.run_sync(migrations.current):
@@ -105,7 +105,7 @@ class FeedbackStore:
 
         Raises StoreBusy, StoreFull or StoreError for what the database refuses.
         """
-        with told(self.shown, self.file):
+        with translate_errors(self.shown, self.file):
             async with self._engine.connect() as connection:
                 await connection.execution_options(**{database.READING: reading})
                 async with connection.begin():

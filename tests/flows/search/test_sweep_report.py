@@ -30,7 +30,7 @@ TRAINED = {"train_accuracy": 0.9, "share": 1.0, "seconds": 2.0, "pid": 7, "began
 
 def written(root, *ends):
     """What a sweep with trials that ended so writes. ends: a state, or the accuracy of a whole trial."""
-    with sweep_study.opened(root, "s", {}, "random", 1, prune=True) as study:
+    with sweep_study.open_study(root, "s", {}, "random", 1, prune=True) as study:
         for end in ends:
             trial, _ = sweep_study.ask(study, SPACE)
             if end == TrialState.FAIL:
@@ -75,7 +75,8 @@ def test_the_names_under_the_axes_are_in_the_order_in_which_they_are_drawn(tmp_p
     from optuna.visualization.matplotlib import plot_parallel_coordinate
 
     written(tmp_path, 0.91, 0.98)
-    with sweep_study.opened(tmp_path, "s", {}, "random", 1, prune=True) as study, warnings.catch_warnings():
+    opened = sweep_study.open_study(tmp_path, "s", {}, "random", 1, prune=True)
+    with opened as study, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         axes = plot_parallel_coordinate(study)
     drawn = [label.get_text() for label in axes.get_xticklabels()][1:]

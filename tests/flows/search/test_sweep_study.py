@@ -22,7 +22,7 @@ TRAINED = {
 
 
 def opened(root, about=None, sampler="grid", seed=1):
-    return sweep_study.opened(root, "s", about or {"space": "a"}, sampler, seed, prune=True)
+    return sweep_study.open_study(root, "s", about or {"space": "a"}, sampler, seed, prune=True)
 
 
 def finish(study, trial, accuracy):

@@ -7,7 +7,7 @@ import json
 import threading
 from dataclasses import replace
 
-from serving.app.application import opened
+from serving.app.application import open_gateway
 from serving.app.server import Address, Server, bound
 from serving.app.settings import Limits, Settings
 
@@ -53,7 +53,7 @@ class Running:
             address = Address(port=0, drain=drain)
             with bound(address) as listening:
                 self.port = listening.getsockname()[1]
-                async with opened(settings, self.tell) as gateway:
+                async with open_gateway(settings, self.tell) as gateway:
                     self.state = gateway.state
                     self._server = Server(gateway, address, self.tell)
                     watcher = asyncio.create_task(self._watch())

@@ -40,7 +40,7 @@ def test_of_two_reviewers_at_once_the_second_is_told(url):
                 )
                 (told,) = [each for each in ended if each is not None]
                 assert isinstance(told, DecidedAlready)
-                kept = await review.found(two, identity)
+                kept = await review.find(two, identity)
                 assert (kept.state, kept.reviewer) in (("accepted", "ann"), ("rejected", "bob"))
                 said = f"somebody else has decided: {identity} is {kept.state}, by {kept.reviewer}"
                 assert str(told) == said
@@ -55,7 +55,7 @@ def test_one_image_is_never_accepted_as_two_digits(url, using):
         await review.decide(store, one, "accepted", reviewer="ann")
         with pytest.raises(StoreError, match=f"was accepted as 1 .{one}., so it can't be 7 as well: reject"):
             await review.decide(store, seven, "accepted", reviewer="ann")
-        assert (await review.found(store, seven)).state == "pending"
+        assert (await review.find(store, seven)).state == "pending"
         await review.decide(store, seven, "accepted", reviewer="ann", label=1)
 
     using(url, act)
@@ -65,13 +65,13 @@ def test_a_correction_is_found_by_the_start_of_its_id(url, using):
     async def act(store):
         identity, _ = await store.add(given(1))
         for start in (identity, identity[:8]):
-            assert (await review.found(store, start)).id == identity
+            assert (await review.find(store, start)).id == identity
         other = "0000" if not identity.startswith("0000") else "1111"
         with pytest.raises(DataError, match=f"no correction has an id that begins with {other}"):
-            await review.found(store, other)
+            await review.find(store, other)
         for strange in ("", "ab", "%%%%%", "____", identity + "0", "'; --"):
             with pytest.raises(DataError, match="is no id of a correction"):
-                await review.found(store, strange)
+                await review.find(store, strange)
 
     using(url, act)
 
@@ -178,8 +178,8 @@ def test_an_image_that_has_another_label_already_is_asked_for_again(url, using):
 
 
 def test_an_image_is_drawn_as_half_blocks():
-    lines = review.drawn(image()).split("\n")
+    lines = review.draw(image()).split("\n")
     assert [len(line) for line in lines] == [28] * 14
     assert lines[0] == " " * 28 and lines[5] == " " * 13 + "███" + " " * 12
     assert lines[11] == " " * 13 + "▀▀▀" + " " * 12  # row 22 is ink, row 23 is not
-    assert review.drawn(bytes(784)) == "\n".join([" " * 28] * 14)
+    assert review.draw(bytes(784)) == "\n".join([" " * 28] * 14)
