@@ -80,7 +80,8 @@ def learning_curves(history: Curves) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         for column, (label, colour) in columns.items():
             known = np.isfinite(history[column])
-            axes.plot(epochs[known], history[column][known], marker, ls="-", ms=4, label=label, color=colour)
+            x, y = epochs[known], history[column][known]
+            axes.plot(x, y, marker=marker, ls="-", ms=4, label=label, color=colour)
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
