@@ -92,7 +92,7 @@ class RequestFiles:
         return self._database
 
     def _make(self) -> None:
-        """A file appears with its table, so that whoever reads never meets an empty one."""
+        """A file appears with its table, so that a reader never meets an empty one."""
         new = self._folder / f".{NOW}.new"
         for left in (new, new.with_name(f"{new.name}-journal")):  # of a process that was killed
             left.unlink(missing_ok=True)

@@ -114,11 +114,11 @@ def _version() -> int:
     from importlib.metadata import version
 
     from serving.model_server import protos
-    from serving.model_server.runtime import library
+    from serving.model_server.runtime import c_library
 
     protos.messages_only()
     _print(f"TensorFlow ModelServer: digits-model-server {version('digits')}")
-    _print(f"TensorFlow Library: {library.version()}")
+    _print(f"TensorFlow Library: {c_library.version()}")
     return 0
 
 

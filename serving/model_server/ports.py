@@ -43,7 +43,7 @@ def open_ports(
     if observer:
         methods = middleware.with_metrics(methods, observer, lambda name: name in manager.models)
     if flags.grpc_socket_path:
-        grpc_server.claim(flags.grpc_socket_path)  # again: gRPC takes it from whoever has come meanwhile
+        grpc_server.claim(flags.grpc_socket_path)  # again: gRPC would take it from a server that came since
     server = grpc_server.GrpcServer(
         methods,
         _addresses(flags),

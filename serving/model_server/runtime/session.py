@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.model_server.runtime.library import Output, Pointer, library
+from serving.model_server.runtime.c_library import Output, Pointer, library
 from serving.model_server.runtime.tensors import STRING, numpy_dtype, tensor_dtype
 from serving.model_server.status import OK, Status, invalid
 
