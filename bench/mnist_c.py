@@ -282,7 +282,7 @@ def plasma(n: int, size: int, decay: float, rng: np.random.Generator) -> Maps:
 
 
 def _doubled(heights: Maps, spread: float, rng: np.random.Generator) -> Maps:
-    """[n, k, k], its edges joined → [n, 2 k, 2 k]: new points are means of four neighbours, and noise."""
+    """Double the grids [n, k, k], edges joined: new points are means of four neighbours, and noise."""
     n, k, _ = heights.shape
 
     def new(total: Maps) -> Maps:

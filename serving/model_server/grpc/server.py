@@ -203,7 +203,7 @@ async def _abort(context: Any, error: Status) -> bytes:
 
 
 def channel_arguments(text: str) -> list[tuple[str, Any]]:
-    """`key=value,key=value` → pairs; whole numbers as such. Raises Status."""
+    """Parse `key=value,key=value` into pairs, whole numbers as such. Raises Status."""
     found: list[tuple[str, Any]] = []
     for pair in filter(None, text.split(",")):
         key, equals, value = pair.partition("=")
