@@ -28,12 +28,12 @@ class Guard:
             raise ModuleNotFoundError(f"No module named {name!r}: not of packages.txt")
 sys.meta_path.insert(0, Guard())
 import serving.app.__main__, asyncpg
-from serving.app.application import opened
+from serving.app.application import open_gateway
 from serving.app.settings import Settings
 import serving.app.server
 async def go():
     given = Settings(feedback=f"sqlite:///{folder / 'f.db'}", log=folder / "requests", server="localhost:1")
-    async with opened(given):
+    async with open_gateway(given):
         print("open")
 asyncio.run(go())
 """
