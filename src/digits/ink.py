@@ -19,7 +19,10 @@ LEAST = 8
 
 
 def has_ink(images: Any) -> Any:
-    """uint8 [n, 28, 28], of either polarity → bool [n]: contrast of BLANK levels, LEAST pixels of ink."""
+    """Tell which images, uint8 [n, 28, 28] of either polarity, show anything: bool [n].
+
+    An image has ink when its contrast reaches BLANK levels and at least LEAST pixels are ink.
+    """
     levels = tf.cast(images, tf.int32)
     contrast = tf.reduce_max(levels, axis=[1, 2]) - tf.reduce_min(levels, axis=[1, 2])
     border = tf.concat([levels[:, 0], levels[:, -1], levels[:, 1:-1, 0], levels[:, 1:-1, -1]], axis=1)

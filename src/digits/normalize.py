@@ -46,9 +46,10 @@ Grey = NDArray[np.float32]
 
 
 def normalize(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """uint8, uint16 or float [h, w] or [h, w, 1–4 channels] → uint8 [28, 28], white ink on black.
+    """Return a picture of one digit as uint8 [28, 28], white ink on black.
 
-    Floats are grey levels 0–255. Raises DataError when the picture is blank or not a picture.
+    picture: uint8, uint16 or float [h, w] or [h, w, 1–4 channels]; floats are grey levels 0–255. Raises
+    DataError when the picture is blank or not a picture.
     """
     grey = to_grey(picture)
     paper = _paper(grey)

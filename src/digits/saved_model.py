@@ -67,7 +67,7 @@ def add_extra(directory: Path, records: Sequence[bytes], provenance: Mapping[str
 
 
 def digests(directory: Path) -> dict[str, str]:
-    """Relative path → sha256 of every file below a directory."""
+    """Return the sha256 of every file below a directory, by relative path."""
     found = sorted(path for path in directory.rglob("*") if path.is_file())
     return {path.relative_to(directory).as_posix(): files.file_sha256(path) for path in found}
 

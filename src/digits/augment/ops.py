@@ -28,9 +28,10 @@ MIRROR_STREAM = 31  # and this, where some are mirrored
 
 
 def warp(images: Any, key: Any, strengths: Augmentation) -> Any:
-    """uint8 [n, 28, 28] → float32 [n, 28, 28] of 0–1. `key`: int32 [2]; equal keys bend equally.
+    """Return the images bent at random, as float32 [n, 28, 28] of 0–1.
 
-    The first `strengths.wide` of the rows are bent `wide_by` times as far. n must be known.
+    images: uint8 [n, 28, 28]; n must be known. key: int32 [2]; equal keys bend equally. The first
+    `strengths.wide` of the rows are bent `wide_by` times as far.
     """
     n = images.shape[0]
     source = tf.matmul(_coefficients(n, key, strengths), tf.constant(_basis()))
@@ -85,9 +86,10 @@ def _basis() -> NDArray[np.float32]:
 
 
 def augment(images: Any, seed: int, step: Any, strengths: Augmentation) -> Any:
-    """uint8 [n, 28, 28] → float32 [n, 28, 28] of 0–1, bent and damaged; n must be known when traced.
+    """Return the images bent and damaged, as float32 [n, 28, 28] of 0–1.
 
-    Which rows are damaged, and how, goes by position: the caller's order must be random.
+    images: uint8 [n, 28, 28]; n must be known when traced. Which rows are damaged, and how, goes by position:
+    the caller's order must be random.
     """
     key = key_of(seed, step)
     bent = warp(tf.convert_to_tensor(images), key, strengths)

@@ -24,10 +24,11 @@ Ask = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Made:
-    """One format. files: path → content. ask: images → logits float32 [n, 10].
+    """One format's files and a way to run them.
 
-    normalizes: whether the files take raw pixels, uint8 [n, 28, 28]; else what `quantize.normalized` made of
-    them. here: whether `ask` computes as a device does, so that its time tells something.
+    files: content by path. ask: a function of images to logits float32 [n, 10]. normalizes: whether the files
+    take raw pixels, uint8 [n, 28, 28]; else what `tflite.normalize` made of them. here: whether `ask`
+    computes as a device does, so that its time tells something.
     """
 
     files: dict[str, bytes]

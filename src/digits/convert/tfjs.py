@@ -94,7 +94,7 @@ Files = Mapping[str, bytes]
 
 
 def graph_model(part: Any, weights: str = "float32") -> dict[str, bytes]:
-    """A Keras model float32 [n, 28, 28] → float32 [n, 10] as the two files of a graph model.
+    """Return a Keras model of float32 [n, 28, 28] to float32 [n, 10] as the two files of a graph model.
 
     weights: float32, or float16: kernels in half the bytes, which the browser widens when it loads them.
     Raises DataError when the network holds an operation that TensorFlow.js lacks, or a weight too large.

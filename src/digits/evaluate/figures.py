@@ -223,7 +223,10 @@ def draw_figures(
     history: Curves,
     seed: int,
 ) -> dict[str, bytes]:
-    """PNG bytes by name. non_digits: kind → pictures without a digit, and the answers to them."""
+    """Return the report's figures as PNG bytes by name.
+
+    non_digits: the pictures without a digit and the answers to them, by kind.
+    """
     content = card.content
     temperature, abstention = content["temperature"], content["abstention"]
     worst = worst_mistakes(answers.logits / temperature, answers.labels, WORST)

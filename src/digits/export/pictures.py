@@ -33,7 +33,7 @@ def orientation(jpeg: Any) -> Any:
 
 
 def upright(picture: Any, turn: Any) -> Any:
-    """[h, w, c] as stored → [h, w, c] as meant, for an `orientation`."""
+    """Return the stored picture [h, w, c] turned as its EXIF `orientation` says."""
     picture = tf.cond(turn >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: picture)
     mirrored = tf.reduce_any(turn == [2, 3, 6, 7])
     upside_down = tf.reduce_any(turn == [3, 4, 7, 8])
@@ -86,7 +86,7 @@ LUMA = (0.299, 0.587, 0.114)  # as in digits.normalize, whose step 1 this is
 
 
 def grey(picture: Any, row: Any, max_pixels: int) -> Any:
-    """A scalar string → float32 [h, w], 0–255.
+    """Decode the bytes of one picture, a scalar string, to float32 [h, w] of 0–255.
 
     row: the picture's place in its batch, for messages. More than `max_pixels` are refused after a look at
     the header, before anything is decoded: 2 KB of PNG can hold 2.5 billion pixels.
@@ -151,7 +151,7 @@ def _on_paper(luma: Any, alpha: Any) -> Any:
 
 
 def normalize(grey: Any, row: Any) -> Any:
-    """float32 [h, w], 0–255 → uint8 [28, 28], white ink on black.
+    """Return a picture, float32 [h, w] of 0–255, as uint8 [28, 28], white ink on black.
 
     row: the picture's place in its batch, for the message when it is blank (InvalidArgument).
     """

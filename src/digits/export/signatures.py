@@ -24,12 +24,12 @@ Endpoint = Callable[[Any], dict[str, Any]]
 def endpoints(
     logits: Callable[[Any], Any], temperature: float, threshold: float, max_pixels: int
 ) -> dict[str, Endpoint]:
-    """Signature name → function of one tensor to a dictionary of named tensors.
+    """Return the functions to export by signature name, each of one tensor to a dictionary of named tensors.
 
-    logits: uint8 [n, 28, 28] → float [n, 10], deterministic. temperature: > 0, what the logits are divided by
-    before the softmax (Guo et al. 2017, arXiv:1706.04599). threshold: the least confidence of an accepted
-    answer (digits.evaluate.selective), which also takes some ink (digits.ink). max_pixels: larger pictures
-    are refused undecoded.
+    logits: a deterministic function of uint8 [n, 28, 28] to float [n, 10]. temperature: > 0, what the logits
+    are divided by before the softmax (Guo et al. 2017, arXiv:1706.04599). threshold: the least confidence of
+    an accepted answer (digits.evaluate.selective), which also takes some ink (digits.ink). max_pixels: larger
+    pictures are refused undecoded.
     """
 
     @_shared(wire.PIXELS)

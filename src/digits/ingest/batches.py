@@ -50,9 +50,9 @@ DAMAGE = (
 
 
 def decode(data: bytes) -> NDArray[Any]:
-    """PNG or JPEG of any mode → uint8 [h, w] or [h, w, 3 or 4], or uint16 [h, w]; EXIF orientation honoured.
+    """Decode a PNG or JPEG to uint8 [h, w] or [h, w, 3 or 4], or uint16 [h, w], turned as its EXIF data say.
 
-    Raises DataError: not PNG or JPEG, truncated, damaged, more than `MAX_PIXELS`.
+    Raises DataError when the file is neither, truncated, damaged, or of more than `MAX_PIXELS`.
     """
     try:
         with warnings.catch_warnings():

@@ -168,7 +168,7 @@ class Canonicalize(keras.layers.Layer):  # type: ignore[misc]
     """`digits.model.canonicalize` as a layer; always float32."""
 
     def call(self, images: Any) -> Any:
-        """uint8 [n, 28, 28] → float32 [n, 28, 28] of 0–1."""
+        """Return uint8 [n, 28, 28] as float32 [n, 28, 28] of 0–1."""
         return canonicalize(images)
 
     def compute_output_spec(self, images: Any) -> Any:

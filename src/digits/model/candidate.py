@@ -66,7 +66,7 @@ Scorer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def scorer(model: Any) -> Scorer:
-    """A function uint8 [n, 28, 28] → logits float32 [n, 10], compiled once; n may be 0."""
+    """Return a function of uint8 [n, 28, 28] to logits float32 [n, 10], compiled once; n may be 0."""
 
     def forward(images: Any) -> Any:
         return tf.cast(model(images, training=False), tf.float32)

@@ -17,10 +17,11 @@ SOLID = 0.2  # ink whose 3×3 neighbourhood is darker on average is taken for no
 
 
 def canonicalize(images: Any, *, compiled: bool = False) -> Any:
-    """uint8 [n, 28, 28] of 0–255, or float [n, 28, 28] of 0–1 → float32 [n, 28, 28] of 0–1.
+    """Return the images white on black, of full range and centred, as float32 [n, 28, 28] of 0–1.
 
-    n may be 0. An image without contrast becomes zeros. compiled: whether XLA compiles it; the result is the
-    same bit for bit, but each way is several times slower in the other's place.
+    images: uint8 [n, 28, 28] of 0–255, or float of 0–1; n may be 0. An image without contrast becomes zeros.
+    compiled: whether XLA compiles it; the result is the same bit for bit, but each way is several times
+    slower in the other's place.
     """
     pixels = tf.cast(images, tf.float32)
     if tf.as_dtype(images.dtype).is_integer:

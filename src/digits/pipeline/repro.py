@@ -200,7 +200,7 @@ def failure(run: Run) -> DigitsError | None:
 
 
 def records(log: Path) -> dict[str, dict[str, object]]:
-    """Stage → what it wrote at its end, of those that ran."""
+    """Return what each stage that ran wrote at its end, by stage."""
     if not log.exists():
         return {}
     return {str(r["stage"]): r for r in map(json.loads, log.read_text(encoding="utf-8").splitlines())}

@@ -19,9 +19,10 @@ PAPER, TEXT, FRAME = (255, 255, 255), (20, 20, 20), (216, 90, 20)
 
 
 def variants(images: NDArray[np.uint8], strengths: Augmentation, seed: int) -> NDArray[np.uint8]:
-    """uint8 [m, 28, 28] → uint8 [m, VARIANTS, 28, 28], as one training batch would hold them.
+    """Return variants of the images, uint8 [m, VARIANTS, 28, 28], as one training batch would hold them.
 
-    What befalls a row of a batch goes by its place, so the variants come bent far, bent, damaged.
+    images: uint8 [m, 28, 28]. What befalls a row of a batch goes by its place, so the variants come bent far,
+    bent, damaged.
     """
     batch = np.tile(images, (VARIANTS, 1, 1))
     changed = augment(batch, seed, 0, strengths)
@@ -30,7 +31,10 @@ def variants(images: NDArray[np.uint8], strengths: Augmentation, seed: int) -> N
 
 
 def sheet(images: NDArray[np.uint8], changed: NDArray[np.uint8], title: str) -> NDArray[np.uint8]:
-    """uint8 [m, 28, 28] and [m, k, 28, 28] → uint8 [height, width, 3]: a row each, the real one framed."""
+    """Lay images out as uint8 [height, width, 3], a row each: the real one, framed, then its variants.
+
+    images: uint8 [m, 28, 28]. variants: uint8 [m, k, 28, 28].
+    """
     tile = 28 * SCALE
     step = tile + GAP
     page = Image.new("RGB", (GAP * 4 + (1 + changed.shape[1]) * step, HEAD + GAP + len(images) * step), PAPER)

@@ -202,7 +202,7 @@ def network_of(recipe: Recipe) -> keras.Model:
 
 
 def normalize(images: Any, recipe: Recipe, *, compiled: bool = False) -> Any:
-    """What the network sees: uint8, or float32 of 0–1 → float32 of 0–1, [n, 28, 28]."""
+    """Return what the network sees of the images, uint8 or float32 of 0–1: float32 [n, 28, 28] of 0–1."""
     if recipe.normalization == "canonical":
         return canonicalize(images, compiled=compiled)
     return tf.image.convert_image_dtype(images, tf.float32)

@@ -38,10 +38,10 @@ class Outliers:
         self.pictures = tf.constant(pictures) if self.rows else None
 
     def add(self, digits: Any, labels: Any, step: Any) -> tuple[Any, Any]:
-        """Digits uint8 [digits, 28, 28] and their labels → those of the batch, by (seed, step).
+        """Mix images that are no digits into a batch of digits, by (seed, step); return images and labels.
 
-        Damage goes by position, so the batch is turned by a random number of rows: outliers that stood last
-        would all get the same few damages, and digits none of these.
+        digits: uint8 [digits, 28, 28]. Damage goes by position, so the batch is turned by a random number of
+        rows: outliers that stood last would all get the same few damages, and digits none of these.
         """
         if self.pictures is None:
             return digits, labels

@@ -18,10 +18,10 @@ PAPER, INK, GREY = (255, 255, 255), (20, 20, 20), (200, 200, 200)
 
 
 def contact_sheet(images: NDArray[np.uint8], captions: Sequence[str], title: str) -> NDArray[np.uint8]:
-    """uint8 [n, 28, 28] and n captions → uint8 [height, width, 3], eight images a row under a title.
+    """Lay n images out as uint8 [height, width, 3], eight a row under a title, each with its caption.
 
-    A caption breaks at its newlines and where it is too wide; what goes past four lines is cut. With no image
-    the sheet holds the title alone.
+    images: uint8 [n, 28, 28]. A caption breaks at its newlines and where it is too wide; what goes past four
+    lines is cut. With no image the sheet holds the title alone.
     """
     if len(images) != len(captions):
         raise ValueError(f"{len(images)} images and {len(captions)} captions")

@@ -27,7 +27,7 @@ NAMED = 3  # failed rules that a refusal spells out; the report has them all
 def frames(
     rows: pd.DataFrame, set_aside: pd.Series[bool], split_facts: pd.DataFrame, groups: Mapping[str, Group]
 ) -> dict[str, pd.DataFrame]:
-    """The frames that `expectations.suites` judges. Rows that are set aside stand in none of them."""
+    """The frames that `rules.suites` judges. Rows that are set aside stand in none of them."""
     base, kept = rows["base"], ~set_aside
     doubted = {name: [int(group.doubts.doubted.sum())] for name, group in groups.items()}
     return {

@@ -112,7 +112,7 @@ class ExpectQuantilesNearReference(gxe.ExpectColumnQuantileValuesToBeBetween):  
 
 
 def split_frame(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `tables.table` of one split, as its suite reads them: `leak` is where an equal image stands in
+    """Rows of `table.table` of one split, as its suite reads them: `leak` is where an equal image stands in
     another split (None: nowhere), `is_0` … `is_9` are 1 for images of that digit."""
     leak = rows["copy_of"].where(rows["copy_split"] != rows["split"], None)
     marks = {f"is_{digit}": (rows["label"] == digit).astype(np.float64) for digit in range(CLASSES)}

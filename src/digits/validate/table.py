@@ -132,7 +132,7 @@ class RowLimits:
 
 
 def faults(rows: pd.DataFrame, limits: RowLimits) -> pd.Series[str]:
-    """Why each row of `tables.table` can't be used, "" where it can; the first reason that applies.
+    """Why each row of `table.table` can't be used, "" where it can; the first reason that applies.
 
     A copy counts as a fault when it stands in another split than its original (the test would then hold what
     was trained on), or when it came with a batch: it teaches nothing, and may hide a leak.
