@@ -34,7 +34,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(answer: Answers) -> Iterator[Server]:
+def serving(answer: Answers, headers: dict[str, str] | None = None) -> Iterator[Server]:
     """Serve until the block ends. Status 0 cuts the connection after half of the body."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -42,7 +42,8 @@ def serving(answer: Answers) -> Iterator[Server]:
             server.asked.append(self.path[1:])
             status, body = answer(self.path[1:])
             self.send_response(status or 200)
-            self.send_header("Content-Length", str(len(body)))
+            for each in {"Content-Length": str(len(body)), **(headers or {})}.items():
+                self.send_header(*each)
             self.end_headers()
             with contextlib.suppress(ConnectionError):  # a probe leaves before the end
                 self.wfile.write(body if status else body[: len(body) // 2])

@@ -93,7 +93,7 @@ def test_a_source_with_a_fault_is_named_and_the_next_one_taken(
     assert passed_over[0] in capsys.readouterr().out
 
 
-def test_what_a_network_can_heal_is_tried_again(mirror: tuple[Path, dict[str, Any]]) -> None:
+def test_a_transient_fault_is_tried_again(mirror: tuple[Path, dict[str, Any]]) -> None:
     directory, files = mirror
     good = folder(directory)
     faults = iter([503, 0])  # then it works
@@ -106,6 +106,19 @@ def test_what_a_network_can_heal_is_tried_again(mirror: tuple[Path, dict[str, An
         contents, passed_over = sources.fetch(ingest_params(files, [server.url]))
         assert contents is not None and not passed_over
         assert server.asked.count(IMAGES) == 3
+
+
+@pytest.mark.parametrize(("says", "seconds"), [("1", 1), ("soon", 0)])
+def test_a_server_may_say_when_to_try_again(
+    mirror: tuple[Path, dict[str, Any]], says: str, seconds: float
+) -> None:
+    good = folder(mirror[0])
+    busy = iter([(503, b"")])
+    started = time.monotonic()
+    with serving(lambda path: next(busy, None) or good(path), {"Retry-After": says}) as server:
+        contents, _ = sources.fetch(ingest_params(mirror[1], [server.url]))
+    assert contents is not None
+    assert seconds <= time.monotonic() - started < seconds + 5
 
 
 def test_a_silent_server_is_left_after_the_read_time_out(mirror: tuple[Path, dict[str, Any]]) -> None:

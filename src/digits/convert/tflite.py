@@ -74,7 +74,7 @@ def convert(
 
 
 def normalize(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the network of a model sees of the images, uint8 [n, 28, 28]: float32 [n, 28, 28] of 0–1."""
+    """Return what a model's network sees of images, uint8 [n, 28, 28]: float32 [n, 28, 28] of 0–1."""
     layer = model.get_layer(architectures.NORMALIZE)
     parts = [layer(tf.constant(images[i : i + 500])).numpy() for i in range(0, len(images), 500)]
     return np.concatenate([np.empty((0, SIZE, SIZE), np.float32), *parts])

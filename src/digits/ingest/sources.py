@@ -4,8 +4,10 @@
 taken as `<name>.gz` or `<name>`, and only if its decompressed bytes have the digest that params.yaml states.
 
 A download is tried again only after what a network can recover from: no byte for a while, a connection cut,
-429 and 5xx. Anything else is passed over at once: a name that does not resolve, a refused or unanswered
-connection, a bad certificate, any other 4xx.
+429 and 5xx; as often, and after such waits, as urllib3's `Retry` says, a server's Retry-After among them. Its
+adapter for requests would do the same up to the headers, but not when a body is cut off. Anything else is
+passed over at once: a name that does not resolve, a refused or unanswered connection, a bad certificate, any
+other 4xx.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ import io
 import os
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from urllib.request import url2pathname
 
 import requests
 import urllib3.exceptions
+from urllib3.util import Retry
 
 from digits.runtime.errors import DataError
 from digits.runtime.params import IdxFile, IngestParams
@@ -35,8 +37,9 @@ from digits.runtime.progress import bar, say
 T = TypeVar("T")
 
 MAX_BYTES = 1 << 30  # no file of digits is larger; a server that never stops must not fill the memory
-HEALING = {429, 500, 502, 503, 504}
-BACK_OFF = 0.5  # seconds before the first retry; doubled each time
+TRANSIENT = {429, 500, 502, 503, 504}
+BACK_OFF = 0.5  # seconds, doubled with each retry after the first, which waits for nothing
+LONGEST_WAIT = 60  # seconds; a server may ask for more, but another source may answer at once
 
 
 class Problem(Exception):
@@ -51,8 +54,12 @@ class Unusable(Problem):
     """The source answered, and what it holds is not the file."""
 
 
-class _Healing(Unreachable):
-    """Worth another try."""
+class _Transient(Unreachable):
+    """Worth another try. answer: the response, where there was one."""
+
+    def __init__(self, text: str, answer: urllib3.BaseHTTPResponse | None = None) -> None:
+        super().__init__(text)
+        self.answer = answer
 
 
 @dataclass(frozen=True)
@@ -72,15 +79,19 @@ class Site:
 
     def read(self, file: str) -> bytes | None:
         """The file's bytes; None when the site does not have it. Raises Problem."""
-        for attempt in range(self.retries + 1):
-            if attempt:
-                time.sleep(BACK_OFF * 2 ** (attempt - 1))
+        retry = Retry(self.retries, backoff_factor=BACK_OFF, retry_after_max=LONGEST_WAIT)
+        while True:
             try:
                 return self._get(file)
-            except _Healing as error:
-                last = error
-        tried = f" ({self.retries + 1} times)" if self.retries else ""
-        raise Unreachable(f"{last}{tried}")
+            except _Transient as error:
+                if not retry.total:
+                    tried = f" ({self.retries + 1} times)" if self.retries else ""
+                    raise Unreachable(f"{error}{tried}") from None
+                retry = retry.increment(response=error.answer)
+                try:
+                    retry.sleep(error.answer)
+                except urllib3.exceptions.InvalidHeader:  # a Retry-After that is neither seconds nor a date
+                    retry.sleep()
 
     def answers(self, file: str, seconds: float) -> bytes | None:
         """The first four bytes of the file, or None when it does not come within that time; never raises."""
@@ -106,8 +117,8 @@ class Site:
                 timeout=(self.connect_timeout, self.read_timeout),
                 headers={"Accept-Encoding": "identity"},
             ) as response:
-                if response.status_code in HEALING:
-                    raise _Healing(f"it answers {response.status_code} {response.reason}")
+                if response.status_code in TRANSIENT:
+                    raise _Transient(f"it answers {response.status_code} {response.reason}", response.raw)
                 if response.status_code in (
                     403,
                     404,
@@ -168,14 +179,14 @@ def _explain(error: requests.RequestException) -> Problem:
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return Unreachable("it does not answer in time")
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return _Healing("it stops answering")
+        return _Transient("it stops answering")
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return _Healing("the transfer is cut off")
+        return _Transient("the transfer is cut off")
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return Unusable("what it sends can't be decompressed")
     if isinstance(error, requests.exceptions.ConnectionError):
         if isinstance(cause, urllib3.exceptions.ProtocolError | urllib3.exceptions.ReadTimeoutError):
-            return _Healing("the connection is cut")
+            return _Transient("the connection is cut")
         return Unreachable("it refuses the connection or can't be reached")
     return Unreachable(f"the request fails: {error}")
 
