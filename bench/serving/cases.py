@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 OURS, REAL = "ours", "tensorflow_model_server"
 JOINING = "ours-batching"  # the same server with --enable_batching and its defaults
+LOGGING = "ours-logging"  # the same server with every request in its log
 NOOP_GRPC = ("noop-grpc-aio", "noop-grpc-threads")  # the better of the two in a round is the floor
 NOOP_REST = ("noop-rest", "noop-rest-aiohttp")  # bare asyncio; with the library that the server has too
 FLASK, FASTAPI = "flask", "fastapi"
-SERVERS = (OURS, JOINING, REAL, *NOOP_GRPC, *NOOP_REST, FLASK, FASTAPI)
+SERVERS = (OURS, JOINING, LOGGING, REAL, *NOOP_GRPC, *NOOP_REST, FLASK, FASTAPI)
 
 CLIENTS = (1, 8, 64)
 BATCHES = (1, 32, 256)
@@ -21,6 +22,7 @@ GRPC, REST = "grpc", "rest"
 INTERFACES: dict[str, tuple[tuple[str, str], ...]] = {
     OURS: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
     JOINING: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
+    LOGGING: ((GRPC, PIXELS),),
     REAL: ((GRPC, PIXELS), (GRPC, PNG), (REST, PIXELS), (REST, PNG)),
     NOOP_GRPC[0]: ((GRPC, PIXELS),),
     NOOP_GRPC[1]: ((GRPC, PIXELS),),

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.serving.cases import FASTAPI, FLASK, GRPC, JOINING, NOOP_GRPC, NOOP_REST, OURS, REAL, REST
+from bench.serving.cases import (
+    FASTAPI,
+    FLASK,
+    GRPC,
+    JOINING,
+    LOGGING,
+    NOOP_GRPC,
+    NOOP_REST,
+    OURS,
+    REAL,
+    REST,
+)
 from bench.serving.children import free_ports, listens, start, stop, wait
 from digits import files, wire
 
@@ -18,6 +29,8 @@ START_LIMIT = 180.0  # seconds; TensorFlow's import on a busy machine
 GRPC_METHOD = "/tensorflow.serving.PredictionService/Predict"
 REST_PATH = f"/v1/models/{wire.MODEL}:predict"
 RELOAD_METHOD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+LOGGED = "logged.config"  # as models.config, with every request logged
+EMBEDDED = (OURS, JOINING, LOGGING)
 POLL = 1  # seconds between two looks of a model server at its pointer
 
 
@@ -41,7 +54,7 @@ class Server:
 
 def unavailable(name: str, candidate: Path) -> str | None:
     """Why a server can't be measured here; None when it can."""
-    if name in (OURS, JOINING) and not _importable("serving.model_server"):
+    if name in EMBEDDED and not _importable("serving.model_server"):
         return "serving/model_server is not there: take a checkout that has it"
     if name == REAL and not shutil.which(REAL):
         return "tensorflow_model_server is not on the PATH: docs/operations.md says how to install it"
@@ -66,15 +79,18 @@ def pointer(store: Path, version: int) -> None:
     policy = f"model_version_policy {{ specific {{ versions: {version} }} }}"
     folder = store / wire.MODEL
     entry = f'name: "{wire.MODEL}" base_path: "{folder}" model_platform: "tensorflow" {policy}'
-    files.write_text(store / "models.config", f"model_config_list {{ config {{ {entry} }} }}\n")
+    prefix = f'log_collector_config {{ filename_prefix: "{store / "requests"}" }}'
+    logging = f"logging_config {{ {prefix} sampling_config {{ sampling_rate: 1 }} }}"
+    for file, settings in (("models.config", entry), (LOGGED, f"{entry} {logging}")):
+        files.write_text(store / file, f"model_config_list {{ config {{ {settings} }} }}\n")
 
 
 def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: int = POLL) -> list[str]:
     """How a server is started. `models`: the folder with `exported` and `candidate`."""
-    if name in (OURS, JOINING, REAL):
+    if name in (*EMBEDDED, REAL):
         program = [REAL] if name == REAL else [sys.executable, "-m", "serving.model_server"]
         flags = [f"--port={ports[GRPC]}", f"--rest_api_port={ports[REST]}"]
-        flags += [f"--model_config_file={store / 'models.config'}"]
+        flags += [f"--model_config_file={store / (LOGGED if name == LOGGING else 'models.config')}"]
         flags += ["--enable_batching"] if name == JOINING else []
         return [*program, *flags, *([f"--model_config_file_poll_wait_seconds={poll}"] if poll else [])]
     app = [sys.executable, "-m", "bench.serving.apps."]
@@ -89,7 +105,7 @@ def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: i
 
 def interfaces(name: str) -> tuple[str, ...]:
     """What a server listens on."""
-    if name in (OURS, JOINING, REAL):
+    if name in (*EMBEDDED, REAL):
         return (GRPC, REST)
     return (GRPC,) if name in NOOP_GRPC else (REST,)
 

@@ -22,6 +22,7 @@ from bench.serving.cases import (
     FLASK,
     GRPC,
     JOINING,
+    LOGGING,
     NOOP_GRPC,
     NOOP_REST,
     OURS,
@@ -37,6 +38,7 @@ from digits.runtime.errors import DataError, DigitsError
 TITLES = {
     OURS: "embedded server",
     JOINING: "embedded server, batching",
+    LOGGING: "embedded server, logging",
     REAL: "`tensorflow_model_server`",
     NOOP_GRPC[0]: "no-op, asyncio",
     NOOP_GRPC[1]: "no-op, threads",
@@ -168,6 +170,8 @@ def _ratios(records: Sequence[Record]) -> str:
          ratio(runs(records, ours(8, batch=256)), called, "images_per_s")),
         ("batching, one image over gRPC, 64 clients: images/s", "without batching",
          against(ours(64, JOINING), ours(64), "images_per_s")),
+        ("every request logged, one image over gRPC, 8 clients: server CPU", "without a log",
+         against(ours(8, LOGGING), ours(8), "server_cpu_ms")),
         ("batching, one image over gRPC, 1 client: p50", "without batching",
          lone[0] / lone[1] if lone[0] and lone[1] else None),
     ]  # fmt: skip
