@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from serving.app import errors, log_lines, openapi
-from serving.app.errors import OF_STATUS, Refused
+from serving.app import errors, log_lines, schemas
+from serving.app.errors import Refusal
 from serving.app.feedback.store import FeedbackStore
+from serving.app.log_lines import Tell
 from serving.app.metrics import Metrics
-from serving.app.middleware import Guard, Observed, SecurityHeaders, Tell
+from serving.app.middleware import FAILED, Guard, Observer, SecurityHeaders
 from serving.app.model_client import Model
 from serving.app.model_status import About
 from serving.app.request_log import RequestLog
@@ -31,11 +33,12 @@ from serving.app.state import State
 from serving.app.versions import Published
 
 TITLE = "digits"
-SAID = {
-    "not_found": "there is nothing at this address: see /docs",
-    "not_allowed": "this address takes another method: see /docs",
+OF_FRAMEWORK = {
+    404: ("not_found", "there is nothing at this address: see /docs"),
+    405: ("not_allowed", "this address takes another method: see /docs"),
 }
 ABOUT = "Handwritten digits: drawn, or in photos. The page at / uses nothing but this."
+KEY = HTTPBearer(scheme_name="key", auto_error=False)  # for the document: Guard checks it, before any route
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,9 @@ class Gateway:
 async def open_gateway(settings: Settings, tell: Tell | None = None) -> AsyncIterator[Gateway]:
     """The gateway with its stores and connections, while the block lasts, in the event loop that serves it.
 
-    tell: takes the fields of each log line; by default words on standard error. Raises StoreError when a
-    store can't be opened.
+    tell: by default words on standard error. Raises StoreError when a store can't be opened.
     """
-    told = tell or partial(log_lines.as_text, sys.stderr)
+    tell = tell or partial(log_lines.as_text, sys.stderr)
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
         model = Model(settings.server, settings.timeout)
@@ -69,13 +71,13 @@ async def open_gateway(settings: Settings, tell: Tell | None = None) -> AsyncIte
         if log is not None:
             log.start()
             stack.callback(log.close)
-            metrics.dropped_by(partial(_dropped, log))
+            metrics.dropped.set_function(lambda: log.dropped)
         about = About(model, published, metrics)
-        shared = State(settings, metrics, model, published, about, readers, feedback, log)
-        yield Gateway(_app(settings, shared, told), shared)
+        state = State(settings, metrics, model, published, about, readers, feedback, log)
+        yield Gateway(_app(state, tell), state)
 
 
-def _app(settings: Settings, shared: State, tell: Tell) -> ASGIApp:
+def _app(state: State, tell: Tell) -> ASGIApp:
     app = FastAPI(
         title=TITLE,
         description=ABOUT,
@@ -83,16 +85,21 @@ def _app(settings: Settings, shared: State, tell: Tell) -> ASGIApp:
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere; /docs is ours
         redoc_url=None,
     )
-    app.state.gateway = shared
-    for part in (predict, read, feedback, about, pages):
-        app.include_router(part.router)
+    app.state.gateway = state
+    common = schemas.errors(401, 403, 408, 413, 429, 500, 503, 504)
+    # Without a default FastAPI adds a 422 in a form of its own, which is a 400 here.
+    common["default"] = {"model": schemas.Error, "description": "any other error"}
+    key = [Security(KEY)] if state.settings.key else []
+    for part in (predict, read, feedback, about):
+        app.include_router(part.router, responses=common, dependencies=key)
+    app.include_router(about.probes)
+    app.include_router(pages.router)
     app.mount("/static", pages.static())
-    openapi.describe(app)
-    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)
-    return SecurityHeaders(Observed(_Failsafe(Guard(app, settings), tell), shared.metrics, tell))
+    return SecurityHeaders(Observer(Guard(app, state.settings), state.metrics, tell))
 
 
 def _request_log(settings: Settings) -> RequestLog | None:
@@ -103,51 +110,20 @@ def _request_log(settings: Settings) -> RequestLog | None:
     )
 
 
-def _dropped(log: RequestLog) -> float:
-    return float(log.dropped)
-
-
-class _Failsafe:
-    """ASGI: what nobody foresaw is one line in the log and an honest 500, never a traceback for a visitor."""
-
-    def __init__(self, app: ASGIApp, tell: Tell) -> None:
-        self._app, self._tell = app, tell
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        begun = False
-
-        async def watched(message: Any) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            told = f"{scope['path']} failed: {type(error).__name__}: {error}"
-            self._tell(log_lines.event(told, "error"))
-            if not begun:
-                await (await _failed(None, error))(scope, receive, send)
-
-
 async def _refused(_: Request, error: Any) -> Response:
     return errors.response(error)
 
 
-async def _failed(_: Request | None, __: Any) -> Response:
-    return errors.response(Refused("failed", "the gateway failed on this request: its log says why"))
+async def _failed(_: Request, __: Any) -> Response:
+    return errors.response(FAILED)
 
 
 async def _framework(_: Request, error: Any) -> Response:
-    code = OF_STATUS.get(error.status_code, "bad_request")
-    return errors.response(Refused(code, SAID.get(code, str(error.detail))))
+    code, message = OF_FRAMEWORK.get(error.status_code, ("bad_request", str(error.detail)))
+    return errors.response(Refusal(code, message))
 
 
 async def _invalid(_: Request, error: Any) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
-    return errors.response(Refused("bad_request", f"'{where}': {first['msg']}"))
+    return errors.response(Refusal("bad_request", f"'{where}': {first['msg']}"))

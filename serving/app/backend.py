@@ -6,21 +6,20 @@ import contextlib
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from digits.runtime.errors import ServingError
 from digits.runtime.processes import die_with_parent
 from digits_client import DigitClient, errors
 from serving.app import log_lines
+from serving.app.log_lines import Tell
 from serving.checks import server_process
 
 FIRST, LONGEST = 1.0, 30.0  # seconds before it is started again; doubles while it keeps dying
 STEADY = 60.0  # seconds of life after which it is taken for well
 GRACE = 10.0  # seconds to end by itself
 READY = 120.0  # seconds until it must answer: a cold disk and a busy machine take half of that
-Tell = Callable[[Mapping[str, Any]], None]
 
 
 def answers(server: str) -> bool:
@@ -36,8 +35,8 @@ def answers(server: str) -> bool:
 
 
 @contextlib.contextmanager
-def kept(command: Sequence[str], log: Path, tell: Tell) -> Iterator[Backend]:
-    """A model server of our own for as long as the block lasts, whatever becomes of it meanwhile.
+def keep_running(command: Sequence[str], log: Path, tell: Tell) -> Iterator[Backend]:
+    """A model server of our own for as long as the block lasts, started again whenever it dies.
 
     log: where its own lines go; begun anew.
     """
@@ -62,7 +61,7 @@ class Backend:
 
     @property
     def pid(self) -> int:
-        """Of the process that runs now, or ran last."""
+        """The id of the process that runs now, or ran last."""
         return self._process.pid
 
     def start(self) -> None:
@@ -70,7 +69,7 @@ class Backend:
         self._thread.start()
 
     def wait(self, server: str) -> None:
-        """Until it answers. Raises ServingError when it does not."""
+        """Wait until it answers. Raises ServingError when it does not."""
         until = time.monotonic() + READY
         with DigitClient(server, timeout=2, retries=0) as client:
             while not client.health():

@@ -1,4 +1,4 @@
-"""What a request is answered when it gets no answer: one line for a person, a code for a program."""
+"""The answers that are errors: a code for a program, one line for a person."""
 
 from __future__ import annotations
 
@@ -27,16 +27,10 @@ STATUS = {
     "late": 504,
     "full": 507,
 }
-OF_STATUS = {
-    404: "not_found",
-    405: "not_allowed",
-    413: "too_large",
-    415: "wrong_type",
-}  # as frameworks say it
 
 
-class Refused(Exception):
-    """Ends a request. code: one of STATUS. again: seconds after which to try again."""
+class Refusal(Exception):
+    """Ends a request with an error. code: one of STATUS. again: seconds after which to try again."""
 
     def __init__(self, code: str, message: str, again: float | None = None) -> None:
         super().__init__(message)
@@ -48,8 +42,8 @@ class Refused(Exception):
         return STATUS[self.code]
 
 
-def response(refused: Refused) -> Response:
-    """The answer that says so."""
+def response(refused: Refusal) -> Response:
+    """The answer that tells of a refusal."""
     headers: dict[str, str] = {}
     if refused.again is not None:
         headers["Retry-After"] = str(max(1, round(refused.again)))
@@ -62,17 +56,17 @@ def response(refused: Refused) -> Response:
 
 
 def answer(tree: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON that no cache keeps."""
+    """An answer in JSON that no cache keeps."""
     own = {"Cache-Control": "no-store", **(headers or {})}
     return Response(orjson.dumps(tree), status, own, "application/json")
 
 
-def of_model(error: errors.ServingError, what: str = "bad_request") -> Refused:
-    """What the model server's refusal is to a visitor. what: the code where the input is at fault."""
+def of_model(error: errors.ServingError, what: str = "bad_request") -> Refusal:
+    """The refusal for an error of the model server. what: the code where the input is at fault."""
     if isinstance(error, errors.BadRequest):
-        return Refused(what, str(error))
+        return Refusal(what, str(error))
     if isinstance(error, errors.DeadlineExceeded):
-        return Refused("late", f"the model server is too slow: {error}")
+        return Refusal("late", f"the model server is too slow: {error}")
     if isinstance(error, errors.Unavailable | errors.ModelNotFound):
-        return Refused("no_model", f"no model answers: {error}", again=2)
-    return Refused("bad_gateway", f"the model server failed: {error}")
+        return Refusal("no_model", f"no model answers: {error}", again=2)
+    return Refusal("bad_gateway", f"the model server failed: {error}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import orjson
 
 from digits_client.errors import one_line
+
+Tell = Callable[[Mapping[str, Any]], None]  # takes the fields of a line
 
 
 def as_json(stream: TextIO, fields: Mapping[str, Any]) -> None:
@@ -20,7 +22,7 @@ def as_json(stream: TextIO, fields: Mapping[str, Any]) -> None:
 
 
 def as_text(stream: TextIO, fields: Mapping[str, Any]) -> None:
-    """What a person wants to see of it."""
+    """The same in words, for a person."""
     if "route" in fields:
         clock = time.strftime("%H:%M:%S")
         _write(

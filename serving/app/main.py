@@ -1,4 +1,4 @@
-"""`digits app`: options → settings, a model server where none runs, the gateway."""
+"""`digits app`: reads the options, starts a model server where none runs, and the gateway."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from digits.runtime.errors import ParamsError, StoreError
 from serving.app import backend, log_lines
@@ -20,7 +19,6 @@ from serving.store.store import Store
 
 LOG = Path(".digits") / "model-server.log"
 PORTS = (8500, 8501)  # of the model server that is started where none runs
-Tell = Callable[[Mapping[str, Any]], None]
 
 
 def start(given: argparse.Namespace, root: Path) -> int:
@@ -35,12 +33,12 @@ def start(given: argparse.Namespace, root: Path) -> int:
         if given.server is None and not backend.answers(SERVER):
             tell(log_lines.event("starting a model server …"))
             own = command(Store(settings.store or root / "models" / "serving"))
-            stack.enter_context(backend.kept(own, root / LOG, tell)).wait(SERVER)
+            stack.enter_context(backend.keep_running(own, root / LOG, tell)).wait(SERVER)
         return run(settings, address, tell)
 
 
 def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) -> tuple[Settings, Address]:
-    """The options as settings. Raises ParamsError."""
+    """The settings and the address that the options give. Raises ParamsError."""
     if (given.tls_cert is None) != (given.tls_key is None):
         raise ParamsError("--tls-cert and --tls-key go together: give both")
     for path in (given.tls_cert, given.tls_key):
@@ -80,7 +78,7 @@ def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) 
 
 
 def command(store: Store) -> Sequence[str]:
-    """Of a model server for the promoted version. Raises StoreError when there is none."""
+    """The command of a model server for the promoted version. Raises StoreError when there is none."""
     if store.current() is None:
         raise StoreError("no version is promoted: `make run`, or `digits publish` and `digits promote`")
     if moved := store.moved():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -12,7 +10,7 @@ TYPE = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """What is counted."""
+    """The counters, gauges and histograms of one gateway."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -30,10 +28,6 @@ class Metrics:
         self.corrections = Counter("corrections", "Corrections that were taken.", ["state"], **own)  # type: ignore[arg-type]
         self.model = Gauge("model_version", "The version in service; 0: none answers.", **own)  # type: ignore[arg-type]
         self.dropped = Gauge("log_dropped", "Entries that the request log could not keep.", **own)  # type: ignore[arg-type]
-
-    def dropped_by(self, count: Callable[[], float]) -> None:
-        """Ask that for the entries that the log lost."""
-        self.dropped.set_function(count)
 
     def text(self) -> bytes:
         """The metrics page."""

@@ -1,8 +1,9 @@
 """ASGI middleware: metrics and a log line for each request, security headers, and what a request must pass.
 
 From the outside in: SecurityHeaders, what every answer tells a browser about what it may do with it;
-Observed, which counts and times each request; Guard, which checks host, origin, key, rate, size and time
-before a route sees a request. The rate is a bucket of tokens for each address, refilled with time.
+Observer, which counts and times each request, and answers where the app failed; Guard, which checks host,
+origin, key, rate, size and time before a route sees a request. The rate is a bucket of tokens for each
+address, refilled with time.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.app.errors import Refused, response
+from serving.app import log_lines
+from serving.app.errors import Refusal, response
+from serving.app.log_lines import Tell
 from serving.app.metrics import Metrics
 from serving.app.settings import Settings
 
@@ -52,14 +55,14 @@ class Guard:
             if not scope["path"].startswith(API):
                 return await self._app(scope, arriving, watched)
             await self._api(scope, arriving, watched)
-        except Refused as refused:
+        except Refusal as refused:
             if not begun:
                 await response(refused)(scope, receive, send)
 
     async def _api(self, scope: Scope, arriving: _Arriving, send: Send) -> None:
         limits = self._settings.limits
         if self._under_way >= limits.concurrent:
-            raise Refused("busy", f"{self._under_way} requests are under way: come back in a second", again=1)
+            raise Refusal("busy", f"{self._under_way} requests are under way: come back in a second", again=1)
         self._under_way += 1
         try:
             async with asyncio.timeout(limits.seconds):
@@ -67,9 +70,9 @@ class Guard:
         except TimeoutError:
             if arriving.whole:
                 late = f"no answer within {limits.seconds:g} s: ask for less at once"
-                raise Refused("late", late) from None
+                raise Refusal("late", late) from None
             slow = f"the request did not arrive within {limits.seconds:g} s: send less, or send it faster"
-            raise Refused("too_slow", slow) from None
+            raise Refusal("too_slow", slow) from None
         finally:
             self._under_way -= 1
 
@@ -77,28 +80,28 @@ class Guard:
         headers = Headers(scope=scope)
         host = _name(headers.get("host", ""))
         if self._hosts and host not in self._hosts:
-            raise Refused("forbidden", f"this gateway is not '{host[:80]}': see --allow-host")
+            raise Refusal("forbidden", f"this gateway is not '{host[:80]}': see --allow-host")
         if not scope["path"].startswith(API):
             return
         origin = headers.get("origin")
         if origin and scope["method"] != "GET" and urlsplit(origin).netloc != headers.get("host"):
-            raise Refused("forbidden", "another site's page sent this request: only the gateway's own may")
+            raise Refusal("forbidden", "another site's page sent this request: only the gateway's own may")
         client = scope.get("client")
         wait = self._rate.wait(client[0] if client else "")
         if wait:
-            raise Refused("too_many", f"too many requests: come back in {max(wait, 0.1):.1f} s", again=wait)
+            raise Refusal("too_many", f"too many requests: come back in {max(wait, 0.1):.1f} s", again=wait)
         self._check_key(headers.get("authorization", ""))
         limit = self._settings.limits.body
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > limit:
-            raise Refused("too_large", _too_large(limit))
+            raise Refusal("too_large", _too_large(limit))
 
     def _check_key(self, given: str) -> None:
         if (key := self._settings.key) is None:
             return
         kind, _, word = given.partition(" ")
         if kind.lower() != "bearer" or not hmac.compare_digest(word.strip().encode(), key.encode()):
-            raise Refused("unauthorized", "an API key is wanted: send 'Authorization: Bearer KEY'")
+            raise Refusal("unauthorized", "an API key is wanted: send 'Authorization: Bearer KEY'")
 
 
 class _Arriving:
@@ -114,7 +117,7 @@ class _Arriving:
             self._bytes += len(message.get("body", b""))
             self.whole = not message.get("more_body", False)
             if self._bytes > self._limit:
-                raise Refused("too_large", _too_large(self._limit))
+                raise Refusal("too_large", _too_large(self._limit))
         return message
 
 
@@ -155,11 +158,11 @@ class Rate:
 
 NUMBERED = ("/edge/", "/api/versions/")  # one name for all versions
 QUIET = ("/static", "/healthz", "/readyz", "/metrics")  # answered without a line unless they fail
-Tell = Callable[[Mapping[str, Any]], None]
+FAILED = Refusal("failed", "the gateway failed on this request: its log says why")
 
 
-class Observed:
-    """tell: takes the line's fields."""
+class Observer:
+    """ASGI. A failure of the app is one line in the log and a 500, never a traceback for a visitor."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, tell: Tell) -> None:
         self._app, self._metrics, self._tell = app, metrics, tell
@@ -181,6 +184,13 @@ class Observed:
         self._metrics.under_way.inc()
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            line = f"{scope['path']} failed: {type(error).__name__}: {error}"
+            self._tell(log_lines.event(line, "error"))
+            if not status:
+                await response(FAILED)(scope, receive, watched)
         finally:
             seconds = time.perf_counter() - began
             name = route(scope)

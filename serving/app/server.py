@@ -17,7 +17,7 @@ import uvicorn
 from digits.runtime.errors import DigitsError
 from serving.app import log_lines
 from serving.app.application import Gateway, open_gateway
-from serving.app.middleware import Tell
+from serving.app.log_lines import Tell
 from serving.app.settings import Settings
 
 GRACE = 15  # seconds for requests that are under way when it ends
@@ -35,7 +35,7 @@ class Address:
     drain: float = 0.0
 
     def url(self, port: int) -> str:
-        """For a browser."""
+        """The address for a browser, with the port that was taken."""
         names = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "localhost", "::1": "[::1]"}
         return f"{'https' if self.certificate else 'http'}://{names.get(self.host, self.host)}:{port}/"
 
@@ -46,7 +46,7 @@ def run(settings: Settings, address: Address, tell: Tell) -> int:
 
 
 async def _serve(settings: Settings, address: Address, tell: Tell) -> int:
-    with bound(address) as listening:
+    with bind(address) as listening:
         async with open_gateway(settings, tell) as gateway:
             await Server(gateway, address, tell).serve([listening])
     return 0
@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
     """Says where it listens; told to end, it first tells balancers so, then lets requests finish."""
 
     def __init__(self, gateway: Gateway, address: Address, tell: Tell) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # `observed` and `_Failsafe` tell
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # `Observer` does that
         super().__init__(
             uvicorn.Config(
                 gateway.app,
@@ -103,7 +103,7 @@ class Server(uvicorn.Server):
         self._gateway.state.draining = True
 
 
-def bound(address: Address) -> socket.socket:
+def bind(address: Address) -> socket.socket:
     """A socket at the address. Raises DigitsError when it is taken, or none of this machine's."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # Named TCP, or asyncio leaves Nagle on and every answer waits 40 ms for its second half.

@@ -1,50 +1,53 @@
-"""What the gateway tells of itself and of the versions: about, provenance, health, metrics."""
+"""What the gateway says of itself and of the versions: about, provenance, health, metrics."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from serving.app import metrics, openapi, state
-from serving.app.errors import Refused, answer
+from serving.app import metrics, schemas, state
+from serving.app.errors import Refusal, answer
 
 router = APIRouter()
+probes = APIRouter(responses=schemas.errors(403, 500), default_response_class=Response)
+TEXT: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
-@router.get("/api/about", responses={401: openapi.ERRORS[401]}, response_class=Response)
+@router.get("/api/about", response_model=schemas.About)
 async def about(request: Request) -> Response:
     """The version in service and its figures, where its browser formats are, what may be sent."""
     here = state.of(request)
     limits = here.settings.limits
-    told = await here.about.describe()
-    told |= {
+    tree = await here.about.describe()
+    tree |= {
         "feedback": here.feedback is not None,
         "key": here.settings.key is not None,
         "limits": {"bytes": limits.body, "pixels": limits.pixels, "images": limits.images},
     }
-    return answer(told)
+    return answer(tree)
 
 
-@router.get("/api/versions/{number}", responses={404: openapi.ERRORS[400]}, response_class=Response)
+@router.get("/api/versions/{number}", response_model=dict[str, Any], responses=schemas.errors(400, 404))
 async def provenance(request: Request, number: int) -> Response:
     """Everything that is known of a published version: data, recipe, metrics, verdict, commit."""
-    found = await asyncio.to_thread(state.of(request).published.provenance, number)
-    if found is None:
-        raise Refused("not_found", f"version {number} is not in the gateway's store: `digits versions`")
-    return answer(found)
+    record = await asyncio.to_thread(state.of(request).published.provenance, number)
+    if record is None:
+        raise Refusal("not_found", f"version {number} is not in the gateway's store: `digits versions`")
+    return answer(record)
 
 
-@router.get("/healthz", response_class=PlainTextResponse)
-async def healthy() -> str:
+@probes.get("/healthz", responses={200: TEXT})
+async def health() -> Response:
     """200 while the process answers."""
-    return "alive\n"
+    return PlainTextResponse("alive\n")
 
 
-@router.get("/readyz", response_class=PlainTextResponse)
-async def ready(request: Request) -> Response:
+@probes.get("/readyz", responses={200: TEXT, 503: {"description": "not ready, and why"} | TEXT})
+async def readiness(request: Request) -> Response:
     """200 while a version of the model answers and the gateway is not about to end."""
     here = state.of(request)
     if here.draining:
@@ -55,7 +58,7 @@ async def ready(request: Request) -> Response:
     return PlainTextResponse(f"version {service.version}\n")
 
 
-@router.get("/metrics", include_in_schema=False)
-async def measured(request: Request) -> Response:
-    """For Prometheus."""
+@probes.get("/metrics", include_in_schema=False)
+async def prometheus(request: Request) -> Response:
+    """The counts and durations, for Prometheus."""
     return Response(state.of(request).metrics.text(), media_type=metrics.TYPE)

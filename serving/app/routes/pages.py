@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from serving.app import state
-from serving.app.errors import Refused
+from serving.app.errors import Refusal
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 CHECKED = {"Cache-Control": "no-cache"}  # kept, and asked for again each time: an update shows at once
@@ -34,16 +34,16 @@ router = APIRouter(include_in_schema=False)
 
 
 def static() -> ASGIApp:
-    """Files of the page, compressed."""
+    """The app of the page's files, compressed."""
     return GZipMiddleware(_Checked(directory=STATIC), minimum_size=1000)
 
 
 class _Checked(StaticFiles):
-    def file_response(self, *given: object, **named: object) -> Response:
-        """With the header that has it asked for again."""
-        made = super().file_response(*given, **named)  # type: ignore[arg-type]
-        made.headers["Cache-Control"] = CHECKED["Cache-Control"]
-        return made
+    def file_response(self, *values: object, **options: object) -> Response:
+        """The file, with the header that has it asked for again."""
+        answer = super().file_response(*values, **options)  # type: ignore[arg-type]
+        answer.headers.update(CHECKED)
+        return answer
 
 
 def _at_root(name: str, headers: dict[str, str]) -> object:
@@ -62,8 +62,8 @@ async def edge(request: Request, number: int, name: str) -> Response:
     """One file of a version's formats."""
     folder = await asyncio.to_thread(state.of(request).published.formats, number)
     if folder is None:
-        raise Refused("not_found", f"version {number} has no formats for browsers: see docs/edge.md")
+        raise Refusal("not_found", f"version {number} has no formats for browsers: see docs/edge.md")
     path = folder / name
     if ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise Refused("not_found", f"version {number} has no such file")
+        raise Refusal("not_found", f"version {number} has no such file")
     return FileResponse(path, headers=FOREVER)

@@ -1,4 +1,4 @@
-"""POST /api/predict: images of one digit each → which digits."""
+"""POST /api/predict: which digit each of some images shows."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ from starlette.responses import Response
 from digits_client import errors, images
 from digits_client.contract import AREA
 from digits_client.results import Prediction
-from serving.app import openapi, state
-from serving.app.errors import Refused, answer, of_model
+from serving.app import schemas, state
+from serving.app.errors import Refusal, answer, of_model
 
 PIXELS, JSON, PICTURES = "application/octet-stream", "application/json", ("image/png", "image/jpeg")
 ROUTE = "/api/predict"
-WANTED = 'expected {"images": […]}, each of 28 rows of 28 whole numbers 0–255'
+EXPECTED = 'expected {"images": […]}, each of 28 rows of 28 whole numbers 0–255'
 
 router = APIRouter()
 
 
-@router.post(ROUTE, openapi_extra=openapi.PREDICT, responses=openapi.ERRORS, response_class=Response)
+@router.post(
+    ROUTE,
+    response_model=schemas.Predictions,
+    responses=schemas.errors(400, 415, 502),
+    response_description="one prediction an image",
+    openapi_extra=schemas.body(
+        {PIXELS: "n × 784 bytes", JSON: schemas.Images, **dict.fromkeys(PICTURES, "a picture of one digit")}
+    ),
+)
 async def predict(request: Request) -> Response:
     """Which digit each image shows.
 
@@ -36,36 +44,36 @@ async def predict(request: Request) -> Response:
     body = await request.body()
     try:
         if kind in PICTURES:
-            found = await here.model.predict_picture(body)
-            asked = [body]
+            answers = await here.model.predict_picture(body)
+            inputs = [body]
         else:
             data = pixels(kind, body, here.settings.limits.images)
-            found = await here.model.predict(data)
-            asked = [data[at : at + AREA] for at in range(0, len(data), AREA)]
+            answers = await here.model.predict(data)
+            inputs = [data[at : at + AREA] for at in range(0, len(data), AREA)]
     except errors.ServingError as error:
         raise of_model(error, "bad_picture" if kind in PICTURES else "bad_request") from None
-    here.record(ROUTE, asked, found, time.perf_counter() - began)
-    return answer({"version": found.version, "predictions": [plain(each) for each in found]})
+    here.record(ROUTE, inputs, answers, time.perf_counter() - began)
+    return answer({"version": answers.version, "predictions": [plain(each) for each in answers]})
 
 
 def pixels(kind: str, body: bytes, most: int) -> bytes:
-    """n × 784 bytes of a request's body. Raises Refused, BadRequest."""
+    """n × 784 bytes of a request's body. Raises Refusal, BadRequest."""
     if kind == PIXELS:
         data = body
         if not data or len(data) % AREA:
-            raise Refused(
+            raise Refusal(
                 "bad_request", f"the body has {len(data)} bytes: expected {AREA} an image, white on black"
             )
     elif kind == JSON:
         data = images.pixels(_listed(body))
         if not data:
-            raise Refused("bad_request", "'images' is empty: expected at least one, 28 rows of 28 numbers")
+            raise Refusal("bad_request", "'images' is empty: expected at least one, 28 rows of 28 numbers")
     else:
-        wanted = ", ".join((PIXELS, JSON, *PICTURES))
-        raise Refused("wrong_type", f"the body is '{kind[:80]}': expected one of {wanted}")
+        kinds = ", ".join((PIXELS, JSON, *PICTURES))
+        raise Refusal("wrong_type", f"the body is '{kind[:80]}': expected one of {kinds}")
     if len(data) > most * AREA:
         count = len(data) // AREA
-        raise Refused("too_large", f"{count} images at once: expected at most {most}; send several requests")
+        raise Refusal("too_large", f"{count} images at once: expected at most {most}; send several requests")
     return data
 
 
@@ -83,7 +91,7 @@ def _listed(body: bytes) -> Any:
     try:
         tree = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused("bad_request", f"the body is no JSON ({error}): {WANTED}") from None
+        raise Refusal("bad_request", f"the body is no JSON ({error}): {EXPECTED}") from None
     if not isinstance(tree, dict) or set(tree) != {"images"} or not isinstance(tree["images"], list):
-        raise Refused("bad_request", f"the body is other JSON: {WANTED}")
+        raise Refusal("bad_request", f"the body is other JSON: {EXPECTED}")
     return tree["images"]

@@ -1,15 +1,21 @@
-"""The gateway on a free port of the loopback, in a thread of the test's process."""
+"""The gateway on a free port of the loopback, in a thread of the test's process.
+
+Each answer to a test is held against the OpenAPI document.
+"""
 
 import asyncio
 import contextlib
+import functools
 import http.client
 import json
 import threading
 from dataclasses import replace
 
 from serving.app.application import open_gateway
-from serving.app.server import Address, Server, bound
+from serving.app.server import Address, Server, bind
 from serving.app.settings import Limits, Settings
+
+from . import _openapi
 
 FREE = Limits(rate=0)  # tests ask fast
 
@@ -30,6 +36,13 @@ class Running:
 
     def ask(self, method, path, body=None, kind="application/octet-stream", **headers):
         """(status, headers, body), the body parsed where it is JSON."""
+        status, found, tree = self.exchange(method, path, body, kind, **headers)
+        answered = found.get("content-type", "").partition(";")[0]
+        _openapi.check(document(), method, path, status, answered, tree)
+        return status, found, tree
+
+    def exchange(self, method, path, body=None, kind="application/octet-stream", **headers):
+        """The same without a look into the document."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             given.setdefault("Content-Type", kind)
@@ -51,7 +64,7 @@ class Running:
     def _run(self, settings, drain) -> None:
         async def serve() -> None:
             address = Address(port=0, drain=drain)
-            with bound(address) as listening:
+            with bind(address) as listening:
                 self.port = listening.getsockname()[1]
                 async with open_gateway(settings, self.tell) as gateway:
                     self.state = gateway.state
@@ -89,3 +102,10 @@ def running(settings=None, *, drain=0.0, **changes):
         if made._server is not None:
             made._server.should_exit = True
         thread.join(60)
+
+
+@functools.cache
+def document():
+    """Of a gateway without a key."""
+    with running() as gateway:
+        return gateway.exchange("GET", "/openapi.json")[2]

@@ -42,7 +42,7 @@ def test_a_server_is_told_from_an_empty_port_and_from_something_else():
 def test_one_that_dies_is_started_again_and_said_so(monkeypatch, tmp_path):
     monkeypatch.setattr(backend, "FIRST", 0.05)
     said = []
-    with backend.kept(SLEEPER, tmp_path / "log", said.append) as kept:
+    with backend.keep_running(SLEEPER, tmp_path / "log", said.append) as kept:
         first = kept.pid
         os.kill(first, signal.SIGKILL)
         until(lambda: kept.pid != first and not gone(kept.pid))
@@ -54,7 +54,7 @@ def test_one_that_dies_is_started_again_and_said_so(monkeypatch, tmp_path):
 def test_one_that_keeps_dying_is_started_ever_more_seldom(monkeypatch, tmp_path):
     monkeypatch.setattr(backend, "FIRST", 0.02)
     said = []
-    with backend.kept(FAILING, tmp_path / "log", said.append):
+    with backend.keep_running(FAILING, tmp_path / "log", said.append):
         until(lambda: len(said) >= 3)
     pauses = [float(each["message"].partition(" again in ")[2].split()[0]) for each in said[:3]]
     assert pauses == [0.04, 0.08, 0.16]
@@ -63,7 +63,7 @@ def test_one_that_keeps_dying_is_started_ever_more_seldom(monkeypatch, tmp_path)
 def test_one_that_does_not_heed_the_signal_is_killed(monkeypatch, tmp_path):
     monkeypatch.setattr(backend, "GRACE", 0.2)
     script = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(600)"
-    with backend.kept([sys.executable, "-c", script], tmp_path / "log", lambda _: None) as kept:
+    with backend.keep_running([sys.executable, "-c", script], tmp_path / "log", lambda _: None) as kept:
         pid = kept.pid
         time.sleep(0.5)
     assert gone(pid)
@@ -73,6 +73,9 @@ def test_one_that_ends_before_it_answers_is_an_error_that_says_so(monkeypatch, t
     with _fake.serving() as fake:
         address = fake.grpc
     log = tmp_path / "log"
-    with backend.kept(FAILING, log, lambda _: None) as kept, pytest.raises(ServingError, match="code 3"):
+    with (
+        backend.keep_running(FAILING, log, lambda _: None) as kept,
+        pytest.raises(ServingError, match="code 3"),
+    ):
         kept.wait(address)
     assert "no model" in log.read_text()

@@ -115,9 +115,17 @@ def test_the_api_describes_itself(gateway):
     }
     for verbs in told["paths"].values():
         for verb in verbs.values():
-            assert verb["summary"].endswith(".") and "422" not in verb["responses"]
-    assert told["paths"]["/api/read"]["post"]["security"] == [{"key": []}, {}]
-    assert "security" not in told["paths"]["/healthz"]["get"]
+            assert verb["description"].endswith(".") and "422" not in verb["responses"]
+
+
+def test_the_api_describes_the_key_where_one_is_needed(gateway, fake):
+    with running(server=fake.grpc, key="correct horse battery") as guarded:
+        told = guarded.ask("GET", "/openapi.json")[2]
+    assert told["components"]["securitySchemes"]["key"] == {"type": "http", "scheme": "bearer"}
+    for path, verbs in told["paths"].items():
+        for verb in verbs.values():
+            assert verb.get("security") == ([{"key": []}] if path.startswith("/api/") else None)
+    assert "securitySchemes" not in gateway.ask("GET", "/openapi.json")[2]["components"]
 
 
 def test_requests_are_counted_by_route_and_told_on_lines(gateway):

@@ -32,7 +32,7 @@ function call(method, path, operation, shared) {
   const body = meant(operation.requestBody);
   return make("section", {},
     make("h2", {}, make("span", { className: "method", textContent: method.toUpperCase() }), path),
-    ...told([operation.summary, operation.description].filter(Boolean).join("\n\n")),
+    ...told(operation.description ?? operation.summary ?? ""),
     ...(parameters.length ? [make("h3", { textContent: "Parameters" }), table(parameters.map((each) =>
       [each.name, `${each.in}${each.required ? ", required" : ""}`, each.description ?? words(each.schema)]))] : []),
     ...(body ? [make("h3", { textContent: "Body" }), table(Object.entries(body.content).map(([type, { schema }]) =>
@@ -65,11 +65,12 @@ function words(schema) {
 
 /** A value of the schema, small. */
 function sample(schema) {
-  const { example, properties, items, type, enum: choices } = meant(schema) ?? {};
+  const { example, properties, items, type, enum: choices, anyOf, minimum } = meant(schema) ?? {};
   if (example !== undefined) return example;
   if (properties) return Object.fromEntries(Object.entries(properties).map(([name, part]) => [name, sample(part)]));
   if (items) return [sample(items)];
-  return choices?.[0] ?? (type === "string" ? "…" : 0);
+  if (anyOf) return sample(anyOf[0]);
+  return choices?.[0] ?? (type === "string" ? "…" : minimum ?? 0);
 }
 
 function curl(method, path, body) {

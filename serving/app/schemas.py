@@ -1,0 +1,198 @@
+"""The models of what the API takes and answers, of which FastAPI writes /openapi.json.
+
+They are documentation: a route checks a request itself, with messages for a person, and writes its answer as
+bytes, so that no answer is validated or serialized a second time. The tests hold every answer against them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving.app.errors import STATUS
+
+Label = Annotated[int, Field(ge=0, le=9)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Row = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=28, max_length=28)]
+Image = Annotated[list[Row], Field(min_length=28, max_length=28)]
+ImageBytes = Annotated[
+    str, Field(description="784 bytes, white ink on black", json_schema_extra={"contentEncoding": "base64"})
+]
+Box = Annotated[
+    list[int], Field(min_length=4, max_length=4, description="left, top, width, height in the upright photo")
+]
+
+
+class Images(BaseModel):
+    """Images of one digit each: 28 rows of 28 grey levels, white ink on black."""
+
+    model_config = ConfigDict(extra="forbid")
+    images: Annotated[list[Image], Field(min_length=1)]
+
+
+class Correction(BaseModel):
+    """An image, which digit it shows, and what the model said of it."""
+
+    model_config = ConfigDict(extra="forbid")
+    image: ImageBytes
+    label: Annotated[Label, Field(description="the right digit")]
+    digit: Annotated[Label | None, Field(description="what the model said")] = None
+    confidence: Share | None = None
+    version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    source: Literal["drawing", "photo"]
+    mode: Literal["server", "browser"]
+
+
+class Prediction(BaseModel):
+    """What one image shows."""
+
+    digit: Label
+    confidence: Annotated[Share, Field(description="calibrated probability of the digit")]
+    accepted: Annotated[bool | None, Field(description="whether that is enough; null: unknown")]
+    probabilities: Annotated[list[Share], Field(min_length=10, max_length=10)]
+
+
+class Predictions(BaseModel):
+    """One prediction an image, in their order, and the version of the model that made them."""
+
+    version: int | None
+    predictions: list[Prediction]
+
+
+class ReadingDigit(BaseModel):
+    """One digit of a photo."""
+
+    box: Box
+    digit: Label
+    confidence: Share
+    accepted: bool
+    alternatives: Annotated[list[tuple[Label, Share]], Field(description="other digits, the likeliest first")]
+    split: Annotated[bool, Field(description="whether it was cut from digits that touch")]
+    image: ImageBytes
+
+
+class ReadingSeparator(BaseModel):
+    """A mark between digits."""
+
+    box: Box
+    text: Literal[".", ",", ":", "-"]
+
+
+class ReadingField(BaseModel):
+    """Digits that belong together, from left to right."""
+
+    kind: Literal["digit", "number", "postcode", "amount", "score"]
+    text: str
+    confidence: Annotated[Share, Field(description="that all digits are right")]
+    accepted: bool
+    box: Box
+    digits: list[ReadingDigit]
+    separators: list[ReadingSeparator]
+
+
+class ReadingLine(BaseModel):
+    """Fields beside each other, from left to right."""
+
+    box: Box
+    text: str
+    fields: list[ReadingField]
+
+
+class ReadingStranger(BaseModel):
+    """Ink that is no digit."""
+
+    box: Box
+    reason: str
+
+
+class Reading(BaseModel):
+    """All that was found in a photo of this width and height, from top to bottom."""
+
+    width: int
+    height: int
+    text: str
+    lines: list[ReadingLine]
+    strangers: list[ReadingStranger]
+    version: Annotated[int | None, Field(description="of the model; null: nothing had to be asked")]
+
+
+class Receipt(BaseModel):
+    """A correction in the store."""
+
+    id: str
+    state: Literal["pending", "known"]
+
+
+class ModelStatus(BaseModel):
+    """The model in service."""
+
+    ready: bool
+    version: int | None
+    message: Annotated[str, Field(description="why none is ready, else empty")]
+
+
+class Facts(BaseModel):
+    """A version in figures; null is what was not recorded."""
+
+    accuracy: Share | None
+    accuracy_interval: tuple[Share, Share] | None
+    n_test: int | None
+    ece: Annotated[float | None, Field(description="expected calibration error")]
+    parameters: int | None
+    profile: str | None
+    passed: bool | None
+    commit: str | None
+    dirty: bool | None
+    published: datetime | None
+    dataset: str | None
+    sample: bool | None
+    threshold: Share | None
+
+
+class RequestLimits(BaseModel):
+    """What one request may hold."""
+
+    bytes: int
+    pixels: int
+    images: int
+
+
+class About(BaseModel):
+    """The version in service, and what this gateway offers."""
+
+    model: ModelStatus
+    edge: Annotated[str | None, Field(description="where the formats for browsers are")]
+    facts: Facts | None
+    feedback: Annotated[bool, Field(description="whether corrections are taken")]
+    key: Annotated[bool, Field(description="whether an API key is needed")]
+    limits: RequestLimits
+
+
+class Problem(BaseModel):
+    """Why there is no answer."""
+
+    code: Annotated[str, Field(json_schema_extra={"enum": list(STATUS)})]
+    message: Annotated[str, Field(description="one line for a person")]
+
+
+class Error(BaseModel):
+    """Every answer that is an error. 429 and 503 come with Retry-After."""
+
+    error: Problem
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that answers errors of these statuses, each described by its codes."""
+    codes = {status: [code for code, its in STATUS.items() if its == status] for status in statuses}
+    return {status: {"model": Error, "description": " or ".join(codes[status])} for status in statuses}
+
+
+def body(content: dict[str, type[BaseModel] | str]) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads its body itself: media type → model, or words for bytes."""
+    schemas = {
+        kind: {"schema": {"description": form} if isinstance(form, str) else form.model_json_schema()}
+        for kind, form in content.items()
+    }
+    return {"requestBody": {"required": True, "content": schemas}}

@@ -1,0 +1,65 @@
+"""POST /api/feedback, on real sockets: what a person says a digit is, and why it is not taken."""
+
+import json
+
+import pytest
+
+from digits.runtime.errors import StoreError
+from serving.app.feedback.store import StoreBusy, StoreFull
+
+from ._gateway import running
+from .feedback._corrections import tree
+
+ROUTE, JSON = "/api/feedback", "application/json"
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    with running(feedback=f"sqlite:///{tmp_path / 'feedback.db'}") as one:
+        yield one
+
+
+def send(gateway, body):
+    return gateway.ask("POST", ROUTE, body if isinstance(body, bytes) else json.dumps(body), JSON)
+
+
+def test_a_correction_is_kept_once_however_often_it_comes(gateway):
+    first, again, other = (send(gateway, tree(label=label)) for label in (1, 1, 2))
+    assert [each[0] for each in (first, again, other)] == [201, 200, 201]
+    assert [each[2]["state"] for each in (first, again, other)] == ["pending", "known", "pending"]
+    assert first[2]["id"] == again[2]["id"] != other[2]["id"]
+    assert first[1]["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [(b"{", "no JSON"), ([], "a list"), (tree(label=10), "label is 10"), (tree(name="x"), "has no 'name'")],
+)
+def test_what_is_no_correction_is_refused_in_words(gateway, body, told):
+    status, _, answer = send(gateway, body)
+    assert (status, answer["error"]["code"]) == (400, "bad_request") and told in answer["error"]["message"]
+
+
+def test_another_content_type_is_refused(gateway):
+    status, _, answer = gateway.ask("POST", ROUTE, json.dumps(tree()), "text/plain")
+    assert (status, answer["error"]["code"]) == (415, "wrong_type")
+
+
+def test_a_gateway_that_takes_no_corrections_says_so():
+    with running(feedback=None) as gateway:
+        status, _, answer = send(gateway, tree())
+    assert (status, answer["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(StoreBusy, 503, "busy"), (StoreFull, 507, "full"), (StoreError, 500, "failed")],
+)
+def test_a_store_that_can_not_keep_it_is_told_by_kind(gateway, monkeypatch, error, status, code):
+    async def add(_):
+        raise error("the store has its reasons")
+
+    monkeypatch.setattr(gateway.state.feedback, "add", add)
+    found, headers, answer = send(gateway, tree())
+    assert (found, answer) == (status, {"error": {"code": code, "message": "the store has its reasons"}})
+    assert ("retry-after" in headers) == (status == 503)
