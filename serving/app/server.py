@@ -1,4 +1,8 @@
-"""The gateway as a process: its socket, its signals, and how it ends."""
+"""The gateway as a process: its socket, its signals, and how it ends.
+
+It is one process without workers, so that the limits of requests and the joining of calls to the model server
+count in one place. For more cores, start more gateways.
+"""
 
 from __future__ import annotations
 

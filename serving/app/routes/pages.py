@@ -1,4 +1,7 @@
-"""The page, its modules, and the formats of the versions for the browser."""
+"""Serves the page, its modules, and the formats of the versions for the browser.
+
+They come from the same origin as the API, so that the content security policy 'self' needs no exception.
+"""
 
 from __future__ import annotations
 

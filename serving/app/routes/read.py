@@ -1,4 +1,8 @@
-"""POST /api/read: the fields of digits in a photo."""
+"""POST /api/read: finds the digits of a photo, and answers with their fields.
+
+A photo is read in a thread: finding its digits takes a core for some 50 ms, and the event loop has other
+requests to serve.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Requests of many clients → few runs: upstream's batching, its queues and its threads.
+"""Joins the requests of many clients into few runs, as upstream's batching does.
 
-It does better where strangers meet: when a run of several requests fails, each is run by itself, and without
-padding those of other shapes are not joined at all. So what is wrong with one fails that one alone.
+A batch mixes clients, so one bad request must not fail the others, as it does upstream: when a run of several
+requests fails, each is run by itself, and without padding requests of different shapes are not joined.
 """
 
 from __future__ import annotations
