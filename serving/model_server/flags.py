@@ -47,6 +47,7 @@ TEXTS = {
     "max_request_bytes": "largest request, packed or not; 0 for any",
     "max_batch_rows": "largest batch of a request; 0 for any",
     "max_json_depth": "deepest nesting of a REST request; 0 for any",
+    "max_json_parts": "most lists, objects and strings of a REST request; 0 for any",
     "max_gzip_ratio": "how many times its size a gzip body may unpack to; 0 for any",
     "shutdown_delay_seconds": "after SIGTERM, not ready but still answering for so long",
     "drain_seconds": "how long requests under way may take after that",
@@ -93,7 +94,7 @@ def usage() -> str:
 
 
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
-_BOUNDS = ("max_request_bytes", "max_batch_rows", "max_json_depth", "max_gzip_ratio")
+_BOUNDS = ("max_request_bytes", "max_batch_rows", "max_json_depth", "max_json_parts", "max_gzip_ratio")
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
@@ -134,9 +135,10 @@ class Flags:
     enable_grpc_healthcheck_service: bool = False
     grpc_channel_arguments: str = ""
     grpc_max_threads: int = 0  # 0: 4 × CPUs
-    max_request_bytes: int = Limits.request_bytes  # this and the next three are not upstream's
+    max_request_bytes: int = Limits.request_bytes  # this and the next four are not upstream's
     max_batch_rows: int = Limits.batch_rows
     max_json_depth: int = Limits.json_depth
+    max_json_parts: int = Limits.json_parts
     max_gzip_ratio: int = Limits.gzip_ratio
     monitoring_config_file: str = ""
     request_log_max_bytes: int = 64 << 20  # of a file; this and the next three are not upstream's
@@ -149,7 +151,7 @@ class Flags:
     @property
     def limits(self) -> Limits:
         """What a request may cost."""
-        return Limits(self.max_request_bytes, self.max_batch_rows, self.max_json_depth, self.max_gzip_ratio)
+        return Limits(*(getattr(self, bound) for bound in _BOUNDS))
 
 
 # Accepted for the sake of existing command lines. The value is what this server does whatever it is told;

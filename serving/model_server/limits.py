@@ -15,12 +15,14 @@ class Limits:
     """0: no limit.
 
     request_bytes: of a gRPC message or an HTTP body, unpacked. batch_rows: first dimension of an input whose
-    signature leaves it open. json_depth: lists in lists. gzip_ratio: of the unpacked to the packed size.
+    signature leaves it open. json_depth: lists in lists. json_parts: lists, objects and strings of a
+    JSON body. gzip_ratio: of the unpacked to the packed size.
     """
 
     request_bytes: int = 64 << 20
     batch_rows: int = 4096
     json_depth: int = 64
+    json_parts: int = 1_000_000
     gzip_ratio: int = 200
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.model_server.rest.json import text
-from serving.model_server.rest.json.reader import DEEP, MOST_DIMENSIONS
 from serving.model_server.rest.json.text import shown
 from serving.model_server.runtime import tensors
 from serving.model_server.runtime.saved_model import Arrays, Signature, Tensor, strings
 from serving.model_server.runtime.tensors import BOOL, DOUBLE, FLOAT, STRING
 from serving.model_server.status import UNIMPLEMENTED, Status, invalid
 
+MOST_DIMENSIONS = 64  # NumPy's; TensorFlow's own are 254
 FLOATS = (FLOAT, DOUBLE)
 MAPPED = (*FLOATS, 3, 4, 5, 6, STRING, 9, BOOL, 22, 23)  # the types that JSON requests can carry
 
@@ -51,7 +51,7 @@ def reader(number: int) -> Callable[[Any], Any]:
 
     def read_string(value: Any) -> bytes:
         if isinstance(value, str):
-            return text_bytes(value)
+            return value.encode()
         if is_b64(value):
             return unpacked(value["b64"])
         if isinstance(value, dict):
@@ -68,11 +68,6 @@ def reader(number: int) -> Callable[[Any], Any]:
     if number in FLOATS:
         return read_float
     return {STRING: read_string, BOOL: read_bool}.get(number, read_int)
-
-
-def text_bytes(value: str) -> bytes:
-    """The bytes of a JSON string, those too that are no UTF-8."""
-    return value.encode("utf-8", "surrogateescape")
 
 
 def is_b64(value: Any) -> bool:
@@ -228,9 +223,12 @@ def _array(value: Any, tensor: Tensor, deepest: int) -> NDArray[Any]:
     most = min(deepest or MOST_DIMENSIONS, MOST_DIMENSIONS)
     shape: list[int] = []
     level = value
-    while isinstance(level, list) or level is DEEP:
-        if len(shape) >= most or level is DEEP:
-            raise text.too_deep(most)
+    while isinstance(level, list):
+        if len(shape) >= most:
+            raise invalid(
+                f"JSON Parse error: nested deeper than {most}: expected tensors, as deep as their rank; "
+                "--max_json_depth sets the limit"
+            )
         shape.append(len(level))
         if not level:
             break
@@ -243,7 +241,7 @@ def _array(value: Any, tensor: Tensor, deepest: int) -> NDArray[Any]:
 
 
 def _collect(value: Any, shape: list[int], level: int, items: list[Any], read: Callable[[Any], Any]) -> None:
-    if not isinstance(value, list) and value is not DEEP:
+    if not isinstance(value, list):
         if level != len(shape):
             raise invalid(
                 f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. Expected "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from serving.model_server.rest.json import text
-from serving.model_server.rest.json.decode import is_b64, text_bytes, unpacked
+from serving.model_server.rest.json.decode import is_b64, unpacked
 from serving.model_server.rest.json.text import shown
 from serving.model_server.status import Status, invalid
 
@@ -37,19 +37,16 @@ def _example(proto: Any, given: Any) -> None:
     if not isinstance(given, dict):
         raise invalid(f"Example must be JSON object but got JSON {text.kind(given)}")
     for name, value in given.items():
-        try:
-            feature = proto.features.feature[name]
-        except UnicodeEncodeError:
-            raise invalid("the name of a feature is not UTF-8") from None
+        feature = proto.features.feature[name]
         for each in value if isinstance(value, list) else [value]:
             _add(feature, name, each)
 
 
 def _add(feature: Any, name: str, value: Any) -> None:
     """Append one value to a feature, whose kind its first value has set."""
-    if isinstance(value, bool | int):
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
         kind = "int64_list"
-    elif isinstance(value, float):
+    elif isinstance(value, int | float):
         kind = "float_list"
     elif isinstance(value, str) or is_b64(value):
         kind = "bytes_list"
@@ -65,7 +62,7 @@ def _add(feature: Any, name: str, value: Any) -> None:
 
 def _read(value: Any) -> Any:
     if isinstance(value, str):
-        return text_bytes(value)
+        return value.encode()
     if isinstance(value, dict):
         return unpacked(value["b64"])
     return int(value) if isinstance(value, bool) else value

@@ -1,4 +1,4 @@
-"""JSON text: how numbers, strings and whole values are written, in answers and in error texts.
+"""Writing of JSON text: numbers, strings and whole values, in answers and in error texts.
 
 Values in error texts have TensorFlow Serving's indentation and are cut near 256 bytes.
 """
@@ -11,42 +11,6 @@ import math
 from typing import Any
 
 import numpy as np
-import orjson
-
-from serving.model_server.rest.json import reader
-from serving.model_server.status import Status, invalid
-
-
-def parse(body: bytes, deepest: int) -> dict[str, Any]:
-    """The object that a body is; NaN and Inf are numbers, text after it is left. Raises Status."""
-    try:
-        value = orjson.loads(body)  # strict and fast; what it refuses is looked at again
-    except orjson.JSONDecodeError:
-        if not body:
-            raise invalid("JSON Parse error: The document is empty") from None
-        value = reader.read(body, deepest)
-    if not isinstance(value, dict):
-        raise invalid(f"JSON Value: {shown(value)} Is not object")
-    return value
-
-
-def signature_name(document: dict[str, Any], default: str) -> str:
-    """The signature that a body asks for. Raises Status."""
-    name = document.get("signature_name", default)
-    if not isinstance(name, str):
-        raise invalid(
-            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key must be a string "
-            "value."
-        )
-    return name.encode("utf-8", "replace").decode() or default
-
-
-def too_deep(deepest: int) -> Status:
-    """Lists in lists beyond the limit."""
-    return invalid(
-        f"JSON Parse error: nested deeper than {deepest}: expected tensors, as deep as their rank; "
-        "--max_json_depth sets the limit"
-    )
 
 
 def kind(value: Any) -> str:
@@ -97,7 +61,7 @@ class _Enough(Exception):
 def _add(out: bytearray, text: str) -> None:
     if len(out) >= ENOUGH:
         raise _Enough
-    out += text.encode("utf-8", "replace")
+    out += text.encode()
 
 
 def _put(out: bytearray, value: Any, before: str, level: int) -> None:
@@ -120,11 +84,8 @@ def _put(out: bytearray, value: Any, before: str, level: int) -> None:
         if not math.isfinite(value):
             raise _Enough  # upstream can't write these, and stops
         out += _float(value).encode()
-    elif value is None or isinstance(value, bool | int):
-        _add(out, before + json.dumps(value))
     else:
-        _add(out, before + "[")  # a list that was too deep to be kept
-        raise _Enough
+        _add(out, before + json.dumps(value))
 
 
 def _string(value: str) -> str:

@@ -3,17 +3,21 @@
 import json
 import math
 import random
+import time
+import tracemalloc
 
 import pytest
 
-from serving.model_server.rest.json import reader, text
-from serving.model_server.rest.json.reader import DEEP
+from serving.model_server.limits import Limits
+from serving.model_server.rest.json import reader
 from serving.model_server.rest.json.text import shown
 from serving.model_server.status import Status
 
+MOST = Limits().json_parts
 
-def read(data, deepest=64):
-    return reader.read(data, deepest)
+
+def read(data, most=MOST):
+    return reader.parse(data, most)
 
 
 @pytest.mark.parametrize(
@@ -43,15 +47,26 @@ def test_liberties(text, expected):
     assert repr(read(text)["a"]) == expected
 
 
-def test_bytes_that_are_no_utf8_are_kept():
-    assert read(b'{"a": "\xff\xc3\xa9"}')["a"].encode("utf-8", "surrogateescape") == b"\xff\xc3\xa9"
+def test_numbers_are_exact_beside_nan_too():
+    numbers = [random.Random(7).uniform(-1, 1) * 10.0**power for power in range(-300, 300)]
+    assert read(f'{{"a": {numbers}, "b": NaN}}'.encode())["a"] == numbers
+
+
+@pytest.mark.parametrize("text", [b'{"a": "\xe9"}', b'{"a": 1} \xe9', b'{"a\xe9": NaN}'])
+def test_bytes_that_are_no_utf8_are_refused_with_their_place(text):
+    with pytest.raises(Status) as caught:
+        read(text)
+    assert caught.value.message == (
+        f"JSON Parse error: Not UTF-8. at offset: {text.index(0xE9)}; send such bytes as base64, "
+        '{"b64": "..."}'
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "said", "offset"),
     [
         (b" \n", "The document is empty.", 2),
-        (b"]", "The document is empty.", 0),
+        (b"]", "Invalid value.", 0),
         (b"\0", "The document is empty.", 0),
         (b"hello", "Invalid value.", 0),
         (b'{"a": }', "Invalid value.", 6),
@@ -107,19 +122,75 @@ def test_the_offset_counts_bytes_not_letters():
         read('{"größe": x'.encode())
 
 
-@pytest.mark.parametrize("opening", [b"[", b'{"x":', b'[{"x": ', b"[[1],"])
-def test_nesting_costs_no_stack_and_what_is_too_deep_is_not_kept(opening):
-    closing = bytes({91: 93, 123: 125}[each] for each in reversed(opening) if each in b"[{").replace(
-        b"]]", b"]"
-    )
-    closing = b"]" if opening == b"[[1]," else closing
-    found = read(b'{"n": ' + opening * 50_000 + b"1" + closing * 50_000 + b', "a": [Inf, 1]}', 4)
-    assert found["a"] == [math.inf, 1]
-    depth, place = 0, found["n"]
-    while place is not DEEP:
-        place = place[-1] if isinstance(place, list) else place["x"]
-        depth += 1
-    assert depth == 4 + reader.ROOM - 1
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"x":', "}"), ('[0, {"x": ', "}]")])
+def test_nesting_beyond_a_thousand_is_refused(opening, closing):
+    def nested(depth):
+        times, more = divmod(depth - 1, len(closing))  # one level is the object around them
+        value = "[" * more + opening * times + "NaN" + closing * times + "]" * more
+        return f'{{"n": {value}, "a": [Inf]}}'.encode()
+
+    for depth in (999, 1000):
+        assert read(nested(depth))["a"] == [math.inf]
+    for depth in (1001, 100_000):
+        with pytest.raises(Status, match="nested deeper than 1000"):
+            read(nested(depth))
+
+
+PARTS = {
+    "lists": b"[],",
+    "deep lists": b"[",
+    "objects": b"{},",
+    "deep objects": b'{"a":',
+    "keys": b'"key":0,',
+    "strings": b'"ab",',
+    "objects with a key": b'{"a":1},',
+    "lists of what is not strict": b"[NaN],",
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS.keys())
+def test_thirty_megabytes_of_small_parts_are_refused_before_they_are_read(part):
+    body = b'{"instances": [' + part * (30_000_000 // len(part))
+    tracemalloc.start()
+    try:
+        begun = time.perf_counter()
+        with pytest.raises(Status, match="more than 1000000 lists, objects and strings"):
+            read(body)
+        assert time.perf_counter() - begun < 2
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        (b'{"a": [[], [[]], {}], "b": "[c]"}', 10),  # with the bracket of the string
+        (b'{"a\\"\\"\\"\\"": "\\"\\"", "b": ["c"], "d": 1234567890}', 7),
+        (b'{"a": NaN, "b": [Inf, "c"], "d": 12345} [', 7),
+    ],
+)
+def test_parts_are_counted_to_the_one(body, count):
+    assert repr(read(body, count)) == repr(read(body, count + 1)) == repr(read(body, 0))
+    with pytest.raises(Status, match=f"more than {count - 1} lists, objects and strings"):
+        read(body, count - 1)
+
+
+def test_as_many_parts_as_allowed_are_read():
+    def lists(count):
+        return b'{"a": [' + b"[]," * (count - 4) + b"[]]}"  # "a", the object and the list around are parts
+
+    assert len(read(lists(MOST - 1))["a"]) == MOST - 4
+    assert len(read(lists(MOST))["a"]) == MOST - 3
+    with pytest.raises(Status, match="raise --max_json_parts"):
+        read(lists(MOST + 1))
+
+
+def test_numbers_and_the_length_of_strings_have_no_bound():
+    numbers = [0.1, 2, 3e-5] * 2_000_000
+    assert read(json.dumps({"instances": numbers}).encode()) == {"instances": numbers}
+    text = 'a\\"' * 5_000_000
+    assert read(json.dumps({"instances": [text]}).encode()) == {"instances": [text]}
 
 
 def test_it_reads_what_a_strict_reader_reads():
@@ -166,11 +237,10 @@ def test_values_are_shown_as_upstream_writes_them(value, expected):
 def test_what_is_shown_is_cut():
     assert shown(list(range(1000))).endswith("64, 65, 66")
     assert len(shown("x" * 10**6)) == 1024
-    assert shown([[[DEEP]]]) == "[[[["
 
 
-def test_the_fast_reader_and_the_careful_one_agree_on_empty_bodies():
+def test_both_readers_agree_on_empty_bodies():
     for data, said in ((b"", "The document is empty"), (b" ", "The document is empty. at offset: 1")):
         with pytest.raises(Status) as caught:
-            text.parse(data, 64)
+            read(data)
         assert caught.value.message == f"JSON Parse error: {said}"
