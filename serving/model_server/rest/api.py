@@ -21,7 +21,7 @@ from serving.model_server.models import service
 from serving.model_server.models.manager import Manager
 from serving.model_server.request_log.log import RequestLog
 from serving.model_server.request_log.records import Messages
-from serving.model_server.rest.json import decode, encode, reader
+from serving.model_server.rest.json import decode, encode, text
 from serving.model_server.rest.json import examples as json_examples
 from serving.model_server.runtime import saved_model, tensors
 from serving.model_server.status import OK, Status, invalid
@@ -163,8 +163,8 @@ class RestApi:
 
     async def _predict(self, target: Target, body: bytes, seconds: float | None) -> str:
         limits = self._settings.limits
-        document = reader.parse(body, limits.json_parts)
-        name = reader.signature_name(document, saved_model.DEFAULT)
+        document = text.parse(body, limits.json_parts)
+        name = text.signature_name(document, saved_model.DEFAULT)
         version = self._manager.enter(target.name, target.version, target.label)
         try:
             model = version.loaded
@@ -211,9 +211,9 @@ class RestApi:
         self, work: Work, target: Target, body: bytes, seconds: float | None, request: Any, response: Any
     ) -> None:
         """Classify or regress the examples of a body: fills request and response. Raises Status."""
-        document = reader.parse(body, self._settings.limits.json_parts)
+        document = text.parse(body, self._settings.limits.json_parts)
         target.write(request.model_spec)
-        request.model_spec.signature_name = reader.signature_name(document, saved_model.DEFAULT)
+        request.model_spec.signature_name = text.signature_name(document, saved_model.DEFAULT)
         json_examples.fill(request.input, document)
         version = self._manager.enter(target.name, target.version, target.label)
         try:

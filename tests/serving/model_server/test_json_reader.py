@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from serving.model_server.limits import Limits
-from serving.model_server.rest.json import reader
+from serving.model_server.rest.json import text
 from serving.model_server.rest.json.text import shown
 from serving.model_server.status import Status
 
@@ -17,7 +17,7 @@ MOST = Limits().json_parts
 
 
 def read(data, most=MOST):
-    return reader.parse(data, most)
+    return text.parse(data, most)
 
 
 @pytest.mark.parametrize(
