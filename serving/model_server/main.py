@@ -83,8 +83,8 @@ class _Server:
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
         state = readiness.Readiness()
+        starting = False  # from the first open port on there may be requests, which are to be drained
         closing, log = ports.open_ports(self.flags, manager, settings, state, page)
-        starting = False
         stop.wait()
         state.end()
         if self.flags.shutdown_delay_seconds:
