@@ -25,7 +25,7 @@ fi
 # Bytecode is compiled here: where PYTHONDONTWRITEBYTECODE is set, as in many images and CI services, each process
 # would compile TensorFlow anew, at 10 CPU-seconds a time.
 uv=$(sed -n 's/^uv==\([^ ;]*\).*/\1/p' requirements.lock)
-echo "setup: installing $(grep -c '^[a-z].*==' requirements.lock) locked packages (3.3 GB on disk, a minute or two)"
+echo "setup: installing $(grep -c '^[a-z].*==' requirements.lock) locked packages (3.4 GB on disk, a minute or two)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_PYTHON_PREFERENCE=only-system
 if .venv/bin/python -m pip install --quiet "uv==$uv" && \
     .venv/bin/uv pip sync --quiet --compile-bytecode --python .venv requirements.lock

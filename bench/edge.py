@@ -17,20 +17,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from playwright.sync_api import Browser
 
-from bench.browser import ROOT, STATIC, in_chromium
+from bench.browser import ROOT, STATIC, chromium, folder, scripted_page
 from bench.records import FOLDER, Record, Run
 from bench.report import report
 from digits import dataset, files, wire
 
 BACKENDS = {"wasm": "WebAssembly", "cpu": "JavaScript"}
-ASK = """
-import { load } from "/static/predict.js";
-
-export async function check() {
+ASK = """async (backend) => {
+  const { load } = await import("/static/predict.js");
   const pixels = new Uint8Array(await (await fetch("/test/pixels")).arrayBuffer());
   const began = performance.now();
-  const model = await load("/edge", { backend: "BACKEND" });
+  const model = await load("/edge", { backend });
   const loading = performance.now() - began;
   const times = [], probabilities = [], accepted = [];
   for (let at = 0; at < pixels.length; at += 784) {
@@ -43,23 +42,19 @@ export async function check() {
   times.sort((a, b) => a - b);
   const [median, p95] = [0.5, 0.95].map((share) => times[Math.floor(times.length * share)]);
   return { loading, median, p95, probabilities, accepted };
-}
-"""
-READ = """
-import { load } from "/static/predict.js";
-
-export async function check() {
+}"""
+READ = """async (count) => {
+  const { load } = await import("/static/predict.js");
   const model = await load("/edge"), answers = [];
   let spent = 0;
-  for (let i = 0; i < COUNT; i++) {
+  for (let i = 0; i < count; i++) {
     const picture = await (await fetch(`/test/pictures/${i}`)).blob();
     const start = performance.now();
     answers.push(Array.from((await model.read(picture)).probabilities));
     spent += performance.now() - start;
   }
-  return { answers, each: spent / COUNT };
-}
-"""
+  return { answers, each: spent / count };
+}"""
 PICTURES = (
     100  # of each of digits.export.parity's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
 )
@@ -80,12 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         run.keep({"kind": "format", "format": name} | figures)
     known = dataset.load_split(given.validation)
     answers = answer(given.exported, known.images)
-    for backend, name in BACKENDS.items():
-        script = ASK.replace("BACKEND", backend)
-        pages = {"/edge": given.edge, "/test/pixels": known.images.tobytes()}
-        figures = compare(in_chromium(script, pages, seconds=500), answers, known.labels)
-        run.keep({"kind": "browser", "backend": name} | figures)
-    run.keep({"kind": "pictures"} | pictures(given.exported, given.edge, known.images[:PICTURES]))
+    model = folder("/edge", given.edge)
+    with chromium() as browser:
+        for backend, name in BACKENDS.items():
+            with scripted_page(browser, {**model, "/test/pixels": known.images.tobytes()}) as page:
+                figures = compare(page.evaluate(ASK, backend), answers, known.labels)
+            run.keep({"kind": "browser", "backend": name} | figures)
+        figures = pictures(given.exported, browser, model, known.images[:PICTURES])
+        run.keep({"kind": "pictures"} | figures)
     run.keep({"kind": "page", "gzip_bytes": compressed_size()})
     print(report(run.records()))
     return 0
@@ -102,7 +99,7 @@ def answer(exported: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]
     return {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
 
 
-def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> Record:
+def pictures(exported: Path, browser: Browser, edge: dict[str, bytes], images: NDArray[np.uint8]) -> Record:
     """How the page reads files that show these digits, beside the exported model."""
     import tensorflow as tf
 
@@ -116,14 +113,13 @@ def pictures(exported: Path, edge: Path, images: NDArray[np.uint8]) -> Record:
         model(**{wire.IMAGE_BYTES: tf.constant(contents[at : at + 50])}) for at in range(0, len(contents), 50)
     ]
     expected = np.concatenate([part[wire.PROBABILITIES].numpy() for part in parts])
-    served_files = {f"/test/pictures/{i}": data for i, data in enumerate(contents)}
-    page = in_chromium(
-        READ.replace("COUNT", str(len(contents))), {"/edge": edge, **served_files}, seconds=300
-    )
-    answers = np.array(page["answers"], np.float32)
+    files = {f"/test/pictures/{i}": data for i, data in enumerate(contents)}
+    with scripted_page(browser, {**edge, **files}) as page:
+        found = page.evaluate(READ, len(contents))
+    answers = np.array(found["answers"], np.float32)
     same = float(np.mean(answers.argmax(axis=1) == expected.argmax(axis=1)))
     apart = float(np.abs(answers - expected).max())
-    return {"n": len(contents), "agreement": same, "difference": apart, "ms": page["each"]}
+    return {"n": len(contents), "agreement": same, "difference": apart, "ms": found["each"]}
 
 
 def compare(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> Record:

@@ -13,25 +13,24 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import FilePayload, Page, expect
 
-from bench.browser import ROOT
-from bench.devtools import Chromium, Page, Point
+from bench.browser import ROOT, Point, chromium, draw, problems
 from bench.strips.generator import strip
 from digits import dataset
 
-DESKTOP, PHONE = (1100, 720), (390, 844)
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1100, "height": 720}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 COLOURS = 256
-READY = "!document.querySelector('[value=browser]').disabled"
-KEPT = "document.querySelector('#offline').textContent !== ''"
-DRAWN = "document.querySelector('#digit').textContent !== '–'"
-COMPARED = "document.querySelector('#agreement').textContent !== ''"
-READ = "!document.querySelector('#result').hidden"
+PRETENDER = FilePayload(name="invoice.png", mimeType="image/png", buffer=b"%PDF-1.7\n")
+
+Scene = Callable[[Page], None]  # what is done before a picture is taken
 
 
 def arc(middle: Point, radius: Point, start: float, end: float) -> list[Point]:
@@ -53,99 +52,102 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--photo", type=Path, help="a picture with digits; default: a strip of digits")
     given = parser.parse_args(argv)
     given.out.mkdir(parents=True, exist_ok=True)
-    with Chromium() as browser, tempfile.TemporaryDirectory() as scratch:
-        photo = given.photo or write_strip(Path(scratch))
-        for name, scene in scenes(photo, Path(scratch)).items():
-            page = browser.page(given.url + ("docs" if name == "api" else ""), size=DESKTOP)
-            scene(page)
-            page.evaluate("new Promise((resolve) => setTimeout(resolve, 400))")  # bars come to rest
-            page.screenshot(file := given.out / f"{name}.png")
-            page.close()
-            shrink(file)
-            print(f"{file}: {file.stat().st_size / 1000:.0f} kB" + "".join(f"; {p}" for p in page.problems))
+    expect.set_options(timeout=60_000)  # the page loads a model
+    with chromium() as browser:
+        for name, (window, scene) in scenes(given.photo or digits_photo()).items():
+            with browser.new_page(**window) as page:
+                page.goto(given.url + ("docs" if name == "api" else ""))
+                scene(page)
+                picture = few_colours(page.screenshot(animations="disabled"))  # bars at rest
+                (file := given.out / f"{name}.png").write_bytes(picture)
+                print("; ".join([f"{file}: {len(picture) / 1000:.0f} kB", *problems(page)]))
     return 0
 
 
-def scenes(photo: Path, scratch: Path) -> dict[str, Callable[[Page], None]]:
-    """What is done before each picture is taken."""
-    pretender = scratch / "invoice.png"
-    pretender.write_bytes(b"%PDF-1.7\n")
-
-    def drawn(page: Page) -> None:
-        page.wait_for(f"{READY} && {KEPT}", 60)
-        draw(page, THREE)
-        page.wait_for(f"{DRAWN} && {COMPARED}")
-
-    def phone(page: Page) -> None:
-        page.resize(*PHONE, mobile=True)
-        drawn(page)
-
-    def dark(page: Page) -> None:
-        page.prefer(prefers_color_scheme="dark")
-        drawn(page)
+def scenes(photo: Path | FilePayload) -> dict[str, tuple[dict[str, Any], Scene]]:
+    """The window of each picture, and its scene."""
 
     def boxes(page: Page) -> None:
-        page.wait_for(f"{READY} && {KEPT}", 60)
-        page.upload("#file", photo)
-        page.wait_for(READ, 60)
-        page.click(".box:nth-of-type(3)")
+        ready(page)
+        page.locator("#file").set_input_files(photo)
+        page.locator(".box").nth(2).click()
 
-    def boxes_on_a_phone(page: Page) -> None:
-        page.resize(*PHONE, mobile=True)
+    def boxes_from_the_top(page: Page) -> None:
         boxes(page)
         page.evaluate("scrollTo(0, 0)")
 
-    def provenance(page: Page) -> None:
-        page.wait_for("!document.querySelector('#badge').disabled")
-        page.click("#badge")
-        page.wait_for("document.querySelector('#provenance-body dl, #provenance-body .no') !== null")
-
-    def away(page: Page) -> None:
-        page.wait_for(f"{READY} && {KEPT}", 60)
-        page.offline(True)
-        draw(page, THREE)
-        page.wait_for("!document.querySelector('#banner').hidden")
-        page.wait_for(DRAWN)
-
-    def refused(page: Page) -> None:
-        page.resize(*PHONE, mobile=True)
-        page.wait_for("!document.querySelector('#badge').disabled")
-        page.upload("#file", pretender)
-        page.wait_for("document.querySelector('#photo-said').textContent.includes('PDF')")
-
-    def api(page: Page) -> None:
-        page.wait_for("document.querySelector('#calls section') !== null")
-
     return {
-        "desktop": drawn, "phone": phone, "dark": dark, "photo": boxes, "photo-phone": boxes_on_a_phone,
-        "provenance": provenance, "away": away, "refused": refused, "api": api,
-    }  # fmt: skip
+        "desktop": (DESKTOP, drawing),
+        "phone": (PHONE, drawing),
+        "dark": (DESKTOP | {"color_scheme": "dark"}, drawing),
+        "photo": (DESKTOP, boxes),
+        "photo-phone": (PHONE, boxes_from_the_top),
+        "provenance": (DESKTOP, provenance),
+        "away": (DESKTOP, away),
+        "refused": (PHONE, refusal),
+        "api": (DESKTOP, calls),
+    }
 
 
-def draw(page: Page, shape: Sequence[Point]) -> None:
-    """With the mouse; points in shares of the paper's side."""
-    x, y, side, _ = page.box("#canvas")
-    page.drag([(x + across * side, y + down * side) for across, down in shape])
+def ready(page: Page) -> None:
+    """Wait until the page has its model, and is kept for a visit without a server."""
+    expect(page.get_by_role("radio", name="In this browser")).to_be_enabled()
+    expect(page.locator("#offline")).not_to_be_empty()
 
 
-def write_strip(folder: Path) -> Path:
+def drawing(page: Page) -> None:
+    """A 3, answered by server and browser."""
+    ready(page)
+    draw(page, THREE)
+    expect(page.locator("#digit")).not_to_have_text("–")
+    expect(page.locator("#agreement")).not_to_be_empty()
+
+
+def provenance(page: Page) -> None:
+    """Where the version comes from."""
+    ready(page)
+    page.locator("#badge").click()
+    expect(page.locator("#provenance-body").locator("dl, .no").first).to_be_visible()
+
+
+def away(page: Page) -> None:
+    """A 3, drawn while the server is out of reach."""
+    ready(page)
+    page.context.set_offline(True)
+    draw(page, THREE)
+    expect(page.locator("#banner")).to_be_visible()
+    expect(page.locator("#digit")).not_to_have_text("–")
+
+
+def refusal(page: Page) -> None:
+    """A PDF by the name of a picture."""
+    ready(page)
+    page.locator("#file").set_input_files(PRETENDER)
+    expect(page.locator("#photo-said")).to_contain_text("PDF")
+
+
+def calls(page: Page) -> None:
+    """The description of the API."""
+    expect(page.locator("#calls section").first).to_be_visible()
+
+
+def digits_photo() -> FilePayload:
     """Eight validation digits on ruled paper, as a JPEG. Raises DigitsError where nothing is prepared."""
     split = dataset.load_split(ROOT / "data" / "prepared" / "validation")
     chosen = np.random.default_rng(8).integers(len(split.labels), size=8)  # a sample lies sorted
-    picture = strip(
-        split.images[chosen], split.labels[chosen], np.random.default_rng(8), 0.0, "lines"
-    ).picture
-    Image.fromarray(picture).save(file := folder / "strip.jpg", quality=90)
-    return file
-
-
-def shrink(file: Path) -> None:
-    """The same picture in few colours."""
+    images, labels = split.images[chosen], split.labels[chosen]
+    picture = strip(images, labels, np.random.default_rng(8), 0.0, "lines").picture
     stream = io.BytesIO()
-    Image.open(file).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
-        stream, "PNG", optimize=True
-    )
-    file.write_bytes(stream.getvalue())
+    Image.fromarray(picture).save(stream, "JPEG", quality=90)
+    return FilePayload(name="strip.jpg", mimeType="image/jpeg", buffer=stream.getvalue())
+
+
+def few_colours(picture: bytes) -> bytes:
+    """The same PNG with a palette."""
+    reduced = Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    stream = io.BytesIO()
+    reduced.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
 
 
 if __name__ == "__main__":

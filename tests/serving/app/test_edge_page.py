@@ -8,8 +8,9 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from playwright.sync_api import expect
 
-from bench.browser import ROOT, in_chromium
+from bench.browser import ROOT, scripted_page
 from digits import wire
 from digits.convert import tfjs, tflite
 from digits.export import signatures
@@ -18,7 +19,6 @@ from digits.model import architectures
 
 from ..._digits import digits
 from ..._pictures import encode, page
-from ._needs import needs
 
 TEXT = (ROOT / "docs" / "edge.md").read_text()
 ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}
@@ -72,30 +72,20 @@ def test_the_steps_with_litert_give_the_answer_of_the_exported_signature(model, 
     assert [sure for _, _, sure in np.array(found, object)[clear]] == expected[wire.ACCEPTED][clear].tolist()
 
 
-CHOOSE = """
-export async function check() {
-  document.body.append(Object.assign(document.createElement("input"), { type: "file" }));
-  document.body.append(document.createElement("output"));
-  await import("./page.js");
-  const file = await (await fetch("/test/picture")).blob();
-  const chosen = new DataTransfer();
-  chosen.items.add(new File([file], "digit.png"));
-  const input = document.querySelector("input"), output = document.querySelector("output");
-  input.files = chosen.files;
-  input.dispatchEvent(new Event("change"));
-  while (output.value === "") await new Promise((resolve) => setTimeout(resolve, 20));
-  return output.value;
-}
-"""
+PAGE = b'<!doctype html><input type="file"><output></output>'
 
 
-@needs("chromium")
-def test_the_page_shows_the_digit_of_a_chosen_picture(model, served):
+def test_the_page_shows_the_digit_of_a_chosen_picture(browser, model, served):
     picture = encode(page(digits(1, seed=8)[0][0]))
-    folder = {f"/edge/3/tfjs/{n}": data for n, data in tfjs.graph_model(architectures.network(model)).items()}
-    files = {"/test/page.js": recipe("page").encode(), "/test/picture": picture}
-    shown = in_chromium(CHOOSE, {"/edge/3/answer.json": json.dumps(ANSWER).encode(), **folder, **files})
+    network = tfjs.graph_model(architectures.network(model))
+    folder = {f"/edge/3/tfjs/{name}": data for name, data in network.items()}
+    folder["/edge/3/answer.json"] = json.dumps(ANSWER).encode()
     expected = served[wire.ENCODED](tf.constant([picture]))
     sure = bool(expected[wire.ACCEPTED][0])
     percent = f"{100 * float(expected[wire.CONFIDENCE][0]):.0f}"
-    assert shown == f"{int(expected[wire.DIGIT][0])}" + ("" if sure else f", not sure ({percent} %)")
+    shown = f"{int(expected[wire.DIGIT][0])}" + ("" if sure else f", not sure ({percent} %)")
+    with scripted_page(browser, {"/": PAGE, "/page.js": recipe("page").encode(), **folder}) as tab:
+        tab.evaluate("async () => { await import('/page.js') }")
+        file = {"name": "digit.png", "mimeType": "image/png", "buffer": picture}
+        tab.locator("input").set_input_files(file)
+        expect(tab.locator("output")).to_have_text(shown)

@@ -11,17 +11,17 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
-from bench.devtools import Chromium
+from bench.browser import draw, problems
 from digits import dataset, files
 
 from ..._digits import digits
 from ..._pictures import cat, encode, letter
 from ..._ports import free_port
 from .._server import Server
-from ._needs import needs
 
-pytestmark = [needs("chromium"), pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # A 3 in one stroke, as shares of the paper's side.
 THREE = [
     *((0.36, 0.28), (0.44, 0.21), (0.54, 0.20), (0.62, 0.26), (0.63, 0.34), (0.57, 0.42), (0.47, 0.47)),
@@ -65,16 +65,6 @@ def smooth(points, steps=6):
     ]
 
 
-def draw(tab, shape):
-    x, y, side, _ = tab.box("#canvas")
-    tab.drag([(x + across * side, y + down * side) for across, down in smooth(shape)])
-
-
-def shown(tab, by):
-    tab.wait_for(f"document.querySelector('#by').textContent.includes({json.dumps(by)})", 60)
-    return tab.text("#digit")
-
-
 def row_of_digits(count=4, seed=21):
     images, labels = digits(count, seed=seed)
     strip = np.full((140, 60 + 110 * count), 244, np.uint8)
@@ -84,44 +74,44 @@ def row_of_digits(count=4, seed=21):
     return encode(Image.fromarray(strip)), [int(each) for each in labels]
 
 
-def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(promoted, tmp_path):
+def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(browser, promoted, tmp_path):
     pointer = promoted.root / "models" / "serving" / "models.config"
     flags = [f"--model_config_file={pointer}", "--model_config_file_poll_wait_seconds=1"]
     strip, labels = row_of_digits()
-    (tmp_path / "strip.png").write_bytes(strip)
     with (
         Server(tmp_path / "server.log", *flags) as server,
         app(promoted, server.target, tmp_path / "app.log") as url,
-        Chromium() as browser,
+        browser.new_page() as tab,
     ):
-        tab = browser.page(url)
-        tab.wait_for("document.querySelector('#badge-text').textContent.includes('version 1')", 60)
-        tab.wait_for("!document.querySelector('[value=browser]').disabled", 60)
-        draw(tab, THREE)
-        assert shown(tab, "on the server") == "3"
-        tab.wait_for("document.querySelector('#agreement').textContent.includes('agrees')", 60)
-        tab.click("[value=browser]")
-        assert shown(tab, "in this browser") == "3"
-        tab.click("[value=server]")
+        tab.goto(url)
+        expect(tab.locator("#badge-text")).to_contain_text("version 1")
+        expect(tab.get_by_role("radio", name="In this browser")).to_be_enabled()
+        draw(tab, smooth(THREE))
+        expect(tab.locator("#by")).to_contain_text("on the server")
+        expect(tab.locator("#digit")).to_have_text("3")
+        expect(tab.locator("#agreement")).to_contain_text("agrees")
+        tab.get_by_role("radio", name="In this browser").check()
+        expect(tab.locator("#by")).to_contain_text("in this browser")
+        expect(tab.locator("#digit")).to_have_text("3")
+        tab.get_by_role("radio", name="Server").check()
 
-        tab.upload("#file", tmp_path / "strip.png")
-        tab.wait_for("document.querySelector('#photo-said').textContent.includes('Read: ')", 60)
-        read = tab.evaluate("Array.from(document.querySelectorAll('.box .tag'), (tag) => tag.textContent)")
-        assert [int(each) for each in read] == labels
-        tab.click(".box:nth-of-type(2)")
+        picture = {"name": "strip.png", "mimeType": "image/png", "buffer": strip}
+        tab.locator("#file").set_input_files(picture)
+        expect(tab.locator("#photo-said")).to_contain_text("Read: ")
+        expect(tab.locator(".box .tag")).to_have_text([str(label) for label in labels])
+        tab.locator(".box").nth(1).click()
         right = (labels[1] + 1) % 10  # the person is sure that it is another one
-        tab.click(f"#photo-feedback button:nth-of-type({right + 1})")
-        tab.wait_for("document.querySelector('#photo-feedback .said').textContent.includes('Thanks')", 60)
+        tab.get_by_role("button", name=f"It is a {right}").click()
+        expect(tab.locator("#photo-feedback .said")).to_contain_text("Thanks")
         for nothing in (cat(), letter("K"), letter("W"), np.full((90, 90), 240, np.uint8)):
             asked = urllib.request.Request(f"{url}api/read", encode(Image.fromarray(nothing)))
             with urllib.request.urlopen(asked) as reply:
                 told = json.load(reply)
             assert not [field for line in told["lines"] for field in line["fields"] if field["accepted"]]
-        tab.click("#badge")
-        tab.wait_for("document.querySelector('#provenance').open")
+        tab.locator("#badge").click()
         commit = promoted.ok("git", "rev-parse", "--short", "HEAD").strip()
-        tab.wait_for(f"document.querySelector('#provenance-body').innerText.includes({json.dumps(commit)})")
-        assert tab.problems == []
+        expect(tab.locator("#provenance-body")).to_contain_text(commit)
+        assert problems(tab) == []
         with urllib.request.urlopen(f"{url}metrics") as reply:
             text = reply.read().decode()
         assert 'digits_gateway_corrections_total{state="new"} 1.0' in text

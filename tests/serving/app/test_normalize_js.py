@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from bench.browser import in_node
+from bench.browser import scripted_page
 from digits.export.parity import MANNERS
 from digits.export.pictures import grey, normalize
 from digits.ink import has_ink
@@ -16,24 +16,22 @@ from digits.model.canonicalize import canonicalize
 
 from ..._digits import digits
 from ..._pictures import kinds
-from ._needs import needs
 
-pytestmark = needs("node")
 PICTURES = 700
 SIDES = (20, 300)  # pixels
 
 ALL = """
-import { readFileSync } from "node:fs";
-import { canonicalize, hasInk, scale } from "./static/canonicalize.js";
-import { normalize } from "./static/normalize.js";
-import { levels } from "./static/picture.js";
+import { canonicalize, hasInk, scale } from "/static/canonicalize.js";
+import { normalize } from "/static/normalize.js";
+import { levels } from "/static/picture.js";
 
 const apart = (made, wanted, at) => Math.max(...made.map((value, i) => Math.abs(value - wanted[at + i])));
-const words = (name) => new Float32Array(readFileSync(name).buffer);
+const file = async (name) => (await fetch(`/test/${name}`)).arrayBuffer();
+const values = async (name) => new Float32Array(await file(name));
 
-export function check() {
-  const pixels = new Uint8Array(readFileSync("pixels"));
-  const expected = words("canonical"), shares = words("scaled");
+export async function check() {
+  const pixels = new Uint8Array(await file("pixels"));
+  const expected = await values("canonical"), shares = await values("scaled");
   const found = { apart: 0, scaled: 0, ink: [], pictures: [], canonical: 0 };
   for (let at = 0; at < pixels.length; at += 784) {
     const image = pixels.subarray(at, at + 784);
@@ -41,11 +39,12 @@ export function check() {
     found.scaled = Math.max(found.scaled, apart(scale(image), shares, at));
     found.ink.push(hasInk(image));
   }
-  const pictures = readFileSync("pictures"), small = readFileSync("small"), after = words("small-canonical");
-  for (let at = 0, n = 0; at < pictures.length; n += 784) {
-    const [width, height] = [pictures.readUInt32LE(at), pictures.readUInt32LE(at + 4)];
+  const pictures = await file("pictures"), sizes = new DataView(pictures);
+  const small = new Uint8Array(await file("small")), after = await values("small-canonical");
+  for (let at = 0, n = 0; at < pictures.byteLength; n += 784) {
+    const [width, height] = [sizes.getUint32(at, true), sizes.getUint32(at + 4, true)];
     const end = at + 8 + 4 * width * height;
-    const made = normalize(levels(pictures.subarray(at + 8, end)), width, height);
+    const made = normalize(levels(new Uint8Array(pictures.slice(at + 8, end))), width, height);
     found.pictures.push(apart(made, small, n));
     found.canonical = Math.max(found.canonical, apart(canonicalize(made), after, n));
     at = end;
@@ -104,18 +103,25 @@ def as_canvas(file):
         return struct.pack("<II", *picture.size) + np.asarray(picture.convert("RGBA")).tobytes()
 
 
+def check(browser, script, contents):
+    with scripted_page(browser, {"/check.js": script.encode(), **contents}) as tab:
+        return tab.evaluate("import('/check.js').then(({ check }) => check())")
+
+
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("node")
+def compared(browser):
     pixels, files = images(), photos()
-    (folder / "pixels").write_bytes(pixels.tobytes())
-    (folder / "canonical").write_bytes(CANONICAL(tf.constant(pixels)).numpy().tobytes())
-    (folder / "scaled").write_bytes((pixels / 255).astype(np.float32).tobytes())
     small = np.stack([SMALL(tf.constant(file)).numpy() for file in files])
-    (folder / "pictures").write_bytes(b"".join(map(as_canvas, files)))
-    (folder / "small").write_bytes(small.tobytes())
-    (folder / "small-canonical").write_bytes(CANONICAL(tf.constant(small)).numpy().tobytes())
-    found = in_node(ALL, folder)
+    arrays = {
+        "pixels": pixels,
+        "canonical": CANONICAL(tf.constant(pixels)).numpy(),
+        "scaled": (pixels / 255).astype(np.float32),
+        "small": small,
+        "small-canonical": CANONICAL(tf.constant(small)).numpy(),
+    }
+    contents = {f"/test/{name}": array.tobytes() for name, array in arrays.items()}
+    contents["/test/pictures"] = b"".join(map(as_canvas, files))
+    found = check(browser, ALL, contents)
     assert len(pixels) + len(files) >= 2000 + 100
     return found | {"expected ink": has_ink(tf.constant(pixels)).numpy().tolist(), "files": len(files)}
 
@@ -139,8 +145,8 @@ def test_photos_become_what_the_graph_makes_of_them(compared):
 
 
 REFUSED = """
-import { normalize, Blank } from "./static/normalize.js";
-import { sizeOf, Unreadable } from "./static/picture.js";
+import { normalize, Blank } from "/static/normalize.js";
+import { sizeOf, Unreadable } from "/static/picture.js";
 
 function told(act) {
   try {
@@ -169,8 +175,8 @@ export function check() {
 """
 
 
-def test_what_is_no_picture_of_a_digit_is_refused_in_words(tmp_path):
-    found = in_node(REFUSED, tmp_path)
+def test_what_is_no_picture_of_a_digit_is_refused_in_words(browser):
+    found = check(browser, REFUSED, {})
     assert found["blank"] == ["Blank", "the picture is blank: its contrast is 0 of 255 levels"]
     assert found["cut"][0] == "RangeError" and "has 3600 grey levels, not 10" in found["cut"][1]
     assert found["size"] == {"width": 20000, "height": 10000}

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import mimetypes
 import re
 import time
 from collections import Counter
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from playwright.sync_api import expect
 
-from bench.browser import STATIC
-from bench.devtools import CAMERA, Chromium
+from bench.browser import STATIC, draw, on_canvas, problems
 from digits import wire
 from digits.convert import tfjs
 from digits.export import signatures
@@ -21,10 +22,8 @@ from digits.model import architectures
 
 from ..._digits import digits
 from ..._pictures import encode, page, png_claiming
-from ._needs import needs
 from ._stand_in_gateway import Gateway, Refused, slow
 
-pytestmark = needs("chromium")
 ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}
 EVIL = "<img src=x onerror=document.title='hacked'>.png"
 RULES = [
@@ -50,8 +49,9 @@ RECORD = {
     "libraries": {"tensorflow": "2.21.0"},
     "published": {"at": "2026-11-22T03:59:51Z", "commit": "4d4a05ea", "dirty": True},
 }
-LINE = [(0.5, 0.2 + 0.03 * step) for step in range(21)]
-BAR = [(0.2 + 0.03 * step, 0.5) for step in range(21)]
+LINE = [(0.5, 0.2 + 0.1 * step) for step in range(7)]
+PHONE = {"viewport": {"width": 390, "height": 800}, "is_mobile": True, "has_touch": True}
+BAR = [(0.2 + 0.1 * step, 0.5) for step in range(7)]
 
 
 @pytest.fixture(scope="module")
@@ -114,55 +114,61 @@ def gateway(running):
     return running
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium(*CAMERA) as started:
-        yield started
-
-
 @pytest.fixture
 def opened(browser, gateway):
     """A function that opens the page; in the end nothing may have gone wrong in it."""
     tabs = []
 
-    def open_page(path="", **options):
-        tab = browser.page(gateway.url + path, **options)
+    def open_page(path="", **window):
+        tab = browser.new_page(**{"viewport": {"width": 1200, "height": 900}} | window)
         tabs.append(tab)
-        if path == "":
-            tab.wait_for("document.querySelector('#badge-text')?.textContent.includes('version')")
+        tab.goto(gateway.url + path)
+        if path == "" and gateway.key is None:
+            says(tab, "version", "#badge-text")
         return tab
 
     yield open_page
-    problems = [problem for tab in tabs for problem in tab.problems]
+    found = [problem for tab in tabs for problem in problems(tab)]
     for tab in tabs:
         tab.close()
-    assert problems == []
+    assert found == []
 
 
-def draw(tab, shape, by="drag"):
-    x, y, side, _ = tab.box("#canvas")
-    getattr(tab, by)([(x + across * side, y + down * side) for across, down in shape])
+def touch(tab, shape):
+    """Draw with a finger, with which Playwright itself can only tap."""
+    session = tab.context.new_cdp_session(tab)
+    for i, (x, y) in enumerate(on_canvas(tab, shape)):
+        kind = "touchMove" if i else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
-def shows_answer(tab, by):
+def press(tab, *keys):
+    for key in keys:
+        tab.keyboard.press(key)
+
+
+def says(tab, words, selector="#photo-said"):
+    expect(tab.locator(selector)).to_contain_text(words)
+
+
+def answers(tab, by):
     """The digit on the page, once it is the answer to the drawing as it is."""
-    tab.wait_for(f"document.querySelector('#by').textContent.includes({json.dumps(by)})")
-    return tab.text("#digit")
+    says(tab, by, "#by")
+    return tab.locator("#digit").inner_text()
 
 
-def browser_model(tab):
-    tab.wait_for("!document.querySelector('[value=browser]').disabled", 60)
+def in_browser(tab):
+    return tab.get_by_role("radio", name="In this browser")
 
 
-def upload(tab, tmp_path, name, content):
-    file = tmp_path / name
-    file.write_bytes(content)
-    tab.upload("#file", file)
+def correct(tab, label):
+    tab.get_by_role("button", name=f"It is a {label}").click()
 
 
-def said(tab, words, selector="#photo-said"):
-    tab.wait_for(f"document.querySelector('{selector}').textContent.includes({json.dumps(words)})")
-    return tab.text(selector)
+def upload(tab, name, content):
+    kind = mimetypes.guess_type(name)[0] or ""
+    tab.locator("#file").set_input_files({"name": name, "mimeType": kind, "buffer": content})
 
 
 def settled(tab, gateway):
@@ -170,74 +176,72 @@ def settled(tab, gateway):
     count = -1
     while count != len(gateway.asked["predict"]):
         count = len(gateway.asked["predict"])
-        tab.evaluate("new Promise((resolve) => setTimeout(resolve, 250))")
+        tab.wait_for_timeout(250)
     return gateway.asked["predict"][-1]
 
 
 def test_a_drawing_is_asked_as_784_bytes_while_it_grows_and_both_answers_are_shown(opened, gateway):
     tab = opened()
-    browser_model(tab)
+    expect(in_browser(tab)).to_be_enabled()
     draw(tab, LINE)
-    shows_answer(tab, "on the server")
+    answers(tab, "on the server")
     last = settled(tab, gateway)
     image = np.frombuffer(last, np.uint8).reshape(28, 28)
     assert image[4:24, 12:16].sum() > 0.9 * image.sum() > 0, "an upright line, white on black, in the middle"
     shares = gateway.predict(last)
-    assert tab.text("#digit") == str(shares.argmax())
-    bars = tab.evaluate(
-        "Array.from(document.querySelectorAll('#bars .share'), (bar) => parseFloat(bar.textContent))"
-    )
+    expect(tab.locator("#digit")).to_have_text(str(shares.argmax()))
+    bars = [float(text.rstrip(" %")) for text in tab.locator("#bars .share").all_inner_texts()]
     assert bars == pytest.approx((100 * shares).tolist(), abs=0.06)
-    assert "difference below 0.0001" in said(tab, "this browser agrees", "#agreement")
+    says(tab, "this browser agrees, difference below 0.0001", "#agreement")
     assert len(gateway.asked["predict"]) > 1, "asked while the pen moves"
     assert gateway.at_once["predict"] == 1, "one question at a time"
-    said(tab, f"{shares.argmax()}, ", "#said")
+    says(tab, f"{shares.argmax()}, ", "#said")
 
 
 def test_an_empty_paper_asks_nobody_and_undo_and_clear_lead_back_to_it(opened, gateway):
     tab = opened()
-    assert tab.text("#sure") == "draw a digit"
+    expect(tab.locator("#sure")).to_have_text("draw a digit")
     draw(tab, LINE)
-    shows_answer(tab, "on the server")
+    answers(tab, "on the server")
     line = settled(tab, gateway)
     draw(tab, BAR)
     assert settled(tab, gateway) != line
-    tab.click("#undo")
+    tab.get_by_role("button", name="Undo").click()
     assert settled(tab, gateway) == line
     count = len(gateway.asked["predict"])
-    tab.click("#clear")
-    assert tab.text("#digit") == "–" and tab.text("#sure") == "draw a digit"
-    assert tab.evaluate("document.querySelector('#draw-feedback button').disabled")
+    tab.get_by_role("button", name="Clear").click()
+    expect(tab.locator("#digit")).to_have_text("–")
+    expect(tab.locator("#sure")).to_have_text("draw a digit")
+    expect(tab.get_by_role("button", name="It is a 0")).to_be_disabled()
     settled(tab, gateway)
     assert len(gateway.asked["predict"]) == count
 
 
 def test_fingers_and_keys_draw_as_the_mouse_does(opened, gateway):
-    tab = opened(size=(390, 800))
-    tab.resize(390, 800, mobile=True)
-    draw(tab, LINE, by="touch")
-    shows_answer(tab, "on the server")
+    tab = opened(**PHONE)
+    touch(tab, LINE)
+    answers(tab, "on the server")
     touched = np.frombuffer(settled(tab, gateway), np.uint8).reshape(28, 28)
     assert touched[4:24, 12:16].sum() > 0.9 * touched.sum() > 0
     assert tab.evaluate("scrollY") == 0, "a finger that draws does not scroll"
-    tab.evaluate("document.querySelector('#canvas').focus()")
-    tab.press("Delete")
-    assert tab.text("#digit") == "–"
-    tab.press(*["ArrowUp"] * 8, " ", *["ArrowDown"] * 16, " ", "ArrowRight")
-    shows_answer(tab, "on the server")
+    tab.locator("#canvas").focus()
+    press(tab, "Delete")
+    expect(tab.locator("#digit")).to_have_text("–")
+    press(tab, *["ArrowUp"] * 8, "Space", *["ArrowDown"] * 16, "Space", "ArrowRight")
+    answers(tab, "on the server")
     typed = np.frombuffer(settled(tab, gateway), np.uint8).reshape(28, 28)
     assert typed[4:24, 12:16].sum() > 0.9 * typed.sum() > 0
-    tab.press("z", control=True)
-    assert tab.text("#digit") == "–"
+    press(tab, "Control+z")
+    expect(tab.locator("#digit")).to_have_text("–")
 
 
 def test_one_tap_sends_the_right_digit_with_the_very_bytes_that_were_asked(opened, gateway):
     tab = opened()
     draw(tab, LINE)
-    shows_answer(tab, "on the server")
+    answers(tab, "on the server")
     asked = settled(tab, gateway)
-    tab.click("#draw-feedback button:nth-of-type(4)")
-    said(tab, "Thanks: it is a 3", "#draw-feedback .said")
+    correct(tab, 3)
+    says(tab, "Thanks: it is a 3", "#draw-feedback .said")
     (body,) = map(json.loads, gateway.asked["feedback"])
     assert base64.b64decode(body.pop("image")) == asked
     assert body.pop("confidence") == pytest.approx(gateway.predict(asked).max())
@@ -248,99 +252,87 @@ def test_one_tap_sends_the_right_digit_with_the_very_bytes_that_were_asked(opene
 def test_what_the_store_cant_take_now_is_kept_and_sent_again(opened, gateway):
     tab = opened()
     draw(tab, LINE)
-    shows_answer(tab, "on the server")
+    answers(tab, "on the server")
     settled(tab, gateway)
     gateway.say("feedback", Refused(507, "full", "the disk is full"))
-    tab.click("#draw-feedback button:nth-of-type(8)")
-    assert "kept on this page" in said(tab, "the disk is full", "#draw-feedback .said")
-    said(tab, "One correction waits", "#outbox-text")
+    correct(tab, 7)
+    says(tab, "the disk is full. It is kept on this page", "#draw-feedback .said")
+    says(tab, "One correction waits", "#outbox-text")
     gateway.say("feedback")
-    tab.click("#outbox-act")
-    tab.wait_for("document.querySelector('#outbox').hidden")
+    tab.get_by_role("button", name="Send again").click()
+    expect(tab.locator("#outbox")).to_be_hidden()
     kept, sent = map(json.loads, gateway.asked["feedback"])
     assert kept == sent and sent["label"] == 7
     gateway.say("feedback", Refused(400, "bad_request", "label: 12 is no digit"))
     draw(tab, BAR)
-    tab.wait_for("!document.querySelector('#draw-feedback button').disabled")
+    expect(tab.get_by_role("button", name="It is a 0")).to_be_enabled()
     settled(tab, gateway)
-    tab.click("#draw-feedback button:nth-of-type(1)")
-    said(tab, "Not taken: label: 12 is no digit", "#draw-feedback .said")
-    assert tab.evaluate("document.querySelector('#outbox').hidden")
+    correct(tab, 0)
+    says(tab, "Not taken: label: 12 is no digit", "#draw-feedback .said")
+    expect(tab.locator("#outbox")).to_be_hidden()
 
 
-def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(
-    opened, gateway, strip, tmp_path
-):
+def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(opened, gateway, strip):
     tab = opened()
     picture, tree = strip
-    upload(tab, tmp_path, EVIL, picture)
     text = tree["text"]
-    assert "Not sure; touch" in said(tab, f"Read: {text}.")
+    upload(tab, EVIL, picture)
+    says(tab, f"Read: {text}. Not sure; touch")
     assert gateway.asked["read"] == [picture]
-    assert tab.text("#photo-name") == EVIL and tab.evaluate("document.title") == "digits"
-    labels = tab.evaluate("Array.from(document.querySelectorAll('.box .tag'), (tag) => tag.textContent)")
-    assert "".join(labels) == text
-    stage, box = tab.box("#stage img"), tab.box(".box:nth-of-type(2)")
-    place = [(box[0] - stage[0]) / stage[2], (box[1] - stage[1]) / stage[3], box[2] / stage[2]]
+    expect(tab.locator("#photo-name")).to_have_text(EVIL)
+    expect(tab).to_have_title("digits")
+    expect(tab.locator(".box .tag")).to_have_text(list(text))
+    stage, box = tab.locator("#stage img").bounding_box(), tab.locator(".box").nth(1).bounding_box()
+    left, top = box["x"] - stage["x"], box["y"] - stage["y"]
+    place = [left / stage["width"], top / stage["height"], box["width"] / stage["width"]]
     assert place == pytest.approx([140 / 400, 30 / 160, 100 / 400], abs=0.025)
-    assert "number" in tab.text("#fields") and "not sure, 60.0 %" in tab.text("#fields")
-    assert (
-        "a line" in tab.text("#strangers")
-        and tab.evaluate("document.querySelectorAll('.stranger').length") == 1
-    )
-    tab.click(".box:nth-of-type(2)")
-    assert f"{text[1]}, not sure, 61.0 %; cut from digits that touch" in tab.text("#detail-title")
+    says(tab, "number", "#fields")
+    says(tab, "not sure, 60.0 %", "#fields")
+    says(tab, "a line", "#strangers")
+    expect(tab.locator(".stranger")).to_have_count(1)
+    tab.locator(".box").nth(1).click()
+    says(tab, f"{text[1]}, not sure, 61.0 %; cut from digits that touch", "#detail-title")
     digit = tree["lines"][0]["fields"][0]["digits"][1]
-    seen = tab.evaluate(
-        "Array.from(document.querySelector('#detail-image').getContext('2d').getImageData(0, 0, 28, 28).data)"
+    seen = tab.locator("#detail-image").evaluate(
+        "(canvas) => Array.from(canvas.getContext('2d').getImageData(0, 0, 28, 28).data)"
     )
     assert bytes(seen[::4]) == base64.b64decode(digit["image"])
-    assert (
-        len(tab.evaluate("Array.from(document.querySelectorAll('#detail-bars li'), (bar) => bar.innerText)"))
-        == 3
-    )
-    tab.click("#photo-feedback button:nth-of-type(1)")
-    said(tab, "Thanks", "#photo-feedback .said")
+    expect(tab.locator("#detail-bars li")).to_have_count(3)
+    correct(tab, 0)
+    says(tab, "Thanks", "#photo-feedback .said")
     (body,) = map(json.loads, gateway.asked["feedback"])
-    expected = {
-        "image": digit["image"],
-        "label": 0,
-        "digit": digit["digit"],
-        "confidence": 0.61,
-        "version": 3,
-    }
-    assert body == {**expected, "source": "photo", "mode": "server"}
+    expected = {"image": digit["image"], "label": 0, "digit": digit["digit"], "confidence": 0.61}
+    assert body == {**expected, "version": 3, "source": "photo", "mode": "server"}
 
 
-HAND_OVER = """
-(() => {
-  const bytes = Uint8Array.from(atob("CONTENT"), (letter) => letter.charCodeAt(0));
-  const held = new DataTransfer(), usual = { bubbles: true, cancelable: true };
+HAND_OVER = """([Kind, name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const held = new DataTransfer();
   held.items.add(new File([bytes], "a.png"));
-  document.body.dispatchEvent(new EVENT({ ...usual, dataTransfer: held, clipboardData: held }));
-})()
-"""
+  const carried = { dataTransfer: held, clipboardData: held };
+  document.body.dispatchEvent(new globalThis[Kind](name, { bubbles: true, cancelable: true, ...carried }));
+}"""
 
 
-@pytest.mark.parametrize("event", ["DragEvent('drop', ", "ClipboardEvent('paste', "])
+@pytest.mark.parametrize("event", [("DragEvent", "drop"), ("ClipboardEvent", "paste")], ids=["drop", "paste"])
 def test_pictures_are_taken_by_drop_and_paste_too(opened, gateway, strip, event):
     tab = opened()
-    script = HAND_OVER.replace("EVENT(", event).replace("CONTENT", base64.b64encode(strip[0]).decode())
-    tab.evaluate(script)
-    said(tab, "Read: ")
-    assert not tab.evaluate("document.querySelector('#photo').hidden")
+    tab.evaluate(HAND_OVER, [*event, base64.b64encode(strip[0]).decode()])
+    says(tab, "Read: ")
+    expect(tab.locator("#photo")).to_be_visible()
     assert gateway.asked["read"] == [strip[0]]
 
 
-def test_a_picture_that_the_browser_cant_show_still_has_its_boxes(opened, strip, tmp_path):
+def test_a_picture_that_the_browser_cant_show_still_has_its_boxes(opened):
     tab = opened()
-    upload(tab, tmp_path, "scan.tif", encode(Image.new("L", (400, 160), 240), "TIFF"))
-    said(tab, "Read: ")
-    assert "can't show this kind of picture" in said(tab, "boxes", "#stage")
-    assert tab.evaluate("document.querySelector('#stage').clientHeight") > 50
+    upload(tab, "scan.tif", encode(Image.new("L", (400, 160), 240), "TIFF"))
+    says(tab, "Read: ")
+    says(tab, "can't show this kind of picture", "#stage")
+    says(tab, "boxes", "#stage")
+    assert tab.locator("#stage").bounding_box()["height"] > 50
 
 
-def test_files_that_cant_be_read_are_refused_in_words_before_they_are_sent(opened, gateway, tmp_path):
+def test_files_that_cant_be_read_are_refused_in_words_before_they_are_sent(opened, gateway):
     tab = opened()
     for name, content, words in [
         ("scan.png", b"%PDF-1.7 \n" * 9, "This is a PDF, whatever its name says."),
@@ -351,52 +343,47 @@ def test_files_that_cant_be_read_are_refused_in_words_before_they_are_sent(opene
         ("long.png", encode(Image.new("L", (9, 9))) + bytes(2_000_000), "more than the 1.9 MB"),
         ("cut.png", encode(Image.new("L", (9, 9)))[:20], "cut short"),
     ]:
-        upload(tab, tmp_path, name, content)
-        said(tab, words)
+        upload(tab, name, content)
+        says(tab, words)
     assert gateway.asked["read"] == []
     gateway.say("read", Refused(400, "bad_picture", "the picture is damaged"))
-    upload(tab, tmp_path, "bad.png", encode(Image.new("L", (9, 9))))
-    said(tab, "Not read: the picture is damaged.")
-    assert tab.evaluate("document.querySelector('#result').hidden")
+    upload(tab, "bad.png", encode(Image.new("L", (9, 9))))
+    says(tab, "Not read: the picture is damaged.")
+    expect(tab.locator("#result")).to_be_hidden()
 
 
-def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(
-    opened, gateway, strip, tmp_path
-):
+def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(opened, gateway):
     tab = opened()
-    browser_model(tab)
+    expect(in_browser(tab)).to_be_enabled()
     draw(tab, LINE)
-    shows_answer(tab, "on the server")
-    place = "document.querySelector('#canvas').getBoundingClientRect().top"
-    top = tab.evaluate(place)
+    answers(tab, "on the server")
+    place = tab.locator("#canvas").bounding_box()
     gateway.stop()
     try:
         draw(tab, [(0.49, 0.5)])
-        shows_answer(tab, "version 3, in this browser")
-        assert "Version 3 answers in this browser" in said(tab, "server does not answer", "#banner-text")
-        assert tab.evaluate("document.querySelector('[value=browser]').checked")
-        assert tab.evaluate(place) == top, "nothing moves the paper while someone draws on it"
-        shown = tab.text("#digit")
-        tab.click("#draw-feedback button:nth-of-type(2)")
-        said(tab, "kept on this page", "#draw-feedback .said")
-        upload(tab, tmp_path, "one.png", encode(page(digits(1, 8)[0][0])))
-        said(tab, "Read: ")
-        assert "finding many digits needs the server" in tab.text("#photo-by")
-        assert tab.evaluate("document.querySelectorAll('.box').length") == 1
-        upload(tab, tmp_path, "one.gif", encode(Image.new("L", (9, 9)), "GIF"))
-        said(tab, "for GIF the server is needed")
+        shown = answers(tab, "version 3, in this browser")
+        says(tab, "server does not answer. Version 3 answers in this browser", "#banner-text")
+        expect(in_browser(tab)).to_be_checked()
+        moved = "nothing moves the paper while someone draws on it"
+        assert tab.locator("#canvas").bounding_box() == place, moved
+        correct(tab, 1)
+        says(tab, "kept on this page", "#draw-feedback .said")
+        upload(tab, "one.png", encode(page(digits(1, 8)[0][0])))
+        says(tab, "Read: ")
+        says(tab, "finding many digits needs the server", "#photo-by")
+        expect(tab.locator(".box")).to_have_count(1)
+        upload(tab, "one.gif", encode(Image.new("L", (9, 9)), "GIF"))
+        says(tab, "for GIF the server is needed")
     finally:
         gateway.start()
     tab.evaluate("dispatchEvent(new Event('online'))")
-    said(tab, "The server is back", "#banner-text")
-    assert tab.evaluate("document.querySelector('[value=browser]').checked"), (
-        "nobody is moved without being asked"
-    )
-    tab.click("#banner-act")
-    tab.click("#tab-draw")
-    shows_answer(tab, "on the server")
-    tab.click("#outbox-act")
-    tab.wait_for("document.querySelector('#outbox').hidden")
+    says(tab, "The server is back", "#banner-text")
+    expect(in_browser(tab), "nobody is moved without being asked").to_be_checked()
+    tab.locator("#banner-act").click()
+    tab.get_by_role("tab", name="Draw").click()
+    answers(tab, "on the server")
+    tab.get_by_role("button", name="Send again").click()
+    expect(tab.locator("#outbox")).to_be_hidden()
     (body,) = map(json.loads, gateway.asked["feedback"])
     assert body["mode"] == "browser" and str(body["digit"]) == shown
     assert str(gateway.predict(base64.b64decode(body["image"])).argmax()) == shown, "as the server would"
@@ -404,47 +391,47 @@ def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(
 
 def test_a_gateway_without_a_model_says_so_and_the_model_of_an_earlier_visit_answers(opened, gateway):
     tab = opened()
-    said(tab, "Works offline now.", "#offline")
+    says(tab, "Works offline now.", "#offline")
     about = gateway.about() | {
         "model": {"ready": False, "version": None, "message": "no version is published"}
     }
     gateway.say("about", lambda _: about | {"edge": None, "facts": None, "feedback": False})
     gateway.say("predict", Refused(503, "no_model", "the model server does not answer"))
     tab.reload()
-    said(tab, "No version is published. Version 3 answers in this browser", "#banner-text")
-    assert tab.text("#badge-text") == "no version in service"
-    assert tab.evaluate("document.querySelector('#draw-feedback').hidden"), "nobody collects corrections here"
+    says(tab, "No version is published. Version 3 answers in this browser", "#banner-text")
+    expect(tab.locator("#badge-text")).to_have_text("no version in service")
+    expect(tab.locator("#draw-feedback"), "nobody collects corrections here").to_be_hidden()
     draw(tab, LINE)
-    shows_answer(tab, "version 3, in this browser")
+    answers(tab, "version 3, in this browser")
 
 
 def test_a_new_version_is_noticed_by_badge_and_browser(opened, gateway):
     tab = opened()
-    browser_model(tab)
+    expect(in_browser(tab)).to_be_enabled()
     gateway.version = 4
     draw(tab, LINE)
-    said(tab, "version 4", "#badge-text")
-    said(tab, "Version 4 is in service now.", "#news")
-    tab.click("[value=browser]")
-    shows_answer(tab, "version 4, in this browser")
-    kept = (
-        "caches.open('model-1').then((c) => c.keys()).then((all) => all.map((r) => new URL(r.url).pathname))"
-    )
-    tab.wait_for(
-        f"{kept}.then((all) => all.length === 3 && all.every((path) => path.startsWith('/edge/4/')))"
+    says(tab, "version 4", "#badge-text")
+    says(tab, "Version 4 is in service now.", "#news")
+    in_browser(tab).check()
+    answers(tab, "version 4, in this browser")
+    tab.wait_for_function(
+        """async () => {
+          const kept = await (await caches.open("model-1")).keys();
+          return kept.length === 3 && kept.every(({ url }) => new URL(url).pathname.startsWith("/edge/4/"));
+        }"""
     )
 
 
 def test_too_many_questions_wait_as_long_as_the_server_wants(opened, gateway):
     tab = opened()
     draw(tab, LINE)
-    shows_answer(tab, "on the server")
+    answers(tab, "on the server")
     settled(tab, gateway)
     gateway.say("predict", Refused(429, "too_many", "too many questions", after=1))
     draw(tab, [(0.6, 0.5)])  # no further stroke asks again
-    said(tab, "No answer: too many questions", "#sure")
+    says(tab, "No answer: too many questions", "#sure")
     gateway.say("predict")
-    shows_answer(tab, "on the server")
+    answers(tab, "on the server")
 
 
 def test_a_slow_server_is_not_asked_twice_and_the_newest_strokes_win(opened, gateway):
@@ -454,102 +441,99 @@ def test_a_slow_server_is_not_asked_twice_and_the_newest_strokes_win(opened, gat
     gateway.say("predict", slow(0.4, {"version": 3, "predictions": [found]}))
     draw(tab, LINE)
     settled(tab, gateway)
-    tab.wait_for("document.querySelector('#digit').textContent === '0'")
-    tab.evaluate("new Promise((resolve) => setTimeout(resolve, 1000))")
+    expect(tab.locator("#digit")).to_have_text("0")
+    tab.wait_for_timeout(1000)
     assert gateway.at_once["predict"] == 1 and len(gateway.asked["predict"]) <= 5
     draw(tab, BAR)
-    tab.click("#clear")
-    tab.evaluate("new Promise((resolve) => setTimeout(resolve, 1000))")
-    assert tab.text("#digit") == "–", "an answer that comes after Clear is not shown"
+    tab.get_by_role("button", name="Clear").click()
+    tab.wait_for_timeout(1000)
+    expect(tab.locator("#digit"), "an answer that comes after Clear is not shown").to_have_text("–")
 
 
 def test_the_camera_takes_a_picture_and_its_refusal_leads_to_the_chooser(opened, gateway):
     tab = opened()
-    origin = gateway.url.rstrip("/")
-    tab.click("#tab-photo")
-    tab.permit("camera", "denied", origin)
-    tab.click("#camera")
-    said(tab, "The camera was refused.", "#shutter-said")
-    assert tab.evaluate("document.activeElement.id") == "shutter-file"
-    assert tab.evaluate("document.querySelector('#file-camera').getAttribute('capture')") == "environment"
-    tab.click("#shutter [data-close]")
-    tab.permit("camera", "granted", origin)
-    tab.click("#camera")
-    tab.wait_for("!document.querySelector('#shoot').disabled")
-    tab.click("#shoot")
-    said(tab, "Read: ")
+    tab.get_by_role("tab", name="Photo").click()
+    tab.context.grant_permissions([])  # that is, refused
+    tab.get_by_role("button", name="Use the camera").click()
+    says(tab, "The camera was refused.", "#shutter-said")
+    expect(tab.get_by_role("button", name="Choose a picture instead")).to_be_focused()
+    expect(tab.locator("#file-camera")).to_have_attribute("capture", "environment")
+    tab.get_by_role("button", name="Close").click()
+    tab.context.grant_permissions(["camera"])
+    tab.get_by_role("button", name="Use the camera").click()
+    tab.get_by_role("button", name="Take the picture").click()
+    says(tab, "Read: ")
     (photo,) = gateway.asked["read"]
     assert photo[:3] == b"\xff\xd8\xff"
-    assert tab.evaluate("document.querySelector('#viewfinder').srcObject") is None, "the camera is off again"
+    expect(tab.locator("#viewfinder"), "the camera is off again").to_have_js_property("srcObject", None)
 
 
-def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gateway, browser):
+def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gateway):
     gateway.key = "open sesame"
-    tab = browser.page(gateway.url)
-    tab.wait_for("document.querySelector('#key')?.open")
-    tab.write("wrong")
-    tab.press("Enter")
-    said(tab, "That key was refused", "#key-said")
-    tab.press("Escape")
-    said(tab, "An API key is needed.", "#banner-text")
+    tab = opened()
+    dialog = tab.locator("#key")
+    expect(dialog).to_be_visible()
+    tab.keyboard.type("wrong")
+    press(tab, "Enter")
+    says(tab, "That key was refused", "#key-said")
+    press(tab, "Escape")
+    says(tab, "An API key is needed.", "#banner-text")
     draw(tab, LINE)
-    assert not tab.evaluate("document.querySelector('#key').open"), "who said no is not asked at every stroke"
-    tab.click("#clear")
-    tab.click("#banner-act")
-    tab.wait_for("document.querySelector('#key').open")
-    tab.write("open sesame")
-    tab.press("Enter")
-    tab.wait_for("document.querySelector('#badge-text').textContent.includes('version 3')")
-    assert not tab.evaluate("document.querySelector('#key').open")
+    expect(dialog, "who said no is not asked at every stroke").to_be_hidden()
+    tab.get_by_role("button", name="Clear").click()
+    tab.locator("#banner-act").click()
+    expect(dialog).to_be_visible()
+    tab.keyboard.type("open sesame")
+    press(tab, "Enter")
+    says(tab, "version 3", "#badge-text")
+    expect(dialog).to_be_hidden()
     kept = tab.evaluate("JSON.stringify([localStorage, document.cookie])")
     assert "sesame" not in kept and tab.evaluate("sessionStorage['digits.key']") == "open sesame"
     draw(tab, LINE)
-    shows_answer(tab, "on the server")
-    tab.click("#badge")
-    said(tab, "99.62 %", "#provenance-body")
-    link = tab.evaluate("document.querySelector('#provenance-body a').href")
-    assert link.startswith("blob:"), "a plain link would come without the key"
-    assert tab.problems == []
-    tab.close()
+    answers(tab, "on the server")
+    tab.locator("#badge").click()
+    says(tab, "99.62 %", "#provenance-body")
+    link = tab.locator("#provenance-body a").first
+    expect(link, "a plain link would come without the key").to_have_attribute("href", re.compile("^blob:"))
 
 
 def test_once_loaded_the_page_opens_and_answers_without_a_server(opened, gateway):
     tab = opened()
-    said(tab, "Works offline now.", "#offline")
-    style = "getComputedStyle(document.body).borderTopWidth"
+    says(tab, "Works offline now.", "#offline")
     gateway.newer["/static/style.css"] = (STATIC / "style.css").read_bytes() + b"body { border: 7px solid }"
     tab.reload()
-    tab.wait_for(f"{style} === '7px'")  # an update is seen at once
+    expect(tab.locator("body"), "an update is seen at once").to_have_css("border-top-width", "7px")
     gateway.stop()
     try:
         tab.reload()
-        tab.wait_for(f"{style} === '7px'")  # and kept
-        said(tab, "server away", "#badge-text")
-        browser_model(tab)
+        expect(tab.locator("body"), "and kept").to_have_css("border-top-width", "7px")
+        says(tab, "server away", "#badge-text")
+        expect(in_browser(tab)).to_be_enabled()
         draw(tab, LINE)
-        shows_answer(tab, "version 3, in this browser")
-        tab.click("#badge")
-        assert "99.62 %" in said(tab, "not at hand", "#provenance-body")
+        answers(tab, "version 3, in this browser")
+        tab.locator("#badge").click()
+        says(tab, "not at hand", "#provenance-body")
+        says(tab, "99.62 %", "#provenance-body")
     finally:
         gateway.start()
 
 
 def test_a_server_that_hangs_is_waited_for_once_and_not_for_every_file(opened, gateway):
     tab = opened()
-    said(tab, "Works offline now.", "#offline")
+    says(tab, "Works offline now.", "#offline")
     gateway.hangs = 12.0
     began = time.monotonic()
     tab.reload()
-    said(tab, "Works offline now.", "#offline")
-    browser_model(tab)
+    says(tab, "Works offline now.", "#offline")
+    expect(in_browser(tab)).to_be_enabled()
     assert time.monotonic() - began < 11
 
 
 def test_the_badge_leads_to_where_the_version_comes_from(opened):
     tab = opened()
-    assert "99.62 % right" in tab.text("#badge-text")
-    tab.click("#badge")
-    shown = said(tab, "not passed", "#provenance-body")
+    says(tab, "99.62 % right", "#badge-text")
+    tab.locator("#badge").click()
+    says(tab, "not passed", "#provenance-body")
     for words in (
         "99.62 % of 10,000 test images (99.48 % to 99.72 % with 95 % confidence)",
         "4d4a05ea",
@@ -560,30 +544,34 @@ def test_the_badge_leads_to_where_the_version_comes_from(opened):
         "0.23 % on average",
         "116,266 parameters",
     ):
-        assert words in shown
+        says(tab, words, "#provenance-body")
+    shown = tab.locator("#provenance-body").inner_text()
     assert shown.count("✓") == 1 and shown.count("✗") == 1
-    assert tab.evaluate("document.title") == "digits"
-    tab.press("Escape")
-    assert not tab.evaluate("document.querySelector('#provenance').open")
+    expect(tab).to_have_title("digits")
+    press(tab, "Escape")
+    expect(tab.locator("#provenance")).to_be_hidden()
 
 
-def test_phones_and_dark_rooms_have_a_page_that_fits(opened, strip, tmp_path):
-    tab = opened()
-    upload(tab, tmp_path, "x" * 120 + ".png", strip[0])
-    said(tab, "Read: ")
-    tab.click(".box")
-    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+def test_narrow_and_wide_windows_have_a_page_that_fits(opened, strip):
+    tab = opened(**PHONE)
+    upload(tab, "x" * 120 + ".png", strip[0])
+    says(tab, "Read: ")
+    tab.locator(".box").first.click()
     for width in (320, 390, 768, 1200):
-        tab.resize(width, 700, mobile=width < 500)
-        for name in ("draw", "photo"):
-            tab.click(f"#tab-{name}")
-            assert not tab.evaluate(wide), (width, name)
-        tab.click("#badge")
-        said(tab, "not passed", "#provenance-body")
-        assert not tab.evaluate("document.querySelector('#provenance').scrollWidth > innerWidth"), width
-        tab.click("#provenance [data-close]")
+        tab.set_viewport_size({"width": width, "height": 700})
+        for name in ("Draw", "Photo"):
+            tab.get_by_role("tab", name=name).click()
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width, (width, name)
+        tab.locator("#badge").click()
+        says(tab, "not passed", "#provenance-body")
+        assert tab.locator("#provenance").evaluate("(dialog) => dialog.scrollWidth") <= width
+        tab.get_by_role("button", name="Close").click()
+
+
+def test_ink_stands_out_in_light_and_dark_rooms_and_motion_can_be_reduced(opened):
+    tab = opened()
     for scheme in ("light", "dark"):
-        tab.prefer(prefers_color_scheme=scheme)
+        tab.emulate_media(color_scheme=scheme)
         pairs = [
             (ink, ground)
             for ink in ("ink", "soft", "good", "unsure", "bad", "accent")
@@ -592,14 +580,14 @@ def test_phones_and_dark_rooms_have_a_page_that_fits(opened, strip, tmp_path):
         for ink, ground in [*pairs, ("on-accent", "accent"), ("ink", "warn-wash"), ("ink", "wash")]:
             assert contrast(colour(tab, ink), colour(tab, ground)) >= 4.5, (scheme, ink, ground)
     assert contrast(colour(tab, "ink"), (0, 0, 0)) > 10, "light ink on dark paper"
-
-    tab.prefer(prefers_reduced_motion="reduce")
-    assert tab.evaluate("getComputedStyle(document.querySelector('.fill')).transitionProperty") == "none"
+    tab.emulate_media(reduced_motion="reduce")
+    expect(tab.locator(".fill").first).to_have_css("transition-property", "none")
 
 
 def colour(tab, name):
-    tab.evaluate(f"document.body.style.color = 'var(--{name})'")
-    found = tab.evaluate("getComputedStyle(document.body).color")
+    found = tab.locator("body").evaluate(
+        "(body, name) => { body.style.color = `var(--${name})`; return getComputedStyle(body).color }", name
+    )
     return tuple(int(part) for part in re.findall(r"\d+", found)[:3])
 
 
@@ -619,16 +607,15 @@ def contrast(one, other):
 
 def test_keys_and_screen_readers_find_everything(opened):
     tab = opened()
-    tab.press("Tab")
-    assert tab.text(":focus") == "To the drawing area"
-    tab.evaluate("document.querySelector('#tab-draw').focus()")
-    tab.press("ArrowRight")
-    assert tab.evaluate("document.activeElement.id") == "tab-photo"
-    assert not tab.evaluate("document.querySelector('#photo').hidden")
-    nameless = tab.evaluate(
-        "Array.from(document.querySelectorAll('button, input, canvas, [role=tabpanel], dialog'), (e) => e)"
-        ".filter((e) => !(e.innerText || e.textContent.trim() || e.ariaLabel || e.labels?.length"
-        " || e.getAttribute('aria-labelledby'))).map((e) => e.outerHTML)"
+    press(tab, "Tab")
+    expect(tab.get_by_role("link", name="To the drawing area")).to_be_focused()
+    tab.get_by_role("tab", name="Draw").focus()
+    press(tab, "ArrowRight")
+    expect(tab.get_by_role("tab", name="Photo")).to_be_focused()
+    expect(tab.locator("#photo")).to_be_visible()
+    nameless = tab.locator("button, input, canvas, [role=tabpanel], dialog").evaluate_all(
+        """(all) => all.filter((e) => !(e.innerText || e.textContent.trim() || e.ariaLabel || e.labels?.length
+          || e.getAttribute("aria-labelledby"))).map((e) => e.outerHTML)"""
     )
     assert nameless == []
 
@@ -661,11 +648,12 @@ def test_the_calls_are_described_for_people(opened, gateway):
         },
     }
     tab = opened("docs")
-    shown = said(tab, "POST/api/predict", "#calls")
+    says(tab, "POST/api/predict", "#calls")
+    shown = tab.locator("#calls").inner_text()
     assert {"n × 784 bytes", "no pixels", "number from 0 to 1", EVIL} <= set(re.split(r"[\n\t]+", shown))
     assert f"curl -X POST {gateway.url}api/predict" in shown and "--data-binary @file" in shown
     assert """-d '{"label":0,"mode":"server","image":"…"}'""" in shown
-    assert tab.evaluate("document.querySelectorAll('#calls img').length") == 0
+    expect(tab.locator("#calls img")).to_have_count(0)
 
 
 def test_page_and_modules_stay_small_and_take_nothing_from_elsewhere():

@@ -2,18 +2,14 @@
 
 import pytest
 
-from bench.browser import in_node
-
-from ._needs import needs
-
-pytestmark = needs("node")
+from bench.browser import scripted_page
 
 CHECK = """
-import { agreement } from "./static/page/agreement.js";
-import { fromBase64, toBase64 } from "./static/page/bytes.js";
-import { percent } from "./static/page/dom.js";
-import { Latest } from "./static/page/latest.js";
-import { banner, headline, settled } from "./static/page/modes.js";
+import { agreement } from "/static/page/agreement.js";
+import { fromBase64, toBase64 } from "/static/page/bytes.js";
+import { percent } from "/static/page/dom.js";
+import { Latest } from "/static/page/latest.js";
+import { banner, headline, settled } from "/static/page/modes.js";
 
 const base = { chosen: "server", switched: false, server: "up", why: "", local: "ready", localWhy: "" };
 base.version = 3;
@@ -67,8 +63,9 @@ export async function check() {
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    return in_node(CHECK, tmp_path_factory.mktemp("node"))
+def found(browser):
+    with scripted_page(browser, {"/check.js": CHECK.encode()}) as tab:
+        return tab.evaluate("import('/check.js').then(({ check }) => check())")
 
 
 def test_of_questions_that_come_while_one_is_under_way_the_newest_is_asked(found):

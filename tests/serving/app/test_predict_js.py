@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.browser import STATIC, in_chromium
+from bench.browser import STATIC, scripted_page
 from digits import wire
 from digits.convert import tfjs
 from digits.export import signatures
@@ -16,25 +16,20 @@ from digits.model import architectures
 
 from ..._digits import digits
 from ..._pictures import encode, kinds, page
-from ._needs import needs
 
-pytestmark = needs("chromium")
 TEMPERATURE, THRESHOLD = 0.7, 0.8
 
-ASK = """
-import { load } from "/static/predict.js";
-
-const plain = ({ probabilities, ...rest }) => ({ ...rest, probabilities: Array.from(probabilities) });
-const told = async (act) => {
-  try {
-    return await act();
-  } catch (error) {
-    return [error.constructor.name, error.message];
-  }
-};
-
-export async function check() {
-  const model = await load("/edge", BACKEND);
+ASK = """async (count) => {
+  const plain = ({ probabilities, ...rest }) => ({ ...rest, probabilities: Array.from(probabilities) });
+  const told = async (act) => {
+    try {
+      return await act();
+    } catch (error) {
+      return [error.constructor.name, error.message];
+    }
+  };
+  const { load } = await import("/static/predict.js");
+  const model = await load("/edge");
   const pixels = new Uint8Array(await (await fetch("/test/pixels")).arrayBuffer());
   const answers = [], times = [];
   for (let at = 0; at < pixels.length; at += 784) {
@@ -43,7 +38,7 @@ export async function check() {
     times.push(performance.now() - began);
   }
   const pictures = [];
-  for (let i = 0; i < COUNT; i++) {
+  for (let i = 0; i < count; i++) {
     pictures.push(plain(await model.read(await (await fetch(`/test/pictures/${i}`)).blob())));
   }
   const refused = {};
@@ -56,8 +51,7 @@ export async function check() {
   refused.strange = await told(() => load("/strange"));
   const median = times.sort((a, b) => a - b)[times.length >> 1];
   return { backend: model.backend, answers, pictures, refused, median };
-}
-"""
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +110,10 @@ def files(model, images, photos):
     }
 
 
-def asked(files, photos, backend="undefined", **options):
-    script = ASK.replace("COUNT", str(len(photos))).replace("BACKEND", backend)
-    return in_chromium(script, files, **options)
-
-
 @pytest.fixture(scope="module")
-def found(files, photos):
-    return asked(files, photos)
+def found(browser, files, photos):
+    with scripted_page(browser, files) as tab:
+        return tab.evaluate(ASK, len(photos))
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +150,9 @@ def test_a_page_computes_in_webassembly_under_a_strict_policy_within_5_ms(found)
     assert found["median"] <= 5
 
 
-def test_where_webassembly_is_barred_plain_javascript_answers_alike(files, photos, expected):
-    found = asked(files, [], policy="default-src 'self'; script-src 'self'")
+def test_where_webassembly_is_barred_plain_javascript_answers_alike(browser, files, expected):
+    with scripted_page(browser, files, policy="default-src 'self'; script-src 'self'") as tab:
+        found = tab.evaluate(ASK, 0)
     assert found["backend"] == "cpu"
     assert np.abs(table(found["answers"], wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-5
 
