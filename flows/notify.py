@@ -1,15 +1,29 @@
-"""Tells people of a run that needs them: refused, rolled back, failed or crashed. It never fails a run.
+"""Sends a notice of each run that needs a person: refused, rolled back, not fit to serve, failed, crashed.
 
-DIGITS_WEBHOOK_URL: JSON is posted there. DIGITS_EMAIL_BLOCK: a notification block of Prefect's, as
-sendgrid-email/night-shift; its `notify` sends the same as text. Neither set: nothing is sent.
+The flow `retrain` calls `hook` when a run ends, and `refused` for batches that were set aside. Notices go to
+
+DIGITS_WEBHOOK_URL: addresses, separated by spaces. An http:// or https:// address is sent JSON; any other is
+an Apprise URL (slack://, mailto://, discord://, json:// …).
+DIGITS_EMAIL_BLOCK: a notification block of Prefect's, such as sendgrid-email/night-shift, for those who keep
+the secret in Prefect's store.
+
+With neither set, nothing is sent. A notice that can't be sent is a warning in the log; it never fails a run
+and never delays its end by more than DEADLINE. Addresses contain secrets: neither they nor what Apprise logs
+about them reaches a log.
 """
 
 from __future__ import annotations
 
+import contextvars
+import logging
 import os
+import re
+import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +31,22 @@ from flows.clone import intake
 from flows.clone.intake import Intake
 from flows.rollout import outcomes
 
-WEBHOOK = "DIGITS_WEBHOOK_URL"
-EMAIL = "DIGITS_EMAIL_BLOCK"
-TIMEOUT = 5.0  # seconds for a connection, and for an answer
-TRIES = 2
-TELLING = frozenset(
+ADDRESSES = "DIGITS_WEBHOOK_URL"
+BLOCK = "DIGITS_EMAIL_BLOCK"
+DEADLINE = (
+    30.0  # seconds that a run waits for all its notices; Apprise's own limits, 4 s each, are a socket's
+)
+RETRIES = 1
+LOGGERS = (
+    "apprise",
+    "urllib3.connectionpool",
+    "httpx",
+)  # at some level each logs the address that it posts to
+NEEDS_A_PERSON = frozenset(
     {outcomes.REFUSED, outcomes.ROLLED_BACK, outcomes.NOT_FIT}
-)  # ends that people want to know
+)  # of those that completed
+
+_sending = threading.local()  # .lines: what the thread has logged while it sends a notice
 
 
 @dataclass(frozen=True)
@@ -37,24 +60,33 @@ class Notice:
     url: str | None
 
     @property
+    def title(self) -> str:
+        """One line: what happened, and to which run."""
+        return f"{self.project}: {self.state} ({self.run})"
+
+    @property
+    def body(self) -> str:
+        """The reason, and on a line of its own the run's page."""
+        return "\n".join(filter(None, [self.reason, self.url]))
+
+    @property
     def text(self) -> str:
-        """For people: a line, the reason, where to look."""
-        lines = [f"{self.project}: {self.state} ({self.run})", self.reason, self.url or ""]
-        return "\n".join(line for line in lines if line)
+        """Title and body."""
+        return "\n".join(filter(None, [self.title, self.body]))
 
 
 def hook(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 (Prefect calls it so)
     """For a flow's on_completion, on_failure and on_crashed. Whatever goes wrong here is logged, no more."""
     try:
-        if state.is_completed() and state.name not in TELLING:
+        if state.is_completed() and state.name not in NEEDS_A_PERSON:
             return
         send(notice(flow_run, state))
-    except Exception as error:  # a run must not fail because nobody could be told
+    except Exception as error:  # a run must not fail because a notice could not be sent
         _log(f"no notice was sent: {type(error).__name__}")
 
 
 def notice(flow_run: Any, state: Any) -> Notice:
-    """A flow run and the state that it ended in, in words."""
+    """Describe a flow run and the state it ended in."""
     project = Path(str((flow_run.parameters or {}).get("project", "."))).resolve().name
     api = os.environ.get("PREFECT_API_URL", "")
     page = f"{api.removesuffix('/api')}/runs/flow-run/{flow_run.id}" if api.endswith("/api") else None
@@ -62,54 +94,105 @@ def notice(flow_run: Any, state: Any) -> Notice:
 
 
 def refused(project: Path, batches: Sequence[Intake]) -> None:
-    """Tell of every batch that was set aside."""
+    """Send a notice of every batch that was set aside."""
     for batch in batches:
         if batch.became == intake.REFUSED:
             send(Notice(project.name, f"batch {batch.batch}", "Batch refused", batch.why, None))
 
 
-def send(told: Notice, load: Callable[[str], Any] | None = None) -> list[str]:
-    """Send to whoever is set in the environment; what could not be sent, in words, which are logged too.
+def send(message: Notice, load: Callable[[str], Any] | None = None) -> list[str]:
+    """Send a notice to all that the environment names, side by side; return and log a line for each failure.
 
-    load: a block's name → the block; default: from Prefect.
+    load: gets a block by its name; default: from Prefect.
     """
-    problems = []
-    if address := os.environ.get(WEBHOOK, ""):
-        problems += _post(address, told)
-    if block := os.environ.get(EMAIL, ""):
+    senders: dict[str, Callable[[], str]] = {
+        f"address {number} in {ADDRESSES}": partial(_send_to_address, address, message)
+        for number, address in enumerate(os.environ.get(ADDRESSES, "").split(), 1)
+    }
+    if block := os.environ.get(BLOCK, ""):
+        senders[f"the block {block} ({BLOCK})"] = partial(_send_to_block, load or _load, block, message)
+    for name in LOGGERS if senders else ():
+        logging.getLogger(name).addFilter(_hold_back)
+    failures = dict.fromkeys(senders, f"no end within {DEADLINE:g} s")
+
+    def work(name: str) -> None:
+        _sending.lines = []
         try:
-            (load or _load)(block).notify(told.text, subject=f"digits: {told.project}: {told.state}")
-        except Exception as error:
-            problems.append(f"the block {block} could not send ({type(error).__name__}: {error})")
+            failures[name] = senders[name]()
+        except Exception as error:  # its text may hold the address
+            failures[name] = type(error).__name__
+
+    # daemon threads don't keep the process alive; the context holds the settings of Prefect that blocks need
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(work, name), daemon=True)
+        for name in senders
+    ]
+    until = time.monotonic() + DEADLINE
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    problems = [f"{name} was sent no notice: {why}" for name, why in failures.copy().items() if why]
     for problem in problems:
         _log(problem)
     return problems
 
 
-def _post(address: str, told: Notice) -> list[str]:
-    """Post to a webhook, at most twice; only its host is told on: the rest of an address may be a secret."""
-    import requests
+def _send_to_address(address: str, message: Notice) -> str:
+    """Send to one address; return why it failed, or nothing."""
+    import apprise  # not above: most runs send nothing
 
-    host = urllib.parse.urlsplit(address).hostname or "its address"
-    problem = ""
-    for _ in range(TRIES):
-        try:
-            answer = requests.post(address, json=asdict(told) | {"text": told.text}, timeout=TIMEOUT)
-        except requests.RequestException as error:
-            problem = type(error).__name__
-            continue
-        if answer.ok:
-            return []
-        problem = f"it answered {answer.status_code}"
-        if answer.status_code < 500:
-            break  # asked again, it would answer the same
-    return [f"the webhook at {host} was not reached ({problem}): check {WEBHOOK}"]
+    asset = apprise.AppriseAsset(
+        app_id="digits", app_desc="digits", async_mode=False, default_service_retry=RETRIES
+    )
+    plain = address.lower().startswith(("http://", "https://"))
+    service = apprise.Apprise.instantiate(_json(address, message) if plain else address, asset=asset)
+    if service is None:
+        return "it is no URL that Apprise can use (https://appriseit.com lists them)"
+    client = apprise.Apprise(service, asset=asset)
+    title, body = ("", message.text) if plain else (message.title, message.body)
+    if client.notify(
+        body, title, notify_type=apprise.NotifyType.WARNING, body_format=apprise.NotifyFormat.TEXT
+    ):
+        return ""
+    answers = re.findall(r"\berror=(\d{3})\b", "\n".join(_sending.lines))
+    return f"it answered {answers[-1]}" if answers else "it was not reached, or did not answer"
+
+
+def _json(address: str, message: Notice) -> dict[str, Any]:
+    """Apprise's JSON service for a plain address: our fields in place of its own; path and query as given."""
+    parts = urllib.parse.urlsplit(address)
+    own = dict.fromkeys(("version", "title", "attachments", "type"), "")  # empty: left out
+    return {
+        "schema": "jsons" if parts.scheme == "https" else "json",
+        "host": parts.netloc.rpartition("@")[2],
+        "user": parts.username,
+        "password": parts.password or "",
+        "fullpath": parts._replace(scheme="", netloc="", fragment="").geturl(),
+        "payload": own | asdict(message) | {"message": "text"},  # "message", its body, is sent as "text"
+    }
+
+
+def _send_to_block(load: Callable[[str], Any], name: str, message: Notice) -> str:
+    block = load(name)
+    with block.raise_on_failure():  # without, it ends as if all were well
+        block.notify(message.text, subject=f"digits: {message.project}: {message.state}")
+    return ""
 
 
 def _load(name: str) -> Any:
     from prefect.blocks.core import Block
 
     return Block.load(name)
+
+
+def _hold_back(record: logging.LogRecord) -> bool:
+    """A filter of loggers: keeps what a thread logs while it sends a notice, in place of logging it."""
+    lines: list[str] | None = getattr(_sending, "lines", None)
+    if lines is None:
+        return True
+    lines.append(record.getMessage())
+    return False
 
 
 def _log(text: str) -> None:

@@ -1,30 +1,42 @@
-"""Notices of runs that need a person, against a real web server on loopback."""
+"""Notices of runs that need a person, against real web servers on loopback."""
 
+import base64
 import contextlib
 import json
+import logging
+import socket
+import subprocess
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 
 import pytest
+from prefect.blocks.notifications import SlackWebhook
 
 from flows import notify
 from flows.notify import Notice
 
 from .._loopback import Listener
 
-TOLD = Notice("digits", "2030-01-31 schedule", "Refused", "accuracy 0.9 is below 0.98", "http://here/runs/1")
+NOTICE = Notice(
+    "digits", "2030-01-31 schedule", "Refused", "accuracy 0.9 is below 0.98", "http://here/runs/1"
+)
+TITLE = "digits: Refused (2030-01-31 schedule)"
+BODY = "accuracy 0.9 is below 0.98\nhttp://here/runs/1"
 
 
 @contextlib.contextmanager
 def webhook(*statuses):
-    """Answers with these statuses in turn, the last one for ever; what was posted."""
-    posted = []
+    """Answers with these statuses in turn, the last one for ever; its address and what was posted."""
+    requests = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(statuses[min(len(posted), len(statuses)) - 1])
+            posted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            requests.append(SimpleNamespace(path=self.path, headers=self.headers, json=posted))
+            self.send_response(statuses[min(len(requests), len(statuses)) - 1])
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -35,7 +47,7 @@ def webhook(*statuses):
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.server_port}/secret-token", posted
+        yield f"http://127.0.0.1:{listener.server_port}/secret-token", requests
     finally:
         listener.shutdown()
         thread.join()
@@ -43,8 +55,9 @@ def webhook(*statuses):
 
 
 @pytest.fixture(autouse=True)
-def nobody_told(monkeypatch):
-    for name in (notify.WEBHOOK, notify.EMAIL, "PREFECT_API_URL"):
+def logged(monkeypatch):
+    """What is logged of notices, with none of the settings that this machine may have."""
+    for name in (notify.ADDRESSES, notify.BLOCK, "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
     lines = []
     monkeypatch.setattr(notify, "_log", lines.append)
@@ -58,13 +71,14 @@ def state(name, message="because", completed=False):
 RUN = SimpleNamespace(id="1234", name="2030-01-31 schedule", parameters={"project": "/home/me/digits"})
 
 
-def test_a_failed_run_is_told_with_project_run_state_reason_and_address(monkeypatch):
+def test_a_failed_run_is_posted_with_project_run_state_reason_and_address(monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
-    with webhook(200) as (address, posted):
-        monkeypatch.setenv(notify.WEBHOOK, address)
+    with webhook(200) as (address, requests):
+        monkeypatch.setenv(notify.ADDRESSES, address)
         notify.hook(None, RUN, state("Failed", "stage train failed: NaN loss"))
-    (told,) = posted
-    assert told == {
+    (request,) = requests
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.json == {
         "project": "digits",
         "run": "2030-01-31 schedule",
         "state": "Failed",
@@ -75,65 +89,141 @@ def test_a_failed_run_is_told_with_project_run_state_reason_and_address(monkeypa
     }
 
 
+def test_a_run_without_a_page_is_posted_with_null_for_its_address(monkeypatch):
+    with webhook(200) as (address, requests):
+        monkeypatch.setenv(notify.ADDRESSES, address)
+        notify.hook(None, RUN, state("Crashed"))
+    assert requests[0].json["url"] is None
+    assert requests[0].json["text"] == "digits: Crashed (2030-01-31 schedule)\nbecause"
+
+
+def test_path_query_and_password_of_a_plain_address_arrive_as_they_stand(monkeypatch):
+    with webhook(200) as (address, requests):
+        address = address.replace("://", "://me:pass%20word@")
+        monkeypatch.setenv(notify.ADDRESSES, f"{address}/a%2Fb?sig=%2B1&method=GET&-x=1")
+        assert notify.send(NOTICE) == []
+    (request,) = requests
+    assert request.path == "/secret-token/a%2Fb?sig=%2B1&method=GET&-x=1"
+    assert base64.b64decode(request.headers["Authorization"].split()[1]) == b"me:pass word"
+
+
 @pytest.mark.parametrize(
-    ("name", "told"), [("Refused", 1), ("Rolled back", 1), ("Promoted", 0), ("Nothing new", 0)]
+    ("name", "sent"), [("Refused", 1), ("Rolled back", 1), ("Promoted", 0), ("Nothing new", 0)]
 )
-def test_of_runs_that_ended_well_only_those_that_need_a_person_are_told(monkeypatch, name, told):
-    with webhook(200) as (address, posted):
-        monkeypatch.setenv(notify.WEBHOOK, address)
+def test_of_runs_that_completed_only_those_that_need_a_person_are_sent(monkeypatch, name, sent):
+    with webhook(200) as (address, requests):
+        monkeypatch.setenv(notify.ADDRESSES, address)
         notify.hook(None, RUN, state(name, completed=True))
-    assert len(posted) == told
+    assert len(requests) == sent
 
 
-def test_an_overloaded_webhook_is_tried_once_more(monkeypatch, nobody_told):
-    with webhook(503, 200) as (address, posted):
-        monkeypatch.setenv(notify.WEBHOOK, address)
-        assert notify.send(TOLD) == []
-    assert len(posted) == 2 and not nobody_told
+def test_an_apprise_url_gets_a_title_and_a_body(monkeypatch):
+    with webhook(200) as (address, requests):
+        monkeypatch.setenv(notify.ADDRESSES, address.replace("http://", "json://"))
+        assert notify.send(NOTICE) == []
+    (request,) = requests
+    assert (request.json["title"], request.json["message"], request.json["type"]) == (TITLE, BODY, "warning")
 
 
-def test_a_webhook_that_refuses_is_not_tried_again_and_its_secret_is_not_logged(monkeypatch, nobody_told):
-    with webhook(403) as (address, posted):
-        monkeypatch.setenv(notify.WEBHOOK, address)
-        (problem,) = notify.send(TOLD)
-    assert len(posted) == 1
-    assert "403" in problem and "secret-token" not in problem
-    assert nobody_told == [problem]
+def test_each_address_gets_the_notice_though_another_fails(monkeypatch, logged):
+    with webhook(403) as (first, _), webhook(200) as (second, requests):
+        monkeypatch.setenv(notify.ADDRESSES, f"{first} {second}")
+        (problem,) = notify.send(NOTICE)
+    assert len(requests) == 1
+    assert problem == f"address 1 in {notify.ADDRESSES} was sent no notice: it answered 403"
+    assert logged == [problem]
 
 
-def test_a_webhook_that_is_gone_fails_no_run(monkeypatch, nobody_told):
+def test_an_overloaded_webhook_is_tried_once_more(monkeypatch, logged):
+    with webhook(503, 200) as (address, requests):
+        monkeypatch.setenv(notify.ADDRESSES, address)
+        assert notify.send(NOTICE) == []
+    assert len(requests) == 2 and not logged
+
+
+@pytest.mark.parametrize("scheme", ["http", "json"])
+def test_an_address_is_logged_at_no_level(monkeypatch, caplog, logged, scheme):
+    caplog.set_level(logging.NOTSET)
+    with webhook(403) as (address, _):
+        address = address.replace("http://", f"{scheme}://me:secret-password@") + "?sig=secret-query"
+        monkeypatch.setenv(notify.ADDRESSES, address)
+        assert "403" in notify.send(NOTICE)[0]
+    assert "secret-" not in caplog.text + "".join(logged)
+    logging.getLogger("apprise").warning("of somebody else")
+    assert "of somebody else" in caplog.text
+
+
+def test_a_webhook_that_is_gone_fails_no_run(monkeypatch, logged):
     with webhook(200) as (address, _):
         pass
-    monkeypatch.setenv(notify.WEBHOOK, address)
+    monkeypatch.setenv(notify.ADDRESSES, address)
     notify.hook(None, RUN, state("Crashed"))
-    assert len(nobody_told) == 1 and "ConnectionError" in nobody_told[0]
+    assert len(logged) == 1 and "it was not reached" in logged[0]
 
 
-def test_a_state_that_makes_no_sense_fails_no_run(nobody_told):
+@pytest.mark.parametrize(
+    "address", ["secret-token", "unknown://secret-token", "slack://secret-token", "http://"]
+)
+def test_an_address_that_apprise_cannot_use_is_said_by_its_number(monkeypatch, caplog, logged, address):
+    monkeypatch.setenv(notify.ADDRESSES, address)
+    (problem,) = notify.send(NOTICE)
+    assert problem.startswith(f"address 1 in {notify.ADDRESSES} was sent no notice: ")
+    assert "secret-token" not in problem + caplog.text and logged == [problem]
+
+
+def test_a_receiver_that_never_answers_holds_no_run_up(monkeypatch):
+    monkeypatch.setattr(notify, "DEADLINE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv(notify.ADDRESSES, f"json://127.0.0.1:{listener.getsockname()[1]}?rto=60")
+        begun = time.monotonic()
+        (problem,) = notify.send(NOTICE)
+        assert time.monotonic() - begun < 10
+    assert "no end within 0.2 s" in problem
+
+
+def test_a_state_that_makes_no_sense_fails_no_run(logged):
     notify.hook(None, None, None)
-    assert nobody_told == ["no notice was sent: AttributeError"]
+    assert logged == ["no notice was sent: AttributeError"]
 
 
 def test_a_notification_block_is_sent_the_same_as_text(monkeypatch):
-    monkeypatch.setenv(notify.EMAIL, "sendgrid-email/night-shift")
-    sent = []
+    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/night-shift")
+    names = []
+    with webhook(200) as (address, requests):
+        block = SlackWebhook(url=address.replace("http://", "json://"))
+        assert notify.send(NOTICE, lambda name: names.append(name) or block) == []
+    assert names == ["sendgrid-email/night-shift"]
+    assert (requests[0].json["title"], requests[0].json["message"]) == (
+        "digits: digits: Refused",
+        NOTICE.text,
+    )
 
-    def load(name):
-        return SimpleNamespace(notify=lambda body, subject: sent.append((name, subject, body)))
 
-    assert notify.send(TOLD, load) == []
-    assert sent == [("sendgrid-email/night-shift", "digits: digits: Refused", TOLD.text)]
+def test_a_block_that_cannot_send_is_logged_without_its_address(monkeypatch, caplog, logged):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/night-shift")
+    with webhook(403) as (address, _):
+        url = address.replace("http://", "json://")
+        (problem,) = notify.send(NOTICE, lambda _: SlackWebhook(url=url))
+    assert "sendgrid-email/night-shift" in problem and "NotificationError" in problem
+    assert logged == [problem] and "secret-token" not in problem + caplog.text
 
 
-def test_a_block_that_fails_is_logged_and_no_more(monkeypatch, nobody_told):
-    monkeypatch.setenv(notify.EMAIL, "sendgrid-email/missing")
+def test_a_block_that_is_missing_is_logged_and_no_more(monkeypatch, logged):
+    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/missing")
 
     def load(name):
         raise ValueError(f"no block {name}")
 
-    (problem,) = notify.send(TOLD, load)
-    assert "sendgrid-email/missing" in problem and nobody_told == [problem]
+    (problem,) = notify.send(NOTICE, load)
+    assert "sendgrid-email/missing" in problem and logged == [problem]
 
 
-def test_without_anyone_to_tell_nothing_is_sent(nobody_told):
-    assert notify.send(TOLD) == [] and not nobody_told
+def test_with_neither_set_nothing_is_sent(logged):
+    assert notify.send(NOTICE) == [] and not logged
+
+
+def test_flows_do_not_load_apprise_before_they_send():
+    code = "import sys, flows.retrain; print('apprise' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
