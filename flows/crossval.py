@@ -1,7 +1,7 @@
-"""How well a profile does, and by how much that varies: k trainings, each scored on a part it has not seen.
+"""Cross-validation of a profile: k trainings, each scored on a fold it has not seen. For `digits crossval`.
 
-The folds are of data/prepared/train and data/prepared/validation together; the test images are not opened.
-A fold that is done is not done again: the same call goes on where an earlier one was broken off.
+The folds are parts of data/prepared/train and data/prepared/validation together; the test images are not
+opened. Finished folds are kept, so calling again after an interruption trains only those that are missing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from flows.sweep import TRAIN, VALIDATION, train_section
 if TYPE_CHECKING:
     from digits.runtime.params import TrainParams
 
-DONE = Path(".digits/crossval")
+FOLDS = Path(".digits/crossval")
 REPORTS = Path("reports/crossval")
 CONFIDENCE = 0.95
 
@@ -39,7 +39,7 @@ CONFIDENCE = 0.95
 class Scores:
     """Accuracies over folds: mean, standard deviation (n − 1), and the mean's 95 % interval by Student's t.
 
-    Folds share most of their training images, so the interval is rather too narrow than too wide.
+    Folds share most of their training images, so the interval tends to be too narrow.
     """
 
     mean: float
@@ -50,7 +50,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Fold:
-    """One training: how many images it saw and was scored on, and how it did. Accuracies are shares."""
+    """One training: how many images it saw and was scored on, and its result. Accuracies are shares."""
 
     fold: int
     n_train: int
@@ -63,7 +63,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Every fold, the scores over them, the file that says so."""
+    """The result: every fold, the scores over them, and the table's file."""
 
     profile: str
     folds: list[Fold]
@@ -72,7 +72,7 @@ class CrossValidation:
 
 
 def parts(labels: NDArray[np.uint8], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold 0 … folds − 1 of each row, int64 [n]: every digit is spread evenly, and so are the rows.
+    """Assign each row a fold, 0 … folds − 1: int64 [n]. Every digit is spread evenly, and so are the rows.
 
     Raises DataError when a digit has fewer images than there are folds.
     """
@@ -83,15 +83,15 @@ def parts(labels: NDArray[np.uint8], folds: int, seed: int) -> NDArray[np.int64]
         rows = rng.permutation(np.flatnonzero(labels == digit))
         if len(rows) < folds:
             raise DataError(
-                f"digit {digit} has {len(rows)} images, and {folds} folds take one each: take fewer folds"
+                f"digit {digit} has {len(rows)} images, and {folds} folds need one each: take fewer folds"
             )
-        fold[rows] = (start + np.arange(len(rows))) % folds  # going on where the digit before ended
+        fold[rows] = (start + np.arange(len(rows))) % folds  # from where the previous digit ended
         start += len(rows)
     return fold
 
 
 def scores(accuracies: Sequence[float]) -> Scores:
-    """The scores of two accuracies and more."""
+    """The scores of two or more accuracies."""
     from scipy import stats
 
     values = np.asarray(accuracies, dtype=np.float64)
@@ -103,9 +103,9 @@ def scores(accuracies: Sequence[float]) -> Scores:
 def train(
     data: Split, fold: NDArray[np.int64], number: int, section: TrainParams, tell: Any
 ) -> dict[str, Any]:
-    """On a worker: train on all folds but one, score on that."""
-    held = fold == number
-    return trial.train((data.take(~held), data.take(held)), section, tell)
+    """Train on all folds but one and score on that one; runs on a worker."""
+    held_out = fold == number
+    return trial.train((data.take(~held_out), data.take(held_out)), section, tell)
 
 
 def crossval(
@@ -114,32 +114,32 @@ def crossval(
     *,
     profile: str | None = None,
     seed: int | None = None,
-    workers_: int = 2,
+    at_once: int = 2,
     cluster: str | None = None,
 ) -> CrossValidation:
-    """Train what is missing of the folds, and write the table. `seed`: of the folds and of the trainings.
+    """Train the folds that are missing, and write the table. seed: of the folds and of the trainings.
 
-    Raises ParamsError, DataError without prepared data or with too few images, DigitsError when a fold can't
-    be done.
+    Raises ParamsError for bad arguments, DataError without prepared data or with too few images, DigitsError
+    when a fold fails.
     """
     if folds < 2:
-        raise ParamsError(f"{folds} folds: at least 2 are needed, one to train on and one to score on")
+        raise ParamsError(f"{folds} folds, expected at least 2: one to train on and one to score on")
     base = train_section(root, profile, seed)
     section: TrainParams = params.parse("train", base)
     data = concatenate([dataset.load_split(root / TRAIN), dataset.load_split(root / VALIDATION)])
     fold = parts(data.labels, folds, section.seed)
-    folder = root / DONE / _digest(base, data, folds)
+    folder = root / FOLDS / _digest(base, data, folds)
     missing = [number for number in range(folds) if not (folder / f"{number}.json").exists()]
     if len(missing) < folds:
         say(f"{folds - len(missing)} of {folds} folds are done already")
     if missing:
-        _run(root, folder, missing, data, fold, section, workers_, cluster)
+        _run(root, folder, missing, data, fold, section, at_once, cluster)
     done = [Fold(**files.read_json(folder / f"{number}.json")) for number in range(folds)]
     table = root / REPORTS / f"{section.profile}.json"
-    found = CrossValidation(section.profile, done, scores([each.accuracy for each in done]), table)
-    record = {"folds": [asdict(each) for each in done], "scores": asdict(found.scores)}
+    result = CrossValidation(section.profile, done, scores([each.accuracy for each in done]), table)
+    record = {"folds": [asdict(each) for each in done], "scores": asdict(result.scores)}
     files.write_json(table, {"params": base, "profile": section.profile, **record})
-    return found
+    return result
 
 
 def _run(
@@ -155,21 +155,21 @@ def _run(
     stopping = threading.Event()
     failed: list[str] = []
     with workers.pool(at_once, cluster, trial.warm) as client:
-        held = client.scatter([data], broadcast=True)[0]
+        sent = client.scatter([data], broadcast=True)[0]
 
         def one(place: int) -> parallel.Ended:
             number = missing[place]
             try:
-                found = workers.work(client, stopping, None, train, held, fold, number, section)
+                result = workers.work(client, stopping, None, train, sent, fold, number, section)
             except DigitsError as error:
                 failed.append(f"fold {number + 1}: {error}")
                 return parallel.Ended("Failed", failed[-1], ok=False)
             scored = int((fold == number).sum())
-            kept = {name: found[name] for name in ("accuracy", "loss", "train_accuracy", "seconds")}
+            kept = {name: result[name] for name in ("accuracy", "loss", "train_accuracy", "seconds")}
             files.write_json(
                 folder / f"{number}.json", asdict(Fold(number + 1, len(data) - scored, scored, **kept))
             )
-            line = f"fold {number + 1}: {found['accuracy']:.2%} in {found['seconds']:.0f} s"
+            line = f"fold {number + 1}: {result['accuracy']:.2%} in {result['seconds']:.0f} s"
             say(line)
             return parallel.Ended("Completed", line)
 
@@ -178,8 +178,8 @@ def _run(
                 return failed[0], "\n".join(f"- {line}" for line in failed)
             done = sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
             values = [Fold(**files.read_json(path)).accuracy for path in done]
-            found = scores(values)
-            line = f"{found.mean:.2%} ± {found.sd:.2%} over {len(values)} folds of {section.profile}"
+            over = scores(values)
+            line = f"{over.mean:.2%} ± {over.sd:.2%} over {len(values)} folds of {section.profile}"
             lines = [f"| {place + 1} | {value:.2%} |" for place, value in enumerate(values)]
             return line, "\n".join([line, "", "| fold | accuracy |", "| --- | --- |", *lines])
 
@@ -191,7 +191,7 @@ def _run(
 
 
 def _digest(base: dict[str, Any], data: Split, folds: int) -> str:
-    """What a fold's result depends on: parameters, data, code and libraries."""
+    """A digest of what a fold's result depends on: parameters, data, code and libraries."""
     words = [files.to_json(base), str(folds), version("tensorflow"), version("keras"), version("numpy")]
     words += [dataset.array_sha256(data.images), dataset.array_sha256(data.labels)]
     words += [code_sha256("train")]

@@ -1,4 +1,4 @@
-"""`python -m flows.deploy …`, which is `digits schedule …`: what may be asked of the scheduler."""
+"""The command line of the scheduler: `digits schedule …` or `python -m flows.deploy …`."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ from flows.scheduling.server import PORT
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options to a parser."""
     when = parser.add_mutually_exclusive_group()
     when.add_argument(
         "--cron", metavar="'M H D M W'", help="as in crontab: '0 3 * * *' is every night at three"
     )
     when.add_argument("--interval", type=float, metavar="SECONDS", help="this often")
-    when.add_argument("--once", action="store_true", help="run now; by the scheduler if one is at work")
+    when.add_argument("--once", action="store_true", help="run now; in the running scheduler if there is one")
     parser.add_argument("--timezone", default="UTC", metavar="NAME", help="of --cron; default: UTC")
     parser.add_argument(
-        "--inbox", type=Path, metavar="DIR", help="also run when a new batch is in this folder"
+        "--inbox", type=Path, metavar="DIR", help="also run when a new batch arrives in this folder"
     )
-    parser.add_argument("--profile", metavar="NAME", help="training profile, in place of that of params.yaml")
-    parser.add_argument("--seed", type=int, metavar="N", help="in place of that of params.yaml")
-    parser.add_argument("--force", metavar="STAGE", help="with --once: a stage to run though nothing changed")
+    parser.add_argument(
+        "--profile", metavar="NAME", help="training profile, instead of the one in params.yaml"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="instead of the one in params.yaml")
+    parser.add_argument(
+        "--force", metavar="STAGE", help="with --once: run this stage even if nothing changed"
+    )
     parser.add_argument("--why", metavar="TEXT", help="with --once: for the run's name")
-    busy = "what becomes of a run that comes due during another; default: skip"
+    busy = "what to do with a run that comes due during another; default: skip"
     parser.add_argument("--when-busy", choices=sorted(BUSY), default="skip", help=busy)
     parser.add_argument("--port", type=int, default=PORT, help=f"of Prefect's server; default: {PORT}")
     parser.add_argument("--entrypoint", default=ENTRYPOINT, help=argparse.SUPPRESS)
 
 
 def plan(project: Path, given: argparse.Namespace) -> Plan:
-    """The command line as a plan. Raises ParamsError when it can't be one."""
+    """Turn the parsed command line into a plan. Raises ParamsError for options that don't go together."""
     if not given.once and (given.force or given.why):
         raise ParamsError("--force and --why go with --once: every scheduled run would have them")
     if not (given.once or given.cron or given.interval is not None or given.inbox):
@@ -43,15 +47,15 @@ def plan(project: Path, given: argparse.Namespace) -> Plan:
     if given.interval is not None and not 1 <= given.interval < float("inf"):
         raise ParamsError(f"--interval {given.interval:g}: give at least 1 second")
     if given.inbox and not given.inbox.is_dir():
-        raise ParamsError(f"--inbox {given.inbox} is no folder: make it, then start again")
+        raise ParamsError(f"--inbox {given.inbox} is not a folder: create it, then start again")
     if not 0 < given.port < 65536:
-        raise ParamsError(f"--port {given.port} is no port: give one from 1 to 65535")
-    asked = {name: getattr(given, name) for name in ("profile", "seed", "force", "why")}
+        raise ParamsError(f"--port {given.port} is not a port: give one from 1 to 65535")
+    chosen = {name: getattr(given, name) for name in ("profile", "seed", "force", "why")}
     parameters = {
         "project": str(project),
         "scheduled": True,
         "why": "by hand" if given.once else "schedule",
-    } | {name: value for name, value in asked.items() if value is not None}
+    } | {name: value for name, value in chosen.items() if value is not None}
     if given.inbox:
         parameters["inbox"] = str(given.inbox.resolve())
     return Plan(
@@ -67,20 +71,20 @@ def plan(project: Path, given: argparse.Namespace) -> Plan:
 
 
 def run(project: Path, given: argparse.Namespace) -> int:
-    """Serve the schedule until asked to end, or run once; the exit code. Raises DigitsError."""
+    """Serve the schedule until a signal ends it, or run once; return the exit code. Raises DigitsError."""
     from flows.scheduling import scheduler
 
-    wanted = plan(project, given)
-    return scheduler.once(project, wanted) if given.once else scheduler.schedule(project, wanted)
+    chosen = plan(project, given)
+    return scheduler.once(project, chosen) if given.once else scheduler.schedule(project, chosen)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command in the folder that --project names; its exit code."""
+    """Run the command in the folder that --project names; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.deploy", description=__doc__)
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="default: this folder")
     arguments(parser)
     given = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a server that is starting is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a server that is starting is stopped
     project = given.project.resolve()
     try:
         if not (project / "dvc.yaml").exists():

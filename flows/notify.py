@@ -93,7 +93,7 @@ def notice(flow_run: Any, state: Any) -> Notice:
     return Notice(project, str(flow_run.name), str(state.name), str(state.message or ""), page)
 
 
-def refused(project: Path, batches: Sequence[Intake]) -> None:
+def send_refusals(project: Path, batches: Sequence[Intake]) -> None:
     """Send a notice of every batch that was set aside."""
     for batch in batches:
         if batch.became == intake.REFUSED:
@@ -101,7 +101,7 @@ def refused(project: Path, batches: Sequence[Intake]) -> None:
 
 
 def send(message: Notice, load: Callable[[str], Any] | None = None) -> list[str]:
-    """Send a notice to all that the environment names, side by side; return and log a line for each failure.
+    """Send a notice to everything the environment names, in parallel; return and log a line for each failure.
 
     load: gets a block by its name; default: from Prefect.
     """

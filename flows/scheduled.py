@@ -1,9 +1,12 @@
-"""A retraining that leaves the user's working tree alone: in a clone, with batches from an inbox, on record.
+"""The parts of a scheduled run that a run in the working tree lacks: clone, inbox, commit and tag.
 
-    prepare the clone → what a killed run left half done → batches → parameters of this run →
+The flow `retrain` calls them, so that a scheduled run leaves the user's working tree alone. The order is:
+
+    prepare the clone → put right what a killed run left → batches → parameters of this run →
     the stages → commit → publish → propose the tag → try live and promote → tag → push
 
-Versions go to the project's own store. A kill at any moment leaves what the next run completes or forgets.
+Versions go to the project's own store. What a run that is killed leaves behind, the next one completes or
+discards.
 """
 
 from __future__ import annotations
@@ -26,12 +29,12 @@ from serving.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a run was asked for, beyond what is committed. inbox: a folder, None for none."""
+class RunOptions:
+    """Options of one run that take the place of what is committed. inbox: a folder, None for none."""
 
     profile: str | None = None
     seed: int | None = None
@@ -39,40 +42,42 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A clone that is ready for the stages, its store, and what became of waiting batches."""
+class RunContext:
+    """A clone that is ready for the stages, the project's store, and the result for each waiting batch."""
 
     workspace: Workspace
     store: Store
     batches: Sequence[Intake]
 
 
-def begin(made: Workspace, asked: Asked, take: Callable[[Workspace, Path], Intake], tell: Tell) -> Ready:
+def begin(
+    clone: Workspace, options: RunOptions, take: Callable[[Workspace, Path], Intake], log: Log
+) -> RunContext:
     """Put right what a killed run left, take the batches, set the parameters. Raises DigitsError."""
-    store = Store(made.project / "models" / "serving")
+    store = Store(clone.project / "models" / "serving")
     canary.end_own(store)
-    settle_proposals(made, store)
-    batches = intake.all_waiting(made, asked.inbox, take, tell) if asked.inbox else []
-    lineage.recall(made)
-    adjust(made.root, asked)
-    return Ready(made, store, batches)
+    settle_proposals(clone, store)
+    batches = intake.all_waiting(clone, options.inbox, take, log) if options.inbox else []
+    lineage.recall(clone)
+    write_parameters(clone.root, options)
+    return RunContext(clone, store, batches)
 
 
-def settle_proposals(made: Workspace, store: Store) -> None:
-    """Give versions that a killed run had promoted their tag; forget what it had only meant to promote."""
-    if not (open_ones := lineage.unfinished(made.project)):
+def settle_proposals(clone: Workspace, store: Store) -> None:
+    """Tag the versions that a killed run had promoted; discard the proposals of those it had not."""
+    if not (proposals := lineage.unfinished(clone.project)):
         return
     known = store.history()
-    for number in open_ones:
+    for number in proposals:
         if known.promoted(number):
-            lineage.complete(made.project, number)
+            lineage.complete(clone.project, number)
         else:
-            lineage.discard(made.project, number)
+            lineage.discard(clone.project, number)
 
 
-def adjust(root: Path, asked: Asked) -> None:
-    """Write the parameters of this run into the clone's params.yaml. Raises ParamsError, nothing written."""
-    changes = {"profile": asked.profile, "seed": asked.seed}
+def write_parameters(root: Path, options: RunOptions) -> None:
+    """Write the parameters of this run into the clone's params.yaml; with ParamsError nothing is written."""
+    changes = {"profile": options.profile, "seed": options.seed}
     changes = {key: value for key, value in changes.items() if value is not None}
     if not changes:
         return
@@ -89,40 +94,40 @@ def adjust(root: Path, asked: Asked) -> None:
         raise
 
 
-def recorded(ready: Ready, acts: Acts, tell: Tell) -> Acts:
-    """The acts with the commit before the version, and the tag around its promotion."""
+def with_lineage(context: RunContext, acts: Acts, log: Log) -> Acts:
+    """Wrap the acts: a commit before a version is published, and a tag when it is promoted."""
 
     def publish(root: Path, store: Store, at: str) -> tuple[int, bool]:
-        lineage.commit(ready.workspace)
+        lineage.commit(context.workspace)
         return acts.publish(root, store, at)
 
     def go_live(store: Store, number: int, champion: int | None, at: str) -> Settled:
-        told = lineage.facts(store.version(number).provenance)
-        lineage.propose(ready.workspace, number, told)
+        facts = lineage.facts(store.version(number).provenance)
+        lineage.propose(context.workspace, number, facts)
         settled = acts.go_live(store, number, champion, at)
         if settled.outcome == PROMOTED:
-            made = lineage.record(ready.workspace, number, told)
-            tell(f"{made.tag} is at commit {made.commit[:12]}")
-            for warning in made.warnings:
-                tell(f"not pushed: {warning}")
+            commit = lineage.record(context.workspace, number, facts)
+            log(f"{commit.tag} is at commit {commit.commit[:12]}")
+            for warning in commit.warnings:
+                log(f"not pushed: {warning}")
         else:
-            lineage.discard(ready.workspace.project, number)
+            lineage.discard(context.workspace.project, number)
         return settled
 
     return replace(acts, publish=publish, go_live=go_live)
 
 
-def push(ready: Ready, tell: Tell) -> None:
-    """Try again what an earlier run could not push."""
-    for done in remotes.push(ready.workspace):
+def push(context: RunContext, log: Log) -> None:
+    """Push what earlier runs could not push."""
+    for done in remotes.push(context.workspace):
         if not done.ok:
-            tell(f"not pushed: {done.remote}: {done.detail}")
+            log(f"not pushed: {done.remote}: {done.detail}")
 
 
-def refuse_parameters(asked: Asked) -> None:
-    """Raises ParamsError for what only a run in a clone can have: a run in the tree would change the tree."""
-    if asked.profile is not None or asked.seed is not None:
+def refuse_parameters(options: RunOptions) -> None:
+    """Raise ParamsError for options that only a run in a clone can have: params.yaml would be changed."""
+    if options.profile is not None or options.seed is not None:
         raise ParamsError(
-            "a run in the working tree takes profile and seed from params.yaml: edit that, or use "
+            "a run in the working tree takes profile and seed from params.yaml: edit that file, or use "
             "`digits schedule --once`"
         )

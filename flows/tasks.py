@@ -1,4 +1,8 @@
-"""The tasks of a retraining: one for each stage of dvc.yaml, and the steps that put an export in service."""
+"""The Prefect tasks of a retraining: one for each stage of dvc.yaml, and those that release the export.
+
+The flow `retrain` calls them. Each logs its result in the run's log and shows it as an artifact where there
+is something to see.
+"""
 
 from __future__ import annotations
 
@@ -22,52 +26,52 @@ from flows.rollout.rollout import Acts
 from serving.checks.comparison import Comparison
 from serving.store.store import Store
 
-SHOWN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}  # DVC caches, not Prefect
+TASK_OPTIONS: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}  # DVC caches, not Prefect
 
 
 def follow(steps: Steps, stage: str) -> State[Any]:
-    """Wait for DVC to be done with a stage. The state's name says whether it ran, was cached or failed."""
+    """Wait until DVC has finished a stage. The state's name says whether it ran, was cached or failed."""
     logger = get_run_logger()
     done = steps.stage(stage, logger.info)
     if done.outcome == "ran":
         return Completed(name="Ran", message=f"{done.seconds:.1f} s")
     if done.outcome == "cached":
-        return Completed(name="Cached", message="nothing that it needs has changed")
-    return Failed(message=done.error or steps.error or "DVC ended without a word")
+        return Completed(name="Cached", message="nothing it depends on has changed")
+    return Failed(message=done.error or steps.error or "DVC ended without a message")
 
 
-stage_tasks = {stage: task(name=stage, task_run_name=stage, **SHOWN)(follow) for stage in STAGES}
+stage_tasks = {stage: task(name=stage, task_run_name=stage, **TASK_OPTIONS)(follow) for stage in STAGES}
 
 
-@task(task_run_name="batch {batch.name}", **SHOWN)
+@task(task_run_name="batch {batch.name}", **TASK_OPTIONS)
 def take(workspace: Workspace, batch: Path) -> Intake:
-    """Judge a waiting batch, and keep or refuse it."""
+    """Judge a waiting batch, and accept or refuse it."""
     logger = get_run_logger()
-    found = intake.one(workspace, batch, logger.info)
-    logger.info("batch %s: %s", found.batch, ": ".join(filter(None, [found.became, found.why])))
-    return found
+    result = intake.one(workspace, batch, logger.info)
+    logger.info("batch %s: %s", result.batch, ": ".join(filter(None, [result.became, result.why])))
+    return result
 
 
-@task(task_run_name="publish", **SHOWN)
+@task(task_run_name="publish", **TASK_OPTIONS)
 def publish(root: Path, store: Store, at: str) -> tuple[int, bool]:
-    """Try the export on a real server, then publish it: its number, and whether that is new."""
+    """Try the export on a real server, then publish it; return its number and whether that is new."""
     number, new = release.publish(root, store, at=at)
-    get_run_logger().info("%s version %d", "published" if new else "it is already", number)
+    get_run_logger().info("%s version %d", "published" if new else "the export is already", number)
     return number, new
 
 
-@task(task_run_name="compare", **SHOWN)
+@task(task_run_name="compare", **TASK_OPTIONS)
 def compare(root: Path, store: Store, number: int, champion: int | None) -> Comparison:
     """Judge a published version against the one in service."""
-    found = release.compare(root, store, number, champion)
-    get_run_logger().info("%s", "; ".join(found.failed) or "no worse than what serves")
-    artifacts.comparison(found, number, champion)
-    return found
+    result = release.compare(root, store, number, champion)
+    get_run_logger().info("%s", "; ".join(result.failed) or "no worse than the version in service")
+    artifacts.comparison(result, number, champion)
+    return result
 
 
-@task(task_run_name="canary", **SHOWN)
+@task(task_run_name="canary", **TASK_OPTIONS)
 def go_live(store: Store, number: int, champion: int | None, at: str) -> Settled:
-    """Try a version on the servers that run, beside the one in service; have it serve, or withdraw it."""
+    """Try a version on the running servers, beside the one in service, then promote or withdraw it."""
     settled = canary.go_live(store, number, champion, at)
     get_run_logger().info("version %d: %s", number, "; ".join([settled.outcome, *settled.reasons]))
     return settled

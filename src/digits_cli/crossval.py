@@ -30,7 +30,7 @@ def run(given: argparse.Namespace) -> int:
         given.folds,
         profile=given.profile,
         seed=given.seed,
-        workers_=given.workers,
+        at_once=given.workers,
         cluster=given.cluster,
     )
     if given.json:

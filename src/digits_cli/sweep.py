@@ -62,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
         sampler=given.sampler,
         trials=given.trials,
         seed=given.seed,
-        workers=given.workers,
+        at_once=given.workers,
         cluster=given.cluster,
         prune=not given.no_prune,
     )

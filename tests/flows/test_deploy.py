@@ -259,8 +259,8 @@ def test_the_server_itself_takes_a_silent_run_for_dead(project):
         ((), 2, "nothing to wait for"),
         (("--interval", "0.5"), 2, "at least 1 second"),
         (("--interval", "60", "--why", "x"), 2, "--once"),
-        (("--inbox", "nowhere"), 2, "is no folder"),
-        (("--interval", "60", "--port", "0"), 2, "is no port"),
+        (("--inbox", "nowhere"), 2, "is not a folder"),
+        (("--interval", "60", "--port", "0"), 2, "is not a port"),
     ],
 )
 def test_what_makes_no_sense_is_told_in_one_line_before_anything_starts(tmp_path, options, code, told):

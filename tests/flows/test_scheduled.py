@@ -16,7 +16,7 @@ from flows.clone.workspace import prepare
 from flows.rollout import outcomes, rollout
 from flows.rollout.canary import PROMOTED, ROLLED_BACK, Settled
 from flows.rollout.rollout import Acts
-from flows.scheduled import Asked, Ready
+from flows.scheduled import RunContext, RunOptions
 from serving.checks.comparison import Comparison
 from serving.store import promote, publish
 from serving.store.store import Store
@@ -216,9 +216,11 @@ def put(project, outcome, told=None, when=WHEN):
     """A scheduled run's way from the stages on; the outcome."""
     source = project.parent / "exported"
     with prepare(project) as clone:
-        ready = scheduled.begin(clone, Asked(), None, print)
+        ready = scheduled.begin(clone, RunOptions(), None, print)
         write(clone.root, "reports/metrics.json", json.dumps({"accuracy": 0.99, "rows": 1}))
-        made = scheduled.recorded(ready, acts(outcome, source, []), print if told is None else told.append)
+        made = scheduled.with_lineage(
+            ready, acts(outcome, source, []), print if told is None else told.append
+        )
         return rollout.into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: when)
 
 
@@ -306,5 +308,5 @@ def test_what_could_not_be_pushed_is_told_and_tried_again(plain, tmp_path):
     assert [line for line in told if line.startswith("not pushed: origin")]
     sh(tmp_path, "git", "init", "-q", "--bare", "nowhere.git")
     with prepare(plain) as clone:
-        scheduled.push(Ready(clone, Store(plain / "models" / "serving"), ()), told.append)
+        scheduled.push(RunContext(clone, Store(plain / "models" / "serving"), ()), told.append)
     assert tags(tmp_path / "nowhere.git") == ["digits@v1"]
