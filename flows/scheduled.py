@@ -57,7 +57,7 @@ def begin(
     store = Store(clone.project / "models" / "serving")
     canary.end_own(store)
     settle_proposals(clone, store)
-    batches = intake.all_waiting(clone, options.inbox, take, log) if options.inbox else []
+    batches = intake.take_all(clone, options.inbox, take, log) if options.inbox else []
     lineage.recall(clone)
     write_parameters(clone.root, options)
     return RunContext(clone, store, batches)
@@ -65,7 +65,7 @@ def begin(
 
 def settle_proposals(clone: Workspace, store: Store) -> None:
     """Tag the versions that a killed run had promoted; discard the proposals of those it had not."""
-    if not (proposals := lineage.unfinished(clone.project)):
+    if not (proposals := lineage.open_proposals(clone.project)):
         return
     known = store.history()
     for number in proposals:

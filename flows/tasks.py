@@ -47,7 +47,7 @@ stage_tasks = {stage: task(name=stage, task_run_name=stage, **TASK_OPTIONS)(foll
 def take(workspace: Workspace, batch: Path) -> Intake:
     """Judge a waiting batch, and accept or refuse it."""
     logger = get_run_logger()
-    result = intake.one(workspace, batch, logger.info)
+    result = intake.take_one(workspace, batch, logger.info)
     logger.info("batch %s: %s", result.batch, ": ".join(filter(None, [result.became, result.why])))
     return result
 

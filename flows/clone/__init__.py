@@ -1,1 +1,1 @@
-"""The clone that scheduled runs work in: batches from the inbox, commits and tags, pushes."""
+"""The Git clone that scheduled runs work in: batches from the inbox, commits and tags, pushes."""

@@ -1,7 +1,7 @@
-"""The `.dvc` files of incoming batches in commits of the clone: which there are, a commit that carries them.
+"""Reads and commits the `.dvc` files of incoming batches in the clone.
 
-Accepted batches that main lacks are kept in the project's repository under a ref that is no branch and no
-tag: they outlive the clone, and no `git gc` takes them.
+The inbox and the workspace use it. Accepted batches that main lacks are kept in the project's repository
+under a ref that is neither a branch nor a tag: they outlive the clone, and `git gc` does not delete them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ BASE = "refs/digits/base"  # the clone's copy of main
 ACCEPTED = "refs/digits/accepted/batches"  # a commit whose tree holds every batch ever accepted
 
 
-def listed(clone: Path, commit: str) -> dict[str, str]:
-    """Name → blob of the `.dvc` file, of every batch in a commit; nothing for a ref that is not there."""
+def list_batches(clone: Path, commit: str) -> dict[str, str]:
+    """The batches in a commit, name to blob of the `.dvc` file; empty when the commit does not exist."""
     if commit_of(clone, commit) is None:
         return {}
     batches = {}
@@ -33,12 +33,12 @@ def listed(clone: Path, commit: str) -> dict[str, str]:
 
 
 def digests(clone: Path, batches: Mapping[str, str]) -> dict[str, str]:
-    """Name → content digest, as the `.dvc` files tell it."""
+    """The content digests of batches by name, as their `.dvc` files give them. batches: name to blob."""
     return {name: digest_of(git(clone, "cat-file", "blob", blob)) for name, blob in batches.items()}
 
 
 def digest_of(text: str) -> str:
-    """The content digest that the text of a `.dvc` file tells; empty when it tells none."""
+    """The content digest in the text of a `.dvc` file; empty when there is none."""
     try:
         tree: Any = yaml.safe_load(text)
         return str(tree["outs"][0]["md5"])
@@ -46,25 +46,28 @@ def digest_of(text: str) -> str:
         return ""
 
 
-def once_in_main(clone: Path) -> set[str]:
-    """Names of the batches that main holds or ever held."""
+def ever_in_main(clone: Path) -> set[str]:
+    """The names of all batches that main contains or ever contained."""
     named = git(clone, "log", "--format=", "--name-only", "-z", BASE, "--", f":(glob){INCOMING}/*.dvc")
     paths = [path for path in named.replace("\n", "\0").split("\0") if path]
     return {path.removeprefix(f"{INCOMING}/").removesuffix(".dvc") for path in paths}
 
 
-def to_carry(clone: Path) -> dict[str, str]:
-    """The accepted batches that main never had. What was taken out of main stays out: somebody meant it."""
-    known = once_in_main(clone)
-    return {name: blob for name, blob in listed(clone, ACCEPTED).items() if name not in known}
+def missing_from_main(clone: Path) -> dict[str, str]:
+    """The accepted batches that main never had, name to blob.
 
-
-def carrying(project: Path, clone: Path, batches: Mapping[str, str]) -> str:
-    """A commit on top of main that adds these batches; main itself when it has them. The tree stays as it is.
-
-    Equal batches on an equal main give the same commit.
+    A batch that was removed from main stays out: that was on purpose.
     """
-    base, here = git(clone, "rev-parse", BASE), listed(clone, BASE)
+    known = ever_in_main(clone)
+    return {name: blob for name, blob in list_batches(clone, ACCEPTED).items() if name not in known}
+
+
+def commit_with(project: Path, clone: Path, batches: Mapping[str, str]) -> str:
+    """Make a commit on top of main that adds these batches and return it; main's own if it has them all.
+
+    The working tree is not touched. Equal batches on an equal main give the same commit.
+    """
+    base, here = git(clone, "rev-parse", BASE), list_batches(clone, BASE)
     added = {name: blob for name, blob in sorted(batches.items()) if here.get(name) != blob}
     if not added:
         return base
@@ -85,13 +88,13 @@ def carrying(project: Path, clone: Path, batches: Mapping[str, str]) -> str:
 
 
 def hand_over(project: Path, clone: Path, *refs: str) -> None:
-    """Copy refs of the clone (`from:to`, `+` for by force) into the project's repository, all or none.
+    """Copy refs of the clone (`from:to`, with `+` by force) into the project's repository, all or none.
 
-    A fetch from there: a push into it would run the project's hooks. Nothing else is touched there.
+    The project fetches them, since a push would run its hooks. Nothing else is touched there.
     """
-    still = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "fetch.pruneTags=false")
+    quiet = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "fetch.pruneTags=false")
     options = ("--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head", "--atomic", "--update-shallow")
-    git(project, *still, "fetch", *options, "--no-recurse-submodules", str(clone), *refs)
+    git(project, *quiet, "fetch", *options, "--no-recurse-submodules", str(clone), *refs)
 
 
 def _ignoring(clone: Path, base: str, names: Collection[str]) -> str:

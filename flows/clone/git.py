@@ -1,4 +1,4 @@
-"""Git and DVC as child processes that ask nobody, run no hook, and end with the process that started them."""
+"""Runs Git and DVC as child processes that never prompt, run no hooks, and end with their parent process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = (
     *("tag.forceSignAnnotated=false", "push.followTags=false", "submodule.recurse=false"),
     *("core.fsmonitor=false", "gc.autoDetach=false", "maintenance.autoDetach=false"),
 )
-# What names another repository than the one asked for: set where a hook or `git rebase -x` starts this.
+# Variables that point Git to another repository: they are set where a hook or `git rebase -x` starts this.
 REDIRECTING = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX"),
     *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS"),
@@ -29,7 +29,7 @@ UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never", "GIT_E
 
 
 class CommandFailed(DigitsError):
-    """Git or DVC ended with an error, or not in time; the text tells its own first words."""
+    """Git or DVC failed or took too long; the text has the line of its output that explains most."""
 
 
 def git(
@@ -39,9 +39,10 @@ def git(
     env: Mapping[str, str] | None = None,
     patience: float = PATIENCE,
 ) -> str:
-    """Run Git in the repository at `root`, never in one above it; its output without the last newline.
+    """Run Git in the repository at `root`, never in one above it; return its output without final newlines.
 
-    Raises CommandFailed.
+    stdin: text for its standard input. env: variables on top of this process's. patience: seconds. Raises
+    CommandFailed.
     """
     kept = {name: value for name, value in os.environ.items() if name not in REDIRECTING}
     environment = kept | UNATTENDED | {"GIT_CEILING_DIRECTORIES": str(root.parent)} | dict(env or {})
@@ -50,19 +51,19 @@ def git(
 
 
 def git_or_none(root: Path, *arguments: str) -> str | None:
-    """As `git`, for a question that Git may answer with no: None then."""
+    """Run Git as `git` does, but return None where it fails: for questions that may be answered with no."""
     with contextlib.suppress(CommandFailed):
         return git(root, *arguments)
     return None
 
 
 def commit_of(root: Path, name: str) -> str | None:
-    """The commit that a name stands for; None where there is none."""
+    """The commit that a name refers to; None if there is none."""
     return git_or_none(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
 
 
 def identity(project: Path) -> dict[str, str]:
-    """Who commits: the project's Git user, else digits. Environment variables for `git`."""
+    """Environment variables for `git` with the author of commits: the project's Git user, else digits."""
     name, email = git_or_none(project, "config", "user.name"), git_or_none(project, "config", "user.email")
     known = {"NAME": name or "digits", "EMAIL": email or "digits@localhost"}
     roles = ("AUTHOR", "COMMITTER")
@@ -70,7 +71,7 @@ def identity(project: Path) -> dict[str, str]:
 
 
 def dvc(root: Path, *arguments: str, patience: float = PATIENCE) -> str:
-    """Run DVC at `root`; its standard output. Raises CommandFailed."""
+    """Run DVC at `root` and return its standard output. patience: seconds. Raises CommandFailed."""
     scripts = Path(sys.executable).parent
     kept = {name: value for name, value in os.environ.items() if name not in REDIRECTING}
     path = f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -80,7 +81,7 @@ def dvc(root: Path, *arguments: str, patience: float = PATIENCE) -> str:
 
 
 def _named(tool: str, arguments: tuple[str, ...]) -> str:
-    """Tool and subcommand, for messages."""
+    """The tool and its subcommand, for messages."""
     words = (word for before, word in zip(("", *arguments), arguments, strict=False) if before != "-c")
     return f"{tool} {next((word for word in words if not word.startswith('-')), '')}"
 
@@ -122,9 +123,7 @@ def _run(
 
 
 def _reason(said: str, code: int) -> str:
-    """The line of an output that tells most."""
+    """The line of an output that explains most."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [
-        line for line in lines if line.lower().startswith(("fatal:", "error:", "! [", "remote: error"))
-    ]
-    return (telling or lines or [f"exit status {code}"])[0]
+    errors = [line for line in lines if line.lower().startswith(("fatal:", "error:", "! [", "remote: error"))]
+    return (errors or lines or [f"exit status {code}"])[0]

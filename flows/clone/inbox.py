@@ -1,12 +1,12 @@
-"""Batches from the inbox into the clone: taken, then accepted (the original goes) or refused (set aside).
+"""Takes batches from the inbox into the clone, then accepts or refuses them. `flows.clone.intake` calls it.
 
-The content decides what a batch is. Whoever is killed between two steps leaves the batch in the inbox or
-safe in the project's repository, mostly both; the next run finds it there by its digest and neither loses
-it nor takes it twice.
+The original of an accepted batch is deleted; a refused one moves to quarantine. Batches are told apart by
+their content. A run that is killed between two steps leaves the batch in the inbox or safe in the project's
+repository, mostly both; the next run finds it by its digest and neither loses it nor takes it twice.
 
     <inbox>/<batch>                      waiting
     <inbox>/quarantine/<batch>/          refused: reason.txt and the batch as it came; move it back to retry
-    <inbox>/.accepted-*, .deleted-*      an original on its way out; the next take or accept ends that
+    <inbox>/.accepted-*, .deleted-*      an original being deleted; the next take or accept finishes that
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from digits import files
 from flows.clone import arrival, dvc_files
-from flows.clone.arrival import STILL, BatchArriving, BatchError
+from flows.clone.arrival import QUIET, BatchArriving, BatchError
 from flows.clone.dvc_files import ACCEPTED, BASE, INCOMING
 from flows.clone.git import dvc, git, identity
 from flows.clone.workspace import Workspace, settle
@@ -31,8 +31,8 @@ QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A batch in the clone. original: in the inbox. new: not accepted by an earlier run, nor in main."""
+class Batch:
+    """A batch in the clone. original: its path in the inbox. new: neither accepted earlier nor in main."""
 
     original: Path
     name: str
@@ -40,8 +40,8 @@ class Taken:
     new: bool
 
 
-def waiting(inbox: Path, still: float = STILL) -> list[Path]:
-    """The batches that have arrived whole, by name; see flows.clone.arrival. still: seconds without a write.
+def waiting(inbox: Path, still: float = QUIET) -> list[Path]:
+    """The batches that are complete (flows.clone.arrival), by name. still: seconds without a write.
 
     Raises BatchError when the inbox is missing.
     """
@@ -50,23 +50,23 @@ def waiting(inbox: Path, still: float = STILL) -> list[Path]:
             path for path in inbox.iterdir() if path.name != QUARANTINE and arrival.is_batch(path)
         )
     now = time.time()
-    return [path for path in entries if arrival.arrived(path, now, still)]
+    return [path for path in entries if arrival.is_complete(path, now, still)]
 
 
-def take(workspace: Workspace, batch: Path) -> Taken:
-    """Copy a batch into the clone, `dvc add` it and commit that; content that is there already is not added.
+def take(workspace: Workspace, batch: Path) -> Batch:
+    """Copy a batch into the clone, `dvc add` and commit it; content that is there already is not added again.
 
-    Raises BatchArriving when somebody writes to it meanwhile, other BatchErrors when it should be refused.
+    Raises BatchArriving when something writes to it meanwhile, other BatchErrors when it should be refused.
     """
     root = workspace.root
     with _plain_errors(batch):
-        _let_go(workspace, batch.parent)
+        _delete_accepted(workspace, batch.parent)
         staged = _copy(batch, workspace.scratch / "batch")
         digest = arrival.digest(arrival.contents(staged))
-        here = dvc_files.digests(root, dvc_files.listed(root, "HEAD"))
+        here = dvc_files.digests(root, dvc_files.list_batches(root, "HEAD"))
         if known := [name for name, other in here.items() if other == digest]:
-            return Taken(batch, known[0], digest, new=digest not in _safe(workspace))
-        name = _name(batch, digest, dvc_files.once_in_main(root))
+            return Batch(batch, known[0], digest, new=digest not in _safe(workspace))
+        name = _name(batch, digest, dvc_files.ever_in_main(root))
         folder = root / INCOMING / name
         folder.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(folder)
@@ -74,45 +74,45 @@ def take(workspace: Workspace, batch: Path) -> Taken:
     if dvc_files.digest_of(folder.with_name(f"{name}.dvc").read_text(encoding="utf-8")) != digest:
         settle(root, git(root, "rev-parse", "HEAD"))
         raise BatchError(
-            f"DVC leaves out files of batch {batch}, by their names: .dvcignore must not list them"
+            f"DVC ignores files of batch {batch} by their names: take their patterns out of .dvcignore"
         )
     git(root, "add", "--force", "--", f"{INCOMING}/{name}.dvc", dvc_files.IGNORES)
     git(root, "commit", "--quiet", "-m", f"Incoming batch {name}", env=identity(workspace.project))
-    return Taken(batch, name, digest, new=True)
+    return Batch(batch, name, digest, new=True)
 
 
-def accepted(workspace: Workspace, taken: Taken) -> bool:
-    """Keep a taken batch for good, then remove its original; whether that was done.
+def accept(workspace: Workspace, batch: Batch) -> bool:
+    """Keep a batch for good, then remove its original; return whether that was done.
 
-    An original that has other content by now stays: the next run takes it as it is then, instead of this one.
+    An original whose content has changed stays: the next run takes it as it is then, instead of this batch.
     """
-    project, root, inbox = workspace.project, workspace.root, taken.original.parent
-    original, here = _digest(taken.original), dvc_files.listed(root, "HEAD")
-    if original not in (None, taken.digest) or taken.name not in here:
+    project, root, inbox = workspace.project, workspace.root, batch.original.parent
+    original, here = _digest(batch.original), dvc_files.list_batches(root, "HEAD")
+    if original not in (None, batch.digest) or batch.name not in here:
         return False
-    if taken.digest not in _safe(workspace):
-        kept = dvc_files.listed(root, ACCEPTED) | {taken.name: here[taken.name]}
-        git(root, "update-ref", ACCEPTED, dvc_files.carrying(project, root, kept))
+    if batch.digest not in _safe(workspace):
+        kept = dvc_files.list_batches(root, ACCEPTED) | {batch.name: here[batch.name]}
+        git(root, "update-ref", ACCEPTED, dvc_files.commit_with(project, root, kept))
         dvc_files.hand_over(project, root, f"+{ACCEPTED}:{ACCEPTED}")
         os.sync()  # neither Git nor DVC waits for the disk
-    with _plain_errors(taken.original):
+    with _plain_errors(batch.original):
         if original is not None:
-            aside = inbox / f".accepted-{taken.digest[:8]}"
+            aside = inbox / f".accepted-{batch.digest[:8]}"
             aside.mkdir(exist_ok=True)
-            taken.original.rename(_free(aside / taken.original.name))
-        return _let_go(workspace, inbox)
+            batch.original.rename(_free(aside / batch.original.name))
+        return _delete_accepted(workspace, inbox)
 
 
-def refuse(workspace: Workspace, batch: Taken | Path, reason: str) -> Path | None:
-    """Take a batch out of the clone and move its original to quarantine, with the reason; where to.
+def refuse(workspace: Workspace, batch: Batch | Path, reason: str) -> Path | None:
+    """Remove a batch from the clone and move its original, with the reason, to quarantine; return where to.
 
-    None when the original is gone or has other content by now: the next run looks at that. Accepted batches
-    stay in the clone. Its tree starts again from main and the other batches: run the stages again.
+    None when the original is gone or its content has changed: the next run looks at that. Accepted batches
+    stay in the clone. The clone's tree goes back to main and the other batches: run the stages again.
     """
-    original = batch.original if isinstance(batch, Taken) else batch
-    if isinstance(batch, Taken):
+    original = batch.original if isinstance(batch, Batch) else batch
+    if isinstance(batch, Batch):
         leave(workspace, batch)
-    if isinstance(batch, Taken) and _digest(original) != batch.digest:
+    if isinstance(batch, Batch) and _digest(original) != batch.digest:
         return None
     with _plain_errors(original):
         place = _free(original.parent / QUARANTINE / original.name, original.name)
@@ -122,25 +122,25 @@ def refuse(workspace: Workspace, batch: Taken | Path, reason: str) -> Path | Non
     return place
 
 
-def leave(workspace: Workspace, batch: Taken) -> None:
-    """Take a batch out of the clone, if it was not accepted; its original stays for the next run.
+def leave(workspace: Workspace, batch: Batch) -> None:
+    """Remove a batch from the clone, unless it was accepted; its original stays for the next run.
 
-    The clone's tree starts again from main and the other batches.
+    The clone's tree goes back to main and the other batches.
     """
     if batch.digest in _safe(workspace):
         return
     root = workspace.root
-    here, main = dvc_files.listed(root, "HEAD"), dvc_files.listed(root, BASE)
+    here, main = dvc_files.list_batches(root, "HEAD"), dvc_files.list_batches(root, BASE)
     others = {name: blob for name, blob in here.items() if name not in {*main, batch.name}}
-    settle(root, dvc_files.carrying(workspace.project, root, others))
+    settle(root, dvc_files.commit_with(workspace.project, root, others))
 
 
 def _copy(batch: Path, to: Path) -> Path:
-    """A copy of a batch that nobody wrote to meanwhile, as a folder."""
-    found = arrival.contents(batch)
-    before = arrival.fingerprint(found)
+    """Copy a batch into a folder. Raises BatchArriving when something wrote to it meanwhile."""
+    contents = arrival.contents(batch)
+    before = arrival.fingerprint(contents)
     shutil.rmtree(to, ignore_errors=True)
-    for name, path in found.items():
+    for name, path in contents.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, to / name, follow_symlinks=False)
     if arrival.fingerprint(arrival.contents(batch)) != before:
@@ -149,7 +149,7 @@ def _copy(batch: Path, to: Path) -> Path:
 
 
 def _name(batch: Path, digest: str, used: set[str]) -> str:
-    """A name in the clone: the batch's own and some of its digest, so that no two contents ever share one."""
+    """A name in the clone: the batch's own with part of its digest, so that no two contents share a name."""
     own = re.sub(r"[^A-Za-z0-9._-]+", "-", batch.stem if batch.is_file() else batch.name).strip("-.")[:60]
     name = f"{own or 'batch'}-{digest[:8]}"
     numbered = (f"{name}-{n}" for n in range(2, len(used) + 3))
@@ -157,13 +157,13 @@ def _name(batch: Path, digest: str, used: set[str]) -> str:
 
 
 def _safe(workspace: Workspace) -> set[str]:
-    """Digests of the batches that the next run starts with: main's, and the accepted ones it never had."""
-    known = dvc_files.listed(workspace.root, BASE) | dvc_files.to_carry(workspace.root)
+    """The digests of the batches the next run starts with: main's, and the accepted ones it never had."""
+    known = dvc_files.list_batches(workspace.root, BASE) | dvc_files.missing_from_main(workspace.root)
     return set(dvc_files.digests(workspace.root, known).values())
 
 
-def _let_go(workspace: Workspace, inbox: Path) -> bool:
-    """Delete the originals that were set aside; put back what has other content than was accepted."""
+def _delete_accepted(workspace: Workspace, inbox: Path) -> bool:
+    """Delete the originals of accepted batches; put back those whose content has changed since."""
     safe, all_gone = _safe(workspace), True
     for aside in inbox.glob(".accepted-*"):
         for original in list(aside.iterdir()):
@@ -177,7 +177,7 @@ def _let_go(workspace: Workspace, inbox: Path) -> bool:
 
 
 def _digest(batch: Path) -> str | None:
-    """None when it is gone; empty when it can't be read."""
+    """A batch's content digest; None when it is gone, empty when it can't be read."""
     if not batch.exists():
         return None
     try:
@@ -187,7 +187,7 @@ def _digest(batch: Path) -> str | None:
 
 
 def _free(path: Path, inside: str = "") -> Path:
-    """The path, or with a number where something is there. inside: what alone may not be there."""
+    """The path, with a number added if it is taken. inside: the name in it that must not exist."""
     number, free = 1, path
     while (free / inside).exists():
         number += 1
@@ -201,4 +201,4 @@ def _plain_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or path
-        raise BatchError(f"{where}: {error.strerror or error}: fix that and run again") from error
+        raise BatchError(f"{where}: {error.strerror or error}: fix this and run again") from error

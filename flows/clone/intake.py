@@ -1,8 +1,8 @@
-"""Waiting batches, one after another: taken into the clone, judged by ingest and validate, kept or refused.
+"""Takes the waiting batches one by one, has ingest and validate judge each, and accepts or refuses it.
 
-The data as they are in main are judged first: when those fail already, no batch is touched, and the run that
-follows fails with the stage's own line. What is no fault of the batch (no network, a full disk) leaves it in
-the inbox for the next run.
+Scheduled runs call it before the stages. The data in main are judged first: if those fail already, no batch
+is touched, and the run that follows fails with the stage's own error line. A failure that is not the batch's
+fault (no network, a full disk) leaves it in the inbox for the next run.
 """
 
 from __future__ import annotations
@@ -21,38 +21,39 @@ from flows.clone.workspace import Workspace
 
 JUDGE = "validate"  # the stage after which a batch is known to be good
 ACCEPTED, REFUSED, LEFT = "accepted", "refused", "left"
+CHANGED = "it changed meanwhile: the next run takes it as it is then"
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Intake:
-    """What became of a batch. why: empty for an accepted one."""
+    """The result for one batch. became: ACCEPTED, REFUSED or LEFT (in the inbox). why: empty if accepted."""
 
     batch: str
     became: str
     why: str = ""
 
 
-def judged(root: Path, tell: Tell) -> Run:
-    """Ingest and validate brought up to date."""
-    return repro.up_to_date(root, JUDGE, say=tell)
+def judge(root: Path, log: Log) -> Run:
+    """Bring ingest and validate up to date; return their run."""
+    return repro.up_to_date(root, JUDGE, say=log)
 
 
-def one(workspace: Workspace, batch: Path, tell: Tell) -> Intake:
-    """Take a batch that has arrived. Raises DigitsError when the inbox or the clone can't be written to."""
+def take_one(workspace: Workspace, batch: Path, log: Log) -> Intake:
+    """Take a complete batch and judge it. Raises DigitsError when the inbox or the clone can't be written."""
     try:
         taken = inbox.take(workspace, batch)
     except BatchArriving as error:
         return Intake(batch.name, LEFT, str(error))
     except BatchError as error:
         return _refused(workspace, batch, batch.name, str(error))
-    run = judged(workspace.root, tell)
+    run = judge(workspace.root, log)
     failed = next((stage for stage in run.stages if stage.outcome == "failed"), None)
     if run.ok:
-        if inbox.accepted(workspace, taken):
+        if inbox.accept(workspace, taken):
             return Intake(batch.name, ACCEPTED)
-        return Intake(batch.name, LEFT, "it was changed meanwhile: the next run takes it as it is then")
+        return Intake(batch.name, LEFT, CHANGED)
     if failed is None or not _at_fault(failed, taken.name):
         inbox.leave(workspace, taken)
         return Intake(batch.name, LEFT, str(repro.failure(run)))
@@ -60,25 +61,25 @@ def one(workspace: Workspace, batch: Path, tell: Tell) -> Intake:
 
 
 def _at_fault(failed: StageRun, name: str) -> bool:
-    """Whether a batch is why a stage failed. Validate reads nothing that did not pass without the batch."""
+    """Whether a batch made a stage fail. Apart from it, validate reads only data that passed before."""
     if failed.code != DataError.exit_code:
         return False
     return failed.stage == JUDGE or name in failed.error
 
 
-def _refused(workspace: Workspace, batch: inbox.Taken | Path, name: str, reason: str) -> Intake:
-    evidence = _evidence(workspace) if isinstance(batch, inbox.Taken) else None  # the clone is put back now
+def _refused(workspace: Workspace, batch: inbox.Batch | Path, name: str, reason: str) -> Intake:
+    evidence = _evidence(workspace) if isinstance(batch, inbox.Batch) else None  # before the clone is reset
     place = inbox.refuse(workspace, batch, reason)
     if place is None:
-        return Intake(name, LEFT, "it was changed meanwhile: the next run takes it as it is then")
+        return Intake(name, LEFT, CHANGED)
     if evidence:
         shutil.copytree(evidence, place / "reports", dirs_exist_ok=True)
-        reason = f"{reason} (these reports are in {place})"
+        reason = f"{reason} (the reports on it are in {place})"
     return Intake(name, REFUSED, reason)
 
 
 def _evidence(workspace: Workspace) -> Path | None:
-    """A copy of what validate has to show of the data with the batch: pictures, tables, rules."""
+    """Copy validate's reports on the data with the batch: pictures, tables, rules."""
     reports, kept = workspace.root / "reports", workspace.scratch / "evidence"
     if not (reports / "validation").is_dir():
         return None
@@ -89,24 +90,27 @@ def _evidence(workspace: Workspace) -> Path | None:
     return kept
 
 
-def summary(found: Sequence[Intake]) -> str:
-    """The refused and the left ones in a sentence, for a run's message; empty without any."""
-    told = [f"batch {each.batch} was {each.became}: {each.why}" for each in found if each.became != ACCEPTED]
-    return "; ".join(told)
+def summary(intakes: Sequence[Intake]) -> str:
+    """The batches that were refused or left, in one line for a run's message; empty if there are none."""
+    others = [each for each in intakes if each.became != ACCEPTED]
+    return "; ".join(f"batch {each.batch} was {each.became}: {each.why}" for each in others)
 
 
-def all_waiting(
-    workspace: Workspace, folder: Path, take: Callable[[Workspace, Path], Intake], tell: Tell
+def take_all(
+    workspace: Workspace, folder: Path, take: Callable[[Workspace, Path], Intake], log: Log
 ) -> list[Intake]:
-    """Take every batch that has arrived in the folder. Raises DigitsError when the folder is missing."""
-    found = inbox.waiting(folder)
-    if not found:
+    """Take every complete batch in the folder. Raises DigitsError when the folder is missing.
+
+    take: takes one batch, as `take_one` does.
+    """
+    batches = inbox.waiting(folder)
+    if not batches:
         return []
     try:
-        if not judged(workspace.root, tell).ok:
-            tell("the data without the new batches are refused already: the batches stay in the inbox")
+        if not judge(workspace.root, log).ok:
+            log("the data fail validation even without the new batches, so these stay in the inbox")
             return []
     except DigitsError as error:
-        tell(f"the batches stay in the inbox: {error}")
+        log(f"the batches stay in the inbox: {error}")
         return []
-    return [take(workspace, batch) for batch in found]
+    return [take(workspace, batch) for batch in batches]

@@ -1,4 +1,4 @@
-"""The clone that scheduled retraining works in: `.digits/workspace`, on main, never the user's own tree.
+"""Prepares the clone that scheduled retraining works in: `.digits/workspace`, on main, never the user's tree.
 
 It is a repository of its own, filled by `git fetch`: it shares no object with the project, so that neither
 `git gc` nor a rewritten main there can break it. Nothing in it is the only copy of anything: accepted
@@ -29,9 +29,10 @@ from flows.clone.git import CommandFailed, commit_of, dvc, git, git_or_none
 
 
 def share_settings(project: Path, clone: Path) -> None:
-    """Have DVC in the clone use the project's cache and remotes, wherever relative paths lead from there.
+    """Have DVC in the clone use the project's cache and remotes, whatever relative paths mean in the clone.
 
-    Remotes may hold passwords: the file is its owner's alone. Raises CommandFailed on settings DVC refuses.
+    Remotes may hold passwords, so only the owner may read the file. Raises CommandFailed on settings that
+    DVC refuses.
     """
     from dvc.config import Config, ConfigError, merge  # takes half a second to import
 
@@ -41,28 +42,28 @@ def share_settings(project: Path, clone: Path) -> None:
     local.touch(mode=0o600)
     try:
         settings = Config(str(project / ".dvc"), validate=False)
-        mine: dict[str, Any] = {}
+        shared: dict[str, Any] = {}
         for level in ("repo", "local"):
-            merge(mine, settings.load_one(level))  # relative paths come back absolute
-        mine["core"].pop("no_scm", None)  # the project may have been without Git once; the clone never is
-        mine["cache"]["dir"] = str(cache(project))
-        with Config(str(clone / ".dvc"), validate=False).edit("local") as theirs:
-            merge(theirs, mine)
+            merge(shared, settings.load_one(level))  # relative paths come back absolute
+        shared["core"].pop("no_scm", None)  # the project may once have been without Git; the clone never is
+        shared["cache"]["dir"] = str(cache_folder(project))
+        with Config(str(clone / ".dvc"), validate=False).edit("local") as own:
+            merge(own, shared)
     except ConfigError as error:
-        raise CommandFailed(f"{project / '.dvc'} holds settings that DVC refuses: {error}") from None
+        raise CommandFailed(f"{project / '.dvc'} has settings that DVC refuses: {error}") from None
 
 
-def cache(project: Path) -> Path:
-    """Where DVC keeps the data of a project."""
+def cache_folder(project: Path) -> Path:
+    """The folder of DVC's cache of a project."""
     from dvc.config import Config
 
     settings = Config(str(project / ".dvc"), validate=False).load_config_to_level()
     return Path(str(settings.get("cache", {}).get("dir", project / ".dvc" / "cache")))
 
 
-def cached(project: Path, digest: str) -> bool:
+def is_cached(project: Path, digest: str) -> bool:
     """Whether DVC's cache holds the listing of a folder with this digest."""
-    return (cache(project) / "files" / "md5" / digest[:2] / digest[2:]).exists()
+    return (cache_folder(project) / "files" / "md5" / digest[:2] / digest[2:]).exists()
 
 
 def has_default_remote(root: Path) -> bool:
@@ -76,16 +77,16 @@ FOLDER = ".digits"
 
 
 class WorkspaceError(DigitsError):
-    """The clone can't be made."""
+    """The clone can't be prepared."""
 
 
 class WorkspaceBusy(WorkspaceError):
-    """Another run works in the clone."""
+    """Another run is working in the clone."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A clone ready to work in. Plain values: it may be passed between tasks.
+    """A clone that is ready to work in; plain values, so that it can be passed between tasks.
 
     project: the user's folder. root: the clone's. base: the commit of main that this run starts from.
     """
@@ -96,43 +97,43 @@ class Workspace:
 
     @property
     def scratch(self) -> Path:
-        """A folder beside the clone, on its disk, that every `prepare` empties."""
+        """A folder beside the clone, on the same disk, that every `prepare` empties."""
         return self.root.with_name("staging")
 
 
 @contextlib.contextmanager
 def prepare(project: Path) -> Iterator[Workspace]:
-    """Hold the project's clone alone, clean: at the last commit of main plus the batches accepted since.
+    """Hold the project's clone exclusively, clean: main's last commit plus the batches accepted since.
 
-    Of the project's own tree nothing is changed and nothing uncommitted is taken, but for DVC's settings.
-    Raises WorkspaceBusy when another run holds it, WorkspaceError where there is no Git or no commit.
+    The project's own tree is not changed, and apart from DVC's settings nothing uncommitted is used.
+    Raises WorkspaceBusy when another run holds the clone, WorkspaceError without Git or a commit.
     """
     project = project.resolve()
     start = _start(project)
     folder = project / FOLDER
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(exist_ok=True)
-            # so that a project that does not list the folder is safe too
+            # for projects whose own ignore files don't list the folder
             for ignores in (folder / ".gitignore", folder / ".dvcignore"):
                 if not ignores.exists():
                     files.write_text(ignores, "*\n")
-            held.enter_context(locks.hold(folder / "workspace.lock", _busy))
-            made = _made(project, start)
+            stack.enter_context(locks.hold(folder / "workspace.lock", _busy))
+            workspace = _make(project, start)
         except OSError as error:
             where = error.filename or folder
-            raise WorkspaceError(f"{where}: {error.strerror}: fix that and run again") from None
-        yield made
+            raise WorkspaceError(f"{where}: {error.strerror}: fix this and run again") from None
+        yield workspace
 
 
 def _start(project: Path) -> str:
-    """What to fetch: main, else the branch that is checked out."""
+    """The ref to fetch: main, or else the branch that is checked out."""
     if shutil.which("git") is None:
         raise WorkspaceError("git is not on the PATH: scheduled retraining needs it; `digits run` does not")
     top = git_or_none(project, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != project:
         raise WorkspaceError(
-            f"{project} is no Git repository, expected one: retraining starts from what is committed: "
+            f"{project} is not a Git repository, but scheduled retraining starts from what is committed: "
             "`git init` and commit, or use `digits run`"
         )
     start = "refs/heads/main" if commit_of(project, "refs/heads/main") else "HEAD"
@@ -142,52 +143,52 @@ def _start(project: Path) -> str:
 
 
 def _busy(holder: str) -> WorkspaceBusy:
-    return WorkspaceBusy(f"another scheduled run (process {holder}) is at work: wait for it, or stop it")
+    return WorkspaceBusy(f"another scheduled run (process {holder}) is working: wait for it, or stop it")
 
 
-def _made(project: Path, start: str) -> Workspace:
+def _make(project: Path, start: str) -> Workspace:
     root = project / FOLDER / "workspace"
     root.mkdir(exist_ok=True)
     try:
         base = _reset(project, root, start)
-    except CommandFailed:  # what a power cut leaves of a repository is not worth mending: it is all fetched
+    except CommandFailed:  # a repository that a power cut damaged is not worth a repair: all of it is fetched
         shutil.rmtree(root / ".git", ignore_errors=True)
         base = _reset(project, root, start)
-    made = Workspace(project, root, base)
-    shutil.rmtree(made.scratch, ignore_errors=True)
+    workspace = Workspace(project, root, base)
+    shutil.rmtree(workspace.scratch, ignore_errors=True)
     dvc_process.heal(root)
     share_settings(project, root)
     _check_out_batches(project, root)
-    return made
+    return workspace
 
 
 def _reset(project: Path, root: Path, start: str) -> str:
-    """Fetch, and put the tree on main plus the accepted batches, whatever state it was in; main's commit."""
-    for left in (root / ".git").rglob("*.lock"):
-        left.unlink()
+    """Fetch, and set the tree to main plus the accepted batches, whatever its state; return main's commit."""
+    for stale in (root / ".git").rglob("*.lock"):
+        stale.unlink()
     git(root, "init", "--quiet", "--template=")
-    fetched = f"+{start}:{BASE}", f"+{ACCEPTED}*:{ACCEPTED}*"  # with a star it may be missing
+    refs = f"+{start}:{BASE}", f"+{ACCEPTED}*:{ACCEPTED}*"  # with a star it may be missing
     options = ("--quiet", "--no-tags", "--prune", "--update-shallow", "--no-write-fetch-head")
-    git(root, "fetch", *options, str(project), *fetched)
-    commit = dvc_files.carrying(project, root, dvc_files.to_carry(root))
+    git(root, "fetch", *options, str(project), *refs)
+    commit = dvc_files.commit_with(project, root, dvc_files.missing_from_main(root))
     settle(root, commit)
     return git(root, "rev-parse", BASE)
 
 
 def settle(root: Path, commit: str) -> None:
-    """Put the clone's tree on a commit, off any branch; what is neither in it nor ignored goes."""
+    """Set the clone's tree to a commit, on no branch; files neither in it nor ignored are deleted."""
     git(root, "update-ref", "--no-deref", "HEAD", commit)
     git(root, "reset", "--quiet", "--hard")
     git(root, "clean", "--quiet", "-ffd")
 
 
 def _check_out_batches(project: Path, root: Path) -> None:
-    """Have every batch hold what its `.dvc` file tells: DVC takes a damaged one for a new state of it."""
-    listed = dvc_files.digests(root, dvc_files.listed(root, "HEAD"))
-    told = {name: digest for name, digest in listed.items() if digest}
-    wrong = [name for name, digest in told.items() if _digest(root / INCOMING / name) != digest]
-    for name in told.keys() - set(wrong):
-        if not cached(project, told[name]):  # `dvc gc` knows nothing of batches that no branch has
+    """Restore every batch to what its `.dvc` file says: DVC would take damage for a new state of it."""
+    listed = dvc_files.digests(root, dvc_files.list_batches(root, "HEAD"))
+    digests = {name: digest for name, digest in listed.items() if digest}
+    wrong = [name for name, digest in digests.items() if _digest(root / INCOMING / name) != digest]
+    for name in digests.keys() - set(wrong):
+        if not is_cached(project, digests[name]):  # `dvc gc` does not know batches that no branch has
             dvc(root, "commit", "--quiet", "--force", f"{INCOMING}/{name}.dvc")
     if not wrong:
         return
@@ -197,7 +198,7 @@ def _check_out_batches(project: Path, root: Path) -> None:
     except CommandFailed as error:
         if not has_default_remote(root):
             raise WorkspaceError(
-                f"the data of batch {', '.join(wrong)} is not in DVC's cache ({error}): bring it back, "
+                f"the data of batch {', '.join(wrong)} is not in DVC's cache ({error}): restore it, "
                 f"or drop the accepted batches that main lacks: `git update-ref -d {ACCEPTED}`"
             ) from None
         dvc(root, "pull", "--force", *targets)

@@ -144,17 +144,17 @@ def test_data_that_fail_without_the_batch_are_not_its_fault(project):
 )
 def test_a_batch_is_blamed_for_data_alone(failed, fault, monkeypatch, tmp_path):
     refused, left = [], []
-    taken = inboxes.Taken(tmp_path / "monday", "monday-ab12", "digest", new=True)
+    taken = inboxes.Batch(tmp_path / "monday", "monday-ab12", "digest", new=True)
     monkeypatch.setattr(inboxes, "take", lambda *_: taken)
     monkeypatch.setattr(inboxes, "refuse", lambda *_: refused.append(1) or tmp_path)
     monkeypatch.setattr(inboxes, "leave", lambda *_: left.append(1))
-    monkeypatch.setattr(intake, "judged", lambda *_: Run([failed], 1.0, False))
+    monkeypatch.setattr(intake, "judge", lambda *_: Run([failed], 1.0, False))
 
     class Clone:
         root = tmp_path
         scratch = tmp_path / "scratch"
 
-    found = intake.one(Clone(), tmp_path / "monday", print)
+    found = intake.take_one(Clone(), tmp_path / "monday", print)
     assert (bool(refused), bool(left)) == (fault, not fault)
     assert found.became == ("refused" if fault else "left")
 
@@ -254,7 +254,7 @@ def test_a_version_that_is_rolled_back_has_none(plain):
     export(plain.parent / "exported", "two")
     ended = put(plain, ROLLED_BACK)
     assert (ended.name, ended.reason) == (outcomes.ROLLED_BACK, "it is slow")
-    assert tags(plain) == ["digits@v1"] and lineage.unfinished(plain) == []
+    assert tags(plain) == ["digits@v1"] and lineage.open_proposals(plain) == []
 
 
 @pytest.mark.slow
@@ -292,7 +292,7 @@ def test_a_kill_at_any_step_from_the_commit_to_the_tag_is_made_good_by_the_next_
         number = published.number
         assert store.current().stable == number, said
         assert tags(project) == [f"digits@v{number}"], said
-        assert lineage.unfinished(project) == [], said
+        assert lineage.open_proposals(project) == [], said
         made = sh(project, "git", "rev-parse", f"digits@v{number}^{{commit}}")
         assert published.provenance["published"]["commit"] == made, said
         if code == 0:

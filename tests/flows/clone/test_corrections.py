@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from flows.clone.inbox import accepted, take, waiting
+from flows.clone.inbox import accept, take, waiting
 from flows.clone.workspace import prepare
 from serving.app.feedback import export as exporting
 from serving.app.feedback import review
@@ -39,7 +39,7 @@ def test_a_batch_that_an_export_gives_again_is_known_by_its_content(project, inb
     with prepare(project) as workspace:
         (batch,) = waiting(inbox)
         taken = take(workspace, batch)
-        assert taken.new and accepted(workspace, taken)
+        assert taken.new and accept(workspace, taken)
         assert not batch.exists()
         (done,) = on_the_store(again)
         assert done.again and waiting(inbox) == [done.path]

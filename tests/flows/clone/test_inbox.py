@@ -10,7 +10,7 @@ import pytest
 from flows.clone import arrival
 from flows.clone import inbox as inboxes
 from flows.clone.arrival import BatchArriving, BatchError
-from flows.clone.inbox import accepted, refuse, take, waiting
+from flows.clone.inbox import accept, refuse, take, waiting
 from flows.clone.workspace import prepare
 
 from .._projects import batch, commit, dvc, killed_at, sh, state, write
@@ -45,12 +45,12 @@ def test_the_last_write_counts_though_the_copy_keeps_old_dates(inbox):
     for path in (*folder.iterdir(), folder):
         os.utime(path, (0, 0))
     now = time.time()
-    assert not arrival.arrived(folder, now + 10, still=30)
-    assert arrival.arrived(folder, now + 31, still=30)
+    assert not arrival.is_complete(folder, now + 10, still=30)
+    assert arrival.is_complete(folder, now + 31, still=30)
 
 
 def test_a_clock_that_was_moved_back_does_not_block_the_inbox(inbox):
-    assert arrival.arrived(batch(inbox, "scans"), time.time() - 86400, still=30)
+    assert arrival.is_complete(batch(inbox, "scans"), time.time() - 86400, still=30)
 
 
 def test_the_mark_has_a_batch_taken_at_once_and_is_not_part_of_it(inbox):
@@ -112,7 +112,7 @@ def test_an_archive_of_arrays_is_a_batch_of_its_own(project, inbox):
     with prepare(project) as workspace:
         taken = take(workspace, write(inbox, "scans.npz", "arrays"))
         assert (workspace.root / "data" / "incoming" / taken.name / "scans.npz").read_text() == "arrays"
-        assert accepted(workspace, taken)
+        assert accept(workspace, taken)
     assert list(inbox.iterdir()) == []
 
 
@@ -124,7 +124,7 @@ def test_the_same_content_is_taken_once_whatever_its_name(project, inbox):
         second = take(workspace, inbox / "again")
         assert (second.name, second.digest) == (first.name, first.digest)
         assert len(names(workspace.root)) == 1
-        assert accepted(workspace, first) and accepted(workspace, second)
+        assert accept(workspace, first) and accept(workspace, second)
     assert list(inbox.iterdir()) == []
     with prepare(project) as workspace:
         shutil.copytree(workspace.root / "data" / "incoming" / first.name, inbox / "third")
@@ -152,13 +152,13 @@ def test_a_batch_of_which_dvc_would_leave_out_files_is_not_taken(project, inbox)
     write(project, ".dvcignore", ".gitignore\nb.png\n")
     commit(project, "no b")
     with prepare(project) as workspace:
-        with pytest.raises(BatchError, match="dvcignore must not list them"):
+        with pytest.raises(BatchError, match="take their patterns out"):
             take(workspace, batch(inbox, "scans"))
         assert [path.name for path in (workspace.root / "data" / "incoming").iterdir()] == [".gitignore"]
 
 
 def test_a_batch_that_is_gone_is_no_batch_to_refuse(project, inbox):
-    with prepare(project) as workspace, pytest.raises(BatchArriving, match="went away"):
+    with prepare(project) as workspace, pytest.raises(BatchArriving, match="disappeared"):
         take(workspace, inbox / "gone")
 
 
@@ -184,14 +184,14 @@ def test_an_accepted_batch_stays_for_the_next_runs_and_the_users_tree_knows_noth
     before = state(project)
     with prepare(project) as workspace:
         taken = take(workspace, batch(inbox, "scans"))
-        assert accepted(workspace, taken)
+        assert accept(workspace, taken)
     assert list(inbox.iterdir()) == []
     assert state(project) == before
     with prepare(project) as workspace:
         assert names(workspace.root) == [f"{taken.name}.dvc"]
         assert len(rows(workspace.root)) == 2
         second = take(workspace, batch(inbox, "more"))
-        assert accepted(workspace, second)
+        assert accept(workspace, second)
         head = sh(workspace.root, "git", "rev-parse", "HEAD")
     write(project, "code.py", "two\n")
     commit(project, "two")
@@ -220,7 +220,7 @@ def test_only_the_accepted_ones_of_several_are_kept(project, inbox):
     with prepare(project) as workspace:
         good = take(workspace, batch(inbox, "good"))
         take(workspace, batch(inbox, "undecided"))
-        assert accepted(workspace, good)
+        assert accept(workspace, good)
     assert names(project, ACCEPTED) == [f"{good.name}.dvc"]
 
 
@@ -228,7 +228,7 @@ def test_only_the_accepted_ones_of_several_are_kept(project, inbox):
 def test_what_main_has_merged_is_carried_no_more_and_what_it_dropped_stays_out(project, inbox):
     with prepare(project) as workspace:
         taken = take(workspace, batch(inbox, "scans"))
-        assert accepted(workspace, taken)
+        assert accept(workspace, taken)
     sh(project, "git", "merge", "-q", "--ff-only", ACCEPTED)
     with prepare(project) as workspace:
         assert sh(workspace.root, "git", "rev-parse", "HEAD") == workspace.base
@@ -239,7 +239,7 @@ def test_what_main_has_merged_is_carried_no_more_and_what_it_dropped_stays_out(p
         assert names(workspace.root) == []
         again = take(workspace, batch(inbox, "scans"))  # who brings it again means it
         assert again.name == f"{taken.name}-2"
-        assert accepted(workspace, again)
+        assert accept(workspace, again)
     with prepare(project) as workspace:
         assert names(workspace.root) == [f"{again.name}.dvc"]
 
@@ -248,7 +248,7 @@ def test_an_original_that_changed_since_is_not_removed(project, inbox):
     with prepare(project) as workspace:
         taken = take(workspace, batch(inbox, "scans"))
         write(inbox, "scans/late.png", "late")
-        assert not accepted(workspace, taken)
+        assert not accept(workspace, taken)
     assert (inbox / "scans" / "late.png").exists()
     with prepare(project) as workspace:
         assert names(workspace.root) == []
@@ -261,7 +261,7 @@ def test_an_original_that_changed_since_is_not_removed(project, inbox):
 def test_a_refused_batch_is_in_quarantine_with_its_reason_and_the_others_stay(project, inbox):
     with prepare(project) as workspace:
         early = take(workspace, batch(inbox, "early"))
-        assert accepted(workspace, early)
+        assert accept(workspace, early)
     with prepare(project) as workspace:
         bad = take(workspace, batch(inbox, "bad"))
         late = take(workspace, batch(inbox, "late"))
@@ -282,13 +282,13 @@ def test_what_was_accepted_stays_though_its_copy_is_refused_and_what_was_refused
 ):
     with prepare(project) as workspace:
         good = take(workspace, batch(inbox, "good"))
-        assert accepted(workspace, good)
+        assert accept(workspace, good)
         again = take(workspace, batch(inbox, "good"))
         assert refuse(workspace, again, "a copy")
         assert names(workspace.root) == [f"{good.name}.dvc"]
         bad = take(workspace, batch(inbox, "bad"))
         refuse(workspace, bad, "bad")
-        assert not accepted(workspace, bad)
+        assert not accept(workspace, bad)
     assert names(project, ACCEPTED) == [f"{good.name}.dvc"]
 
 
@@ -320,7 +320,7 @@ def flow(project, inbox, verdict):
     with prepare(project) as workspace:
         for found in waiting(inbox, still=0):
             taken = take(workspace, found)
-            accepted(workspace, taken) if verdict == "accept" else refuse(workspace, taken, "bad")
+            accept(workspace, taken) if verdict == "accept" else refuse(workspace, taken, "bad")
 
 
 def whole(folder):
@@ -364,11 +364,11 @@ def test_a_kill_between_keeping_and_removing_is_made_good_by_the_next_run(projec
         with monkeypatch.context() as broken:
             broken.setattr(os, "sync", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
-                accepted(workspace, taken)
+                accept(workspace, taken)
     assert waiting(inbox, still=0) == [inbox / "scans"]
     with prepare(project) as workspace:
         taken = inboxes.take(workspace, inbox / "scans")
         assert not taken.new
-        assert accepted(workspace, taken)
+        assert accept(workspace, taken)
         assert names(workspace.root) == [f"{taken.name}.dvc"]
     assert list(inbox.iterdir()) == []

@@ -92,7 +92,7 @@ def test_a_number_that_stands_for_another_model_is_not_taken_over(project):
     with prepare(project) as workspace:
         retrain(workspace)
         record(workspace, 1, TOLD)
-        with pytest.raises(LineageError, match="digits@v1 tells of another model"):
+        with pytest.raises(LineageError, match="digits@v1 describes another model"):
             record(workspace, 1, TOLD | {"accuracy": 0.5})
         assert "accuracy: 0.9912" in sh(project, "git", "show", "digits@v1")
         sh(project, "git", "tag", "old-digits@v1", "digits@v1")
@@ -141,12 +141,12 @@ def test_a_proposal_is_no_tag_until_the_promotion_is_certain(project):
         retrain(workspace)
         made = lineage.propose(workspace, 4, TOLD)
     assert tags(project) == []
-    assert lineage.unfinished(project) == [4]
+    assert lineage.open_proposals(project) == [4]
     shutil.rmtree(project / ".digits")
     sh(project, "git", "gc", "-q", "--prune=now")
     lineage.complete(project, 4)
     assert sh(project, "git", "rev-parse", "digits@v4^{commit}") == made
-    assert lineage.unfinished(project) == []
+    assert lineage.open_proposals(project) == []
     lineage.complete(project, 4)
 
 
@@ -156,7 +156,7 @@ def test_a_proposal_of_a_model_that_was_not_promoted_is_forgotten(project):
         lineage.propose(workspace, 4, TOLD)
         lineage.discard(project, 4)
         lineage.discard(project, 4)
-    assert lineage.unfinished(project) == []
+    assert lineage.open_proposals(project) == []
     assert tags(project) == []
 
 
@@ -174,7 +174,7 @@ def test_a_kill_at_any_step_leaves_nothing_half_and_the_same_again_completes_it(
             assert not done.warnings
             assert sh(remote, "git", "rev-parse", f"digits@v{at}^{{commit}}") == done.commit
             assert sh(project, "git", "show", f"digits@v{at}:reports/metrics.json") == f'{{"accuracy": {at}}}'
-            assert lineage.unfinished(project) == []
+            assert lineage.open_proposals(project) == []
     assert state(project) == before
     assert at > 10
 

@@ -220,7 +220,7 @@ def test_a_hook_that_starts_this_does_not_redirect_it(project, monkeypatch):
 def test_a_batch_damaged_in_the_clone_is_checked_out_again(project, inbox):
     with prepare(project) as workspace:
         taken = inboxes.take(workspace, batch(inbox, "scans"))
-        assert inboxes.accepted(workspace, taken)
+        assert inboxes.accept(workspace, taken)
     pictures = workspace.root / "data" / "incoming" / taken.name
     (pictures / "a.png").unlink()
     with prepare(project):
@@ -247,13 +247,13 @@ def test_a_shallow_clone_of_a_checkout_without_a_branch_serves_too(project, tmp_
 
 def test_without_git_or_a_commit_it_says_what_to_do(tmp_path):
     (tmp_path / "plain").mkdir()
-    with pytest.raises(WorkspaceError, match=r"no Git repository.*git init"), prepare(tmp_path / "plain"):
+    with pytest.raises(WorkspaceError, match=r"not a Git repository.*git init"), prepare(tmp_path / "plain"):
         pass
     sh(tmp_path / "plain", "git", "init", "-q")
     with pytest.raises(WorkspaceError, match="nothing is committed"), prepare(tmp_path / "plain"):
         pass
     (tmp_path / "plain" / "inner").mkdir()
-    with pytest.raises(WorkspaceError, match="no Git repository"), prepare(tmp_path / "plain" / "inner"):
+    with pytest.raises(WorkspaceError, match="not a Git repository"), prepare(tmp_path / "plain" / "inner"):
         pass
 
 
@@ -265,14 +265,14 @@ def test_a_machine_without_git_is_one_clear_line(project, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(project):
     write(project, ".digits", "in the way")
-    with pytest.raises(WorkspaceError, match=r"\.digits: File exists: fix that"), prepare(project):
+    with pytest.raises(WorkspaceError, match=r"\.digits: File exists: fix this"), prepare(project):
         pass
 
 
 @pytest.mark.slow
 def test_an_accepted_batch_that_dvc_gc_threw_away_is_put_back_from_the_clone(project, inbox):
     with prepare(project) as clone:
-        assert inboxes.accepted(clone, inboxes.take(clone, batch(inbox, "monday")))
+        assert inboxes.accept(clone, inboxes.take(clone, batch(inbox, "monday")))
     dvc(project, "gc", "--force", "--workspace")
     cache = project / ".dvc" / "cache" / "files" / "md5"
     assert not [path for path in cache.rglob("*") if path.is_file()]
