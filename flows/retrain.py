@@ -27,7 +27,7 @@ from flows import artifacts, notify, scheduled, tasks
 from flows.clone import intake, workspace
 from flows.rollout import outcomes
 from flows.rollout.outcomes import Outcome
-from flows.rollout.rollout import Acts, into_service
+from flows.rollout.rollout import Acts, bring_into_service
 from flows.scheduled import RunOptions
 from flows.scheduling import recovery, settings
 from serving.store.store import Store
@@ -51,7 +51,7 @@ def run_all(
     if refusal:
         return refusal
     if publish:
-        return into_service(root, store, run, acts, now)
+        return bring_into_service(root, store, run, acts, now)
     return Outcome(outcomes.UNPUBLISHED, "the run was started without publishing", run)
 
 

@@ -22,7 +22,7 @@ from flows.clone import intake, lineage, remotes
 from flows.clone.intake import Intake
 from flows.clone.workspace import Workspace
 from flows.rollout import canary
-from flows.rollout.canary import PROMOTED, Settled
+from flows.rollout.canary import PROMOTED, Settlement
 from flows.rollout.rollout import Acts
 from serving.store.store import Store
 
@@ -55,7 +55,7 @@ def begin(
 ) -> RunContext:
     """Put right what a killed run left, take the batches, set the parameters. Raises DigitsError."""
     store = Store(clone.project / "models" / "serving")
-    canary.end_own(store)
+    canary.end_abandoned_trial(store)
     settle_proposals(clone, store)
     batches = intake.take_all(clone, options.inbox, take, log) if options.inbox else []
     lineage.recall(clone)
@@ -101,7 +101,7 @@ def with_lineage(context: RunContext, acts: Acts, log: Log) -> Acts:
         lineage.commit(context.workspace)
         return acts.publish(root, store, at)
 
-    def go_live(store: Store, number: int, champion: int | None, at: str) -> Settled:
+    def go_live(store: Store, number: int, champion: int | None, at: str) -> Settlement:
         facts = lineage.facts(store.version(number).provenance)
         lineage.propose(context.workspace, number, facts)
         settled = acts.go_live(store, number, champion, at)

@@ -21,7 +21,7 @@ from flows.clone import intake
 from flows.clone.intake import Intake
 from flows.clone.workspace import Workspace
 from flows.rollout import canary, release
-from flows.rollout.canary import Settled
+from flows.rollout.canary import Settlement
 from flows.rollout.rollout import Acts
 from serving.checks.comparison import Comparison
 from serving.store.store import Store
@@ -70,7 +70,7 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
 
 
 @task(task_run_name="canary", **TASK_OPTIONS)
-def go_live(store: Store, number: int, champion: int | None, at: str) -> Settled:
+def go_live(store: Store, number: int, champion: int | None, at: str) -> Settlement:
     """Try a version on the running servers, beside the one in service, then promote or withdraw it."""
     settled = canary.go_live(store, number, champion, at)
     get_run_logger().info("version %d: %s", number, "; ".join([settled.outcome, *settled.reasons]))

@@ -376,7 +376,7 @@ def test_a_file_system_error_is_one_line(project):
 def into_service(project):
     acts = Acts(lambda root, store, at: release.publish(root, store, at=at), release.compare, canary.go_live)
     run = Run([], 0.0, True)
-    return rollout.into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
+    return rollout.bring_into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
 
 
 def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(project, duels):
@@ -386,7 +386,7 @@ def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(projec
     assert first.reason.startswith("published version 1, promoted: `digits serve`")
     assert (first.name, first.version, first.new) == (outcomes.PROMOTED, 1, True)
     again = into_service(project)
-    assert (again.name, again.reason) == (outcomes.SERVES, "version 1 serves")
+    assert (again.name, again.reason) == (outcomes.SERVES, "version 1 is in service")
     project.export("b")
     assert "published version 2, promoted" in into_service(project).reason
     assert met == [(2, 1)]
@@ -409,7 +409,7 @@ def test_a_run_does_not_undo_a_rollback(project, duels):
         project.export(weights)
         into_service(project)
     promote.rollback(project.store)
-    assert "`digits promote 2` has it serve again" in into_service(project).reason
+    assert "`digits promote 2` puts it in service again" in into_service(project).reason
     assert project.store.current().stable == 1
 
 
@@ -440,5 +440,5 @@ def test_a_run_in_a_moved_project_writes_the_pointer_anew(project):
     into_service(project)
     text = project.store.pointer.read_text().replace(str(project.store.folder), "/old/place")
     project.store.pointer.write_text(text)
-    assert "its pointer was written anew" in into_service(project).reason
+    assert "its pointer was updated" in into_service(project).reason
     assert project.store.moved() is None

@@ -1,1 +1,1 @@
-"""From an export to a version in service: published, compared, tried live, promoted or withdrawn."""
+"""Brings an export into service: publishes it, compares it, tries it live, then promotes or withdraws it."""

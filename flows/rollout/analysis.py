@@ -1,7 +1,7 @@
-"""The same requests, answered by the version in service and by one on trial → may the one take over? Core.
+"""Judges a version on trial by its answers to the same requests as the version in service.
 
-What the comparison on test images can't show: whether it answers inside the servers that people ask, as fast,
-and on the requests that really come.
+The canary uses it. It checks what the comparison on test images can't: whether the version answers inside the
+production servers, as fast, and on the requests that really arrive.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ class Rules:
     room for models made on the sample.
     agreement_logged: the same for logged requests. Lower, since those that the old model misreads are why
     there is a new one.
-    chance: a few images may differ by chance: a candidate is refused when so many would, with a true share at
-    the bound, in fewer than this share of trials. Of 32 golden images 4 may differ, of 1,000 logged ones 123.
-    latency_ratio, latency_extra: refused when its median takes more than so many times the other's and so
-    many seconds more: doubled work shows, and the noise of a busy machine on answers of 1 ms does not.
-    timed: fewer requests than this tell nothing about latency.
+    chance: a few images may differ by chance: a candidate is refused when that many would differ in fewer
+    than this share of trials if the true share were at the bound. Of 32 golden images 4 may differ, of 1,000
+    logged ones 123.
+    latency_ratio, latency_extra: refused when its median exceeds the other's by this factor and by this many
+    seconds: doubled work shows, and the noise of a busy machine on answers of 1 ms does not.
+    timed: with fewer requests than this latency is not judged.
     off: how far the sum of an answer's probabilities may be from 1; float32 sums are within 1e-6.
     """
 
@@ -55,10 +56,11 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Requests of one kind: item i of both answers request i.
+class Responses:
+    """The answers to requests of one kind: item i of both sequences answers request i.
 
-    name: for messages, as "golden images". beside: who the other answers are from.
+    name: for messages, such as "golden images". logged: whether they come from the request log. beside: what
+    the `stable` answers are from, for messages.
     """
 
     name: str
@@ -70,11 +72,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Trial:
-    """passed: no rule was broken. figures: what was measured, by kind of request; times in ms.
+    """The verdict on a candidate. passed: no rule was broken.
 
-    at_fault: whether the reasons speak against the candidate, and not against a server that could not try it.
-    slow: nothing but latency speaks against it, so it is worth another look: the machine may have been busy.
-    golden: the digits that it read in the golden requests, in their order.
+    figures: what was measured, by kind of request; times in ms. at_fault: whether the reasons are the
+    candidate's fault, and not that of a server that could not try it. slow: only latency speaks against it,
+    so it is tried again: the machine may have been busy. golden: the digits that it read in the golden
+    requests, in their order.
     """
 
     passed: bool
@@ -89,27 +92,27 @@ class Trial:
         return asdict(self)
 
 
-def judge(asked: Sequence[Asked], rules: Rules | None = None) -> Trial:
-    """Judge by every rule, each kind of request by itself."""
+def judge(responses: Sequence[Responses], rules: Rules | None = None) -> Trial:
+    """Judge a candidate by every rule, each kind of request by itself. rules: the defaults if None."""
     bounds = rules or Rules()
     reasons: list[str] = []
     slow = 0
     figures: dict[str, dict[str, float]] = {}
-    for kind in asked:
+    for kind in responses:
         both = [(s, c) for s, c in zip(kind.stable, kind.candidate, strict=True) if not (s.error or c.error)]
         figures[kind.name] = {"requests": len(kind.stable)}
         for rule in (_errors, _probabilities, _agreement, _latency):
-            found, reason = rule(kind, both, bounds)
-            figures[kind.name] |= found
+            measured, reason = rule(kind, both, bounds)
+            figures[kind.name] |= measured
             reasons += [reason] if reason else []
             slow += bool(reason) and rule is _latency
-    if not any(found.get("images") for found in figures.values()):
+    if not any(measured.get("images") for measured in figures.values()):
         reasons.append("no request was answered by both versions, so they can't be compared")
     return Trial(not reasons, tuple(reasons), figures, slow=0 < slow == len(reasons))
 
 
 def excess_probability(differing: int, n: int, share: float) -> float:
-    """How likely so many of n, or more, differ when each does with probability `share` in (0, 1)."""
+    """The probability that at least `differing` of n differ, each with probability `share` in (0, 1)."""
     total = 0.0
     for k in range(differing, n + 1):
         ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
@@ -121,21 +124,21 @@ Pairs = Sequence[tuple[Answer, Answer]]
 Outcome = tuple[dict[str, float], str]  # figures, and the reason of a rule that was broken
 
 
-def _errors(kind: Asked, _: Pairs, __: Rules) -> Outcome:
+def _errors(kind: Responses, _: Pairs, __: Rules) -> Outcome:
     n = len(kind.stable)
     lost = [c.error for s, c in zip(kind.stable, kind.candidate, strict=True) if c.error and not s.error]
     broken = [s.error for s in kind.stable if s.error]
-    found = {"candidate_failed": float(len(lost)), "stable_failed": float(len(broken))}
+    figures = {"candidate_failed": float(len(lost)), "stable_failed": float(len(broken))}
     if broken:
         said = f"{kind.beside} failed {len(broken)} of {n} {kind.name} during the trial, 0 allowed"
-        return found, f"{said}: {broken[0]}"
+        return figures, f"{said}: {broken[0]}"
     if lost:
         said = f"it failed {len(lost)} of {n} {kind.name} that {kind.beside} answered, 0 allowed"
-        return found, f"{said}: {lost[0]}"
-    return found, ""
+        return figures, f"{said}: {lost[0]}"
+    return figures, ""
 
 
-def _probabilities(kind: Asked, both: Pairs, rules: Rules) -> Outcome:
+def _probabilities(kind: Responses, both: Pairs, rules: Rules) -> Outcome:
     sums = [np.asarray(c.probabilities, np.float64).reshape(-1, 10).sum(axis=1) for _, c in both]
     off = np.abs(np.concatenate(sums) - 1) if sums else np.zeros(0)
     wrong = int((~(off <= rules.off)).sum())  # this way round, since NaN is below nothing
@@ -148,35 +151,35 @@ def _probabilities(kind: Asked, both: Pairs, rules: Rules) -> Outcome:
     )
 
 
-def _agreement(kind: Asked, both: Pairs, rules: Rules) -> Outcome:
+def _agreement(kind: Responses, both: Pairs, rules: Rules) -> Outcome:
     n = sum(len(s.digits) for s, _ in both)
     if not n:
         return {"images": 0.0}, ""
     short = sum(len(s.digits) != len(c.digits) for s, c in both)
     if short:
-        return {"images": float(n)}, f"{short} of {len(both)} {kind.name} got another number of answers"
+        return {"images": float(n)}, f"{short} of {len(both)} {kind.name} got a different number of answers"
     differing = sum(int((s.digits != c.digits).sum()) for s, c in both)
     least = rules.agreement_logged if kind.logged else rules.agreement
-    found = {"images": float(n), "differing": float(differing), "agreement": 1 - differing / n}
+    figures = {"images": float(n), "differing": float(differing), "agreement": 1 - differing / n}
     p = excess_probability(differing, n, 1 - least)
     if differing <= (1 - least) * n or p >= rules.chance:
-        return found, ""
-    return found, (
-        f"it reads {differing} of {n} digits in {kind.name} otherwise than {kind.beside}: "
+        return figures, ""
+    return figures, (
+        f"it reads {differing} of {n} digits in {kind.name} differently from {kind.beside}: "
         f"{1 - differing / n:.1%} alike, {least:.0%} expected (p = {p:.2g} by chance, below {rules.chance:g} "
         "is refused)"
     )
 
 
-def _latency(kind: Asked, both: Pairs, rules: Rules) -> Outcome:
+def _latency(kind: Responses, both: Pairs, rules: Rules) -> Outcome:
     if len(both) < rules.timed:
         return {}, ""
     stable, candidate = median(s.seconds for s, _ in both), median(c.seconds for _, c in both)
-    found = {"stable_ms": stable * 1000, "candidate_ms": candidate * 1000}
+    figures = {"stable_ms": stable * 1000, "candidate_ms": candidate * 1000}
     most = max(rules.latency_ratio * stable, stable + rules.latency_extra)
     if candidate <= most:
-        return found, ""
-    return found, (
+        return figures, ""
+    return figures, (
         f"it takes {candidate * 1000:.1f} ms for one of the {kind.name}, {kind.beside} "
         f"{stable * 1000:.1f} ms, at most {most * 1000:.1f} ms allowed"
     )

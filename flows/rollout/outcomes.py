@@ -1,4 +1,7 @@
-"""How a retraining can end well: each way has a name and a reason, none is an exception."""
+"""The ways in which a retraining can end without an error, each with a name and a reason.
+
+The names are states of the flow run, which Prefect and `digits status` show.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,22 @@ from dataclasses import dataclass
 from digits.pipeline.repro import Run
 
 PROMOTED = "Promoted"  # a new version serves
-SERVES = "Nothing new"  # what the stages made is what serves already
+SERVES = "Nothing new"  # what the stages made is in service already
 PUBLISHED = "Published"  # a new version waits: a trial or an earlier rollback keeps it from serving
 REFUSED = "Refused"  # the gate's verdict: not good enough to be exported
 NOT_BETTER = "Not better"  # than the champion
 NOT_FIT = "Not fit to serve"  # refused by a real model server
 ROLLED_BACK = "Rolled back"  # tried live, and withdrawn
-BUSY = "Skipped"  # another scheduled run is at work
-UNPUBLISHED = "Not published"  # nobody asked for it
+BUSY = "Skipped"  # another scheduled run is working
+UNPUBLISHED = "Not published"  # the run was started without publishing
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a retraining came to. name: one of this module's; version: the one that it is about."""
+    """The end of a retraining. name: one of this module's. version: the one it is about, if any.
+
+    run: the stages. new: whether the version was published by this run.
+    """
 
     name: str
     reason: str

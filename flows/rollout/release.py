@@ -1,4 +1,4 @@
-"""From an export to a version in service: what the flow, `digits publish` and `digits promote` share."""
+"""Publishes, compares and promotes a version, for the flow, `digits publish` and `digits promote`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def origin(root: Path) -> dict[str, str | bool | None]:
-    """`commit` and `dirty`; both None outside of Git: an unpacked archive, or a machine without it."""
+    """The `commit` of a project and whether its tree is `dirty`; both None without Git or a repository."""
     top = _git(root, "rev-parse", "--show-toplevel")
     commit = _git(root, "rev-parse", "HEAD")
     if top is None or commit is None or Path(top).resolve() != root.resolve():
@@ -40,40 +40,41 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-EXPORTED, EDGE = Path("models/exported"), Path("models/edge")
+EXPORT, EDGE = Path("models/exported"), Path("models/edge")
 TEST = Path("data/prepared/test")
 
 
-class Unfit(StoreError):
-    """A real model server does not answer as the model does."""
+class NotServable(StoreError):
+    """A real model server does not answer as the model itself does."""
 
 
 def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[int, bool]:
-    """Try the export on a real server and publish it: its number, and whether that is new. at: the time.
+    """Try the export on a real server and publish it; return its number and whether that is new.
 
-    An export that is published already is not tried again. Raises Unfit when a server
-    does not serve it as it is, StoreError when it can't be published.
+    at: the time, as text. force: publish it even if the same files are published already; otherwise those
+    are not tried again. Raises NotServable when a server does not answer as the model does, StoreError when
+    it can't be published.
     """
     from serving.checks import infra_validator
     from serving.store import edge, publish
 
-    source, formats = root / EXPORTED, root / EDGE
-    found = publish.exported(source)
-    if formats.is_dir() and (wrong := edge.unfit(formats, found.provenance["files"])) is not None:
+    source, formats = root / EXPORT, root / EDGE
+    export = publish.exported(source)
+    if formats.is_dir() and (wrong := edge.unfit(formats, export.provenance["files"])) is not None:
         say(f"publish: without formats for phones and browsers: {wrong}")
-    if not force and (same := publish.same_as(store, found)) is not None:
+    if not force and (same := publish.same_as(store, export)) is not None:
         if formats.is_dir() and edge.of(store, same) is None:
-            edge.add(store, same, formats, found.provenance["files"], {**origin(root), "at": at})
+            edge.add(store, same, formats, export.provenance["files"], {**origin(root), "at": at})
         return same, False
     say("publish: trying the export on a model server")
     _load_tensorflow()
     try:
         report = infra_validator.validate(source)
     except StoreError as error:
-        raise Unfit(str(error)) from error
+        raise NotServable(str(error)) from error
     facts = {**origin(root), "at": at, "infra": report.as_dict()}
     before = {version.number for version in store.versions()}
-    validated = dict(found.provenance["files"])
+    validated = dict(export.provenance["files"])
     number = publish.publish(store, source, facts, force=force, validated=validated, formats=formats)
     return number, number not in before
 
@@ -87,9 +88,9 @@ def promote(
     canary: bool = False,
     base_path: str | None = None,
 ) -> Comparison | None:
-    """Compare a version with the one in service and promote it; None when it serves already.
+    """Compare a version with the one in service and promote it; None when it is in service already.
 
-    Raises GateRefused with every reason when it is worse, StoreError when it can't be compared or pointed at.
+    Raises GateRefused with every reason when it is worse, StoreError when it can't be compared or promoted.
     """
     from serving.store import promote
     from serving.store.history import Refusal
@@ -114,15 +115,15 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
     from serving.store import version
 
     chosen = store.intact(number)
-    found = store.history().best(chosen.test_images) if chosen.test_images else None
-    best = comparison.Best(*found) if found else None
+    record = store.history().best(chosen.test_images) if chosen.test_images else None
+    best = comparison.Best(*record) if record else None
     if champion is None:
         return comparison.unopposed(_contender(chosen), best)
     opponent = store.version(champion)
     if problems := version.problems(opponent):
         raise StoreError(
-            f"version {champion}, which serves, is damaged ({problems[0]}), so it can't be compared with: "
-            f"`digits rollback {number}` goes to version {number} without a comparison"
+            f"version {champion}, which is in service, is damaged ({problems[0]}), so no comparison is "
+            f"possible: `digits rollback {number}` goes to version {number} without one"
         )
     images, labels = _test_images(root, chosen)
     say(f"promote: versions {champion} and {number} read {len(labels):,} test images on a model server")
@@ -132,7 +133,7 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
 
 
 def refusal(number: int, champion: int | None, reasons: tuple[str, ...]) -> str:
-    """A refused candidate in words."""
+    """The message about a candidate that is not promoted. reasons: a line each."""
     keeps = "nothing serves" if champion is None else f"version {champion} keeps serving"
     return f"version {number} is not promoted, {keeps}: {'; '.join(reasons)}"
 
@@ -149,14 +150,14 @@ def _test_images(root: Path, chosen: Version) -> tuple[NDArray[np.uint8], NDArra
     if dataset.array_sha256(split.images) != chosen.test_images:
         raise StoreError(
             f"{TEST} holds other images than version {chosen.number} was tested on, so it can't be compared: "
-            f"bring them back (`dvc checkout` at its commit), or "
-            f"go to it uncompared (`digits rollback {chosen.number}`)"
+            f"restore them (`dvc checkout` at its commit), or go to the version without a comparison "
+            f"(`digits rollback {chosen.number}`)"
         )
     return split.images, split.labels
 
 
 def _load_tensorflow() -> None:
-    """TensorFlow's messages come with all of its package; have it loaded without its chatter."""
+    """Load TensorFlow without its log lines, since its protocol messages come only with the whole package."""
     from digits.runtime.tf_import import load_tensorflow
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,8 +1,8 @@
-"""What two models on one server are asked, and what they answer: golden requests and logged real ones.
+"""Sends two models on one server the same requests and collects their answers. The canary uses it.
 
-Golden requests are the version's own warm-up file, read here without TensorFlow, which a flow must not wait
-for. Its Classify requests are left out: publishing has tried them on a server, and they run the same graph as
-`encoded`.
+The requests are golden ones, from the version's own warm-up file, and logged real ones. The file is read here
+without TensorFlow, which would delay the flow by seconds. Its Classify requests are left out: publishing has
+tried them on a server, and they run the same graph as `encoded`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from digits import wire
 from digits.runtime.errors import DataError, StoreError
-from flows.rollout.analysis import Answer, Asked, Rules
+from flows.rollout.analysis import Answer, Responses, Rules
 from flows.rollout.replicas import Server
 
 if TYPE_CHECKING:
@@ -29,39 +29,39 @@ Request = NDArray[np.uint8] | tuple[bytes, ...]  # images [n, 28, 28], or PNG an
 Samples = Sequence[NDArray[np.uint8] | Path]  # of logged requests: images [n, 28, 28], picture files
 
 DEADLINE = 10.0  # seconds for one request, as digits_client's own
-UNTIMED = 10  # requests of a kind to each model before the timed ones: servers learn what is quick
+UNTIMED = 10  # requests of a kind to each model before the timed ones: a server's first answers are slower
 GIVE_UP = 3  # failed requests of one kind after which no more of it are sent: they may cost DEADLINE each
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Requests that are judged together. name: for messages, as "golden images"."""
+    """Requests that are judged together. name: for messages, such as "golden images"."""
 
     name: str
     requests: tuple[Request, ...]
     logged: bool = False
 
 
-def golden(version: Path) -> tuple[Kind, ...]:
+def from_warmup(version: Path) -> tuple[Kind, ...]:
     """A version's golden requests: the largest batch of each signature, and its images one by one.
 
-    Raises StoreError when the file can't be read or shows no images.
+    version: its folder. Raises StoreError when the warm-up file can't be read or has no images.
     """
     batches: dict[str, Request] = {}
     for request in _recorded(version / wire.WARMUP):
         signature = request.model_spec.signature_name or wire.PIXELS
-        found = _images(request) if signature == wire.PIXELS else tuple(_tensor(request).string_val)
-        if len(found) > len(batches.get(signature, ())):
-            batches[signature] = found
+        batch = _images(request) if signature == wire.PIXELS else tuple(_tensor(request).string_val)
+        if len(batch) > len(batches.get(signature, ())):
+            batches[signature] = batch
     if not batches:
-        raise StoreError(f"{version / wire.WARMUP} shows no request that can be asked: publish it again")
+        raise StoreError(f"{version / wire.WARMUP} has no Predict request to send: publish the version again")
     names = {wire.PIXELS: "golden images", wire.ENCODED: "golden pictures"}
     single = [Kind(names[key], tuple(_singly(batch))) for key, batch in sorted(batches.items())]
     return (Kind("golden batches", tuple(batches.values())), *single)
 
 
-def logged(samples: Samples) -> tuple[Kind, ...]:
-    """Logged requests, one by one. Raises DataError when a file can't be read."""
+def from_log(samples: Samples) -> tuple[Kind, ...]:
+    """Requests from the log, one image each. Raises DataError when a file can't be read."""
     requests: list[Request] = []
     for sample in samples:
         if isinstance(sample, Path):
@@ -76,58 +76,58 @@ def logged(samples: Samples) -> tuple[Kind, ...]:
 
 def ask(
     server: Server, stable: str, candidate: str, kinds: Sequence[Kind], patience: float
-) -> tuple[Asked, ...]:
-    """Ask two models of one server in turn, so that both meet the same noise; no retries.
+) -> tuple[Responses, ...]:
+    """Send two models of one server the same requests in turn, so that both meet the same noise; no retries.
 
-    patience: seconds after which no further request of a kind is sent, when enough were. A request that both
-    refuse as unfit is left out: a logged one may be anything.
+    patience: seconds after which no further request of a kind is sent, if there were enough. A request that
+    both refuse as invalid is left out: a logged one may be anything.
     """
     with server.client(stable, DEADLINE) as first, server.client(candidate, DEADLINE) as second:
         for client in (first, second):
             client.health()  # connects, which must not count as latency
-        return tuple(_asked(first, second, kind, patience) for kind in kinds)
+        return tuple(_ask_both(first, second, kind, patience) for kind in kinds)
 
 
 def answer(client: DigitClient, request: Request) -> tuple[Answer, bool]:
-    """The answer to one request, and whether it was refused as unfit."""
+    """Send one request; return its answer and whether it was refused as invalid."""
     import digits_client
 
     started = time.perf_counter()
     try:
-        got = client.predict_bytes(request) if isinstance(request, tuple) else client.predict(request)
+        read = client.predict_bytes(request) if isinstance(request, tuple) else client.predict(request)
     except digits_client.ServingError as error:
-        seconds, unfit = time.perf_counter() - started, isinstance(error, digits_client.BadRequest)
-        return Answer(np.zeros(0, np.int64), np.zeros((0, 10)), seconds, str(error)), unfit
+        seconds, invalid = time.perf_counter() - started, isinstance(error, digits_client.BadRequest)
+        return Answer(np.zeros(0, np.int64), np.zeros((0, 10)), seconds, str(error)), invalid
     seconds = time.perf_counter() - started
-    digits = np.asarray([each.digit for each in got], np.int64)
-    return Answer(digits, np.asarray([each.probabilities for each in got]).reshape(-1, 10), seconds), False
+    digits = np.asarray([each.digit for each in read], np.int64)
+    return Answer(digits, np.asarray([each.probabilities for each in read]).reshape(-1, 10), seconds), False
 
 
-def _asked(first: DigitClient, second: DigitClient, kind: Kind, patience: float) -> Asked:
+def _ask_both(first: DigitClient, second: DigitClient, kind: Kind, patience: float) -> Responses:
     end = time.monotonic() + patience
     stable: list[Answer] = []
     candidate: list[Answer] = []
     for request in kind.requests[:UNTIMED]:
         if answer(first, request)[0].error or answer(second, request)[0].error:
-            break  # the round that counts shows it again
+            break  # the timed round will show it again
         if time.monotonic() > end - patience / 2:
             break
     for turn, request in enumerate(kind.requests):
-        if turn % 2:  # who is asked second may find the request's pages in the cache
-            theirs, unfit = answer(second, request)
-            ours, also = answer(first, request)
+        if turn % 2:  # the second to be sent a request may find its data in the processor's cache
+            from_candidate, invalid = answer(second, request)
+            from_stable, invalid_too = answer(first, request)
         else:
-            ours, also = answer(first, request)
-            theirs, unfit = answer(second, request)
-        if unfit and also:
+            from_stable, invalid_too = answer(first, request)
+            from_candidate, invalid = answer(second, request)
+        if invalid and invalid_too:
             continue
-        stable.append(ours)
-        candidate.append(theirs)
+        stable.append(from_stable)
+        candidate.append(from_candidate)
         failed = max(sum(bool(each.error) for each in answers) for answers in (stable, candidate))
-        enough = len(stable) >= Rules.timed  # fewer would tell nothing of a very slow model
+        enough = len(stable) >= Rules.timed  # with fewer, latency would not be judged
         if failed >= GIVE_UP or (enough and time.monotonic() > end):
             break
-    return Asked(kind.name, tuple(stable), tuple(candidate), kind.logged)
+    return Responses(kind.name, tuple(stable), tuple(candidate), kind.logged)
 
 
 def _singly(batch: Request) -> Iterator[Request]:
@@ -155,7 +155,7 @@ def _recorded(path: Path) -> Iterator[Any]:
 
 @cache
 def _log() -> Any:
-    """PredictionLog with what is needed of it; a message in it is bytes on the wire, and is read as such."""
+    """The part of the message PredictionLog that is needed; its inner request is read as bytes."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     kinds = descriptor_pb2.FieldDescriptorProto
@@ -172,7 +172,7 @@ def _log() -> Any:
 
 
 def _tensor(request: Any) -> Any:
-    """The one input of a request."""
+    """The only input of a request."""
     (tensor,) = request.inputs.values()
     return tensor
 

@@ -58,13 +58,13 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
 def _exported(root: Path, store: Store) -> dict[str, Any]:
     """Whether there is an export, whether it can be published, and as which version it is."""
     from digits.runtime.errors import StoreError
-    from flows.rollout.release import EXPORTED
+    from flows.rollout.release import EXPORT
     from serving.store import publish
 
-    if not (root / EXPORTED).exists():
+    if not (root / EXPORT).exists():
         return {"exists": False, "problem": None, "version": None}
     try:
-        found = publish.exported(root / EXPORTED)
+        found = publish.exported(root / EXPORT)
     except StoreError as error:
         return {"exists": True, "problem": str(error), "version": None}
     return {"exists": True, "problem": None, "version": publish.same_as(store, found)}

@@ -14,7 +14,7 @@ from flows.clone import inbox as inboxes
 from flows.clone import intake, lineage
 from flows.clone.workspace import prepare
 from flows.rollout import outcomes, rollout
-from flows.rollout.canary import PROMOTED, ROLLED_BACK, Settled
+from flows.rollout.canary import PROMOTED, ROLLED_BACK, Settlement
 from flows.rollout.rollout import Acts
 from flows.scheduled import RunContext, RunOptions
 from serving.checks.comparison import Comparison
@@ -207,7 +207,7 @@ def acts(outcome, source, numbers):
         if outcome == PROMOTED:
             promote.promote(store, number, champion, at=at)
             numbers.append(number)
-        return Settled(outcome, () if outcome == PROMOTED else ("it is slow",))
+        return Settlement(outcome, () if outcome == PROMOTED else ("it is slow",))
 
     return Acts(publish_export, lambda *_: Comparison(1, None, True, ()), go_live)
 
@@ -221,7 +221,7 @@ def put(project, outcome, told=None, when=WHEN):
         made = scheduled.with_lineage(
             ready, acts(outcome, source, []), print if told is None else told.append
         )
-        return rollout.into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: when)
+        return rollout.bring_into_service(clone.root, ready.store, Run([], 1.0, True), made, lambda: when)
 
 
 @pytest.fixture

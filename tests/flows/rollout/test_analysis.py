@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from flows.rollout.analysis import Answer, Asked, Rules, excess_probability, judge
+from flows.rollout.analysis import Answer, Responses, Rules, excess_probability, judge
 
 RNG = np.random.default_rng(5)
 
@@ -25,7 +25,7 @@ def differing(count, n=32, logged=False):
     stable = np.arange(n) % 10
     candidate = stable.copy()
     candidate[:count] = (candidate[:count] + 1) % 10
-    return Asked("golden images", singles(stable), singles(candidate), logged)
+    return Responses("golden images", singles(stable), singles(candidate), logged)
 
 
 def test_an_equal_candidate_passes_and_its_figures_are_plain_values():
@@ -50,7 +50,7 @@ def test_logged_requests_may_differ_more_since_they_are_why_there_is_a_new_model
 
 
 def test_every_kind_is_judged_by_itself():
-    good = Asked("logged requests", singles([1] * 1000), singles([1] * 1000), logged=True)
+    good = Responses("logged requests", singles([1] * 1000), singles([1] * 1000), logged=True)
     trial = judge([good, differing(20)])
     assert not trial.passed and "golden images" in trial.reasons[0]
 
@@ -58,13 +58,13 @@ def test_every_kind_is_judged_by_itself():
 def test_a_request_that_only_the_candidate_fails_refuses_it():
     stable = singles(range(10))
     candidate = (*stable[:9], answer(0, error="no such signature"))
-    (reason,) = judge([Asked("golden images", stable, candidate)]).reasons
+    (reason,) = judge([Responses("golden images", stable, candidate)]).reasons
     assert "failed 1 of 10 golden images" in reason and "no such signature" in reason
 
 
 def test_a_version_in_service_that_fails_beside_a_candidate_refuses_it():
     stable = (*singles(range(9)), answer(0, error="connection lost"))
-    (reason,) = judge([Asked("golden images", stable, singles(range(10)))]).reasons
+    (reason,) = judge([Responses("golden images", stable, singles(range(10)))]).reasons
     assert "version in service failed 1 of 10" in reason and "connection lost" in reason
 
 
@@ -72,14 +72,14 @@ def test_a_version_in_service_that_fails_beside_a_candidate_refuses_it():
 def test_probabilities_that_are_none_refuse(row, word):
     stable = singles(range(10))
     candidate = (*stable[:9], answer(9, probabilities=row))
-    (reason,) = judge([Asked("golden images", stable, candidate)]).reasons
+    (reason,) = judge([Responses("golden images", stable, candidate)]).reasons
     assert "1 of 10 digits in golden images do not sum to 1" in reason and word in reason
 
 
 def test_probabilities_as_float32_sum_to_one():
     rows = RNG.dirichlet(np.ones(10), 200).astype(np.float32)
     answers = tuple(answer(row.argmax(), probabilities=row) for row in rows)
-    assert judge([Asked("golden images", answers, answers)]).passed
+    assert judge([Responses("golden images", answers, answers)]).passed
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_probabilities_as_float32_sum_to_one():
 )
 def test_latency_refuses_when_it_doubles_and_a_person_could_measure_it(stable, candidate, passed):
     digits = range(10)
-    asked = Asked("golden images", singles(digits, seconds=stable), singles(digits, seconds=candidate))
+    asked = Responses("golden images", singles(digits, seconds=stable), singles(digits, seconds=candidate))
     trial = judge([asked])
     assert trial.passed is passed
     assert trial.slow is not passed
@@ -104,7 +104,7 @@ def test_latency_refuses_when_it_doubles_and_a_person_could_measure_it(stable, c
 
 def test_a_candidate_that_is_wrong_too_is_not_only_slow():
     digits = np.arange(32) % 10
-    asked = Asked("golden images", singles(digits), singles((digits + 1) % 10, seconds=1.0))
+    asked = Responses("golden images", singles(digits), singles((digits + 1) % 10, seconds=1.0))
     trial = judge([asked])
     assert len(trial.reasons) == 2 and not trial.slow
 
@@ -112,22 +112,22 @@ def test_a_candidate_that_is_wrong_too_is_not_only_slow():
 def test_one_slow_answer_is_no_slow_model():
     digits = range(10)
     candidate = (answer(0, seconds=5.0), *singles(range(1, 10)))
-    assert judge([Asked("golden images", singles(digits), candidate)]).passed
+    assert judge([Responses("golden images", singles(digits), candidate)]).passed
 
 
 def test_too_few_requests_tell_nothing_of_latency():
-    trial = judge([Asked("golden batches", singles([1, 2]), singles([1, 2], seconds=9.0))])
+    trial = judge([Responses("golden batches", singles([1, 2]), singles([1, 2], seconds=9.0))])
     assert trial.passed and "candidate_ms" not in trial.figures["golden batches"]
 
 
 def test_nothing_compared_is_no_pass():
-    for asked in ([], [Asked("golden images", (), ())]):
+    for asked in ([], [Responses("golden images", (), ())]):
         assert "can't be compared" in judge(asked).reasons[0]
 
 
 def test_another_number_of_answers_than_images_refuses():
-    trial = judge([Asked("golden batches", (answer([1, 2]),), (answer([1]),))])
-    assert "another number of answers" in trial.reasons[0]
+    trial = judge([Responses("golden batches", (answer([1, 2]),), (answer([1]),))])
+    assert "a different number of answers" in trial.reasons[0]
 
 
 def test_the_rules_can_be_changed():

@@ -67,7 +67,7 @@ class World:
         """Try a version and settle it."""
         champion = self.stable
         trial = canary.try_live(self.store, number, self.replicas, at=AT, **options)
-        return trial, canary.settle(self.store, number, trial, champion, AT, replicas=self.replicas)
+        return trial, canary.settle(self.store, number, trial, champion, AT, servers=self.replicas)
 
     def unchanged(self, stable):
         """Whether the servers and the pointer are as without a trial."""
@@ -134,8 +134,8 @@ def test_a_good_candidate_takes_over_on_every_replica_without_a_failed_request(w
         "golden images",
         "golden pictures",
     }
-    settled = canary.settle(world.store, number, trial, before, AT, replicas=world.replicas)
-    assert settled == canary.Settled(canary.PROMOTED)
+    settled = canary.settle(world.store, number, trial, before, AT, servers=world.replicas)
+    assert settled == canary.Settlement(canary.PROMOTED)
     assert world.unchanged(number)
     assert canary.watch(world.store, number, world.replicas, 1, golden=trial.golden).passed
     assert not clients.failures
@@ -209,12 +209,12 @@ def test_logged_requests_are_asked_too_and_those_that_nobody_can_read_are_left_o
 def test_a_replica_that_is_down_ends_the_trial_by_name_and_is_not_held_against_the_candidate(
     world, monkeypatch
 ):
-    monkeypatch.setattr(canary, "SERVES", 0.5)
+    monkeypatch.setattr(canary, "SETTLE_TIME", 0.5)
     before, number = world.stable, world.publish("good")
     down = Server(f"127.0.0.1:{_server.free_port()}")
     trial = canary.try_live(world.store, number, [*world.replicas, down])
     assert not trial.passed and not trial.at_fault
-    assert f"{down} gives no answer" in trial.reasons[0]
+    assert f"{down} does not answer" in trial.reasons[0]
     assert canary.settle(world.store, number, trial, before).outcome == canary.WITHDRAWN
     assert world.store.history().refused(number, before) is None
     assert world.unchanged(before)
@@ -226,11 +226,11 @@ def test_a_replica_that_does_not_take_up_the_promotion_has_it_rolled_back(world)
     stuck = world.processes[1].process
     stuck.send_signal(signal.SIGSTOP)
     try:
-        settled = canary.settle(world.store, number, trial, before, AT, replicas=world.replicas, timeout=3)
+        settled = canary.settle(world.store, number, trial, before, AT, servers=world.replicas, timeout=3)
     finally:
         stuck.send_signal(signal.SIGCONT)
     assert settled.outcome == canary.ROLLED_BACK
-    assert f"{world.replicas[1]} gives no answer" in settled.reasons[0]
+    assert f"{world.replicas[1]} does not answer" in settled.reasons[0]
     assert str(world.replicas[0]) not in settled.reasons[0]
     assert world.store.history().refused(number, before) is None
     assert world.unchanged(before)
@@ -273,7 +273,7 @@ def test_a_trial_that_someone_else_ended_is_not_held_against_the_candidate(world
 
     monkeypatch.setattr(requests, "ask", ended)
     trial = canary.try_live(world.store, number, world.replicas)
-    assert not trial.passed and not trial.at_fault and "ended by someone else" in trial.reasons[0]
+    assert not trial.passed and not trial.at_fault and "ended by another command" in trial.reasons[0]
     assert canary.settle(world.store, number, trial, before).outcome == canary.WITHDRAWN
     assert world.unchanged(before)
 
@@ -294,7 +294,7 @@ def test_a_server_that_dies_during_a_trial_refuses_the_candidate_by_the_servers_
         trial = canary.try_live(world.store, number, [world.replicas[0], last])
     assert not trial.passed and all(str(last) in reason for reason in trial.reasons)
     assert "the version in service failed" in trial.reasons[0]
-    settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
+    settled = canary.settle(world.store, number, trial, before, servers=world.replicas)
     assert settled.outcome == canary.WITHDRAWN
     assert world.unchanged(before)
 
@@ -313,10 +313,10 @@ def test_a_champion_that_changed_meanwhile_wins(world):
     before, number, other = world.stable, world.publish("good"), world.publish("good")
     trial = canary.try_live(world.store, number, world.replicas)
     promote.promote(world.store, other, before)
-    settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
-    assert settled.outcome == canary.WITHDRAWN and "ended by someone else" in settled.reasons[0]
+    settled = canary.settle(world.store, number, trial, before, servers=world.replicas)
+    assert settled.outcome == canary.WITHDRAWN and "ended by another command" in settled.reasons[0]
     promote.promote(world.store, number, other, canary=True)
-    settled = canary.settle(world.store, number, trial, before, replicas=world.replicas)
+    settled = canary.settle(world.store, number, trial, before, servers=world.replicas)
     assert settled.outcome == canary.WITHDRAWN
     assert f"judged against version {before}, but by now version {other} serves" in settled.reasons[0]
     assert world.unchanged(other)
@@ -364,7 +364,7 @@ assert "tensorflow" not in sys.modules
 store, replicas = Store(Path(root)), servers.parse(addresses)
 champion = store.current().stable
 trial = canary.try_live(store, int(number), replicas)
-print(canary.settle(store, int(number), trial, champion, replicas=replicas).outcome)
+print(canary.settle(store, int(number), trial, champion, servers=replicas).outcome)
 assert "tensorflow" not in sys.modules, "a flow must not wait for it"
 """
 

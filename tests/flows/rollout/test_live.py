@@ -3,7 +3,7 @@
 import pytest
 
 from flows.rollout import canary, replicas
-from flows.rollout.canary import end_own
+from flows.rollout.canary import end_abandoned_trial
 from serving.store.pointer import Pointer
 
 
@@ -20,14 +20,14 @@ class Store:
 @pytest.fixture
 def ended(monkeypatch):
     found = []
-    monkeypatch.setattr(replicas, "running", lambda _: ())
+    monkeypatch.setattr(replicas, "find_running", lambda _: ())
     monkeypatch.setattr(canary, "recover", lambda store, _: found.append(store.pointer.canary))
     return found
 
 
 def test_the_trial_of_a_killed_run_is_ended(tmp_path, ended):
     (tmp_path / "trial-of-a-run").write_text("2\n")
-    end_own(Store(tmp_path, 2))
+    end_abandoned_trial(Store(tmp_path, 2))
     assert ended == [2]
     assert list(tmp_path.iterdir()) == []
 
@@ -36,5 +36,5 @@ def test_the_trial_of_a_killed_run_is_ended(tmp_path, ended):
 def test_a_person_s_trial_goes_on(tmp_path, ended, mark, canary):
     if mark:
         (tmp_path / "trial-of-a-run").write_text(mark)
-    end_own(Store(tmp_path, canary))
+    end_abandoned_trial(Store(tmp_path, canary))
     assert ended == []

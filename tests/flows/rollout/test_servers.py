@@ -9,7 +9,7 @@ import pytest
 from digits import wire
 from digits.runtime.errors import ParamsError, Unavailable
 from flows.rollout import replicas
-from flows.rollout.replicas import LoadFailed, NotFollowed, Server, State
+from flows.rollout.replicas import LoadFailed, NotUpdated, Server, State
 from serving.store import promote, publish
 from serving.store.store import Store
 
@@ -119,7 +119,7 @@ def test_states_are_told_by_version_with_the_error_of_a_failed_load(stand_in):
 
 
 def test_a_server_that_is_down_tells_nothing():
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 tells nothing"):
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 does not report its state"):
         replicas.states(NO_SERVER, wire.MODEL)
 
 
@@ -146,17 +146,17 @@ def test_a_failed_load_of_an_earlier_trial_does_not_end_the_wait(stand_in):
 def test_replicas_that_do_not_follow_are_named_each_with_what_it_does(stand_in, other):
     stand_in.says[wire.MODEL] = {2: UP}
     other.says[wire.MODEL] = {1: UP}
-    with pytest.raises(NotFollowed) as caught:
+    with pytest.raises(NotUpdated) as caught:
         replicas.wait_for([stand_in.server, other.server, NO_SERVER], wire.MODEL, 2, 0.3)
     assert str(stand_in.server) not in str(caught.value)
     assert f"{other.server} serves version 1 of digits" in str(caught.value)
-    assert "127.0.0.1:9 gives no answer" in str(caught.value)
+    assert "127.0.0.1:9 does not answer" in str(caught.value)
     assert not caught.value.loading
 
 
 def test_a_version_that_is_still_loading_when_time_is_up_is_told_apart(stand_in):
     stand_in.says[wire.CANARY] = {2: LOADS}
-    with pytest.raises(NotFollowed, match="version 2 still LOADING") as caught:
+    with pytest.raises(NotUpdated, match="still has version 2 LOADING") as caught:
         replicas.wait_for([stand_in.server], wire.CANARY, 2, 0.2)
     assert caught.value.loading
 
@@ -170,7 +170,7 @@ def test_a_model_is_gone_when_no_replica_has_a_version_at_work(stand_in, other):
 
 def test_a_model_that_stays_is_an_error(stand_in):
     stand_in.says[wire.CANARY] = {2: UP}
-    with pytest.raises(NotFollowed, match="serves digits_canary version 2, expected it to serve no"):
+    with pytest.raises(NotUpdated, match="serves digits_canary version 2, expected it to serve no"):
         replicas.wait_for([stand_in.server], wire.CANARY, None, 0.2)
 
 
@@ -184,10 +184,10 @@ def test_the_wait_can_be_ended_from_outside(stand_in):
 
 def test_a_server_here_counts_when_it_serves_the_stores_stable_version(stand_in, tmp_path):
     store = Store(tmp_path / "serving")
-    assert replicas.running(store, stand_in.server) == ()
+    assert replicas.find_running(store, stand_in.server) == ()
     promote.promote(store, publish.publish(store, export(tmp_path / "exported"), {}), None)
-    assert replicas.running(store, NO_SERVER) == ()
+    assert replicas.find_running(store, NO_SERVER) == ()
     stand_in.says[wire.MODEL] = {7: UP}
-    assert replicas.running(store, stand_in.server) == (), "it follows another store"
+    assert replicas.find_running(store, stand_in.server) == (), "it follows another store"
     stand_in.says[wire.MODEL] = {1: UP}
-    assert replicas.running(store, stand_in.server) == (stand_in.server,)
+    assert replicas.find_running(store, stand_in.server) == (stand_in.server,)
