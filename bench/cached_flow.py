@@ -32,7 +32,7 @@ EMPTY = """
 import subprocess, sys
 from pathlib import Path
 from flows.scheduling import supervisor
-supervisor.for_this_process(Path.cwd())
+supervisor.start_prefect(Path.cwd())
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 

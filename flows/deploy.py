@@ -75,7 +75,7 @@ def run(project: Path, given: argparse.Namespace) -> int:
     from flows.scheduling import scheduler
 
     chosen = plan(project, given)
-    return scheduler.once(project, chosen) if given.once else scheduler.schedule(project, chosen)
+    return scheduler.run_once(project, chosen) if given.once else scheduler.schedule(project, chosen)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,1 +1,1 @@
-"""The project's own Prefect: its settings, its server, the scheduler and what that puts right."""
+"""Runs the project's own Prefect: its settings, its server, the scheduler, and recovery after a crash."""

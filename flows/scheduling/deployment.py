@@ -1,4 +1,7 @@
-"""What runs when, as Prefect has it: the deployment retrain/<the project's folder>, and its last runs."""
+"""Makes the project's Prefect deployment, `retrain/<the project's folder>`, and reads its last runs.
+
+The scheduler serves the deployment; `digits status` shows what `state` reads.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,16 @@ if TYPE_CHECKING:
     from prefect.schedules import Schedule
 
 ENTRYPOINT = "flows/retrain.py:retrain"
-BUSY = {"skip": "CANCEL_NEW", "queue": "ENQUEUE"}  # what becomes of a run that comes due during another
-START = 600  # seconds that a run's process may take to start before its place is given away
+BUSY = {
+    "skip": "CANCEL_NEW",
+    "queue": "ENQUEUE",
+}  # what Prefect does with a run that comes due during another
+START = 600  # seconds that a run's process may take to start before it loses its slot
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a scheduler was asked for. interval: seconds. inbox: a folder to watch. parameters: the flow's."""
+    """The options of a scheduler. interval: seconds. inbox: a folder to watch. parameters: the flow's."""
 
     cron: str | None = None
     interval: float | None = None
@@ -36,9 +42,9 @@ class Plan:
 
 
 def deployment(project: Path, plan: Plan) -> RunnerDeployment:
-    """The deployment, not yet in Prefect's database. This process has to be in the project's folder.
+    """The deployment, not yet in Prefect's database. The current directory must be the project's folder.
 
-    Raises ParamsError for a schedule that is none, DigitsError for a flow that can't be loaded.
+    Raises ParamsError for an invalid schedule, DigitsError for a flow that can't be loaded.
     """
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import RunnerDeployment
@@ -60,33 +66,36 @@ def deployment(project: Path, plan: Plan) -> RunnerDeployment:
 
 
 def flow(plan: Plan) -> Callable[..., Any]:
-    """The flow itself. Raises DigitsError when it can't be loaded."""
+    """Load the flow itself. Raises DigitsError when that fails."""
     from prefect.flows import load_flow_from_entrypoint
 
     try:
-        found: Callable[..., Any] = load_flow_from_entrypoint(plan.entrypoint, use_placeholder_flow=False)
-    except Exception as error:  # whatever a module does when it is imported
+        loaded: Callable[..., Any] = load_flow_from_entrypoint(plan.entrypoint, use_placeholder_flow=False)
+    except Exception as error:  # an import may raise anything
         why = error.__cause__ or error
         raise DigitsError(
             f"the flow {plan.entrypoint} can't be loaded ({type(why).__name__}: {why}): fix it, then start "
             "again"
         ) from None
-    return found
+    return loaded
 
 
 def need_server() -> None:
-    """Raises DigitsError when a user's own Prefect names no server: without one nothing can be scheduled."""
+    """Raise DigitsError when a user's own Prefect has no server: without one nothing can be scheduled."""
     from prefect.settings import get_current_settings
 
     if not get_current_settings().api.url:
         raise DigitsError(
-            "DIGITS_PREFECT=own, but there is no server of your own: set PREFECT_API_URL, or a profile that "
-            "has it"
+            "DIGITS_PREFECT=own, but your Prefect settings name no server: set PREFECT_API_URL, or use a "
+            "profile that has it"
         )
 
 
 def schedule(plan: Plan) -> Schedule | None:
-    """When to run; None for only when asked. Raises ParamsError with what is wrong."""
+    """The schedule in Prefect's form; None when the plan has neither cron nor interval.
+
+    Raises ParamsError when it is invalid.
+    """
     from prefect.client.schemas.schedules import CronSchedule
     from prefect.schedules import Cron, Interval
 
@@ -96,51 +105,52 @@ def schedule(plan: Plan) -> Schedule | None:
         CronSchedule(cron=plan.cron, timezone=plan.timezone)
     except ValueError:
         raise ParamsError(
-            f"--cron '{plan.cron}' in the time zone '{plan.timezone}' is no schedule: five fields as in "
-            "crontab (minute hour day month weekday), and a zone as Europe/Berlin"
+            f"--cron '{plan.cron}' in the time zone '{plan.timezone}' is not a schedule: give five fields as "
+            "in crontab (minute hour day month weekday), and a zone such as Europe/Berlin"
         ) from None
     return Cron(plan.cron, timezone=plan.timezone)
 
 
 def name_of(project: Path) -> str:
-    """The deployment's name: that of the folder, without what Prefect does not take."""
+    """The deployment's name: the folder's, with the characters replaced that Prefect does not allow."""
     return "".join("-" if letter in "/%&><" else letter for letter in project.resolve().name) or "digits"
 
 
 TIMEOUT = 5.0  # seconds for an answer from this machine
 RUNS = 5
-SKIPPED = "Deployment concurrency limit reached."  # Prefect's, of runs that came due during another
+SKIPPED = "Deployment concurrency limit reached."  # Prefect's message for runs that came due during another
 
 
 def state(root: Path, runs: int = RUNS) -> dict[str, Any]:
-    """Plain values: page and process (None where no scheduler is at work), schedules, next, inbox, last runs.
+    """The scheduler's state, as plain values for `digits status`.
 
-    A server that does not answer is told as `problem`.
+    Keys: page and process (None when no scheduler runs), schedules, next, inbox, waiting, runs (the last
+    ones), and problem: why the server could not be asked.
     """
-    found: dict[str, Any] = {"page": None, "process": None, "problem": None, "schedules": [], "next": None}
-    found |= {"inbox": None, "waiting": [], "runs": []}
-    found["process"] = server.scheduler(settings.home(root))
-    if found["process"] is None:
-        return found
+    known: dict[str, Any] = {"page": None, "process": None, "problem": None, "schedules": [], "next": None}
+    known |= {"inbox": None, "waiting": [], "runs": []}
+    known["process"] = server.scheduler_process(settings.home(root))
+    if known["process"] is None:
+        return known
     try:
-        url = server.running(root)
+        url = server.find_running(root)
     except DigitsError as error:
-        return found | {"problem": str(error)}
+        return known | {"problem": str(error)}
     if url is None:
-        return found | {"problem": "its Prefect server is not on this machine, or is just starting"}
+        return known | {"problem": "its Prefect server is not on this machine, or is just starting"}
     import requests
 
     try:
-        return found | {"page": url.removesuffix("/api")} | _asked(url, root, runs)
+        return known | {"page": url.removesuffix("/api")} | _ask(url, root, runs)
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        return found | {"problem": f"the Prefect server at {url} did not answer ({type(error).__name__})"}
+        return known | {"problem": f"the Prefect server at {url} did not answer ({type(error).__name__})"}
 
 
-def _asked(url: str, root: Path, runs: int) -> dict[str, Any]:
+def _ask(url: str, root: Path, runs: int) -> dict[str, Any]:
     import requests
 
     with requests.Session() as session:
-        session.trust_env = False  # no proxy stands before this machine
+        session.trust_env = False  # never through a proxy: the server is on this machine
         name = f"retrain/{name_of(root)}"
         answer = session.get(f"{url}/deployments/name/{name}", timeout=TIMEOUT)
         answer.raise_for_status()

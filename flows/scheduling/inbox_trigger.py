@@ -1,4 +1,7 @@
-"""A new batch in the inbox → one run of the flow, unless one is at work or has just failed on that batch."""
+"""Starts a run of the flow when a new batch is in the inbox, unless one is running or just failed on it.
+
+The supervisor's thread calls `Inbox.tick` every few seconds.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ LONGEST = 6 * 3600.0
 
 @dataclass
 class Tries:
-    """Which batches have had their run. A run takes a batch out of the inbox; one that died may not have."""
+    """The batches that have had their run. A run takes them out of the inbox; one that died may not have."""
 
     seen: frozenset[tuple[str, int]] = frozenset()
     count: int = 0
     last: float = field(default=0.0)
 
     def due(self, batches: frozenset[tuple[str, int]], now: float) -> bool:
-        """Whether these batches (name, time of change) want a run at this time in seconds; noted if so."""
+        """Whether these batches (name, time of change) need a run now; if so, that is noted. now: seconds."""
         if not batches:
             self.seen, self.count = frozenset(), 0
             return False
@@ -41,44 +44,45 @@ class Tries:
 
 
 def waiting(inbox: Path) -> Sequence[Path]:
-    """The batches that are ready to be taken."""
-    found: Sequence[Path] = import_module("flows.clone.inbox").waiting(inbox)
-    return found
+    """The batches in the inbox that are complete."""
+    batches: Sequence[Path] = import_module("flows.clone.inbox").waiting(inbox)
+    return batches
 
 
 class Inbox:
-    """Looks into one folder and asks for runs of one deployment. parameters: on top of the deployment's."""
+    """Watches one folder and starts runs of one deployment. look: returns the batches that are complete."""
 
     def __init__(self, folder: Path, deployment: UUID, look: Waiting = waiting) -> None:
         self.folder, self.deployment, self.look = folder, deployment, look
         self.tries = Tries()
 
     def tick(self, client: SyncPrefectClient) -> str | None:
-        """Ask for a run if there is something to do and nothing at work; the run's name, None without."""
+        """Start a run if there is a new batch and no run is working; return the run's name, or None."""
         batches = list(self.look(self.folder))
-        if batches and busy(client, self.deployment):
+        if batches and is_busy(client, self.deployment):
             return None
         if not self.tries.due(frozenset((b.name, _changed(b)) for b in batches), time.monotonic()):
             return None
         names = ", ".join(sorted(batch.name for batch in batches))
-        return ask(client, self.deployment, {"why": f"new batch in the inbox: {names}"})
+        return start_run(client, self.deployment, {"why": f"new batch in the inbox: {names}"})
 
 
-def busy(client: SyncPrefectClient, deployment: UUID) -> bool:
-    """Whether a run is at work or about to start."""
+def is_busy(client: SyncPrefectClient, deployment: UUID) -> bool:
+    """Whether a run is working or about to start."""
     from prefect.client.schemas.objects import StateType
 
-    from flows.scheduling.recovery import find
+    from flows.scheduling.recovery import find_runs
 
-    at_work = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+    active = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
     soon = datetime.now(UTC) + timedelta(seconds=5)
     return bool(
-        find(client, deployment, at_work) or find(client, deployment, (StateType.SCHEDULED,), until=soon)
+        find_runs(client, deployment, active)
+        or find_runs(client, deployment, (StateType.SCHEDULED,), until=soon)
     )
 
 
-def ask(client: SyncPrefectClient, deployment: UUID, parameters: dict[str, Any]) -> str:
-    """Create a run that starts at once; its name."""
+def start_run(client: SyncPrefectClient, deployment: UUID, parameters: dict[str, Any]) -> str:
+    """Create a run that starts at once; return its name. parameters: on top of the deployment's."""
     return client.create_flow_run_from_deployment(deployment, parameters=parameters).name
 
 

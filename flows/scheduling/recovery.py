@@ -1,6 +1,6 @@
-"""What a scheduler that was killed leaves behind in Prefect's database, put right before the next one serves.
+"""Repairs Prefect's database after a scheduler was killed, before the next one serves.
 
-Only for a scheduler that holds its project's lock: then whatever is recorded as being at work is not.
+Only for a scheduler that holds its project's lock: then no run that the database shows as active is active.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun, State, StateType
 
-SILENCE = 3 * settings.HEARTBEAT  # seconds without a heartbeat after which a run is taken for dead
+SILENCE = 3 * settings.HEARTBEAT  # seconds without a heartbeat after which a run counts as dead
 WATCH = "digits: a run without heartbeats has crashed"
-DIED = "its process ended without a word, and the scheduler that started it as well"
-MISSED = "the scheduler was down at that time; the latest missed run stands for all"
+DIED = "its process and the scheduler that started it ended without reporting a result"
+MISSED = "the scheduler was down at that time; only the latest missed run is made up for"
 
 
 def clear_stuck(client: SyncPrefectClient, deployment: UUID) -> list[str]:
-    """Make runs that are recorded as being at work Crashed, and free their place; the names of those runs.
+    """Set the runs that the database shows as active to Crashed and free their slot; return their names.
 
-    Processes of theirs that outlived the scheduler are ended first.
+    Processes of those runs that outlived the scheduler are killed first.
     """
     from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
     from prefect.client.schemas.objects import StateType
@@ -35,39 +35,39 @@ def clear_stuck(client: SyncPrefectClient, deployment: UUID) -> list[str]:
     from prefect.states import Crashed
 
     active = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
-    stuck = find(client, deployment, active)
+    stuck = find_runs(client, deployment, active)
     end_processes({str(run.id) for run in stuck})
     for run in stuck:
         _set(client, run, Crashed(message=DIED))
     free = GlobalConcurrencyLimitUpdate(active_slots=0)
-    with contextlib.suppress(ObjectNotFound):  # a lease that was lost with the server would hold it for good
+    with contextlib.suppress(ObjectNotFound):  # a lease that was lost with the server would hold it forever
         client.update_global_concurrency_limit(f"deployment:{deployment}", free)
     return [run.name for run in stuck]
 
 
 def skip_missed(client: SyncPrefectClient, deployment: UUID, now: datetime) -> int:
-    """Of scheduled runs whose time has passed, skip all but the latest; how many. Runs by hand stay."""
+    """Skip all scheduled runs whose time has passed but the latest; return how many. Runs by hand stay."""
     from prefect.client.schemas.objects import StateType
     from prefect.states import Cancelled
 
     skipped = 0
-    while missed := missed_but_one(find(client, deployment, (StateType.SCHEDULED,), until=now)):
+    while missed := all_but_latest(find_runs(client, deployment, (StateType.SCHEDULED,), until=now)):
         for run in missed:
             _set(client, run, Cancelled(name="Skipped", message=MISSED))
         skipped += len(missed)
     return skipped
 
 
-def missed_but_one(runs: Iterable[FlowRun]) -> list[FlowRun]:
-    """The scheduler's own among these runs, without the one whose time came last."""
+def all_but_latest(runs: Iterable[FlowRun]) -> list[FlowRun]:
+    """The runs that the schedule created, without the one that was due last."""
     own = [run for run in runs if run.auto_scheduled]
     return sorted(own, key=lambda run: (run.expected_start_time is not None, run.expected_start_time))[:-1]
 
 
-def find(
+def find_runs(
     client: SyncPrefectClient, deployment: UUID, types: Iterable[StateType], until: datetime | None = None
 ) -> list[FlowRun]:
-    """A deployment's runs in states of these types, of those expected to start until then; the first 200."""
+    """A deployment's first 200 runs in states of these types. until: only those expected to start by then."""
     from prefect.client.schemas import filters
     from prefect.client.schemas.sorting import FlowRunSort
 
@@ -81,7 +81,7 @@ def find(
 
 
 def end_processes(runs: set[str]) -> None:
-    """End every process of these flow runs, and what those started."""
+    """Kill every process of these flow runs, and the processes they started."""
     import psutil
 
     for process in psutil.process_iter():
@@ -93,9 +93,9 @@ def end_processes(runs: set[str]) -> None:
 
 
 def watch_heartbeats(client: SyncPrefectClient) -> None:
-    """Have the server itself set a run to Crashed that was heard of once and then fell silent.
+    """Have the server itself set a run to Crashed whose heartbeats have stopped.
 
-    For runs that no scheduler of ours starts: by hand, or in a work pool whose worker died as well.
+    For runs that our scheduler does not start: by hand, or in a work pool whose worker died too.
     """
     from prefect.client.schemas.objects import StateType
     from prefect.events.actions import ChangeFlowRunState
@@ -121,7 +121,7 @@ def watch_heartbeats(client: SyncPrefectClient) -> None:
 
 
 def watch_this_run() -> None:
-    """For a flow's process that a worker started, without a scheduler of ours: see `watch_heartbeats`."""
+    """Call `watch_heartbeats` in a flow's process that a worker of Prefect's started, not our scheduler."""
     if settings.RUN_ID in os.environ:
         from prefect.client.orchestration import get_client
 

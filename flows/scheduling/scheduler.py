@@ -1,7 +1,8 @@
-"""Serves a project's deployment until it is asked to end, or runs it once. One scheduler for each project.
+"""Serves a project's deployment until a signal ends it, or runs it once. There is one scheduler a project.
 
-Flow runs are processes of their own. They, and the Prefect server that was started for them, die with this
-process, so whatever the database says is at work when a scheduler starts is not (flows.scheduling.recovery).
+`flows.deploy` calls it. Flow runs are processes of their own. They, and the Prefect server that was started
+for them, die with this process, so a run that the database shows as active when a scheduler starts is not
+(flows.scheduling.recovery).
 """
 
 from __future__ import annotations
@@ -20,110 +21,111 @@ from uuid import UUID
 
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import RUN_PID
-from flows.scheduling import deployment as registration
-from flows.scheduling import inbox_trigger, recovery, settings
-from flows.scheduling import server as servers
+from flows.scheduling import deployment, inbox_trigger, recovery, server, settings
 from flows.scheduling.deployment import Plan
-from flows.scheduling.server import Taken, only_scheduler
-from flows.scheduling.supervisor import Keeper, say
+from flows.scheduling.server import SchedulerBusy, only_scheduler
+from flows.scheduling.supervisor import Supervisor, say
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.runner import Runner
 
-POLL = 2.0  # seconds between questions to the server for runs that are due
-PAUSE = 5.0  # seconds before another try when the server failed for longer than Prefect puts up with
+POLL = 2.0  # seconds between requests to the server for runs that are due
+PAUSE = 5.0  # seconds before another try when the server failed for longer than Prefect tolerates
 
 
 def schedule(project: Path, plan: Plan) -> int:
-    """Serve until SIGTERM or SIGINT; 0. Raises Taken when another one does, DigitsError when nothing can."""
-    with only_scheduler(settings.home(project)), ready(project, plan) as keeper:
-        made = registration.deployment(project, plan)
+    """Serve until SIGTERM or SIGINT, then return 0.
+
+    Raises SchedulerBusy when another scheduler runs, DigitsError when the deployment can't be served.
+    """
+    with only_scheduler(settings.home(project)), prepare_prefect(project, plan) as supervisor:
+        served = deployment.deployment(project, plan)
         stop = threading.Event()
         with _signals(stop):
             while not stop.is_set():
                 try:
-                    _serve(plan, made, keeper, stop)
+                    _serve(plan, served, supervisor, stop)
                 except Exception as error:
-                    say(f"serving broke off, trying again ({type(error).__name__}: {error})")
+                    say(f"serving was interrupted, trying again ({type(error).__name__}: {error})")
                     stop.wait(PAUSE)
             say("ending")
     return 0
 
 
-def once(project: Path, plan: Plan) -> int:
-    """Run now: in the scheduler that is at work, or else here; 0 unless the run fails."""
+def run_once(project: Path, plan: Plan) -> int:
+    """Run now, in the running scheduler or else in this process; return 0 unless the run fails."""
     try:
-        with only_scheduler(settings.home(project)), ready(project, plan):
-            state = registration.flow(plan)(**plan.parameters, return_state=True)
-            say(f"{state.name}: {state.message or 'no more is known'}")
+        with only_scheduler(settings.home(project)), prepare_prefect(project, plan):
+            state = deployment.flow(plan)(**plan.parameters, return_state=True)
+            say(f"{state.name}: {state.message or 'no message'}")
             return 0 if state.is_completed() else 1
-    except Taken:
-        return _asked(project, plan)
+    except SchedulerBusy:
+        return _run_in_scheduler(project, plan)
 
 
 @contextlib.contextmanager
-def ready(project: Path, plan: Plan) -> Iterator[Keeper]:
-    """The project's Prefect: its settings in this process, its server at work; nothing of it after the block.
+def prepare_prefect(project: Path, plan: Plan) -> Iterator[Supervisor]:
+    """Set this process up for the project's Prefect and have its server run until the end of the block.
 
-    Prefect must not be imported yet. Raises DigitsError when there is no server to be had.
+    Prefect must not be imported yet. Raises DigitsError when there is no server and none can be started.
     """
     settings.apply(project)
     os.chdir(project)
     os.environ[RUN_PID] = str(os.getpid())
-    server = None if settings.own() else servers.ensure(project, plan.port)
-    if server:
-        os.environ.update(settings.at(server.url))
-        say(f"Prefect's server answers at {server.page}")
+    running = None if settings.uses_own() else server.ensure(project, plan.port)
+    if running:
+        os.environ.update(settings.variables_for(running.url))
+        say(f"Prefect's server answers at {running.page}")
     else:
-        registration.need_server()
-    keeper = Keeper(project, server, plan.port)
-    keeper.start()
+        deployment.need_server()
+    supervisor = Supervisor(project, running, plan.port)
+    supervisor.start()
     try:
-        yield keeper
+        yield supervisor
     finally:
         if logs := sys.modules.get("prefect.logging.handlers"):
             logs.APILogWorker.drain_all(timeout=5)  # while there is a server to send them to
-        keeper.stop()
+        supervisor.stop()
         _end_children()
 
 
-def _serve(plan: Plan, made: RunnerDeployment, keeper: Keeper, stop: threading.Event) -> None:
-    """Put right what the last one left, then start what is due until asked to stop."""
+def _serve(plan: Plan, served: RunnerDeployment, supervisor: Supervisor, stop: threading.Event) -> None:
+    """Repair what the last scheduler left, then start the runs that are due until `stop` is set."""
     from prefect.client.orchestration import get_client
 
     runner = _runner(stop)
-    deployment = runner.add_deployment(made)
-    assert isinstance(deployment, UUID)
+    id_ = runner.add_deployment(served)
+    assert isinstance(id_, UUID)
     with get_client(sync_client=True) as client:
-        for name in recovery.clear_stuck(client, deployment):
+        for name in recovery.clear_stuck(client, id_):
             say(f"run {name} is set to Crashed: {recovery.DIED}")
-        if skipped := recovery.skip_missed(client, deployment, datetime.now(UTC)):
+        if skipped := recovery.skip_missed(client, id_, datetime.now(UTC)):
             say(f"{skipped} runs are skipped: {recovery.MISSED}")
         recovery.watch_heartbeats(client)
-    keeper.inbox = inbox_trigger.Inbox(plan.inbox, deployment) if plan.inbox else None
-    say(f"serving {made.full_name}, {_when(plan)}")
+    supervisor.inbox = inbox_trigger.Inbox(plan.inbox, id_) if plan.inbox else None
+    say(f"serving {served.full_name}, {_when(plan)}")
     asyncio.run(_until(runner, stop))
 
 
 def _runner(stop: threading.Event) -> Runner:
     from prefect.runner import Runner
 
-    class Ours(Runner):
-        """Prefect's own way to end would leave the flow runs' states open."""
+    class GracefulRunner(Runner):
+        """Prefect's own handler would exit and leave the flow runs' states open."""
 
         def handle_sigterm(self, *_: object, **__: object) -> None:
             stop.set()
 
-    # Without a limit of its own: the deployment has one, which also says what becomes of a run too many.
-    return Ours(limit=None, pause_on_shutdown=False, query_seconds=POLL, prefetch_seconds=0)
+    # Without a limit of its own: the deployment has one, and says what to do with runs above it.
+    return GracefulRunner(limit=None, pause_on_shutdown=False, query_seconds=POLL, prefetch_seconds=0)
 
 
 async def _until(runner: Runner, stop: threading.Event) -> None:
     work = asyncio.ensure_future(runner.start())
     while not work.done():
         if stop.is_set() and runner.started:
-            await runner.astop()  # cancels the runs that are at work
+            await runner.astop()  # cancels the active runs
             break
         await asyncio.wait({work}, timeout=0.2)
     await work
@@ -131,8 +133,8 @@ async def _until(runner: Runner, stop: threading.Event) -> None:
 
 @contextlib.contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in wanted}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield
     finally:
@@ -140,24 +142,24 @@ def _signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _asked(project: Path, plan: Plan) -> int:
-    """Ask the scheduler that is at work for a run."""
+def _run_in_scheduler(project: Path, plan: Plan) -> int:
+    """Ask the running scheduler for a run."""
     settings.apply(project)
-    if not settings.own():
-        url = servers.running(project, servers.BUSY)
+    if not settings.uses_own():
+        url = server.find_running(project, server.BUSY)
         if not url:
             raise DigitsError("the scheduler's Prefect server is not up yet: try again in a few seconds")
-        os.environ.update(settings.at(url))
+        os.environ.update(settings.variables_for(url))
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name(f"retrain/{registration.name_of(project)}")
-        say(f"the scheduler runs it: {inbox_trigger.ask(client, found.id, plan.parameters)}")
+        known = client.read_deployment_by_name(f"retrain/{deployment.name_of(project)}")
+        say(f"the scheduler runs it: {inbox_trigger.start_run(client, known.id, plan.parameters)}")
     return 0
 
 
 def _end_children() -> None:
-    """Whatever is left of what this process started."""
+    """Kill all processes that this one started and that still run."""
     import psutil
 
     for child in psutil.Process().children(recursive=True):

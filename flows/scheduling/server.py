@@ -1,9 +1,9 @@
-"""A project's own Prefect server: one at a time, on loopback, with its database in the project's folder.
+"""Starts and finds a project's own Prefect server: one at a time, on loopback, its database in the project.
 
-The server is a child that dies with the process that started it. Who comes second finds it by the record
-that is beside the database. PREFECT_API_DATABASE_CONNECTION_URL has it use PostgreSQL in place of SQLite.
-There is one scheduler and one start of a server at a time, by locks that the kernel releases however their
-holder ends.
+The server is a child that dies with the process that started it. Other processes find it by the file
+server.json beside the database. With PREFECT_API_DATABASE_CONNECTION_URL it uses PostgreSQL instead of
+SQLite. Locks ensure that there is one scheduler, and one start of a server at a time; the kernel releases
+them however their holder ends.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from digits.runtime.processes import die_with_parent
 from flows.scheduling import settings
 
 
-class Taken(DigitsError):
-    """The project has a scheduler."""
+class SchedulerBusy(DigitsError):
+    """The project already has a scheduler."""
 
     def __init__(self, holder: str) -> None:
         super().__init__(
-            f"a scheduler (process {holder}) is at work for this project already: leave it be, or end it "
+            f"this project already has a running scheduler (process {holder}): leave it running, or end it "
             f"with `kill {holder}` first"
         )
 
 
 @contextlib.contextmanager
 def only_scheduler(folder: Path) -> Iterator[None]:
-    """Be the only scheduler of the project whose Prefect is in that folder. Raises Taken otherwise."""
+    """Be the only scheduler of the project whose Prefect is in this folder; else raise SchedulerBusy."""
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.hold(folder / "scheduler.lock", Taken):
+    with locks.hold(folder / "scheduler.lock", SchedulerBusy):
         yield
 
 
-def scheduler(folder: Path) -> str | None:
-    """The process that is the scheduler of the project whose Prefect is in that folder; None without one."""
+def scheduler_process(folder: Path) -> str | None:
+    """The process id of the scheduler of the project whose Prefect is in this folder; None without one."""
     try:
         with (folder / "scheduler.lock").open("r") as stream:
             try:
@@ -60,7 +60,7 @@ def scheduler(folder: Path) -> str | None:
 
 @contextlib.contextmanager
 def server_start(folder: Path, patience: float) -> Iterator[None]:
-    """One look-and-start at a time: who waits then finds the server that the first one started.
+    """Let one process at a time look for a server and start it: the others then find the one it started.
 
     patience: seconds to wait. Raises DigitsError after that.
     """
@@ -76,15 +76,17 @@ def server_start(folder: Path, patience: float) -> Iterator[None]:
 
 
 PORT = 4200
-PATIENCE = 120.0  # seconds until a new server must answer: the first start makes the database
-GRACE = 10.0  # seconds between asking a server to end and ending it, and that one may be silent to a glance
-BUSY = 60.0  # seconds that one may be silent to who needs it: others' writes keep its database waiting
-LARGE = 10_000_000  # bytes of log at which a start sets it aside
+PATIENCE = 120.0  # seconds until a new server must answer: the first start creates the database
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL, and that a server may be silent to `digits status`
+BUSY = (
+    60.0  # seconds that it may be silent to a process that needs it: its database may be waiting for writes
+)
+LARGE = 10_000_000  # bytes of log above which a start begins a new one
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the API is, and the process if this one started it."""
+    """A Prefect server: the address of its API, and its process if this one started it."""
 
     url: str
     process: subprocess.Popen[bytes] | None
@@ -94,12 +96,12 @@ class Server:
         """The address for a browser."""
         return self.url.removesuffix("/api")
 
-    def ended(self) -> bool:
-        """Whether it was started here and is gone."""
+    def has_ended(self) -> bool:
+        """Whether this process started it and it has ended."""
         return self.process is not None and self.process.poll() is not None
 
     def stop(self) -> None:
-        """End it if it was started here."""
+        """Stop it if this process started it."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -111,19 +113,19 @@ class Server:
 
 
 def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Server:
-    """The project's server, started on loopback if it does not run; it lives as long as the calling thread.
+    """Find the project's server, or start one on loopback, which lives as long as the calling thread.
 
-    patience: seconds for a start. Raises DigitsError when the port is another program's, none comes up, or
-    the one that runs is silent for `BUSY` seconds.
+    patience: seconds for a start. Raises DigitsError when another program uses the port, when the server
+    does not start, or when a running one does not answer for `BUSY` seconds.
     """
     folder = settings.home(project)
     folder.mkdir(parents=True, exist_ok=True)
     with server_start(folder, patience):
-        if url := running(project, BUSY):
+        if url := find_running(project, BUSY):
             return Server(url, None)
         if taken := _holder(port):
             raise DigitsError(
-                f"port {port} is taken by {taken}, so this project's Prefect server can't start: end that, "
+                f"port {port} is used by {taken}, so this project's Prefect server can't start: end that, "
                 "or give another --port"
             )
         server = _start(project, folder, port)
@@ -135,10 +137,10 @@ def ensure(project: Path, port: int = PORT, patience: float = PATIENCE) -> Serve
         return server
 
 
-def running(project: Path, patience: float = GRACE) -> str | None:
-    """The address of the API of the project's server if one runs; None without one.
+def find_running(project: Path, patience: float = GRACE) -> str | None:
+    """The address of the API of the project's running server; None if none runs.
 
-    Raises DigitsError when its process is there but does not answer for `patience` seconds.
+    Raises DigitsError when its process runs but does not answer for `patience` seconds.
     """
     try:
         record = json.loads((settings.home(project) / "server.json").read_bytes())
@@ -153,7 +155,7 @@ def running(project: Path, patience: float = GRACE) -> str | None:
             return None
         if time.monotonic() > end:
             raise DigitsError(
-                f"this project's Prefect server (process {pid}) does not answer at {url} for {patience:g} s: "
+                f"the project's Prefect server (process {pid}) has not answered at {url} for {patience:g} s: "
                 f"read {settings.home(project) / 'server.log'}, end it with `kill {pid}` and try again"
             )
         time.sleep(0.2)
@@ -166,20 +168,20 @@ def _start(project: Path, folder: Path, port: int) -> Server:
     log = folder / "server.log"
     if log.exists() and log.stat().st_size > LARGE:
         log.replace(folder / "server.log.1")
-    given = settings.environment(project)
-    given.pop("PREFECT_API_URL", None)
+    variables = settings.environment(project)
+    variables.pop("PREFECT_API_URL", None)
     url = f"http://{settings.LOOPBACK}:{port}/api"
-    given["PREFECT_SERVER_UI_API_URL"] = url  # else its pages ask the usual port, whatever this one is
+    variables["PREFECT_SERVER_UI_API_URL"] = url  # else its pages ask the default port, whatever this one is
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", settings.LOOPBACK]
     with log.open("ab") as stream:
         process = subprocess.Popen(
             [*command, "--port", str(port)],
             cwd=project,
-            env=given,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C is the scheduler's, which ends this one last
+            start_new_session=True,  # Ctrl-C goes to the scheduler alone, which ends this process last
             preexec_fn=die_with_parent,
         )
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -191,20 +193,20 @@ def _start(project: Path, folder: Path, port: int) -> Server:
 def _await(server: Server, log: Path, patience: float) -> None:
     end = time.monotonic() + patience
     while not _healthy(port_of(server.url)):
-        if server.ended():
-            raise DigitsError(f"Prefect's server ended at its start: {_last_words(log)}; {log} tells more")
+        if server.has_ended():
+            raise DigitsError(f"Prefect's server ended at its start: {_last_line(log)}; {log} has more")
         if time.monotonic() > end:
             raise DigitsError(f"Prefect's server did not answer within {patience:g} s: read {log}")
         time.sleep(0.1)
 
 
-def _last_words(log: Path) -> str:
+def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "it said nothing"
+    return lines[-1].strip()[:300] if lines else "its log is empty"
 
 
 def _is_server(pid: int, started: float) -> bool:
-    """Whether that process still runs, and its number is not another's by now."""
+    """Whether that process still runs, and its id has not been given to another one."""
     import psutil
 
     try:
@@ -228,7 +230,7 @@ def _healthy(port: int) -> bool:
 
 
 def _holder(port: int) -> str | None:
-    """What listens on a port of loopback; None for nothing."""
+    """A description of what listens on a port of loopback; None for nothing."""
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -239,12 +241,12 @@ def _holder(port: int) -> str | None:
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on by now."""
+    """A port of loopback that nothing listens on at the moment."""
     with socket.socket() as free:
         free.bind((settings.LOOPBACK, 0))
         return int(free.getsockname()[1])
 
 
 def port_of(url: str) -> int:
-    """The port of an address of the API."""
+    """The port in the address of an API."""
     return int(url.removesuffix("/api").rpartition(":")[2])

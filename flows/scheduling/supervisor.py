@@ -1,4 +1,8 @@
-"""A second thread beside flow runs: brings the Prefect server back when it dies, and looks into the inbox."""
+"""A thread beside the flow runs that restarts the Prefect server when it dies and watches the inbox.
+
+The scheduler runs one, and so does each command that runs a flow in its own process (`digits run`, `sweep`,
+`crossval`), through `start_prefect`.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +14,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from digits.runtime.errors import DigitsError
-from flows.scheduling import server as servers
-from flows.scheduling import settings
+from flows.scheduling import server, settings
 from flows.scheduling.inbox_trigger import Inbox
 from flows.scheduling.server import Server
 
 EVERY = 3.0  # seconds between looks
 
 
-class Keeper(threading.Thread):
-    """Keeps what a scheduler needs until `stop`; ends the server then, if this scheduler started one.
+class Supervisor(threading.Thread):
+    """Keeps the Prefect server running until `stop`, which also ends the server if this process started it.
 
-    A server that it starts dies with this thread, so the thread lives as long as the scheduler.
+    A server that this thread starts dies with it, so the thread lives as long as the scheduler.
     """
 
-    def __init__(self, project: Path, server: Server | None, port: int) -> None:
-        super().__init__(name="keeper", daemon=True)
-        self.project, self.server, self.port = project, server, port
+    def __init__(self, project: Path, running: Server | None, port: int) -> None:
+        super().__init__(name="supervisor", daemon=True)
+        self.project, self.server, self.port = project, running, port
         self.inbox: Inbox | None = None  # set once there is a deployment to run
-        self.said = ""
+        self.last_line = ""
         self._end = threading.Event()
 
     def run(self) -> None:
-        """Look after both every few seconds; what goes wrong is told once and tried again."""
+        """Check server and inbox every few seconds; an error is logged once and the check repeated."""
         try:
             while not self._end.wait(EVERY):
                 try:
                     self._look()
-                    self.said = ""
+                    self.last_line = ""
                 except Exception as error:  # whatever it is, the schedule must go on
-                    self._tell_once(f"{type(error).__name__}: {error}")
+                    self._say_once(f"{type(error).__name__}: {error}")
         finally:
             if self.server:
                 self.server.stop()
@@ -52,11 +55,11 @@ class Keeper(threading.Thread):
     def _look(self) -> None:
         if self.server and self._gone(self.server):
             say("the Prefect server died: starting it again")
-            found = servers.ensure(self.project, self.port)
-            if found.url != self.server.url:
-                raise DigitsError(f"another Prefect server runs at {found.url} by now: restart the scheduler")
-            self.server = found
-            say(f"the Prefect server answers again at {found.page}")
+            running = server.ensure(self.project, self.port)
+            if running.url != self.server.url:
+                raise DigitsError(f"another Prefect server now runs at {running.url}: restart the scheduler")
+            self.server = running
+            say(f"the Prefect server answers again at {running.page}")
         if self.inbox:
             from prefect.client.orchestration import get_client
 
@@ -64,30 +67,31 @@ class Keeper(threading.Thread):
                 if name := self.inbox.tick(client):
                     say(f"new batch in {self.inbox.folder}: run {name}")
 
-    def _gone(self, server: Server) -> bool:
-        """Whether it runs no more, whoever started it."""
-        return server.ended() or (server.process is None and servers.running(self.project) is None)
+    def _gone(self, running: Server) -> bool:
+        """Whether the server has ended, whether or not this process started it."""
+        return running.has_ended() or (running.process is None and server.find_running(self.project) is None)
 
-    def _tell_once(self, text: str) -> None:
-        if text != self.said:
+    def _say_once(self, text: str) -> None:
+        if text != self.last_line:
             say(text)
-        self.said = text
+        self.last_line = text
 
 
-def for_this_process(project: Path) -> None:
-    """The project's Prefect for this process, whose environment it sets: Prefect must not be imported yet.
+def start_prefect(project: Path) -> None:
+    """Set this process up for the project's Prefect; Prefect must not be imported yet.
 
     The server is the project's if one runs, else one that ends with this process. Raises DigitsError.
     """
     settings.apply(project)
-    found = servers.ensure(project, port=servers.free_port())
-    os.environ.update(settings.at(found.url))
-    keeper = Keeper(project, found, servers.port_of(found.url))
-    keeper.start()
-    atexit.register(keeper.stop)  # before Prefect is imported: what it still has to send at exit goes first
+    running = server.ensure(project, port=server.free_port())
+    os.environ.update(settings.variables_for(running.url))
+    supervisor = Supervisor(project, running, server.port_of(running.url))
+    supervisor.start()
+    # registered before Prefect is imported, so that Prefect sends its last logs before the server stops
+    atexit.register(supervisor.stop)
 
 
 def say(text: str) -> None:
-    """One line with the time, for a log."""
+    """Print one line with the time to standard error, the scheduler's log."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     print(f"{now} {' '.join(text.split())}", file=sys.stderr, flush=True)  # noqa: T201

@@ -39,7 +39,7 @@ def run(
     finish: called when all have ended, for the last line of the flow run and a page of Markdown to keep with
     it. stopping: is set when this is broken off, for the work to end by itself.
     """
-    supervisor.for_this_process(root)
+    supervisor.start_prefect(root)
     os.environ.setdefault(
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL"
     )  # `work` tells each end itself

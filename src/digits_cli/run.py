@@ -61,7 +61,7 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
     params.load_all(root / "params.yaml")  # what can be refused at once is, before seconds go by
     with dvc_process.alone(root):
         pass
-    supervisor.for_this_process(root)
+    supervisor.start_prefect(root)
 
     import httpx
 

@@ -185,7 +185,7 @@ def test_when_asked_to_end_it_cancels_the_run_and_leaves_no_process(alone):
     scheduler.send_signal(signal.SIGTERM)
     assert scheduler.wait(60) == 0, alone.said()
     assert [child for child in children if not gone(child)] == []
-    assert server.running(alone.root) is None
+    assert server.find_running(alone.root) is None
     again = alone.start("--interval", "3600")
     assert again.poll() is None
     assert "Cancelled" in alone.states().values(), alone.states()
@@ -294,7 +294,7 @@ def test_a_folder_without_a_project_is_told(tmp_path):
 def test_a_cron_line_that_is_none_is_told(project):
     done = project.run("--cron", "every night")
     assert done.returncode == 2
-    assert "is no schedule" in done.stderr and "Traceback" not in done.stderr
+    assert "is not a schedule" in done.stderr and "Traceback" not in done.stderr
     assert json.loads((settings.home(project.root) / "server.json").read_text())["pid"]
 
 

@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 from flows.scheduling import supervisor
 root = Path(sys.argv[1])
-supervisor.for_this_process(root)
+supervisor.start_prefect(root)
 from flows.retrain import retrain
 state = retrain(project=str(root), scheduled="scheduled" in sys.argv, publish=False, return_state=True)
 print("ENDED", state.name, "-", state.message, flush=True)
@@ -138,7 +138,7 @@ def test_a_run_on_the_server_of_someone_who_is_killed_takes_that_over(project):
     wait_for(lambda: gone(first), 60)
     project.go_on(project.root)
     assert project.ended(child) == "Not published - as asked"
-    assert server.running(project.root) is None
+    assert server.find_running(project.root) is None
 
 
 def test_a_run_outlasts_a_database_that_someone_has_locked(project):

@@ -69,14 +69,14 @@ def test_who_comes_second_uses_the_server_that_runs(running):
     again = server.ensure(project, free_port())
     assert again.url == first.url and again.process is None
     again.stop()  # not its own
-    assert server.running(project) == first.url
+    assert server.find_running(project) == first.url
 
 
 def test_another_projects_server_is_never_taken_for_its_own(running, tmp_path):
     _, port, _ = running
-    with pytest.raises(DigitsError, match=f"port {port} is taken by another Prefect server"):
+    with pytest.raises(DigitsError, match=f"port {port} is used by another Prefect server"):
         server.ensure(tmp_path, port)
-    assert server.running(tmp_path) is None
+    assert server.find_running(tmp_path) is None
 
 
 def test_a_port_that_another_program_has_is_told(tmp_path):
@@ -84,7 +84,7 @@ def test_a_port_that_another_program_has_is_told(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(DigitsError, match=f"port {port} is taken by another program.*--port"):
+        with pytest.raises(DigitsError, match=f"port {port} is used by another program.*--port"):
             server.ensure(tmp_path, port)
     assert not (tmp_path / ".prefect" / "server.json").exists()
 
@@ -95,7 +95,7 @@ def test_a_record_that_tells_nothing_or_of_another_process_is_no_server(tmp_path
     folder.mkdir()
     stranger = {"pid": os.getpid(), "started": 1.0, "url": "http://127.0.0.1:1/api"}
     (folder / "server.json").write_text(json.dumps(stranger) if record is None else record)
-    assert server.running(tmp_path) is None
+    assert server.find_running(tmp_path) is None
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_a_server_that_is_silent_is_waited_for_and_then_told(running):
         with pytest.raises(
             DigitsError, match=rf"process {process.pid}\) does not answer .* for 0.5 s: .*kill"
         ):
-            server.running(project, 0.5)
+            server.find_running(project, 0.5)
         later.start()
         assert server.ensure(project, free_port()).url == found.url
     finally:
@@ -134,7 +134,7 @@ def test_many_runs_that_were_missed_do_not_collide_in_the_database(tmp_path):
 @pytest.mark.slow
 def test_a_server_that_can_not_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "nonsense://nowhere")
-    with pytest.raises(DigitsError, match=r"ended at its start: .*server\.log tells more"):
+    with pytest.raises(DigitsError, match=r"ended at its start: .*server\.log has more"):
         server.ensure(tmp_path, free_port())
 
 
@@ -157,7 +157,7 @@ def test_two_at_once_start_one_server_and_it_dies_with_who_started_it(tmp_path):
         child = psutil.Process(pid)
         starter.send_signal(signal.SIGKILL)
         wait_for(lambda: gone(child), 60)
-        assert server.running(tmp_path) is None
+        assert server.find_running(tmp_path) is None
     finally:
         for process in both:
             process.kill()

@@ -46,7 +46,7 @@ def test_limits_that_somebody_set_stay(tmp_path):
 
 
 def test_what_a_scheduler_starts_finds_the_way_back_to_its_server(tmp_path):
-    started = {**settings.at("http://127.0.0.1:4200/api")}
+    started = {**settings.variables_for("http://127.0.0.1:4200/api")}
     assert settings.environment(tmp_path, started)["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
     other = {**started, "PREFECT_API_URL": "https://elsewhere/api"}
     assert "PREFECT_API_URL" not in settings.environment(tmp_path, other)
