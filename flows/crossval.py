@@ -157,13 +157,13 @@ def _run(
     with workers.pool(at_once, cluster, trial.warm) as client:
         sent = client.scatter([data], broadcast=True)[0]
 
-        def one(place: int) -> parallel.Ended:
+        def one(place: int) -> parallel.TaskResult:
             number = missing[place]
             try:
                 result = workers.work(client, stopping, None, train, sent, fold, number, section)
             except DigitsError as error:
                 failed.append(f"fold {number + 1}: {error}")
-                return parallel.Ended("Failed", failed[-1], ok=False)
+                return parallel.TaskResult("Failed", failed[-1], ok=False)
             scored = int((fold == number).sum())
             kept = {name: result[name] for name in ("accuracy", "loss", "train_accuracy", "seconds")}
             files.write_json(
@@ -171,7 +171,7 @@ def _run(
             )
             line = f"fold {number + 1}: {result['accuracy']:.2%} in {result['seconds']:.0f} s"
             say(line)
-            return parallel.Ended("Completed", line)
+            return parallel.TaskResult("Completed", line)
 
         def page() -> tuple[str, str]:
             if failed:

@@ -20,7 +20,7 @@ from digits.runtime import params
 from digits.runtime.errors import DigitsError, ParamsError
 from digits.runtime.progress import say
 from flows.search import experiments, parallel, report, space, study, trial, workers
-from flows.search.report import Found, Plan
+from flows.search.report import Plan, SweepResult
 from flows.search.study import Row
 
 TRAIN, VALIDATION = Path("data/prepared/train"), Path("data/prepared/validation")
@@ -54,7 +54,7 @@ def plan(
     at_once: how many trials run at the same time, on this machine.
     """
     base = train_section(root, profile)
-    parsed = space.parse(dimensions or space.texts(base["profile"]), base)
+    parsed = space.parse(dimensions or space.profile_specs(base["profile"]), base)
     if sampler == "grid":
         size = len(space.grid(parsed))
         if trials is not None and trials != size:
@@ -67,7 +67,7 @@ def plan(
     return Plan(parsed, base, chosen, sampler, trials, seed, at_once, cluster, prune)
 
 
-def sweep(root: Path, plan: Plan) -> Found:
+def sweep(root: Path, plan: Plan) -> SweepResult:
     """Run the plan's trials that are missing, and write the table and the picture.
 
     Raises DataError without prepared data; DigitsError while another process runs the same study, when no
@@ -81,7 +81,7 @@ def sweep(root: Path, plan: Plan) -> Found:
     }
     with study.open_study(root, plan.name, about, plan.sampler, plan.seed, prune=plan.prune) as optuna_study:
         done = len(study.rows(optuna_study, plan.space))
-        missing = study.wanted(optuna_study, plan.space, plan.sampler, plan.trials)
+        missing = study.enqueue_missing(optuna_study, plan.space, plan.sampler, plan.trials)
         if done:
             say(f"study {plan.name}: {done} trials are done, {missing} to go")
         if missing:
@@ -113,7 +113,7 @@ def _run(
     with workers.pool(plan.workers, plan.cluster, trial.warm) as client:
         sent = client.scatter([data], broadcast=True)[0]  # workers need no shared disk to read it from
 
-        def one(_: int) -> parallel.Ended:
+        def one(_: int) -> parallel.TaskResult:
             with asking:
                 following, settings = study.ask(optuna_study, plan.space)
 
@@ -123,10 +123,10 @@ def _run(
                 return scored
 
             try:
-                result = trial.in_study(optuna_study, following, settings, train)
+                result = trial.run_in_study(optuna_study, following, settings, train)
             except DigitsError as error:  # it stays open in the study, and is tried again
                 lost.append(f"trial {following.number + 1} was not done: {error}")
-                result = parallel.Ended("Lost", lost[-1], ok=False)
+                result = parallel.TaskResult("Lost", lost[-1], ok=False)
             say(result.line)
             return result
 

@@ -1,9 +1,9 @@
-"""Trials as DVC experiments: `dvc exp show`, `diff` and `apply` know them like those that DVC ran itself.
+"""Records trials as DVC experiments, for `dvc exp show`, `diff` and `apply`. The sweep calls it at its end.
 
 DVC would run every experiment in the working tree or a copy of it, the whole pipeline each time. A trial only
-trains, so its experiment is written as DVC writes one: a commit upon HEAD under refs/exps that no branch
-holds. It has the tracked files as they are, params.yaml with the trial's settings, and the trial's figures on
-validation; the metrics of the model at HEAD, which are not this one's, are left out.
+trains, so its experiment is written as DVC writes one: a commit on top of HEAD under refs/exps, on no branch.
+It has the tracked files as they are, params.yaml with the trial's settings, and the trial's figures on
+validation; the metrics of the model at HEAD, which are not this trial's, are left out.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from digits import files
 from flows.search.space import Settings
 from flows.search.study import Row
 
-NOT_OF_TRIALS = ("reports/edge.json", "reports/metrics.json", "reports/verdict.json")
+EXCLUDED = ("reports/edge.json", "reports/metrics.json", "reports/verdict.json")
 FIGURES = "reports/sweeps/trial.json"
-_BARE = re.compile(r"(:\s+-?\d+)(e[-+]\d+)\b")  # 1e-05 as DVC writes it: to YAML 1.1 a word, unlike 1.0e-05
+_BARE = re.compile(r"(:\s+-?\d+)(e[-+]\d+)\b")  # 1e-05 as DVC writes it: YAML 1.1 reads text, not 1.0e-05
 METRICS_FILE = "reports/sweeps/dvc.yaml"  # DVC reads these in any folder
 
 
 def record(root: Path, study: str, profile: str, rows: Sequence[Row]) -> list[str]:
-    """Make an experiment of every whole trial that is none yet; the names of all, `<study>-<number>`.
+    """Make an experiment of every complete trial that has none yet; return all names, `<study>-<number>`.
 
-    None without Git or a commit. Raises CalledProcessError when Git refuses.
+    Empty without Git or a commit. Raises CalledProcessError when Git fails.
     """
     try:
         top = _git(root, "rev-parse", "--show-toplevel")
@@ -50,7 +50,7 @@ def _write(root: Path, scratch: Path, base: str, study: str, profile: str, rows:
     index = {"GIT_INDEX_FILE": str(scratch / "index")}
     _git(root, "read-tree", base, more=index)
     _git(root, "add", "--update", more=index)
-    _git(root, "rm", "--cached", "--ignore-unmatch", "-q", *NOT_OF_TRIALS, more=index)
+    _git(root, "rm", "--cached", "--ignore-unmatch", "-q", *EXCLUDED, more=index)
     metrics = scratch / "dvc.yaml"
     metrics.write_text(f"metrics:\n  - {Path(FIGURES).name}\n")
     for row in rows:
@@ -68,7 +68,7 @@ def _write(root: Path, scratch: Path, base: str, study: str, profile: str, rows:
 
 
 def _params(root: Path, scratch: Path, settings: Settings) -> Path:
-    """params.yaml with settings put in as `dvc exp run -S` would, its comments kept."""
+    """Write params.yaml with the settings of a trial, as `dvc exp run -S` would, with its comments kept."""
     from dvc.utils.serialize import modify_yaml
 
     changed = scratch / "params.yaml"
@@ -86,7 +86,7 @@ def _params(root: Path, scratch: Path, settings: Settings) -> Path:
 
 
 def _identity(root: Path) -> dict[str, str]:
-    """Who commits, where Git does not know."""
+    """Environment variables with an author of commits, if Git knows none."""
     try:
         _git(root, "var", "GIT_COMMITTER_IDENT")
         return {}

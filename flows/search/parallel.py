@@ -1,4 +1,4 @@
-"""Several pieces of work as the task runs of one Prefect flow run, some at a time."""
+"""Runs several pieces of work as task runs of one Prefect flow run. The sweep and crossval use it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a piece of work ended, in a word and in a line; `ok` is false when it failed."""
+class TaskResult:
+    """The result of a piece of work: the task run's state in a word, a line of text, whether it is ok."""
 
     word: str
     line: str
@@ -29,20 +29,20 @@ def run(
     run_name: str,
     tasks: Sequence[str],
     workers: int,
-    work: Callable[[int], Ended],
+    work: Callable[[int], TaskResult],
     finish: Callable[[], tuple[str, str]],
     stopping: threading.Event,
 ) -> None:
-    """Do `work(0)`, `work(1)` … for each name in `tasks`, `workers` at a time, each a task run of that name.
+    """Call `work(0)`, `work(1)` … for the names in `tasks`, `workers` at a time, each as a task run.
 
-    root: the project, whose Prefect shows it; Prefect must not be imported yet, and leaves the screen to us.
-    finish: called when all have ended, for the last line of the flow run and a page of Markdown to keep with
-    it. stopping: is set when this is broken off, for the work to end by itself.
+    root: the project, whose Prefect shows the runs; Prefect must not be imported yet, and prints nothing.
+    finish: called at the end; returns the flow run's last line and a page of Markdown to keep with it.
+    stopping: set on an interruption, so that the work ends by itself.
     """
     supervisor.start_prefect(root)
     os.environ.setdefault(
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL"
-    )  # `work` tells each end itself
+    )  # `work` prints each result itself
     from prefect import State, flow, get_run_logger, task
     from prefect.artifacts import create_markdown_artifact
     from prefect.cache_policies import NO_CACHE
@@ -54,11 +54,11 @@ def run(
 
     @task(name="train", task_run_name="{title}", cache_policy=NO_CACHE, persist_result=False)
     def one(number: int, title: str) -> State:  # noqa: ARG001 - the title is the task run's name
-        ended = work(number)
-        get_run_logger().info(ended.line)
-        if not ended.ok:
-            return Failed(name=ended.word, message=ended.line)
-        return Completed(name=ended.word, message=ended.line)
+        result = work(number)
+        get_run_logger().info(result.line)
+        if not result.ok:
+            return Failed(name=result.word, message=result.line)
+        return Completed(name=result.word, message=result.line)
 
     @flow(
         name=flow_name,
@@ -67,7 +67,7 @@ def run(
         persist_result=False,
         validate_parameters=False,
     )
-    def all_of_them() -> State:
+    def run_all() -> State:
         try:
             wait([one.submit(number, title) for number, title in enumerate(tasks)])
         except BaseException:
@@ -77,5 +77,5 @@ def run(
         create_markdown_artifact(page, key=flow_name, description=line)
         return Completed(message=line)
 
-    state = all_of_them(return_state=True)
+    state = run_all(return_state=True)
     state.result(raise_on_failure=True)

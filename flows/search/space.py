@@ -1,12 +1,13 @@
-"""The dimensions of a search over the train section of params.yaml, from `KEY=SPEC` texts.
+"""Parses the search space of a sweep: dimensions of the train section of params.yaml, as `KEY=SPEC` texts.
 
     train.batch=[128,256]             one of these
     train.rate=log(1e-4,1e-1)         between the two, evenly on a logarithmic scale
     train.dropout=uniform(0,0.5)      between the two, evenly
 
-Whole numbers are drawn where the key wants them. Every bound and choice is tried on the strict schema of
-params.yaml before anything runs, so an unknown key costs nothing. SPACES has what `digits sweep` searches
-where no space is given: each range holds the profile's own value; docs/LOG.md has what was tried.
+Whole numbers are drawn where the key requires them. Every bound and choice is checked against the strict
+schema of params.yaml before anything runs, so a misspelt key costs no training. SPACES has what
+`digits sweep` searches if no space is given: each range contains the profile's own value; docs/LOG.md says
+what was tried.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from digits.runtime import params
 from digits.runtime.errors import ParamsError
 from digits.runtime.params import TrainParams
 
-Space = dict[str, str]  # key of the section train → what it may be, for flows.search.space
+Space = dict[str, str]  # key of the section train to its SPEC
 
-OURS: Space = {
+BASIC: Space = {
     "rate": "log(0.004,0.05)",
     "weight_decay": "log(0.005,0.2)",
     "label_smoothing": "uniform(0,0.2)",
@@ -34,20 +35,20 @@ OURS: Space = {
     "augmentation.elastic": "uniform(0.2,1.5)",
     "augmentation.damaged": "uniform(0,0.6)",
 }
-ROBUST: Space = OURS | {
+ROBUST: Space = BASIC | {
     "augmentation.severe": "uniform(0,0.4)",
     "augmentation.wide": "uniform(0,0.4)",
     "outliers": "[0.0,0.02,0.05,0.1]",
 }
-LONG: Space = OURS | {"dropout": "uniform(0,0.5)"}
+LONG: Space = BASIC | {"dropout": "uniform(0,0.5)"}
 TUTORIAL: Space = {"rate": "log(0.0001,0.01)", "batch": "[32,64,128]"}
 SPACES: dict[str, Space] = {
-    "speedrun": OURS,
+    "speedrun": BASIC,
     "fast": ROBUST,
     "robust": ROBUST,
     "standard": LONG,
     "full": LONG,
-    "tiny": OURS,
+    "tiny": BASIC,
     "S0": TUTORIAL,
     "S1": TUTORIAL,
     "S2": TUTORIAL,
@@ -61,23 +62,23 @@ SPACES: dict[str, Space] = {
 }
 
 
-def texts(profile: str) -> list[str]:
-    """The profile's space in the words of the command line."""
+def profile_specs(profile: str) -> list[str]:
+    """The profile's own space, as `KEY=SPEC` texts."""
     return [f"train.{key}={spec}" for key, spec in SPACES[profile].items()]
 
 
 SECTION = "train"
-DIGITS = 4  # significant ones of a drawn value: the printed command then holds exactly what was trained with
+DIGITS = 4  # significant digits of a drawn value: the printed command then has exactly what was trained with
 EXPECTED = "expected KEY=[A,B,…], KEY=log(LOW,HIGH) or KEY=uniform(LOW,HIGH)"
 _RANGE = re.compile(r"(log|uniform)\(\s*([^,()]+?)\s*,\s*([^,()]+?)\s*\)")
-_PROBE = 0.381966  # a place between two bounds that is no whole number where whole numbers are wanted
+_PROBE = 0.381966  # a position between two bounds that is rarely a whole number
 
-Settings = dict[str, Any]  # dotted key → value
+Settings = dict[str, Any]  # dotted key to value
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One key and what it may be: `choices`, or a range from `low` to `high`."""
+    """One key and its possible values: `choices`, or a range from `low` to `high`."""
 
     key: str  # dotted, beginning with `train.`
     choices: tuple[Any, ...] = ()
@@ -93,20 +94,20 @@ class Dimension:
 
     @property
     def spec(self) -> str:
-        """The specification in words that `parse` reads."""
+        """The SPEC, as `parse` reads it."""
         if self.choices:
             return f"[{', '.join(map(text, self.choices))}]"
         return f"{'log' if self.log else 'uniform'}({text(self.low)},{text(self.high)})"
 
     def rounded(self, value: Any) -> Any:
-        """A drawn value as it is trained with: few digits, and never out of range."""
+        """A drawn value rounded to DIGITS, but never out of range; this is what a trial trains with."""
         if self.choices or self.whole:
             return value
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
 
 def text(value: Any) -> str:
-    """A value as params.yaml and `dvc exp run -S` both read it: 1e-05 would be a word to YAML."""
+    """A value as both params.yaml and `dvc exp run -S` read it: YAML takes 1e-05 for text."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -116,27 +117,27 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def parse(texts: Iterable[str], base: Mapping[str, Any]) -> tuple[Dimension, ...]:
-    """The dimensions that the texts describe; `base` is the plain train section that they override.
+def parse(specs: Iterable[str], base: Mapping[str, Any]) -> tuple[Dimension, ...]:
+    """Parse `KEY=SPEC` texts. base: the plain train section that they override.
 
-    Raises ParamsError for an unknown key, a value that the key can't hold, or a text that says nothing.
+    Raises ParamsError for an unknown key, a value that the key does not allow, or an invalid SPEC.
     """
-    found: dict[str, Dimension] = {}
-    for given in texts:
+    dimensions: dict[str, Dimension] = {}
+    for given in specs:
         key, equals, spec = (part.strip() for part in given.partition("="))
         if not equals or not spec:
             raise ParamsError(f"space '{given}': {EXPECTED}")
         if not key.startswith(f"{SECTION}."):
             raise ParamsError(
                 f"space '{given}': a trial only trains, so keys must begin with '{SECTION}.'; "
-                "what other sections say makes the data or judges the model"
+                "the other sections make the data or judge the model"
             )
-        if key in found:
+        if key in dimensions:
             raise ParamsError(f"space '{given}': {key} is given twice")
-        found[key] = _dimension(key, spec, given, base)
-    if not found:
+        dimensions[key] = _dimension(key, spec, given, base)
+    if not dimensions:
         raise ParamsError(f"the space is empty: {EXPECTED}")
-    return tuple(found.values())
+    return tuple(dimensions.values())
 
 
 def _dimension(key: str, spec: str, given: str, base: Mapping[str, Any]) -> Dimension:
@@ -166,7 +167,7 @@ def _dimension(key: str, spec: str, given: str, base: Mapping[str, Any]) -> Dime
 
 
 def _number(value: Any) -> Any:
-    """1.0e3, which YAML takes for a word, as the number that is meant."""
+    """The number in a text such as 1.0e3, which YAML does not read as one; other values unchanged."""
     try:
         return float(value) if isinstance(value, str) and "e" in value.lower() else value
     except ValueError:
@@ -185,7 +186,7 @@ def _wants_whole(key: str, low: float, high: float, base: Mapping[str, Any]) -> 
 
 
 def section(base: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainParams:
-    """The train section with settings put in, checked. Raises ParamsError naming the key."""
+    """The train section with settings in it, checked. Raises ParamsError naming the key."""
     tree = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     for key, value in settings.items():
         place = tree
@@ -193,7 +194,7 @@ def section(base: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainParams
         for step in path:
             inner = place.setdefault(step, {})
             if not isinstance(inner, dict):
-                raise ParamsError(f"unknown key '{key}': '{step}' holds no keys of its own")
+                raise ParamsError(f"unknown key '{key}': '{step}' has no keys of its own")
             place = inner
         place[last] = value
     parsed: TrainParams = params.parse(SECTION, tree)
@@ -205,8 +206,8 @@ def grid(space: tuple[Dimension, ...]) -> list[Settings]:
     for dimension in space:
         if not dimension.choices:
             raise ParamsError(
-                f"a grid needs choices, and {dimension.key} is {dimension.spec}: give it as "
-                f"{dimension.key}=[…], or take another sampler"
+                f"a grid needs choices, but {dimension.key} is {dimension.spec}: give it as "
+                f"{dimension.key}=[…], or use another sampler"
             )
     keys = [dimension.key for dimension in space]
     combinations = itertools.product(*(dimension.choices for dimension in space))
@@ -214,6 +215,6 @@ def grid(space: tuple[Dimension, ...]) -> list[Settings]:
 
 
 def command(profile: str, settings: Mapping[str, Any]) -> str:
-    """What makes these settings an experiment of the whole pipeline, scored on the test images."""
+    """The command that runs the whole pipeline with these settings, scored on the test images."""
     pairs = {f"{SECTION}.profile": profile, **settings}
     return " ".join(["dvc exp run", *(f"-S {key}={text(value)}" for key, value in pairs.items())])

@@ -1,8 +1,8 @@
-"""The memory of a sweep: an Optuna study in `.digits/studies/<name>.db`, written by one process at a time.
+"""Keeps the trials of a sweep: an Optuna study in `.digits/studies/<name>.db`, written by one process a time.
 
-What a killed sweep left behind heals when it is opened again: trials that were running are marked lost, and
-their settings are queued again, before any new are drawn. A trial counts as done when it ended, was pruned,
-or failed by itself.
+A study that a killed sweep left is repaired when it is opened again: trials that were running are marked as
+lost, and their settings are queued again before new ones are drawn. A trial counts as done when it is
+complete, was pruned, or failed by itself.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(".digits/studies")
 SAMPLERS = ("tpe", "random", "grid")
-STARTUP = 4  # whole trials before any is pruned: a median of fewer says little
-TENTHS = 3  # of a training before it may be pruned: early accuracy mostly tells the learning rate
-ABOUT, LOST, ERROR, TRAINED = "about", "lost", "error", "trained"  # names of attributes
+STARTUP = 4  # complete trials before any is pruned: a median of fewer says little
+TENTHS = 3  # of a training before it may be pruned: early accuracy mostly depends on the learning rate
+ABOUT, LOST, ERROR, RESULT = "about", "lost", "error", "trained"  # names of attributes
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Row:
 
 
 def winner(rows: Sequence[Row]) -> Row | None:
-    """The whole trial that read most validation images right; then the lower loss, then the earlier one."""
+    """The complete trial with the best accuracy on validation, then the lower loss, then the lower number."""
     whole = [row for row in rows if row.outcome == "complete"]
     return min(whole, key=lambda row: (-(row.accuracy or 0), row.loss or 0, row.number), default=None)
 
@@ -57,10 +57,10 @@ def winner(rows: Sequence[Row]) -> Row | None:
 def open_study(
     root: Path, name: str, about: Mapping[str, Any], sampler: str, seed: int, *, prune: bool
 ) -> Iterator[Study]:
-    """The study of that name, made, or healed and gone on with; nobody else writes to it meanwhile.
+    """Create the study of that name, or repair and continue it; no other process writes to it meanwhile.
 
-    `about` is what its trials have in common. Raises DigitsError while another sweep holds it, ParamsError
-    when it was begun about something else.
+    about: what its trials have in common. seed: of the sampler. Raises DigitsError while another sweep holds
+    it, ParamsError when it was started with another `about`.
     """
     import optuna
 
@@ -80,8 +80,8 @@ def open_study(
                 study.set_user_attr(ABOUT, dict(about))
             elif differing := sorted(k for k in about if known.get(k) != about[k]):
                 raise ParamsError(
-                    f"the study '{name}' was begun with other {', '.join(differing)}: give this one another "
-                    f"--name, or delete {FOLDER / name}.db"
+                    f"the study '{name}' was started with other {', '.join(differing)}: give this sweep "
+                    f"another --name, or delete {FOLDER / name}.db"
                 )
             _heal(study)
             study.sampler = _sampler(
@@ -105,9 +105,9 @@ def _sampler(name: str, seed: int) -> Any:
 
 
 def _heal(study: Study) -> None:
-    """Trials that a killed sweep left running are lost; their settings are tried again before new ones.
+    """Mark trials that a killed sweep left running as lost, and queue their settings before new ones.
 
-    One killed before it took all of its settings still has those that it was queued with.
+    A trial that was killed before it took all of its settings still has those it was queued with.
     """
     from optuna.trial import TrialState
 
@@ -119,8 +119,8 @@ def _heal(study: Study) -> None:
             study.enqueue_trial(settings, skip_if_exists=False)
 
 
-def wanted(study: Study, space: tuple[Dimension, ...], sampler: str, trials: int | None) -> int:
-    """How many trials are still to be done; those of a grid are put in the queue, in order."""
+def enqueue_missing(study: Study, space: tuple[Dimension, ...], sampler: str, trials: int | None) -> int:
+    """How many trials are still missing; those of a grid are put in the queue, in order."""
     done = len(rows(study, space))
     if sampler != "grid":
         return max(0, (trials or 0) - done)
@@ -140,13 +140,13 @@ def wanted(study: Study, space: tuple[Dimension, ...], sampler: str, trials: int
 
 
 def ask(study: Study, space: tuple[Dimension, ...]) -> tuple[Trial, Settings]:
-    """The next trial, and what it is to be trained with."""
+    """The next trial and the settings to train it with."""
     trial = study.ask({dimension.key: _distribution(dimension) for dimension in space})
     return trial, _settings(trial.params, space)
 
 
-def _settings(drawn: Mapping[str, Any], space: tuple[Dimension, ...]) -> Settings:
-    return {d.key: d.rounded(drawn[d.key]) for d in space if d.key in drawn}
+def _settings(values: Mapping[str, Any], space: tuple[Dimension, ...]) -> Settings:
+    return {d.key: d.rounded(values[d.key]) for d in space if d.key in values}
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
@@ -169,12 +169,12 @@ def rows(study: Study, space: tuple[Dimension, ...]) -> list[Row]:
 
 def _row(trial: FrozenTrial, space: tuple[Dimension, ...]) -> Row:
     outcome = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
-    trained = trial.user_attrs.get(TRAINED, {})
+    trained = trial.user_attrs.get(RESULT, {})
     error = str(trial.user_attrs.get(ERROR, ""))
     return Row(trial.number + 1, outcome, _settings(trial.params, space), **trained, error=error)
 
 
 def _busy(name: str, holder: str) -> DigitsError:
     return DigitsError(
-        f"the study '{name}' is at work in process {holder}: wait, or give this one another --name"
+        f"process {holder} is running the study '{name}': wait, or give this sweep another --name"
     )

@@ -1,4 +1,4 @@
-"""One trial: on a worker, a training; in the flow's process, its reports to the study and its end."""
+"""Runs one trial of a sweep: the training on a worker; reports and result in the flow's process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from flows.search.parallel import Ended
+from flows.search.parallel import TaskResult
 from flows.search.space import Settings, text
-from flows.search.study import ERROR, TRAINED
-from flows.search.workers import FailedError
+from flows.search.study import ERROR, RESULT
+from flows.search.workers import WorkFailed
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -17,70 +17,73 @@ if TYPE_CHECKING:
     from digits.dataset import Split
     from digits.runtime.params import TrainParams
 
-PARTS = 10  # a training is compared with others at each tenth: their epochs and steps may differ
+PARTS = 10  # trainings are compared at each tenth, since their epochs and steps may differ
 
 
 def warm() -> None:
-    """On a worker: load what a training needs."""
+    """Load what a training needs; runs on a worker."""
     from digits.pipeline import training
 
     training.ready()
 
 
 def train(
-    data: tuple[Split, Split], section: TrainParams, tell: Callable[[float, float], bool]
+    data: tuple[Split, Split], section: TrainParams, report: Callable[[float, float], bool]
 ) -> dict[str, Any]:
-    """On a worker: train on the first split, score on the second, tell each tenth; what came of it."""
+    """Train on the first split, score on the second, report at each tenth; runs on a worker.
+
+    report: gets the share of the steps and the accuracy, and says whether to go on.
+    """
     from digits.pipeline import training
 
-    told = 0
+    last = 0
 
     def goes_on(share: float, accuracy: float) -> bool:
-        nonlocal told
-        reached = int(share * PARTS + 1e-9)
-        if reached <= told or reached >= PARTS:  # the end is told by the result
+        nonlocal last
+        tenth = int(share * PARTS + 1e-9)
+        if tenth <= last or tenth >= PARTS:  # the end is reported by the result
             return True
-        told = reached
-        return tell(share, accuracy)
+        last = tenth
+        return report(share, accuracy)
 
     return asdict(training.train(*data, section, goes_on))
 
 
-def in_study(
+def run_in_study(
     study: Study,
     trial: Trial,
     settings: Settings,
-    trained: Callable[[Callable[[float, float], bool]], dict[str, Any]],
-) -> Ended:
-    """Have a trial trained, pruned when the study says so, and its end written down.
+    train: Callable[[Callable[[float, float], bool]], dict[str, Any]],
+) -> TaskResult:
+    """Train a trial, pruning it if the study says so, and record its result in the study.
 
-    A training that fails is a failed trial, with the reason. Raises DigitsError, the trial still open, when
-    it could not be run.
+    train: does the training, and gets the function to report to. A training that fails makes a failed trial,
+    with the reason. Raises DigitsError when it could not be run; the trial then stays open.
     """
     import optuna
 
-    told = 0
+    last = 0
 
     def report(share: float, accuracy: float) -> bool:
-        nonlocal told
+        nonlocal last
         reached = int(share * PARTS + 1e-9)
-        for tenth in range(told + 1, reached + 1):  # epochs may be longer than a tenth
+        for tenth in range(last + 1, reached + 1):  # epochs may be longer than a tenth
             trial.report(accuracy, tenth)
-        told = max(told, reached)
+        last = max(last, reached)
         return not trial.should_prune()
 
     name = f"trial {trial.number + 1}"
     what = ", ".join(f"{key.partition('.')[2]} {text(value)}" for key, value in settings.items())
     try:
-        found = trained(report)
-    except FailedError as error:
+        scores = train(report)
+    except WorkFailed as error:
         trial.set_user_attr(ERROR, str(error))
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        return Ended("Failed", f"{name}: {error} ({what})", ok=False)
-    trial.set_user_attr(TRAINED, found)
-    if found["loss"] is None:
+        return TaskResult("Failed", f"{name}: {error} ({what})", ok=False)
+    trial.set_user_attr(RESULT, scores)
+    if scores["loss"] is None:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        at = f"{found['accuracy']:.2%} after {found['share']:.0%} of its steps"
-        return Ended("Pruned", f"{name}: pruned, {at} ({what})")
-    study.tell(trial, found["accuracy"])
-    return Ended("Completed", f"{name}: {found['accuracy']:.2%} in {found['seconds']:.0f} s ({what})")
+        at = f"{scores['accuracy']:.2%} after {scores['share']:.0%} of its steps"
+        return TaskResult("Pruned", f"{name}: pruned, {at} ({what})")
+    study.tell(trial, scores["accuracy"])
+    return TaskResult("Completed", f"{name}: {scores['accuracy']:.2%} in {scores['seconds']:.0f} s ({what})")

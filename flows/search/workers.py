@@ -1,6 +1,6 @@
-"""Dask workers of this machine or of a cluster, and work on them that reports back while it runs.
+"""Runs work on Dask workers, here or on a cluster, that reports back while it runs. For sweep and crossval.
 
-Workers are asked directly rather than through Prefect's Dask runner: they then need no way to Prefect's
+Workers are used directly rather than through Prefect's Dask runner: they then need no connection to Prefect's
 server nor to the study, only to Dask's scheduler. Each piece of work has a thread in the flow's process that
 waits for it and answers its reports; Prefect sees that thread as a task run.
 """
@@ -29,24 +29,22 @@ ONE_THREAD = {
         "TF_NUM_INTEROP_THREADS",
     )
 } | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-PATIENCE = (
-    120.0  # seconds that a worker waits for the answer to a report: then nobody wants its work any more
-)
+PATIENCE = 120.0  # seconds that a worker waits for the answer to a report: then its work is no longer needed
 ANSWERS = 15.0  # seconds that a scheduler has to answer
 
-Report = Callable[[float, float], bool]  # (share done, value) → whether to go on
+Report = Callable[[float, float], bool]  # gets the share done and a value; returns whether to go on
 
 
-class FailedError(DigitsError):
-    """The work itself failed, not what carried it."""
+class WorkFailed(DigitsError):
+    """The work itself failed, not the workers or the connection to them."""
 
 
 @contextlib.contextmanager
 def pool(workers: int, address: str | None, warm: Callable[[], Any]) -> Iterator[Client]:
-    """A client of `workers` local processes, or of the scheduler at `address` (`tcp://host:8786`).
+    """Yield a client of `workers` local processes, or of the scheduler at `address` (`tcp://host:8786`).
 
-    warm: what each worker does first, while nobody waits. Raises DigitsError when no scheduler answers there,
-    or it has no workers.
+    warm: what each worker runs first, in the background. Raises DigitsError when no scheduler answers at the
+    address, or it has no workers.
     """
     import distributed
 
@@ -62,9 +60,10 @@ def pool(workers: int, address: str | None, warm: Callable[[], Any]) -> Iterator
         with client:
             if not client.scheduler_info(n_workers=-1)["workers"]:
                 raise DigitsError(
-                    f"the Dask scheduler at {address} has no workers: `dask worker {address} --nthreads 1`"
+                    f"the Dask scheduler at {address} has no workers: start some with "
+                    f"`dask worker {address} --nthreads 1`"
                 )
-            warming = _warm(client, warm)  # held, since Dask drops what nobody waits for
+            warming = _warm(client, warm)  # kept, since Dask drops work whose result nothing refers to
             yield client
             del warming
         return
@@ -98,36 +97,36 @@ def work(
     stopping: threading.Event,
     report: Report | None,
     function: Callable[..., Any],
-    *given: Any,
+    *arguments: Any,
 ) -> Any:
-    """`function(*given, tell)` on a worker; its `tell(share, value)` is answered by `report` here.
+    """Run `function(*arguments, tell)` on a worker; `report` answers its calls of `tell(share, value)` here.
 
-    When its worker dies, Dask runs it again on another. Raises FailedError when the function raises, or has
+    When its worker dies, Dask runs it again on another. Raises WorkFailed when the function raises, or has
     killed several workers; DigitsError when it can't be run, or once `stopping` is set.
     """
     import distributed
 
     name = f"digits-{uuid.uuid4().hex}"
-    heard: queue.SimpleQueue[tuple[float, float, str] | None] = queue.SimpleQueue()
+    events: queue.SimpleQueue[tuple[float, float, str] | None] = queue.SimpleQueue()
     answers: dict[str, Any] = {}
-    client.subscribe_topic(name, lambda event: heard.put(event[1]))
-    future = client.submit(_reporting, name, function, *given, key=name)
-    future.add_done_callback(lambda _: heard.put(None))
+    client.subscribe_topic(name, lambda event: events.put(event[1]))
+    future = client.submit(_run, name, function, *arguments, key=name)
+    future.add_done_callback(lambda _: events.put(None))
     try:
         while not future.done():
             if stopping.is_set():
-                raise DigitsError("broken off: run the same command again to go on")
+                raise DigitsError("interrupted: run the same command again to go on")
             with contextlib.suppress(queue.Empty):
-                if told := heard.get(timeout=0.5):
-                    share, value, reply = told
+                if event := events.get(timeout=0.5):
+                    share, value, reply = event
                     if reply not in answers:
                         answers[reply] = distributed.Queue(reply, client=client)
                     answers[reply].put(report(share, value) if report else True)
-        if future.status == "error":  # of the carrier: it was tried on several workers, and each died
-            raise FailedError(_line(future.exception()))
+        if future.status == "error":  # not the function's: it was tried on several workers, and each died
+            raise WorkFailed(_line(future.exception()))
         result, failed = future.result()
         if failed:
-            raise FailedError(failed)
+            raise WorkFailed(failed)
         return result
     finally:
         future.cancel()
@@ -141,10 +140,10 @@ def _line(error: BaseException | None) -> str:
     return f"{kind}{' '.join(str(error).split())}"
 
 
-def _reporting(name: str, function: Callable[..., Any], *given: Any) -> tuple[Any, str]:
-    """On the worker: run, and tell the thread that waits; the result, or why there is none.
+def _run(name: str, function: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
+    """Run the function on the worker, sending its reports; return its result, or why there is none.
 
-    What it raises is returned as a line, since Dask would log it with a traceback.
+    An exception is returned as a line, since Dask would log it with a traceback.
     """
     import distributed
 
@@ -157,10 +156,10 @@ def _reporting(name: str, function: Callable[..., Any], *given: Any) -> tuple[An
         try:
             return bool(answers.get(timeout=PATIENCE))
         except TimeoutError:
-            raise DigitsError(f"nobody answered a report for {PATIENCE:.0f} s") from None
+            raise DigitsError(f"no report was answered for {PATIENCE:.0f} s") from None
 
     try:
-        return function(*given, tell), ""
+        return function(*arguments, tell), ""
     except Exception as error:
         return None, _line(error)
     finally:

@@ -72,7 +72,7 @@ def run(given: argparse.Namespace) -> int:
     table = project.table(
         "trial", "outcome", "accuracy", "loss", "seconds", *(d.label for d in plan.space), "note"
     )
-    for row in report.ranked(found.rows):
+    for row in report.ranking(found.rows):
         table.add_row(
             f"[bold]{row.number}[/]" if row == found.winner else str(row.number),
             row.outcome,

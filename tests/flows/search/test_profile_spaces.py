@@ -25,7 +25,7 @@ def test_every_profile_has_a_space():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_profile_lies_within_its_space(profile):
-    for dimension in space.parse(space.texts(profile), BASE | {"profile": profile}):
+    for dimension in space.parse(space.profile_specs(profile), BASE | {"profile": profile}):
         own = value(profile, dimension.key)
         if dimension.choices:
             assert own in dimension.choices, dimension.key

@@ -39,7 +39,7 @@ def written(root, *ends):
             pruned = end == TrialState.PRUNED
             accuracy = 0.4 if pruned else end
             loss = None if pruned else 0.3
-            trial.set_user_attr(sweep_study.TRAINED, TRAINED | {"accuracy": accuracy, "loss": loss})
+            trial.set_user_attr(sweep_study.RESULT, TRAINED | {"accuracy": accuracy, "loss": loss})
             study.tell(trial, None if pruned else accuracy, state=end if pruned else TrialState.COMPLETE)
         return report.write(root, PLAN, study)
 

@@ -42,7 +42,7 @@ def test_numbers_with_exponents_are_numbers():
     [
         ("train.rat=[0.1]", "did you mean 'rate'"),
         ("train.augmentation.rotatoin=uniform(0,5)", "train.augmentation.rotatoin"),
-        ("train.rate.high=[1]", "holds no keys"),
+        ("train.rate.high=[1]", "has no keys"),
         ("train.batch=[128.5]", "train.batch"),
         ("train.batch=log(0.5,3.5)", "train.batch"),
         ("train.dropout=uniform(0,2)", "train.dropout"),

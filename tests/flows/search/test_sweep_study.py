@@ -26,24 +26,24 @@ def opened(root, about=None, sampler="grid", seed=1):
 
 
 def finish(study, trial, accuracy):
-    trial.set_user_attr(sweep_study.TRAINED, TRAINED | {"accuracy": accuracy})
+    trial.set_user_attr(sweep_study.RESULT, TRAINED | {"accuracy": accuracy})
     study.tell(trial, accuracy)
 
 
 def test_a_grid_is_asked_in_order_and_covered_once(tmp_path):
     with opened(tmp_path) as study:
-        assert sweep_study.wanted(study, GRID, "grid", None) == 4
+        assert sweep_study.enqueue_missing(study, GRID, "grid", None) == 4
         asked = [sweep_study.ask(study, GRID)[1] for _ in range(4)]
     assert asked == space.grid(GRID)
 
 
 def test_what_was_done_is_kept_and_the_rest_comes_next_time(tmp_path):
     with opened(tmp_path) as study:
-        sweep_study.wanted(study, GRID, "grid", None)
+        sweep_study.enqueue_missing(study, GRID, "grid", None)
         trial, first = sweep_study.ask(study, GRID)
         finish(study, trial, 0.7)
     with opened(tmp_path) as study:
-        assert sweep_study.wanted(study, GRID, "grid", None) == 3
+        assert sweep_study.enqueue_missing(study, GRID, "grid", None) == 3
         rest = [sweep_study.ask(study, GRID)[1] for _ in range(3)]
         (row,) = sweep_study.rows(study, GRID)
     assert [first, *rest] == space.grid(GRID)
@@ -70,7 +70,7 @@ def test_a_trial_that_was_killed_is_lost_and_its_settings_come_first(tmp_path):
     killed.join(60)
     assert killed.exitcode == -signal.SIGKILL
     with opened(tmp_path, sampler="tpe") as study:
-        assert sweep_study.wanted(study, RANGE, "tpe", 4) == 3
+        assert sweep_study.enqueue_missing(study, RANGE, "tpe", 4) == 3
         assert [row.number for row in sweep_study.rows(study, RANGE)] == [1]
         _, again = sweep_study.ask(study, RANGE)
         _, new = sweep_study.ask(study, RANGE)
@@ -81,12 +81,12 @@ def test_a_trial_that_was_killed_is_lost_and_its_settings_come_first(tmp_path):
 @pytest.mark.parametrize("taken", [0, 1, 2])
 def test_a_grid_is_covered_once_though_killed_while_a_trial_took_its_settings(tmp_path, taken):
     with opened(tmp_path) as study:
-        sweep_study.wanted(study, LONG, "grid", None)
+        sweep_study.enqueue_missing(study, LONG, "grid", None)
         trial, _ = sweep_study.ask(study, ())
         for dimension in LONG[:taken]:
             trial.suggest_categorical(dimension.key, dimension.choices)
     with opened(tmp_path) as study:
-        assert sweep_study.wanted(study, LONG, "grid", None) == 10
+        assert sweep_study.enqueue_missing(study, LONG, "grid", None) == 10
         asked = [sweep_study.ask(study, LONG)[1] for _ in range(10)]
     assert sorted(map(str, asked)) == sorted(map(str, space.grid(LONG)))
 
@@ -106,7 +106,7 @@ def test_a_trial_killed_before_it_drew_anything_leaves_nothing_to_try_again(tmp_
     with opened(tmp_path, sampler="random") as study:
         sweep_study.ask(study, ())
     with opened(tmp_path, sampler="random") as study:
-        assert sweep_study.wanted(study, RANGE, "random", 2) == 2
+        assert sweep_study.enqueue_missing(study, RANGE, "random", 2) == 2
         drawn = [sweep_study.ask(study, RANGE)[1]["train.rate"] for _ in range(2)]
     assert len(set(drawn)) == 2
 
@@ -133,7 +133,7 @@ def test_a_study_about_something_else_is_not_gone_on_with(tmp_path):
     with opened(tmp_path, {"space": "a", "data": "x"}):
         pass
     with (
-        pytest.raises(ParamsError, match="other data: give this one another --name"),
+        pytest.raises(ParamsError, match="other data: give this sweep another --name"),
         opened(tmp_path, {"space": "a", "data": "y"}),
     ):
         pass
