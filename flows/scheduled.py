@@ -69,7 +69,7 @@ def settle_proposals(clone: Workspace, store: Store) -> None:
         return
     known = store.history()
     for number in proposals:
-        if known.promoted(number):
+        if known.was_promoted(number):
             lineage.complete(clone.project, number)
         else:
             lineage.discard(clone.project, number)

@@ -135,18 +135,18 @@ def test_the_same_export_is_published_and_tried_once(project, monkeypatch):
 
 def test_formats_for_phones_and_browsers_go_beside_their_version_at_once_or_later(project):
     project.publish("a")
-    assert edge.of(project.store, 1) is None and "formats" not in project.out
+    assert edge.find(project.store, 1) is None and "formats" not in project.out
     make_formats(project.root / "models" / "edge", project.root / "models" / "exported")
     assert "version 1 has this content already" in project.digits("publish").out
-    assert (edge.of(project.store, 1) / "int8.tflite").read_text() == "one"
+    assert (edge.find(project.store, 1) / "int8.tflite").read_text() == "one"
 
     project.publish("b")
     assert "without formats for phones and browsers" in project.out + project.err
     assert "made from another export: run `dvc repro convert`" in project.out + project.err
-    assert edge.of(project.store, 2) is None
+    assert edge.find(project.store, 2) is None
 
     make_formats(project.root / "models" / "edge", project.export("c"))
-    assert project.digits("publish").code == 0 and edge.of(project.store, 3) is not None
+    assert project.digits("publish").code == 0 and edge.find(project.store, 3) is not None
 
 
 def test_what_a_server_does_not_take_up_is_not_published(project, monkeypatch):
@@ -193,7 +193,7 @@ def test_a_worse_candidate_is_refused_with_every_reason_and_what_keeps_serving(p
     for part in ("version 1 keeps serving", "70.00% right", "p = 0.016", "best ever promoted"):
         assert part in said
     assert project.store.current().stable == 1
-    assert project.store.history().refused(2, 1).reasons
+    assert project.store.history().last_refusal(2, 1).reasons
 
 
 def test_a_canary_is_tried_and_taken_off_again(project, duels):
@@ -213,7 +213,7 @@ def test_promoting_another_version_ends_a_trial_and_says_so(project, duels):
     project.digits("promote", "1")
     project.digits("promote", "2", "--canary")
     assert "the trial of version 2 has ended" in project.digits("promote", "3").out
-    assert project.store.current().named == {3}
+    assert project.store.current().versions == {3}
 
 
 def test_a_version_that_was_tested_on_other_images_can_not_be_compared(project):
@@ -289,7 +289,9 @@ def test_the_formats_of_a_version_are_told(project):
 def test_pruning_tells_what_went_and_what_is_left(project):
     project.publish("a", "b", "c", "d")
     project.digits("promote", "1")
-    assert "deleted version 2; published are 1, 3, 4" in project.digits("prune", "--keep", "2").out
+    assert (
+        "deleted version 2; the published versions are 1, 3, 4" in project.digits("prune", "--keep", "2").out
+    )
     assert "nothing to delete" in project.digits("prune").out
     assert "at least 1" in project.refused("prune", "--keep", "0", code=6)
 
@@ -360,7 +362,7 @@ def test_a_version_is_explained_down_to_its_data_and_its_refusals(project, duels
     assert "against version 1" in project.digits("explain", "2").out
     plain = json.loads(project.digits("explain", "1", "--json").out)
     assert plain["provenance"]["metrics"]["accuracy"] == 0.99 and plain["role"] == "stable"
-    assert "published are 1, 2" in project.refused("explain", "3", code=6)
+    assert "the published versions are 1, 2" in project.refused("explain", "3", code=6)
 
 
 def test_a_file_system_error_is_one_line(project):
@@ -441,4 +443,4 @@ def test_a_run_in_a_moved_project_writes_the_pointer_anew(project):
     text = project.store.pointer.read_text().replace(str(project.store.folder), "/old/place")
     project.store.pointer.write_text(text)
     assert "its pointer was updated" in into_service(project).reason
-    assert project.store.moved() is None
+    assert project.store.base_path_problem() is None

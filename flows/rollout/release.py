@@ -59,11 +59,11 @@ def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[
     from serving.store import edge, publish
 
     source, formats = root / EXPORT, root / EDGE
-    export = publish.exported(source)
-    if formats.is_dir() and (wrong := edge.unfit(formats, export.provenance["files"])) is not None:
+    export = publish.read_export(source)
+    if formats.is_dir() and (wrong := edge.mismatch(formats, export.provenance["files"])) is not None:
         say(f"publish: without formats for phones and browsers: {wrong}")
-    if not force and (same := publish.same_as(store, export)) is not None:
-        if formats.is_dir() and edge.of(store, same) is None:
+    if not force and (same := publish.find_same(store, export)) is not None:
+        if formats.is_dir() and edge.find(store, same) is None:
             edge.add(store, same, formats, export.provenance["files"], {**origin(root), "at": at})
         return same, False
     say("publish: trying the export on a model server")

@@ -40,7 +40,7 @@ def bring_into_service(root: Path, store: Store, run: Run, acts: Acts, now: Call
     pointer, known = store.current(), store.history()
     champion = pointer.stable if pointer else None
     if pointer and champion == number:
-        moved = bool(store.moved())
+        moved = bool(store.base_path_problem())
         release.promote(root, store, number, at=now())
         text = f"version {number} is in service" + (
             "; the project was moved, so its pointer was updated" if moved else ""
@@ -51,10 +51,10 @@ def bring_into_service(root: Path, store: Store, run: Run, acts: Acts, now: Call
         trial = "is on trial" if pointer.canary == number else f"waits: version {pointer.canary} is on trial"
         text = f"{published} {trial}; `digits promote {number}` puts it in service"
         return Outcome(outcomes.PUBLISHED, text, run, number, new)
-    if known.promoted(number):
+    if known.was_promoted(number):
         text = f"{published} was rolled back earlier: `digits promote {number}` puts it in service again"
         return Outcome(outcomes.PUBLISHED, text, run, number, new)
-    earlier = known.refused(number, champion) if champion is not None else None
+    earlier = known.last_refusal(number, champion) if champion is not None else None
     if earlier:
         reason = release.refusal(number, champion, earlier.reasons)
         return Outcome(outcomes.NOT_BETTER, reason, run, number)

@@ -81,7 +81,7 @@ def command(store: Store) -> Sequence[str]:
     """The command of a model server for the promoted version. Raises StoreError when there is none."""
     if store.current() is None:
         raise StoreError("no version is promoted: `make run`, or `digits publish` and `digits promote`")
-    if moved := store.moved():
+    if moved := store.base_path_problem():
         raise StoreError(moved)
     grpc, rest = PORTS
     flags = {"port": grpc, "rest_api_port": rest, "model_config_file": store.pointer}

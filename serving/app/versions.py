@@ -39,7 +39,7 @@ class Published:
         if known is not None and not known.is_dir():  # pruned
             del self._formats[number]
         elif known is None and self._store is not None:
-            found = edge.of(self._store, number)
+            found = edge.find(self._store, number)
             if found is not None:
                 _remember(self._formats, number, found)
         return self._formats.get(number)

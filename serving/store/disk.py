@@ -1,4 +1,4 @@
-"""Directories that appear whole, stay as they are, and survive a power cut. Shell."""
+"""Writes directories that appear complete, never change, and survive a power cut. The store uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from digits import files
 from digits.runtime import locks
 from digits.runtime.errors import StoreError
 
-PATIENCE = 60.0  # seconds to wait for another command; each holds the store for well under one
+PATIENCE = 60.0  # seconds to wait for another command; each holds the store for much less than one
 
 
 def sync(path: Path) -> None:
@@ -40,7 +40,7 @@ def seal(directory: Path) -> None:
 
 
 def copy(source: Path, target: Path, listed: Mapping[str, str]) -> None:
-    """Copy the listed files, path → sha256. Raises StoreError when what was read or written differs."""
+    """Copy files. listed: path to sha256. Raises StoreError when the bytes read or written don't match it."""
     for name, digest in listed.items():
         data = (source / name).read_bytes()
         (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def copy(source: Path, target: Path, listed: Mapping[str, str]) -> None:
 
 
 def delete(directory: Path) -> None:
-    """Remove a directory, sealed or not; one that is gone is fine."""
+    """Remove a directory, sealed or not; it need not exist."""
     for path in (directory, *directory.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
@@ -58,18 +58,17 @@ def delete(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(root: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold the store alone; the kernel lets go however this process ends.
+def lock(root: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the store exclusively; the kernel releases the lock however this process ends.
 
-    Between machines it holds only where the shared disk passes flock on (NFS 4 does, some others do not).
-
-    Raises StoreError when another command holds it for longer than `patience` seconds.
+    Between machines that works only if the shared disk supports flock (NFS 4 does, some others do not).
+    Raises StoreError when another command holds the store for longer than `patience` seconds.
     """
     root.mkdir(parents=True, exist_ok=True)
     with locks.hold(
         root / ".lock",
         lambda holder: StoreError(
-            f"process {holder} holds {root} for over {patience:g} s: wait for it, or stop it"
+            f"process {holder} has held {root} for over {patience:g} s: wait for it, or stop it"
         ),
         patience,
     ):
@@ -78,14 +77,14 @@ def locked(root: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 @contextlib.contextmanager
 def plain_errors(root: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a StoreError that says what to do."""
+    """Turn an OSError into a StoreError that says what to do."""
     try:
         yield
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             said = (
-                f"the disk is full{where}: free some and run the same command again; nothing was half-written"
+                f"the disk is full{where}: free space and run the same command again; nothing is half-written"
             )
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             said = f"{root} can't be read or written{where}: run this as its owner, or mount it writable"

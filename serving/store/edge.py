@@ -1,7 +1,8 @@
-"""models/edge → models/serving/edge/<n>: version n in the formats for phones and browsers, beside it.
+"""Stores the formats of a version for phones and browsers: models/edge is copied to models/serving/edge/<n>.
 
-A folder of its own, not within the version's: a version can do without, and gets them later where they are
-made later. Like a version it appears by one rename after everything in it is on disk, and then stays.
+Publishing calls it; the gateway and `digits versions` read the result. The folder is not within the
+version's own, since a version may have no formats, or get them later. Like a version it appears by one rename
+after everything in it is on disk, and never changes.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ from serving.store import disk
 from serving.store.store import Store
 
 
-def of(store: Store, number: int) -> Path | None:
-    """Where the formats of a version lie; None when it has none, or they are damaged."""
-    found = store.edges / str(number)
-    return found if found.is_dir() and problem(found) is None else None
+def find(store: Store, number: int) -> Path | None:
+    """The folder with the formats of a version; None when it has none, or they are damaged."""
+    folder = store.edges / str(number)
+    return folder if folder.is_dir() and problem(folder) is None else None
 
 
 def names(folder: Path | None) -> list[str]:
-    """The formats in a folder, as `models/edge` names them: float32 … tfjs; none of None."""
+    """The formats in a folder, as `models/edge` names them: float32 … tfjs; empty for None."""
     if folder is None:
         return []
     tflite = [path.stem for path in folder.glob("*.tflite")]
     return sorted([*tflite, *(["tfjs"] if (folder / "tfjs" / "model.json").is_file() else [])])
 
 
-def unfit(source: Path, exported: Mapping[str, str]) -> str | None:
-    """Why what convert wrote can't go with an export; None when it can. exported: digests of its files."""
+def mismatch(source: Path, exported: Mapping[str, str]) -> str | None:
+    """Why the output of convert does not belong to an export; None if it does. exported: its digests."""
     if (wrong := problem(source)) is not None:
-        return f"{source} is not whole ({wrong}): run `dvc repro convert`"
+        return f"{source} is incomplete ({wrong}): run `dvc repro convert`"
     if _provenance(source)["exported"] != dict(exported):
         return f"{source} was made from another export: run `dvc repro convert`"
     return None
@@ -43,7 +44,7 @@ def unfit(source: Path, exported: Mapping[str, str]) -> str | None:
 def add(
     store: Store, number: int, source: Path, exported: Mapping[str, str], facts: Mapping[str, Any]
 ) -> None:
-    """Lay the formats beside a version that was published without. Raises StoreError as publishing does."""
+    """Add the formats of a version that was published without. Raises StoreError as publishing does."""
     with store.alone():
         attach(store, number, source, exported, facts)
 
@@ -51,13 +52,13 @@ def add(
 def attach(
     store: Store, number: int, source: Path, exported: Mapping[str, str], facts: Mapping[str, Any]
 ) -> None:
-    """Lay the formats beside a version, unless it has them or they are unfit; only while alone.
+    """Add the formats of a version, unless it has them or they don't belong to it; only within `store.alone`.
 
     facts: what convert could not know (commit, time), added to the provenance. Raises StoreError when a file
     changes while it is copied.
     """
     target = store.edges / str(number)
-    if of(store, number) is not None or unfit(source, exported) is not None:
+    if find(store, number) is not None or mismatch(source, exported) is not None:
         return
     remove(store, number)
     store.edges.mkdir(exist_ok=True)
@@ -77,10 +78,10 @@ def attach(
 
 
 def remove(store: Store, number: int) -> None:
-    """Take the formats of a version away, if it has any; only while alone."""
-    if (gone := store.edges / str(number)).exists():
+    """Delete the formats of a version, if it has any; only within `store.alone`."""
+    if (folder := store.edges / str(number)).exists():
         aside = store.edges / f".pruned-{number}-{secrets.token_hex(4)}"
-        gone.rename(aside)
+        folder.rename(aside)
         disk.delete(aside)
 
 
@@ -93,14 +94,14 @@ def problem(directory: Path) -> str | None:
         if not (directory / name).is_file():
             return f"{name} is missing"
         if files.file_sha256(directory / name) != digest:
-            return f"{name} is not what was made: its digest differs"
+            return f"{name} is not the file that convert wrote: its digest differs"
     present = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()}
-    strangers = sorted(present - set(content["files"]) - {wire.EDGE_PROVENANCE})
-    return f"{strangers[0]} was not made by convert" if strangers else None
+    unlisted = sorted(present - set(content["files"]) - {wire.EDGE_PROVENANCE})
+    return f"{unlisted[0]} was not made by convert" if unlisted else None
 
 
 def _provenance(directory: Path) -> Any:
-    """What convert wrote about a folder; None when it is missing, damaged or names files outside of it."""
+    """The provenance that convert wrote; None if it is missing, damaged or names files outside."""
     try:
         content = json.loads((directory / wire.EDGE_PROVENANCE).read_bytes())
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""What was promoted, rolled back and refused → which version served before, and the best that ever did. Pure.
+"""Records what was promoted, rolled back and refused. The store keeps it in history.json.
 
-The pointer is the truth about what serves; this only remembers. When a crash came between writing the one and
-the other, `reconciled` takes over what the pointer says.
+From it follow the version that served before, and the best one ever promoted. Which version serves now, the
+pointer alone decides; if a crash came between writing the two files, `reconcile` adds what the pointer says.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from digits.runtime.errors import StoreError
 
 PROMOTE, ROLLBACK, CANARY = "promote", "rollback", "canary"
-UNRECORDED = "unrecorded"  # found in the pointer: the writer died before it could note it here
+UNRECORDED = "unrecorded"  # taken from the pointer: the writer died before it could record it here
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,18 @@ class Refusal:
 
 @dataclass(frozen=True)
 class History:
-    """highest: the highest number ever given. base_path: where servers see the store, None if where it is."""
+    """The record. highest: the highest number ever given to a version.
+
+    base_path: the folder of the versions as servers see it; None if it is the store's own path.
+    """
 
     highest: int = 0
     base_path: str | None = None
     events: tuple[Event, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
-    def served(self) -> list[int]:
-        """The stable versions as a stack, the one in service last; rolling back takes off the top."""
+    def serving_stack(self) -> list[int]:
+        """The stable versions as a stack, the one in service last; a rollback removes the top."""
         stack: list[int] = []
         for event in self.events:
             if event.action in (ROLLBACK, UNRECORDED) and event.version in stack:
@@ -59,15 +62,15 @@ class History:
 
     def previous(self) -> int | None:
         """The version that served before the one in service; None when there was none."""
-        below = [version for version in self.served()[:-1] if version != self.served()[-1]]
+        below = [version for version in self.serving_stack()[:-1] if version != self.serving_stack()[-1]]
         return below[-1] if below else None
 
-    def promoted(self, version: int) -> bool:
-        """Whether it ever was the stable version."""
+    def was_promoted(self, version: int) -> bool:
+        """Whether a version ever was the stable one."""
         return any(event.version == version and event.action != CANARY for event in self.events)
 
     def best(self, test_images: str) -> tuple[int, float] | None:
-        """(version, accuracy) of the best version ever promoted that was tested on these images."""
+        """Version and accuracy of the best one ever promoted that was tested on these images. A digest."""
         scored = [
             (event.accuracy, -event.version)
             for event in self.events
@@ -80,33 +83,33 @@ class History:
         accuracy, version = max(scored)
         return -version, accuracy
 
-    def refused(self, version: int, champion: int) -> Refusal | None:
+    def last_refusal(self, version: int, champion: int) -> Refusal | None:
         """The last refusal of a version against a champion."""
-        found = [r for r in self.refusals if (r.version, r.champion) == (version, champion)]
-        return found[-1] if found else None
+        matches = [r for r in self.refusals if (r.version, r.champion) == (version, champion)]
+        return matches[-1] if matches else None
 
     def with_highest(self, number: int) -> History:
-        """With a number that was given."""
+        """A copy in which the number is taken."""
         return replace(self, highest=max(self.highest, number))
 
-    def based_at(self, base_path: str | None) -> History:
-        """With the folder where servers see the store."""
+    def with_base_path(self, base_path: str | None) -> History:
+        """A copy with the folder of the versions as servers see it."""
         return replace(self, base_path=base_path)
 
     def with_event(self, event: Event) -> History:
-        """One more event."""
+        """A copy with one more event."""
         return replace(self, events=(*self.events, event))
 
     def with_refusal(self, refusal: Refusal) -> History:
-        """One more refusal; it takes the place of an earlier one of the same pair."""
+        """A copy with one more refusal, which replaces an earlier one of the same pair."""
         pair = (refusal.version, refusal.champion)
         others = tuple(r for r in self.refusals if (r.version, r.champion) != pair)
         return replace(self, refusals=(*others, refusal))
 
 
-def reconciled(history: History, stable: int | None, unrecorded: Event) -> History:
-    """The history with `unrecorded` added when it does not know that `stable` serves."""
-    served = history.served()
+def reconcile(history: History, stable: int | None, unrecorded: Event) -> History:
+    """The history, with the event `unrecorded` added if its last stable version is not `stable`."""
+    served = history.serving_stack()
     if stable is None or (served and served[-1] == stable):
         return history
     return history.with_event(unrecorded)
@@ -118,10 +121,10 @@ def to_plain(history: History) -> dict[str, Any]:
 
 
 def from_plain(tree: Any, where: str) -> History:
-    """Read what `to_plain` gave. Raises StoreError on anything else, naming `where`."""
+    """Read the result of `to_plain`. Raises StoreError on anything else; `where` names the file."""
     try:
         if not isinstance(tree, Mapping) or not isinstance(tree["highest"], int):
-            raise TypeError("it holds no history")
+            raise TypeError("it is not a history")
         return History(
             tree["highest"],
             tree["base_path"],
@@ -130,6 +133,6 @@ def from_plain(tree: Any, where: str) -> History:
         )
     except (KeyError, TypeError) as error:
         raise StoreError(
-            f"{where} is damaged ({error}): delete it; numbers then go on after the highest version on disk, "
-            "and which versions served before is forgotten"
+            f"{where} is damaged ({error}): delete it; numbers then continue after the highest version on "
+            "disk, and the record of earlier versions in service is lost"
         ) from None

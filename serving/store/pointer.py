@@ -1,6 +1,6 @@
-"""Which versions serve ↔ models.config, the text-format ModelServerConfig that every server polls. Pure.
+"""Writes and reads the pointer: models.config, the text-format ModelServerConfig that every server polls.
 
-Model `digits` is the stable version, `digits_canary` the candidate while one is on trial. Each names one
+The model `digits` is the stable version, `digits_canary` the candidate while one is on trial. Each names one
 version explicitly: under the `latest` policy a version would serve as soon as it is published.
 """
 
@@ -20,28 +20,28 @@ from digits.runtime.errors import StoreError
 
 PLATFORM = "tensorflow"
 HEADER = "# Which versions serve. Written by `digits promote` and `digits rollback`; servers poll it.\n"
-MEND = "delete it and promote a version again (`digits versions` lists them)"
+REMEDY = "delete it and promote a version again (`digits versions` lists them)"
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """The stable version, the one on trial if any, and the folder of the versions as the servers see it."""
+    """The stable version, the one on trial if any, and the folder of the versions as servers see it."""
 
     base_path: str
     stable: int
     canary: int | None = None
 
     @property
-    def named(self) -> set[int]:
-        """Every version that it names."""
+    def versions(self) -> set[int]:
+        """The one or two versions in it."""
         return {self.stable} if self.canary is None else {self.stable, self.canary}
 
 
 def render(pointer: Pointer) -> str:
-    """The text of models.config. Raises StoreError when the base path is relative: servers refuse that."""
+    """The text of models.config. Raises StoreError for a relative base path, which servers refuse."""
     if not PurePosixPath(pointer.base_path).is_absolute():
         raise StoreError(
-            f"the base path '{pointer.base_path}' is relative: give it from the root, as /models/digits"
+            f"the base path '{pointer.base_path}' is relative: give an absolute one, such as /models/digits"
         )
     config = model_server_config_pb2.ModelServerConfig()
     for name, version in ((wire.MODEL, pointer.stable), (wire.CANARY, pointer.canary)):
@@ -58,16 +58,16 @@ def parse(text: str, where: str) -> Pointer:
     try:
         text_format.Parse(text, config)
     except text_format.ParseError as error:
-        raise StoreError(f"{where} is not a model server's configuration ({error}): {MEND}") from None
+        raise StoreError(f"{where} is not a model server's configuration ({error}): {REMEDY}") from None
     entries = {entry.name: entry for entry in config.model_config_list.config}
-    strangers = sorted(set(entries) - {wire.MODEL, wire.CANARY})
-    if strangers or wire.MODEL not in entries or len(entries) != len(config.model_config_list.config):
-        found = ", ".join(entry.name for entry in config.model_config_list.config) or "no model"
+    others = set(entries) - {wire.MODEL, wire.CANARY}
+    if others or wire.MODEL not in entries or len(entries) != len(config.model_config_list.config):
+        names = ", ".join(entry.name for entry in config.model_config_list.config) or "no model"
         raise StoreError(
-            f"{where} names {found}; expected {wire.MODEL} once, {wire.CANARY} at most once: {MEND}"
+            f"{where} names {names}; expected {wire.MODEL} once, {wire.CANARY} at most once: {REMEDY}"
         )
     if len({entry.base_path for entry in entries.values()}) != 1:
-        raise StoreError(f"{where} gives its two models different folders; expected the same: {MEND}")
+        raise StoreError(f"{where} gives its two models different folders; expected the same: {REMEDY}")
     stable = entries[wire.MODEL]
     trial = entries.get(wire.CANARY)
     return Pointer(stable.base_path, _version(stable, where), _version(trial, where) if trial else None)
@@ -77,5 +77,5 @@ def _version(entry: Any, where: str) -> int:
     """The one version that a model's entry names."""
     versions = list(entry.model_version_policy.specific.versions)
     if len(versions) != 1 or versions[0] < 1:
-        raise StoreError(f"{where} does not name exactly one version of {entry.name}: {MEND}")
+        raise StoreError(f"{where} does not name exactly one version of {entry.name}: {REMEDY}")
     return int(versions[0])

@@ -1,7 +1,7 @@
-"""Which version serves: promote, try as a canary, roll back. Each replaces the one pointer, and nothing else.
+"""Changes which version is in service: promotes, puts on trial, rolls back. Only the pointer is replaced.
 
-Whoever promotes says which version the candidate was judged against; when another one serves by now, nothing
-is written (compare and swap). Times are text for a person; None leaves them out.
+The caller says which version the candidate was judged against; if another one is in service now, nothing is
+written (compare and swap). Times are text for a person; None leaves them out.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ def promote(
     base_path: str | None = None,
     at: str | None = None,
 ) -> Pointer:
-    """Have servers serve a version, or with `canary` try it beside the stable one.
+    """Put a version in service, or with `canary` on trial beside the stable one.
 
-    expected_champion: the stable version that it was judged against, None for none; StoreError when another
-    one serves by now. base_path: the folder of the versions as servers see it, when that is not where it is
-    here (a container); it is remembered until another one is given.
+    expected_champion: the stable version that it was judged against, None for none; StoreError if another one
+    is in service now. base_path: the folder of the versions as servers see it, if that differs from the path
+    here (a container); it is kept until another one is given.
     """
     with store.alone():
         chosen, pointer = store.intact(number), store.current()
         champion = pointer.stable if pointer else None
         if champion != expected_champion:
             raise StoreError(
-                f"version {number} was judged against {_named(expected_champion)}, but by now "
-                f"{_named(champion)} serves: run `digits promote {number}` again to judge it against that"
+                f"version {number} was judged against {_name(expected_champion)}, but now {_name(champion)} "
+                f"is in service: run `digits promote {number}` again to judge it against that"
             )
         known = store.history()
         if base_path is not None:
-            known = known.based_at(None if base_path == str(store.folder) else base_path)
+            known = known.with_base_path(None if base_path == str(store.folder) else base_path)
         event = Event(number, history.PROMOTE, at, chosen.accuracy, chosen.test_images)
         if not canary:
             return _point(store, known, number, None, event)
         if champion is None or champion == number:
-            why = "nothing serves beside it yet" if champion is None else "it is the stable version already"
-            raise StoreError(f"version {number} can't be on trial, {why}: promote it without --canary")
+            why = "nothing is in service yet" if champion is None else "it is the stable version already"
+            raise StoreError(f"version {number} can't be put on trial, {why}: promote it without --canary")
         trial = Event(number, history.CANARY, at, chosen.accuracy, chosen.test_images)
         return _point(store, known, champion, number, trial)
 
@@ -54,47 +54,47 @@ def rollback(
 ) -> Pointer:
     """Go back to the version that served before, or to any published one; no comparison is made.
 
-    A trial ends with it, since its candidate was judged against the version that leaves. expected_champion:
-    when given, StoreError if another one serves by now: of two rollbacks at once only one goes back.
+    This ends a trial, since its candidate was judged against the version that goes. expected_champion: if
+    given, StoreError when another one is in service now, so that of two rollbacks at once only one goes back.
     """
     with store.alone():
         pointer, known = store.current(), store.history()
         if pointer is None:
-            raise StoreError("nothing serves, so there is nothing to go back from: run `digits promote`")
+            raise StoreError("nothing is in service, so there is nothing to roll back: run `digits promote`")
         if expected_champion is not None and pointer.stable != expected_champion:
             raise StoreError(
-                f"version {pointer.stable} serves by now, not {expected_champion}: look at `digits status`, "
-                "then roll back again if that is still wanted"
+                f"version {pointer.stable} is in service now, not {expected_champion}: see `digits status`, "
+                "then roll back again if you still want to"
             )
         number = known.previous() if to is None else to
         if number is None:
             raise StoreError(
-                f"no version served before version {pointer.stable}; {store.published()}: name one of them"
+                f"no version served before version {pointer.stable}; {store.summary()}: name one of them"
             )
         if number == pointer.stable and pointer.base_path == store.base_path(known):
-            raise StoreError(f"version {number} serves already; {store.published()}")
+            raise StoreError(f"version {number} is in service already; {store.summary()}")
         chosen = store.intact(number)
         event = Event(number, history.ROLLBACK, at, chosen.accuracy, chosen.test_images)
         return _point(store, known, number, None, event)
 
 
 def withdraw(store: Store) -> Pointer:
-    """End the trial: the canary goes, the stable version stays. Raises StoreError when none is on trial."""
+    """End the trial: the canary goes, the stable version stays. Raises StoreError if there is no trial."""
     with store.alone():
         pointer = store.current()
         if pointer is None or pointer.canary is None:
-            raise StoreError("no version is on trial: `digits status` says what serves")
+            raise StoreError("no version is on trial: `digits status` shows what is in service")
         return _point(store, store.history(), pointer.stable, None, None)
 
 
 def refuse(store: Store, refusal: Refusal) -> None:
-    """Remember that a candidate lost against the version in service."""
+    """Record that a candidate lost against the version in service."""
     with store.alone():
         store.write_history(store.history().with_refusal(refusal))
 
 
 def _point(store: Store, known: History, stable: int, canary: int | None, event: Event | None) -> Pointer:
-    """Write the pointer; when it says so already, only what the record lacks."""
+    """Write the pointer; if it says so already, only the record."""
     pointer = Pointer(store.base_path(known), stable, canary)
     if pointer == store.current():
         store.write_history(known)
@@ -103,5 +103,5 @@ def _point(store: Store, known: History, stable: int, canary: int | None, event:
     return pointer
 
 
-def _named(number: int | None) -> str:
+def _name(number: int | None) -> str:
     return "nothing" if number is None else f"version {number}"

@@ -1,6 +1,7 @@
-"""An exported model → a numbered version in the store; and old versions out of it.
+"""Adds exported models to the store as numbered versions, and deletes old versions from it.
 
-A version appears by one rename after everything in it is on disk, so a kill at any moment leaves no half one.
+`digits publish`, `digits prune` and the retraining flow use it. A version appears by one rename after
+everything in it is on disk, so a kill at any moment leaves no partial version.
 """
 
 from __future__ import annotations
@@ -16,24 +17,26 @@ from serving.store import disk, edge, version
 from serving.store.store import Store
 from serving.store.version import Version
 
-KEEP = 5  # versions that `prune` leaves: enough to go back over a bad week
+KEEP = 5  # versions that `prune` keeps: enough to go back over a bad week
 
 
-def exported(source: Path) -> Version:
-    """What export wrote. Raises StoreError when it is missing, not whole, or did not pass the gate."""
+def read_export(source: Path) -> Version:
+    """Read an export. Raises StoreError when it is missing, incomplete, or did not pass the gate."""
     if not source.is_dir():
         raise StoreError(f"{source} is missing, so there is nothing to publish: `make run` makes it")
-    found = version.read(0, source)
-    if problems := version.problems(found):
-        raise StoreError(f"{source} is not a whole export: {'; '.join(problems[:3])}: run `make run` again")
-    if version.find(found.provenance, "verdict", "passed") is not True:
+    export = version.read(0, source)
+    if problems := version.problems(export):
+        raise StoreError(
+            f"{source} is not a complete export: {'; '.join(problems[:3])}: run `make run` again"
+        )
+    if version.find(export.provenance, "verdict", "passed") is not True:
         raise StoreError(f"{source} has no passing verdict, so it can't be published: run `make run` again")
-    return found
+    return export
 
 
-def same_as(store: Store, found: Version) -> int | None:
+def find_same(store: Store, export: Version) -> int | None:
     """The number of an intact published version with the same files; None without one."""
-    listed = found.provenance["files"]
+    listed = export.provenance["files"]
     same = [each for each in store.versions() if each.provenance.get("files") == listed]
     return next((each.number for each in reversed(same) if not version.problems(each)), None)
 
@@ -47,20 +50,21 @@ def publish(
     validated: Mapping[str, str] | None = None,
     formats: Path | None = None,
 ) -> int:
-    """Copy an exported model into the store and return its number; it serves nobody yet.
+    """Copy an exported model into the store and return its number; it is not in service yet.
 
     facts: what export could not know (commit, dirty flag, time), added to provenance.json. validated: the
-    digests of the files that were tried on a server. The same files twice are one version, unless forced.
-    formats: where convert wrote the formats for phones and browsers, laid beside the version after it; a
-    publish that was stopped between the two adds them when it is repeated. Those of another export stay out.
-    Raises StoreError when the source is not whole or not what was validated, and when it can't be written.
+    digests of the files that were tried on a server. force: publish files again that are published already;
+    otherwise the same files are one version. formats: the folder in which convert wrote the formats for
+    phones and browsers, added after the version; a publish that was stopped between the two adds them when it
+    is repeated. Formats of another export are not added. Raises StoreError when the source is incomplete or
+    not what was validated, and when it can't be written.
     """
     with store.alone():
-        found = exported(source)
-        listed = found.provenance["files"]
+        export = read_export(source)
+        listed = export.provenance["files"]
         if validated is not None and dict(validated) != dict(listed):
-            raise StoreError(f"{source} was written anew while it was tried: run `digits publish` again")
-        if not force and (same := same_as(store, found)) is not None:
+            raise StoreError(f"{source} was replaced while it was tried: run `digits publish` again")
+        if not force and (same := find_same(store, export)) is not None:
             if formats is not None:
                 edge.attach(store, same, formats, listed, facts)
             return same
@@ -71,7 +75,7 @@ def publish(
         try:
             incoming.mkdir()
             disk.copy(source, incoming, listed)
-            content = {**found.provenance, "published": {"version": number, **facts}}
+            content = {**export.provenance, "published": {"version": number, **facts}}
             (incoming / wire.PROVENANCE).parent.mkdir(exist_ok=True)
             (incoming / wire.PROVENANCE).write_text(files.to_json(content), encoding="utf-8")
             disk.seal(incoming)
@@ -86,21 +90,21 @@ def publish(
 
 
 def prune(store: Store, keep: int = KEEP) -> list[int]:
-    """Delete old versions but the last `keep`; never one that serves, is on trial or served before.
+    """Delete all but the last `keep` versions, never one that is in service, on trial or served before.
 
-    Returns the numbers deleted. Raises StoreError when keep < 1 or the store can't be written.
+    Returns the deleted numbers. Raises StoreError when keep < 1 or the store can't be written.
     """
     if keep < 1:
         raise StoreError(f"can't keep {keep} versions: keep at least 1")
     with store.alone():
         pointer, known = store.current(), store.history()
-        kept = {known.previous()} | (pointer.named if pointer else set())
-        gone = [old for old in store.versions()[:-keep] if old.number not in kept]
-        if gone:
+        kept = {known.previous()} | (pointer.versions if pointer else set())
+        pruned = [old for old in store.versions()[:-keep] if old.number not in kept]
+        if pruned:
             store.write_history(known.with_highest(store.highest(known)))
-        for old in gone:  # out of the servers' sight by one rename, then deleted
+        for old in pruned:  # one rename hides it from the servers; then it is deleted
             aside = store.folder / f".pruned-{old.number}-{secrets.token_hex(4)}"
             old.path.rename(aside)
             disk.delete(aside)
             edge.remove(store, old.number)
-        return [old.number for old in gone]
+        return [old.number for old in pruned]

@@ -1,13 +1,13 @@
-"""models/serving: the published versions, the pointer to what serves, and the record of what served before.
+"""The store, models/serving: published versions, the pointer to those in service, and the record.
 
-    digits/<n>/         a published version: appears whole by one rename, read-only, never changed
-    digits/.incoming-*  a publish at work, or what a killed one left; whoever next holds the lock removes it
+    digits/<n>/         a published version: appears complete by one rename, read-only, never changed
+    digits/.incoming-*  a publish in progress, or what a killed one left; the next command deletes it
     edge/<n>/           the formats of version n for phones and browsers, if it has any (serving.store.edge)
-    models.config       the pointer (serving.store.pointer): the truth about what serves
+    models.config       the pointer (serving.store.pointer), which alone decides what is in service
     history.json        what was promoted and refused, and the highest number ever given
 
-This module reads them, holds the lock and replaces the two files whole. serving.store.publish and
-serving.store.promote say what to write; nothing else writes there.
+This module reads them, holds the lock and replaces the two files atomically. serving.store.publish and
+serving.store.promote decide what to write; nothing else writes there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from serving.store.version import Version
 class Store:
     """The store below `root` (models/serving).
 
-    Methods raise StoreError when the folder can't be read or written, or holds what others wrote.
+    Methods raise StoreError when the folder can't be read or written, or its files are not in our format.
     """
 
     def __init__(self, root: Path) -> None:
@@ -47,28 +47,30 @@ class Store:
         return [version.read(number, self.folder / str(number)) for number in numbers]
 
     def version(self, number: int) -> Version:
-        """One published version, damaged or not. Raises StoreError when it is not there."""
+        """One published version, damaged or not. Raises StoreError when it does not exist."""
         if not (self.folder / str(number)).is_dir():
-            raise StoreError(f"version {number} is not in {self.folder}: {self.published()}")
+            raise StoreError(f"version {number} is not in {self.folder}: {self.summary()}")
         return version.read(number, self.folder / str(number))
 
     def intact(self, number: int) -> Version:
         """One published version whose files are those that were exported. Raises StoreError otherwise."""
-        found = self.version(number)
-        if problems := version.problems(found):
+        chosen = self.version(number)
+        if problems := version.problems(chosen):
             raise StoreError(
-                f"version {number} is damaged: {'; '.join(problems[:3])}; {self.published()}: take "
+                f"version {number} is damaged: {'; '.join(problems[:3])}; {self.summary()}: choose "
                 "another one, or publish it again"
             )
-        return found
+        return chosen
 
-    def published(self) -> str:
-        """What there is, for messages."""
-        numbers = ", ".join(str(found.number) for found in self.versions())
-        return f"published are {numbers}" if numbers else "nothing is published (`digits publish`)"
+    def summary(self) -> str:
+        """The published versions in a few words, for messages."""
+        numbers = ", ".join(str(each.number) for each in self.versions())
+        return (
+            f"the published versions are {numbers}" if numbers else "nothing is published (`digits publish`)"
+        )
 
     def current(self) -> Pointer | None:
-        """Which versions serve; None before the first promotion."""
+        """The pointer; None before the first promotion."""
         with disk.plain_errors(self.root):
             try:
                 text = self.pointer.read_text(encoding="utf-8")
@@ -81,40 +83,40 @@ class Store:
         return parse(text, str(self.pointer))
 
     def history(self) -> History:
-        """What was promoted and refused so far; what the pointer knows and the record does not is added."""
+        """The record, with the version that the pointer names added if the record lacks it."""
         known, pointer = self._recorded(), self.current()
         if pointer is None:
             return known
         serving = version.read(pointer.stable, self.folder / str(pointer.stable))
         event = Event(pointer.stable, history.UNRECORDED, None, serving.accuracy, serving.test_images)
-        return history.reconciled(known, pointer.stable, event)
+        return history.reconcile(known, pointer.stable, event)
 
     def base_path(self, known: History) -> str:
         """The folder of the versions as servers see it."""
         return known.base_path or str(self.folder)
 
-    def moved(self) -> str | None:
-        """What is wrong when the pointer names a folder that is not this store's; None when nothing is."""
+    def base_path_problem(self) -> str | None:
+        """A message if the pointer names a folder that is not this store's, else None."""
         pointer, expected = self.current(), self.base_path(self.history())
         if pointer is None or pointer.base_path == expected:
             return None
         return (
             f"{self.pointer} sends servers to {pointer.base_path}, but the versions are in {expected}: the "
-            f"project was moved or copied; `digits promote {pointer.stable}` writes it anew"
+            f"project was moved or copied; `digits promote {pointer.stable}` corrects it"
         )
 
     def highest(self, known: History) -> int:
-        """The highest number that was ever given, as far as anything here tells; 0 for none."""
+        """The highest number ever given to a version, by everything in the store; 0 for none."""
         pointer = self.current()
         on_disk = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
-        named = [*(event.version for event in known.events), *(pointer.named if pointer else ())]
+        named = [*(event.version for event in known.events), *(pointer.versions if pointer else ())]
         numbers: list[int] = [0, known.highest, *on_disk, *named]
         return max(numbers)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the store, tidied of what dead writers left: whoever wrote that no longer holds the lock."""
-        with disk.plain_errors(self.root), disk.locked(self.root):
+        """Hold the store exclusively, without leftovers: their writers no longer hold the lock."""
+        with disk.plain_errors(self.root), disk.lock(self.root):
             self.folder.mkdir(exist_ok=True)
             for folder in (self.folder, self.edges):
                 for left in (*folder.glob(".incoming-*"), *folder.glob(".pruned-*")):
@@ -127,21 +129,21 @@ class Store:
             yield
 
     def write_history(self, known: History) -> None:
-        """Replace the record when it says something else; only while alone."""
+        """Replace the record if it differs; only within `alone`."""
         if self.record.exists() and known == self._recorded():
             return
         files.write_json(self.record, history.to_plain(known))
         disk.sync(self.root)
 
     def write_pointer(self, pointer: Pointer, known: History) -> None:
-        """Replace the pointer, then the record; only while alone.
+        """Replace the pointer, then the record; only within `alone`.
 
-        In this order: after a crash between the two the record heals from the pointer.
-        Where servers see the store goes first, since the pointer does not tell whether that was asked for.
+        In this order, so that after a crash between the two the record is completed from the pointer. A new
+        base path is recorded first, since the pointer does not say whether it was given by a person.
         """
         recorded = self._recorded()
         if recorded.base_path != known.base_path:
-            self.write_history(recorded.based_at(known.base_path))
+            self.write_history(recorded.with_base_path(known.base_path))
         files.write_text(self.pointer, render(pointer))
         disk.sync(self.root)
         self.write_history(known)

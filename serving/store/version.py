@@ -1,7 +1,7 @@
-"""A version's directory → what it is made from, and whether its files are still what export wrote.
+"""Reads a version's directory: what it was made from, and whether its files are still those of the export.
 
-Shell. `assets.extra/provenance.json` lists the digest of every other file; a file that is missing, changed or
-not listed makes the directory damaged.
+`assets.extra/provenance.json` lists the digest of every other file; a file that is missing, changed or not
+listed means that the version is damaged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MODEL_FILE = "saved_model.pb"
 
 @dataclass(frozen=True)
 class Version:
-    """A published version. provenance is empty when it can't be read; `unreadable` then says why."""
+    """A published version. provenance: empty when it can't be read; `unreadable` then says why."""
 
     number: int
     path: Path
@@ -28,13 +28,13 @@ class Version:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of right answers on its test images, as recorded at its evaluation."""
+        """The share of correct answers on its test images, as recorded by the evaluation."""
         value = find(self.provenance, "metrics", "accuracy")
         return float(value) if isinstance(value, int | float) else None
 
     @property
     def test_images(self) -> str | None:
-        """Digest of the images that `accuracy` was measured on."""
+        """The digest of the images that `accuracy` was measured on."""
         value = find(self.provenance, "data", "splits", "test", "images_sha256")
         return str(value) if value is not None else None
 
@@ -45,7 +45,7 @@ class Version:
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """The size of all its files, in bytes."""
         return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
 
 
@@ -59,7 +59,7 @@ def find(tree: Any, *path: str) -> Any:
 
 
 def read(number: int, path: Path) -> Version:
-    """The version in a directory; never raises on what that holds."""
+    """The version in a directory; never raises, whatever the directory contains."""
     try:
         provenance = json.loads((path / wire.PROVENANCE).read_bytes())
     except OSError as error:
@@ -72,20 +72,20 @@ def read(number: int, path: Path) -> Version:
 
 
 def problems(version: Version) -> list[str]:
-    """What is wrong with a version's files, most telling first; empty when each is what was exported."""
+    """What is wrong with a version's files, a line each; empty when all are as exported."""
     if version.unreadable:
         return [version.unreadable]
     listed: Mapping[str, str] = version.provenance["files"]
-    found: list[str] = []
+    wrong: list[str] = []
     for name, digest in sorted(listed.items()):
         file = version.path / name
         if not file.is_file():  # a link is fine, DVC may make links: what counts is the content
-            found.append(f"{name} is missing")
+            wrong.append(f"{name} is missing")
         elif files.file_sha256(file) != digest:
-            found.append(f"{name} is not what was exported (its digest differs)")
+            wrong.append(f"{name} is not what was exported (its digest differs)")
     present = {p.relative_to(version.path).as_posix() for p in version.path.rglob("*") if not p.is_dir()}
-    found += [f"{name} was not exported" for name in sorted(present - set(listed) - {wire.PROVENANCE})]
-    return found
+    wrong += [f"{name} was not exported" for name in sorted(present - set(listed) - {wire.PROVENANCE})]
+    return wrong
 
 
 def _unusable(provenance: Any) -> str:
@@ -96,7 +96,7 @@ def _unusable(provenance: Any) -> str:
     for name, digest in listed.items():
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts or not isinstance(digest, str):
-            return f"{wire.PROVENANCE} lists '{name}', which is no file of this directory"
+            return f"{wire.PROVENANCE} lists '{name}', which is not a file of this directory"
     if MODEL_FILE not in listed:
         return f"{wire.PROVENANCE} lists no {MODEL_FILE}"
     return ""

@@ -48,7 +48,7 @@ def facts(store: Store, number: int) -> dict[str, Any]:
     pointer = store.current()
     role = "stable" if pointer and pointer.stable == number else ""
     role = "canary" if pointer and pointer.canary == number else role
-    formats = edge.of(store, number)
+    formats = edge.find(store, number)
     return {
         "version": number,
         "role": role,

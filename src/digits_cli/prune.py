@@ -22,5 +22,5 @@ def run(given: argparse.Namespace) -> int:
     store = project.store_of(project.project_root())
     gone = publish.prune(store, publish.KEEP if given.keep is None else given.keep)
     said = f"deleted version {', '.join(map(str, gone))}" if gone else "nothing to delete"
-    project.console().print(f"{said}; {store.published()}")
+    project.console().print(f"{said}; {store.summary()}")
     return 0

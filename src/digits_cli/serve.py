@@ -34,7 +34,7 @@ def run(given: argparse.Namespace) -> int:
     pointer = store.current()
     if pointer is None:
         raise StoreError("no version is promoted: `make run`, or `digits publish` and `digits promote`")
-    if moved := store.moved():
+    if moved := store.base_path_problem():
         raise StoreError(moved)
     print(f"serving version {pointer.stable} by {_described()}", file=sys.stderr)  # noqa: T201
     command = [*server(), *flags(root / "models" / "serving" / "models.config", given.flags)]

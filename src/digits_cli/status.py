@@ -47,7 +47,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
         "stable": pointer.stable if pointer else None,
         "canary": pointer.canary if pointer else None,
         "previous": store.history().previous(),
-        "moved": store.moved(),
+        "moved": store.base_path_problem(),
         "exported": _exported(root, store),
         "grpc": {"port": grpc_port, "answers": server_process.answers(grpc_port, TIMEOUT)},
         "rest": {"port": rest_port, **_asked(rest_port)},
@@ -64,10 +64,10 @@ def _exported(root: Path, store: Store) -> dict[str, Any]:
     if not (root / EXPORT).exists():
         return {"exists": False, "problem": None, "version": None}
     try:
-        found = publish.exported(root / EXPORT)
+        found = publish.read_export(root / EXPORT)
     except StoreError as error:
         return {"exists": True, "problem": str(error), "version": None}
-    return {"exists": True, "problem": None, "version": publish.same_as(store, found)}
+    return {"exists": True, "problem": None, "version": publish.find_same(store, found)}
 
 
 def _asked(port: int) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def rows(store: Store) -> list[dict[str, Any]]:
             "commit": version.find(each.provenance, "published", "commit"),
             "dirty": version.find(each.provenance, "published", "dirty"),
             "problems": version.problems(each),
-            "formats": edge.names(edge.of(store, each.number)),
+            "formats": edge.names(edge.find(store, each.number)),
         }
         for each in reversed(store.versions())
     ]

@@ -64,7 +64,7 @@ def test_a_kill_at_any_change_leaves_the_old_state_or_the_new_and_the_rerun_heal
         assert strike["code"] == -signal.SIGKILL, strike
         one_of_two_states(strike)
         said = strike.get("again", "")
-        assert not said or (act == "rollback" and "serves already" in said), strike
+        assert not said or (act == "rollback" and "is in service already" in said), strike
         healed(strike, act)
 
 

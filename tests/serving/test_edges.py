@@ -30,7 +30,7 @@ def made(tmp_path, source):
 
 def test_formats_are_published_beside_their_version_with_their_own_provenance(store, source, made):
     number = publish.publish(store, source, FACTS, formats=made)
-    found = edge.of(store, number)
+    found = edge.find(store, number)
     assert found == store.root / "edge" / "1"
     published, original = tree(found), tree(made)
     record = json.loads(published.pop("provenance.json"))
@@ -44,15 +44,15 @@ def test_formats_are_published_beside_their_version_with_their_own_provenance(st
 def test_a_version_without_formats_is_whole(store, source, tmp_path):
     assert publish.publish(store, source, FACTS) == 1
     assert publish.publish(store, export(tmp_path / "b", "b"), FACTS, formats=tmp_path / "none") == 2
-    assert edge.of(store, 1) is None and edge.of(store, 2) is None
+    assert edge.find(store, 1) is None and edge.find(store, 2) is None
 
 
 def test_formats_of_another_export_stay_out_and_the_version_is_published(store, source, made, tmp_path):
     other = export(tmp_path / "other", "other")
-    listed = publish.exported(other).provenance["files"]
-    assert "made from another export: run `dvc repro convert`" in edge.unfit(made, listed)
+    listed = publish.read_export(other).provenance["files"]
+    assert "made from another export: run `dvc repro convert`" in edge.mismatch(made, listed)
     assert publish.publish(store, other, FACTS, formats=made) == 1
-    assert edge.of(store, 1) is None
+    assert edge.find(store, 1) is None
 
 
 def spoiled(made, how):
@@ -73,30 +73,30 @@ def spoiled(made, how):
 @pytest.mark.parametrize("how", ["missing", "changed", "a stranger", "no provenance", "outside"])
 def test_damaged_formats_are_never_published(store, source, made, how):
     spoiled(made, how)
-    assert "is not whole" in edge.unfit(made, publish.exported(source).provenance["files"])
+    assert "is incomplete" in edge.mismatch(made, publish.read_export(source).provenance["files"])
     assert publish.publish(store, source, FACTS, formats=made) == 1
-    assert edge.of(store, 1) is None
+    assert edge.find(store, 1) is None
 
 
 def test_publishing_again_adds_formats_that_were_made_later_and_changes_none(store, source, made, tmp_path):
     publish.publish(store, source, FACTS)
     assert publish.publish(store, source, FACTS, formats=made) == 1
-    first = tree(edge.of(store, 1))
+    first = tree(edge.find(store, 1))
     make_formats(made, source, "another")
     assert publish.publish(store, source, FACTS, formats=made) == 1
-    assert tree(edge.of(store, 1)) == first
+    assert tree(edge.find(store, 1)) == first
     assert publish.publish(store, source, FACTS, formats=made, force=True) == 2
-    assert (edge.of(store, 2) / "int8.tflite").read_text() == "another"
+    assert (edge.find(store, 2) / "int8.tflite").read_text() == "another"
 
 
 def test_published_formats_that_were_damaged_are_laid_anew(store, source, made):
     publish.publish(store, source, FACTS, formats=made)
     (store.edges / "1" / "int8.tflite").chmod(0o644)
     (store.edges / "1" / "int8.tflite").write_text("spoiled")
-    assert edge.of(store, 1) is None
-    listed = publish.exported(source).provenance["files"]
+    assert edge.find(store, 1) is None
+    listed = publish.read_export(source).provenance["files"]
     edge.add(store, 1, made, listed, FACTS)
-    assert (edge.of(store, 1) / "int8.tflite").read_text() == "one"
+    assert (edge.find(store, 1) / "int8.tflite").read_text() == "one"
 
 
 def test_pruning_takes_the_formats_with_the_version(store, source, tmp_path):

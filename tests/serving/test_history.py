@@ -10,7 +10,7 @@ from serving.store.history import (
     History,
     Refusal,
     from_plain,
-    reconciled,
+    reconcile,
     to_plain,
 )
 
@@ -41,10 +41,10 @@ def test_rolling_back_twice_goes_back_twice(events, previous):
 
 def test_the_pointer_wins_over_a_record_that_a_crash_left_behind():
     known = history((1, PROMOTE), (2, PROMOTE))
-    assert reconciled(known, 2, Event(2, UNRECORDED)) is known
-    assert reconciled(known, None, Event(9, UNRECORDED)) is known
-    assert reconciled(known, 3, Event(3, UNRECORDED)).previous() == 2
-    assert reconciled(known, 1, Event(1, UNRECORDED)).previous() is None
+    assert reconcile(known, 2, Event(2, UNRECORDED)) is known
+    assert reconcile(known, None, Event(9, UNRECORDED)) is known
+    assert reconcile(known, 3, Event(3, UNRECORDED)).previous() == 2
+    assert reconcile(known, 1, Event(1, UNRECORDED)).previous() is None
 
 
 def test_the_best_ever_is_of_promotions_on_the_same_test_images():
@@ -62,13 +62,13 @@ def test_the_best_ever_is_of_promotions_on_the_same_test_images():
 
 def test_a_trial_is_no_promotion():
     known = history((1, PROMOTE), (2, CANARY))
-    assert known.promoted(1) and not known.promoted(2)
+    assert known.was_promoted(1) and not known.was_promoted(2)
 
 
 def test_of_two_refusals_of_a_pair_the_last_is_kept():
     known = History().with_refusal(Refusal(2, 1, ("a",))).with_refusal(Refusal(2, 1, ("b",)))
-    assert known.refused(2, 1) == Refusal(2, 1, ("b",))
-    assert known.refused(2, 3) is None
+    assert known.last_refusal(2, 1) == Refusal(2, 1, ("b",))
+    assert known.last_refusal(2, 3) is None
 
 
 def test_it_survives_json():

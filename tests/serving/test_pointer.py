@@ -31,8 +31,8 @@ def test_a_server_reads_from_it_two_models_with_one_specific_version_each():
 
 
 def test_it_names_what_it_names():
-    assert Pointer("/m", 3).named == {3}
-    assert Pointer("/m", 3, 4).named == {3, 4}
+    assert Pointer("/m", 3).versions == {3}
+    assert Pointer("/m", 3, 4).versions == {3, 4}
 
 
 def test_a_relative_base_path_is_refused_because_servers_refuse_it():

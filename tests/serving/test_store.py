@@ -136,7 +136,7 @@ def test_a_provenance_that_lists_files_of_others_is_refused(store, tmp_path, nam
     content = json.loads(path.read_text())
     content["files"][name] = "0"
     path.write_text(json.dumps(content))
-    with pytest.raises(StoreError, match="no file of this directory"):
+    with pytest.raises(StoreError, match="not a file of this directory"):
         publish.publish(store, source, FACTS)
 
 
@@ -147,10 +147,10 @@ def test_a_model_without_a_passing_verdict_is_refused(store, tmp_path):
 
 def test_what_was_not_tried_on_a_server_is_refused(store, tmp_path):
     source = export(tmp_path / "exported", "new")
-    tried = publish.exported(export(tmp_path / "before", "old")).provenance["files"]
-    with pytest.raises(StoreError, match="written anew"):
+    tried = publish.read_export(export(tmp_path / "before", "old")).provenance["files"]
+    with pytest.raises(StoreError, match="was replaced while"):
         publish.publish(store, source, FACTS, validated=tried)
-    now = publish.exported(source).provenance["files"]
+    now = publish.read_export(source).provenance["files"]
     assert publish.publish(store, source, FACTS, validated=now) == 1
 
 
@@ -192,7 +192,7 @@ def test_a_stale_candidate_is_told_what_serves_and_what_to_do(store, tmp_path):
     promote.promote(store, 1, None)
     promote.promote(store, 2, 1)
     with pytest.raises(
-        StoreError, match=r"judged against version 1, .* version 2 serves: run `digits promote 3`"
+        StoreError, match=r"judged against version 1, .* version 2 is in service: run `digits promote 3`"
     ):
         promote.promote(store, 3, 1)
     assert store.current().stable == 2
@@ -218,7 +218,7 @@ def test_a_trial_can_be_ended_without_touching_the_stable_version(store, tmp_pat
 
 def test_a_trial_needs_a_stable_version_beside_it(store, tmp_path):
     published(store, tmp_path, "a")
-    with pytest.raises(StoreError, match="nothing serves beside it yet"):
+    with pytest.raises(StoreError, match="nothing is in service yet"):
         promote.promote(store, 1, None, canary=True)
     promote.promote(store, 1, None)
     with pytest.raises(StoreError, match="the stable version already"):
@@ -227,7 +227,7 @@ def test_a_trial_needs_a_stable_version_beside_it(store, tmp_path):
 
 def test_a_missing_or_damaged_version_is_never_pointed_at(store, tmp_path):
     published(store, tmp_path, "a", "b")
-    with pytest.raises(StoreError, match=r"version 9 is not in .*: published are 1, 2"):
+    with pytest.raises(StoreError, match=r"version 9 is not in .*: the published versions are 1, 2"):
         promote.promote(store, 9, None)
     spoil(store, 2)
     with pytest.raises(StoreError, match="version 2 is damaged"):
@@ -254,7 +254,7 @@ def test_rolling_back_twice_goes_back_two_versions(store, tmp_path):
         promote.promote(store, number, champion)
     assert promote.rollback(store).stable == 2
     assert promote.rollback(store).stable == 1
-    with pytest.raises(StoreError, match="no version served before version 1; published are 1, 2, 3"):
+    with pytest.raises(StoreError, match=r"no version served before version 1; .* versions are 1, 2, 3"):
         promote.rollback(store)
     assert promote.rollback(store, 3).stable == 3
 
@@ -272,10 +272,10 @@ def test_rolling_back_to_what_was_pruned_or_damaged_lists_what_is_there(store, t
     promote.promote(store, 1, None)
     promote.promote(store, 2, 1)
     spoil(store, 1)
-    with pytest.raises(StoreError, match=r"version 1 is damaged: .* published are 1, 2, 3"):
+    with pytest.raises(StoreError, match=r"version 1 is damaged: .* the published versions are 1, 2, 3"):
         promote.rollback(store)
     disk.delete(store.folder / "1")
-    with pytest.raises(StoreError, match=r"version 1 is not in .*: published are 2, 3"):
+    with pytest.raises(StoreError, match=r"version 1 is not in .*: the published versions are 2, 3"):
         promote.rollback(store)
     assert store.current().stable == 2
 
@@ -285,13 +285,13 @@ def test_of_two_rollbacks_only_one_goes_back(store, tmp_path):
     for number, champion in ((1, None), (2, 1), (3, 2)):
         promote.promote(store, number, champion)
     promote.rollback(store, expected_champion=3)
-    with pytest.raises(StoreError, match="version 2 serves by now, not 3"):
+    with pytest.raises(StoreError, match="version 2 is in service now, not 3"):
         promote.rollback(store, expected_champion=3)
     assert store.current().stable == 2
 
 
 def test_there_is_nothing_to_roll_back_before_the_first_promotion(store):
-    with pytest.raises(StoreError, match="nothing serves"):
+    with pytest.raises(StoreError, match="nothing is in service"):
         promote.rollback(store)
 
 
@@ -306,7 +306,7 @@ def test_a_promotion_that_was_not_recorded_is_known_from_the_pointer(store, tmp_
     store.record.write_bytes(before)
     known = store.history()
     assert known.previous() == 1
-    assert known.promoted(2)
+    assert known.was_promoted(2)
     assert promote.rollback(store).stable == 1
 
 
@@ -324,13 +324,13 @@ def test_a_damaged_pointer_or_record_names_the_file(store, tmp_path):
 def test_a_moved_project_says_so_and_promoting_writes_the_pointer_anew(store, tmp_path):
     published(store, tmp_path, "a", "b")
     promote.promote(store, 1, None)
-    assert store.moved() is None
+    assert store.base_path_problem() is None
     (tmp_path / "models").rename(tmp_path / "elsewhere")
     moved = Store(tmp_path / "elsewhere" / "serving")
-    assert str(moved.folder) in moved.moved() and "digits promote 1" in moved.moved()
+    assert str(moved.folder) in moved.base_path_problem() and "digits promote 1" in moved.base_path_problem()
     assert promote.promote(moved, 1, 1).base_path == str(moved.folder)
-    assert moved.moved() is None
-    assert moved.history().served() == [1, 1]
+    assert moved.base_path_problem() is None
+    assert moved.history().serving_stack() == [1, 1]
     assert moved.history().previous() is None
 
 
@@ -338,7 +338,7 @@ def test_where_containers_see_the_store_is_remembered(store, tmp_path):
     published(store, tmp_path, "a", "b")
     promote.promote(store, 1, None, base_path="/models/digits")
     assert promote.promote(store, 2, 1) == Pointer("/models/digits", 2)
-    assert store.moved() is None
+    assert store.base_path_problem() is None
     assert promote.rollback(store) == Pointer("/models/digits", 1)
     assert promote.promote(store, 2, 1, base_path=str(store.folder)).base_path == str(store.folder)
     with pytest.raises(StoreError, match="relative"):
@@ -349,9 +349,9 @@ def test_a_refusal_is_remembered(store, tmp_path):
     published(store, tmp_path, "a", "b")
     promote.promote(store, 1, None)
     promote.refuse(store, Refusal(2, 1, ("worse",)))
-    assert store.history().refused(2, 1).reasons == ("worse",)
+    assert store.history().last_refusal(2, 1).reasons == ("worse",)
     promote.promote(store, 2, 1)
-    assert store.history().refused(2, 1).reasons == ("worse",)
+    assert store.history().last_refusal(2, 1).reasons == ("worse",)
 
 
 # --- pruning
@@ -377,8 +377,8 @@ def test_pruning_an_empty_store_does_nothing(store):
 
 
 def test_a_store_that_is_held_too_long_names_the_holder(store):
-    said = f"process {os.getpid()} holds"
-    with store.alone(), pytest.raises(StoreError, match=said), disk.locked(store.root, patience=0.05):
+    said = f"process {os.getpid()} has held"
+    with store.alone(), pytest.raises(StoreError, match=said), disk.lock(store.root, patience=0.05):
         pass
 
 

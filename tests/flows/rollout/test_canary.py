@@ -149,7 +149,7 @@ def test_a_candidate_that_answers_otherwise_is_withdrawn_and_remembered(world, c
     assert any(
         "32 of 32 digits in golden images" in reason and "0.0% alike" in reason for reason in settled.reasons
     )
-    assert world.store.history().refused(number, before).reasons == trial.reasons
+    assert world.store.history().last_refusal(number, before).reasons == trial.reasons
     assert world.unchanged(before)
     assert not clients.failures and set(clients.seen) == {before}
 
@@ -162,7 +162,7 @@ def test_a_candidate_that_cannot_be_loaded_is_withdrawn_with_the_servers_own_wor
     assert time.monotonic() - started < canary.TIMEOUT / 2, "it is not waited for"
     (reason,) = trial.reasons
     assert f"can't load version {number}" in reason and "is not compatible with expected shape" in reason
-    assert world.store.history().refused(number, before)
+    assert world.store.history().last_refusal(number, before)
     assert world.unchanged(before)
     assert not clients.failures and set(clients.seen) == {before}
 
@@ -216,7 +216,7 @@ def test_a_replica_that_is_down_ends_the_trial_by_name_and_is_not_held_against_t
     assert not trial.passed and not trial.at_fault
     assert f"{down} does not answer" in trial.reasons[0]
     assert canary.settle(world.store, number, trial, before).outcome == canary.WITHDRAWN
-    assert world.store.history().refused(number, before) is None
+    assert world.store.history().last_refusal(number, before) is None
     assert world.unchanged(before)
 
 
@@ -232,7 +232,7 @@ def test_a_replica_that_does_not_take_up_the_promotion_has_it_rolled_back(world)
     assert settled.outcome == canary.ROLLED_BACK
     assert f"{world.replicas[1]} does not answer" in settled.reasons[0]
     assert str(world.replicas[0]) not in settled.reasons[0]
-    assert world.store.history().refused(number, before) is None
+    assert world.store.history().last_refusal(number, before) is None
     assert world.unchanged(before)
 
 
@@ -244,7 +244,7 @@ def test_a_promoted_version_that_answers_otherwise_than_on_trial_is_rolled_back(
     trial = canary.watch(world.store, number, world.replicas, 5, golden=good, at=AT)
     assert not trial.passed
     assert "of 40 digits in golden batches" in trial.reasons[0] and "itself on trial" in trial.reasons[0]
-    assert world.store.history().refused(number, before)
+    assert world.store.history().last_refusal(number, before)
     assert world.unchanged(before)
     assert not clients.failures
     with pytest.raises(StoreError, match=f"version {number} does not serve"):
@@ -318,7 +318,7 @@ def test_a_champion_that_changed_meanwhile_wins(world):
     promote.promote(world.store, number, other, canary=True)
     settled = canary.settle(world.store, number, trial, before, servers=world.replicas)
     assert settled.outcome == canary.WITHDRAWN
-    assert f"judged against version {before}, but by now version {other} serves" in settled.reasons[0]
+    assert f"judged against version {before}, but now version {other} is in service" in settled.reasons[0]
     assert world.unchanged(other)
 
 
