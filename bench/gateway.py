@@ -63,9 +63,7 @@ def measure(root: Path, rounds: int, seconds: float) -> list[Record]:
     with tempfile.TemporaryDirectory(prefix="digits-bench-") as name:
         scratch = Path(name)
         (scratch / "server").mkdir()
-        with server_process.running(
-            Pointer(promoted.base_path, promoted.stable), scratch / "server"
-        ) as server:
+        with server_process.start(Pointer(promoted.base_path, promoted.stable), scratch / "server") as server:
             (port,) = free_ports(1)
             gateway = _gateway(root, scratch, port, server.grpc_port)
             worker = Worker("bench.serving.load", [], root, scratch / "load.log")

@@ -165,7 +165,7 @@ def test_what_a_server_does_not_take_up_is_not_published(project, monkeypatch):
 def test_the_first_promotion_takes_the_newest_and_says_that_nothing_served(project):
     project.publish("a", "b")
     assert project.digits("promote").code == 0
-    assert "nothing serves yet" in project.out and "version 2 serves" in project.out
+    assert "nothing is in service yet" in project.out and "version 2 serves" in project.out
     assert project.store.current().stable == 2
     assert "serves already" in project.digits("promote", "2").out
 

@@ -118,7 +118,7 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
     record = store.history().best(chosen.test_images) if chosen.test_images else None
     best = comparison.Best(*record) if record else None
     if champion is None:
-        return comparison.unopposed(_contender(chosen), best)
+        return comparison.without_champion(_contender(chosen), best)
     opponent = store.version(champion)
     if problems := version.problems(opponent):
         raise StoreError(

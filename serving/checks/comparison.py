@@ -1,7 +1,7 @@
-"""A candidate, the version in service → may the one take the other's place? Non-inferiority, with reasons.
+"""Decides whether a candidate may replace the version in service: a test of non-inferiority, with reasons.
 
-Core. Not part of the graph: what is in service is no property of data and code. gate.decide says whether a
-model may be exported at all; this, whether it may replace one that works.
+Promotion uses it. It is no stage of the graph, since what is in service does not follow from data and code.
+`gate.decide` says whether a model may be exported at all; this, whether it may replace one that works.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Limits:
 
     loss: float = 0.0005  # below the champion: 5 of MNIST's 10,000 images, about the spread between seeds
     loss_sample: float = 0.005  # both made on the sample: one of its 1,000 test images weighs 0.001
-    drift: float = 0.001  # below the best ever promoted: allowed losses must not add up
+    drift: float = 0.001  # below the best ever promoted, so that allowed losses do not add up
     drift_sample: float = 0.01  # ten times, as `loss_sample` is
     p_worse: float = 0.05  # of the exact paired test: below it the candidate counts as worse
     size_ratio: float = 1.5  # × the champion's bytes …
     size_extra: int = MIB  # … and so much more: small models must be free to grow a layer
     latency_ratio: float = 1.5  # × the champion's median for one image …
-    latency_extra: float = 1.0  # … and so many milliseconds more: the noise of a machine at work
+    latency_extra: float = 1.0  # … and so many milliseconds more: the noise of a busy machine
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Duel:
-    """Both on the candidate's test images. right: bool [n]. latency: median ms for one image."""
+    """The results of both on the candidate's test images. right: bool [n]. latency: median ms an image."""
 
     candidate_right: NDArray[np.bool_]
     champion_right: NDArray[np.bool_]
@@ -61,7 +61,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule's outcome, as the gate's: value and threshold are None where they could not be had."""
+    """The outcome of one rule, as the gate's: value and threshold are None where they are unknown."""
 
     rule: str
     value: float | None
@@ -72,7 +72,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Passed when every rule passed. champion: None when nothing served."""
+    """The result: passed if every rule passed. champion: None when nothing was in service."""
 
     candidate: int
     champion: int | None
@@ -105,16 +105,21 @@ def compare(
     return Comparison(candidate.number, champion.number, all(rule.passed for rule in rules), rules)
 
 
-def unopposed(candidate: Contender, best: Best | None, limits: Limits | None = None) -> Comparison:
-    """Judge a candidate when nothing serves: it passes, unless a better one was promoted before."""
-    first = Rule("champion", None, None, True, "nothing serves yet, so there is nothing to be worse than")
+def without_champion(candidate: Contender, best: Best | None, limits: Limits | None = None) -> Comparison:
+    """Judge a candidate when nothing is in service: it passes, unless a better one was promoted before."""
+    first = Rule(
+        "champion", None, None, True, "nothing is in service yet, so there is nothing to compare with"
+    )
     rules = (first, _drift(candidate, None, best, limits or Limits()))
     return Comparison(candidate.number, None, all(rule.passed for rule in rules), rules)
 
 
 def worse_probability(only_champion: int, only_candidate: int) -> float:
-    """One-sided p of the exact paired test (McNemar 1947): how likely so many images that only the champion
-    reads, or more, if both were equally good. Images that both or neither read tell nothing."""
+    """The one-sided p of the exact paired test (McNemar 1947).
+
+    It is the probability of at least this many images that only the champion reads, if both were equally
+    good. Images that both or neither read have no influence.
+    """
     n = only_champion + only_candidate
     term = comb(n, only_champion)
     tail = 0
@@ -128,9 +133,9 @@ def worse_probability(only_champion: int, only_candidate: int) -> float:
 def _sample(candidate: Contender, champion: Contender) -> Rule:
     passed = champion.sample or not candidate.sample
     reason = (
-        "made on no less data"
+        "trained on no less data"
         if passed
-        else f"made on the sample, while version {champion.number} was made on the full data set"
+        else f"trained on the sample, while version {champion.number} was trained on the full data set"
     )
     return Rule("sample", float(candidate.sample), float(champion.sample), passed, reason)
 

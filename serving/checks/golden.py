@@ -1,7 +1,7 @@
-"""Reads a version's own warm-up requests, puts them in the messages of both APIs, and compares the answers.
+"""Reads a version's own warm-up requests, builds the messages of both APIs from them, and compares answers.
 
-They show every signature at several batch sizes, and travel with the version. tensorflow_serving's messages
-bring TensorFlow's package with them; nothing is computed with it here.
+The infrastructure check uses it. The requests cover every signature at several batch sizes, and are part of
+the version. tensorflow_serving's messages need TensorFlow's package; nothing is computed with it here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read(path: Path) -> list[Golden]:
             log.ParseFromString(record)
         except DecodeError as error:
             raise StoreError(
-                f"{path} holds a record that is no PredictionLog ({error}): export again"
+                f"{path} has a record that is not a PredictionLog ({error}): export again"
             ) from None
         kind = log.WhichOneof("log_type")
         if kind == "predict_log":
@@ -67,10 +67,10 @@ def read(path: Path) -> list[Golden]:
         elif kind == "classify_log":
             requests.append(of_classify_request(log.classify_log.request))
         else:
-            raise StoreError(f"{path} holds a {kind or 'record without a request'}: export again")
-    shown = {golden.signature for golden in requests}
-    if missing := sorted(set(wire.SIGNATURES) - shown):
-        raise StoreError(f"{path} shows no request of {', '.join(missing)}: export again")
+            raise StoreError(f"{path} has a {kind or 'record without a request'}: export again")
+    present = {golden.signature for golden in requests}
+    if missing := sorted(set(wire.SIGNATURES) - present):
+        raise StoreError(f"{path} has no request for {', '.join(missing)}: export again")
     return requests
 
 
@@ -84,14 +84,14 @@ def of_predict_request(request: Any) -> Golden:
 
 
 def of_classify_request(request: Any) -> Golden:
-    """A ClassificationRequest with the Examples as the signature takes them: serialized."""
+    """A ClassificationRequest with its Examples serialized, as the signature takes them."""
     examples = [example.SerializeToString() for example in request.input.example_list.examples]
     inputs = {wire.EXAMPLES: np.asarray(examples, dtype=object)}
     return Golden(request, request.model_spec.signature_name, inputs, classify=True)
 
 
 def as_predict(golden: Golden, model: str) -> Any:
-    """The request as a PredictRequest to a model: also the way to `classify` without the Classify API."""
+    """The request as a PredictRequest to a model, which also reaches `classify` without the Classify API."""
     return predict_request(model, golden.signature, golden.inputs)
 
 
@@ -122,7 +122,7 @@ def of_classify(response: Any) -> Arrays:
 
 
 def rest_body(golden: Golden, *, classify: bool) -> bytes:
-    """The JSON of a request: for `:classify`, or for `:predict` in rows."""
+    """The JSON of a request, for `:classify` or, in rows, for `:predict`."""
     if classify:
         examples = [
             {key: _value(value) for key, value in example.features.feature.items()}
@@ -146,12 +146,12 @@ def of_rest(body: bytes, *, classify: bool) -> Arrays:
         raise StoreError(f"its REST answer can't be read ({error!r}): {body[:200]!r}") from None
 
 
-def difference(expected: Mapping[str, NDArray[Any]], got: Mapping[str, NDArray[Any]]) -> str | None:
-    """How two answers differ: names, shapes, digits and labels exactly, probabilities by `TOLERANCE`."""
-    if set(expected) != set(got):
-        return f"answered {', '.join(sorted(got)) or 'nothing'}, expected {', '.join(sorted(expected))}"
+def difference(expected: Mapping[str, NDArray[Any]], actual: Mapping[str, NDArray[Any]]) -> str | None:
+    """How two answers differ, None if they don't: probabilities by `TOLERANCE`, all else exactly."""
+    if set(expected) != set(actual):
+        return f"answered {', '.join(sorted(actual)) or 'nothing'}, expected {', '.join(sorted(expected))}"
     for alias, right in expected.items():
-        value = np.asarray(got[alias])
+        value = np.asarray(actual[alias])
         if value.shape != right.shape:
             return f"{alias} has the shape {list(value.shape)}, expected {list(right.shape)}"
         if right.dtype.kind == "f":
@@ -170,7 +170,7 @@ def _classes(rows: Any) -> Arrays:
 
 
 def _text(value: NDArray[Any]) -> NDArray[Any]:
-    """Strings as text, whether they came as bytes or not; numbers as they are."""
+    """Strings as text, whether they are bytes or not; numbers unchanged."""
     if value.dtype.kind not in "OSU":
         return value
     flat = [each.decode() if isinstance(each, bytes) else str(each) for each in value.ravel()]
@@ -186,7 +186,7 @@ def _value(feature: Any) -> Any:
     kind = feature.WhichOneof("kind")
     if kind != "bytes_list":
         raise StoreError(
-            f"a warm-up Example holds a {kind or 'feature without a value'}, expected bytes: export again"
+            f"a warm-up Example has a {kind or 'feature without a value'}, expected bytes: export again"
         )
     values = [_b64(value) for value in feature.bytes_list.value]
     return values[0] if len(values) == 1 else values

@@ -1,7 +1,7 @@
-"""An exported model → does a real server take it up and answer as the model does without a server?
+"""Checks that a real server loads an exported model and answers as the model does without a server.
 
-A model can be right in Python and still not be served: a missing file, an operation that the server lacks, a
-signature that it reads otherwise. Found here, before the version has a number.
+Publishing calls it, before the version gets a number. A model can be right in Python and still not be
+servable: a missing file, an operation that the server lacks, a signature that it interprets differently.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from serving.checks import golden, offline, server_process
 from serving.checks.golden import Arrays, Golden
 from serving.store.pointer import Pointer
 
-FIRST_REQUEST = 250.0  # ms for the first request after warm-up; warm-up is there to make it an ordinary one
-DEADLINE = 30.0  # seconds for any one request
-NO_CLASSIFY = "this server has no Classify API; `classify` was asked through Predict"
+FIRST_REQUEST = 250.0  # ms for the first request after warm-up, whose purpose is to make it an ordinary one
+DEADLINE = 30.0  # seconds for each request
+NO_CLASSIFY = "this server has no Classify API; `classify` was called through Predict"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was tried. first_request: ms. requests: golden ones, each over both APIs."""
+    """The result of a check. requests: how many golden ones, each sent over both APIs. first_request: ms."""
 
     server: str
     requests: int
@@ -51,7 +51,7 @@ def validate(
     """Try a version's directory on a real server, as a copy, so that nothing changes it meanwhile.
 
     program: the server's command, default `server_process.command`. first_request: budget in ms. patience:
-    seconds until it must be ready. Raises StoreError with the reason and the server's last words.
+    seconds until it must be ready. Raises StoreError with the reason and the end of the server's log.
     """
     with server_process.scratch() as scratch:
         copy = scratch / wire.MODEL / "1"
@@ -62,8 +62,8 @@ def validate(
         requests = golden.read(copy / wire.WARMUP)
         pointer = Pointer(str(copy.parent), 1)
         with (
-            offline.answering(copy, scratch) as answers,
-            server_process.running(pointer, scratch, program, patience) as server,
+            offline.compute(copy, scratch) as answers,
+            server_process.start(pointer, scratch, program, patience) as server,
         ):
             expected = answers()
             try:
@@ -74,7 +74,7 @@ def validate(
                     )
             except StoreError as error:
                 raise StoreError(
-                    f"a server does not answer as the model does: {error}; {server.last_words()}"
+                    f"a server does not answer as the model does: {error}; {server.describe()}"
                 ) from None
             return Report(server.program, len(requests), round(first, 1), notes)
 
@@ -82,10 +82,10 @@ def validate(
 def check(
     grpc_port: int, rest_port: int, requests: Sequence[Golden], expected: Sequence[Arrays]
 ) -> tuple[float, tuple[str, ...]]:
-    """Ask a server on loopback everything over both APIs.
+    """Send a server on loopback every request over both APIs.
 
-    expected: the right answer to each request. Returns the ms that the first request took, and what should be
-    known of the server. Raises StoreError with the first thing that is wrong.
+    expected: the right answer to each request. Returns the ms that the first request took, and notes about
+    the server. Raises StoreError with the first thing that is wrong.
     """
     import grpc
     from tensorflow_serving.apis import prediction_service_pb2_grpc
@@ -105,13 +105,13 @@ def check(
     except grpc.RpcError as error:
         raise StoreError(f"gRPC answered {error.code().name}: {error.details()}") from None
     except grpc.FutureTimeoutError:
-        raise StoreError(f"its gRPC port took no call within {DEADLINE:g} s") from None
+        raise StoreError(f"its gRPC port accepted no call within {DEADLINE:g} s") from None
     except OSError as error:
-        raise StoreError(f"its REST port broke off ({error})") from None
+        raise StoreError(f"the connection to its REST port failed ({error})") from None
     return first, tuple(dict.fromkeys(notes))
 
 
-OPTIONS = (  # any size, and never by way of a proxy
+OPTIONS = (  # messages of any size, and never through a proxy
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_http_proxy", 0),
@@ -158,13 +158,13 @@ def _post(port: int, verb: str, body: bytes) -> tuple[int, bytes]:
         response = connection.getresponse()
         return response.status, response.read()
     except http.client.HTTPException as error:
-        raise StoreError(f"its REST port answered no HTTP ({error!r})") from None
+        raise StoreError(f"its REST port did not answer in HTTP ({error!r})") from None
     finally:
         connection.close()
 
 
 def _edges(stub: Any, request: Golden, right: Arrays) -> None:
-    """An empty batch has an empty answer; a wrong shape is refused, and the server lives on."""
+    """Check that an empty batch gets an empty answer, and that a wrong shape is refused without harm."""
     import grpc
 
     empty = golden.predict_request(wire.MODEL, wire.PIXELS, {wire.IMAGES: np.zeros((0, 28, 28), np.uint8)})

@@ -1,8 +1,9 @@
-"""A version and its warm-up requests → what it answers without a server, computed in a child process.
+"""Computes a version's answers to its warm-up requests without a server, in a child process.
 
     python -m serving.checks.offline VERSION_DIRECTORY ANSWERS.npz
 
-A process of its own, on the CPU: what checks a server must not hold a runtime, or the GPU, beside it.
+The infrastructure check compares a server's answers with them. A process of its own, on the CPU, so that the
+check does not hold a second TensorFlow runtime, or the GPU, beside the server.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from serving.checks.golden import Arrays
 
 
 @contextlib.contextmanager
-def answering(version: Path, directory: Path) -> Iterator[Callable[[], list[Arrays]]]:
-    """Start computing; the block's value, when called, waits for the answers, one for each request in order.
+def compute(version: Path, directory: Path) -> Iterator[Callable[[], list[Arrays]]]:
+    """Start computing; the block's value is a function that waits for the answers, in the requests' order.
 
-    directory: a scratch one. Raises StoreError (when called) if the version can't be loaded or can't answer.
+    directory: for scratch files. The function raises StoreError if the version can't be loaded or run.
     """
     target, log = directory / "offline.npz", directory / "offline.log"
     with log.open("wb") as stream:
@@ -82,6 +83,6 @@ def _main(version: Path, target: Path) -> None:
 if __name__ == "__main__":
     try:
         _main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except Exception as error:  # whatever TensorFlow meets is the reason that `answering` gives
+    except Exception as error:  # any error of TensorFlow's is the reason that `compute` gives
         print(" ".join(f"{type(error).__name__}: {error}".split())[:500], file=sys.stderr)  # noqa: T201
         sys.exit(1)

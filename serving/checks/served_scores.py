@@ -1,6 +1,7 @@
-"""Two published versions and labelled images → which images each reads, and how fast, through one server.
+"""Scores two published versions on labelled images through one server, and measures their latency.
 
-The champion is scored again, on the candidate's images: its own record is of other ones once data are added.
+Promotion uses it. The champion is scored again on the candidate's images, since its own record is about
+others once data are added.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from serving.store.pointer import Pointer
 from serving.store.store import Store
 
 BATCH = 500  # images a request: 392 kB
-TIMED = 100  # single images for each median, taken in turn so that both meet the same machine
-UNTIMED = 10  # before them
+TIMED = 100  # single images for each median, in turn, so that both meet the same noise of the machine
+UNTIMED = 10  # requests before them
 
 
 def duel(
@@ -45,7 +46,7 @@ def duel(
     for number in (candidate, champion):
         store.intact(number)
     pointer = Pointer(str(store.folder), stable=champion, canary=candidate)
-    with server_process.scratch() as scratch, server_process.running(pointer, scratch, program) as server:
+    with server_process.scratch() as scratch, server_process.start(pointer, scratch, program) as server:
         try:
             with grpc.insecure_channel(
                 f"{server_process.LOOPBACK}:{server.grpc_port}", options=OPTIONS
@@ -56,13 +57,13 @@ def duel(
         except grpc.RpcError as error:
             raise StoreError(
                 f"versions {candidate} and {champion} can't be compared, gRPC answered {error.code().name}: "
-                f"{error.details()}; {server.last_words()}"
+                f"{error.details()}; {server.describe()}"
             ) from None
     return Duel(right[wire.CANARY], right[wire.MODEL], latency[wire.CANARY], latency[wire.MODEL])
 
 
 def _right(stub: Any, model: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether each image is read right. [n]"""
+    """Whether each image is read correctly: bool [n]."""
     digits = np.empty(len(images), np.int64)
     for start in range(0, len(images), BATCH):
         part = slice(start, start + BATCH)
@@ -72,15 +73,15 @@ def _right(stub: Any, model: str, images: NDArray[np.uint8], labels: NDArray[np.
 
 
 def _latencies(stub: Any, images: NDArray[np.uint8]) -> dict[str, float]:
-    """Median milliseconds for one image by model, the models asked in turn."""
+    """The median milliseconds for one image by model; the models are asked in turn."""
     times: dict[str, list[float]] = {wire.MODEL: [], wire.CANARY: []}
     for turn in range((UNTIMED + TIMED) if len(images) else 0):
         at = turn % len(images)
-        for model, taken in times.items():
+        for model, values in times.items():
             started = time.perf_counter()
             _ask(stub, model, np.asarray(images[at : at + 1]))
-            taken.append((time.perf_counter() - started) * 1000)
-    return {model: statistics.median(taken[UNTIMED:]) if taken else 0.0 for model, taken in times.items()}
+            values.append((time.perf_counter() - started) * 1000)
+    return {model: statistics.median(values[UNTIMED:]) if values else 0.0 for model, values in times.items()}
 
 
 def _ask(stub: Any, model: str, images: NDArray[np.uint8]) -> NDArray[np.int64]:

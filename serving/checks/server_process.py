@@ -1,7 +1,7 @@
-"""A real model server on free loopback ports in a scratch directory, for as long as a block lasts. Shell.
+"""Runs a real model server on free loopback ports in a scratch directory, for as long as a block lasts.
 
-It runs on the CPU, as what it is compared with does: a GPU rounds differently, and one that is busy training
-has no memory to lend.
+The infrastructure check and the comparison use it. The server runs on the CPU, as the model that it is
+compared with does: a GPU rounds differently, and one that is busy training has no memory to spare.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from digits.runtime.processes import die_with_parent
 from serving.store.pointer import Pointer, render
 
 REAL = "tensorflow_model_server"
-PATIENCE = 120.0  # seconds until it must be ready; a cold disk and a busy machine take half of that
-GRACE = 5.0  # seconds to end by itself
+PATIENCE = 120.0  # seconds until it must be ready; with a cold disk on a busy machine it takes half of that
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 TAIL = 6  # lines of its log that an error shows
-NO_RETRY = "--max_num_load_retries=0"  # a server would try a bad version for five minutes before it gives up
+NO_RETRIES = "--max_num_load_retries=0"  # a server would retry a bad version for five minutes
 LOOPBACK = "127.0.0.1"
 
 
@@ -40,23 +40,23 @@ class Server:
     log: Path
     process: subprocess.Popen[bytes]
 
-    def last_words(self) -> str:
-        """How it stands and the end of its log, on one line."""
+    def describe(self) -> str:
+        """Whether it runs, and the end of its log, on one line."""
         code = self.process.poll()
         state = "runs" if code is None else f"ended with exit code {code}"
         lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
-        said = " | ".join([line.strip()[:300] for line in lines if line.strip()][-TAIL:]) or "nothing"
-        return f"the server ({self.program}) {state} and last said: {said}"
+        tail = " | ".join([line.strip()[:300] for line in lines if line.strip()][-TAIL:]) or "nothing"
+        return f"the server ({self.program}) {state}; the end of its log: {tail}"
 
 
 def command() -> tuple[str, ...]:
-    """TensorFlow Serving when it is on the PATH, else the embedded server."""
-    found = shutil.which(REAL)
-    return (found,) if found else (sys.executable, "-m", "serving.model_server")
+    """TensorFlow Serving if it is on the PATH, else the embedded server."""
+    program = shutil.which(REAL)
+    return (program,) if program else (sys.executable, "-m", "serving.model_server")
 
 
 def environment() -> dict[str, str]:
-    """A child's environment: no GPU, and this package importable from wherever it starts."""
+    """The environment of a child process: no GPU, and this package importable from any directory."""
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "CUDA_VISIBLE_DEVICES": "-1",
@@ -66,25 +66,30 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A directory that is gone after the block; a kill -9 leaves it in the system's temporary folder."""
+    """A temporary directory, deleted after the block; kill -9 leaves it in the system's temporary folder."""
     with tempfile.TemporaryDirectory(prefix="digits-sandbox-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
 
 @contextlib.contextmanager
-def running(
+def start(
     pointer: Pointer, directory: Path, program: Sequence[str] | None = None, patience: float = PATIENCE
 ) -> Iterator[Server]:
-    """A server that has loaded what the pointer names and answers on both ports; it ends with the block.
+    """Start a server and yield it once it has loaded the pointer's versions; it ends with the block.
 
-    directory: an empty one, for its configuration and log. program: its command, without flags.
-    Raises StoreError with its last words when it ends or is not ready within `patience` seconds.
+    directory: an empty one, for its configuration and log. program: its command, without flags. Raises
+    StoreError with the end of its log when it ends or is not ready within `patience` seconds.
     """
     chosen = tuple(program or command())
     config, log = directory / "models.config", directory / "server.log"
     config.write_text(render(pointer), encoding="utf-8")
     grpc_port, rest_port = _free_ports()
-    flags = (f"--port={grpc_port}", f"--rest_api_port={rest_port}", f"--model_config_file={config}", NO_RETRY)
+    flags = (
+        f"--port={grpc_port}",
+        f"--rest_api_port={rest_port}",
+        f"--model_config_file={config}",
+        NO_RETRIES,
+    )
     with log.open("wb") as stream:
         try:
             process = subprocess.Popen(
@@ -111,15 +116,15 @@ def _await(server: Server, patience: float) -> None:
     """Wait until both ports answer: a server opens them when its models are loaded."""
     end = time.monotonic() + patience
     for port in (server.grpc_port, server.rest_port):
-        while not answers(port):
+        while not is_listening(port):
             if server.process.poll() is not None:
-                raise StoreError(f"the model was not loaded: {server.last_words()}")
+                raise StoreError(f"the model was not loaded: {server.describe()}")
             if time.monotonic() > end:
-                raise StoreError(f"the model was not ready within {patience:g} s: {server.last_words()}")
+                raise StoreError(f"the model was not ready within {patience:g} s: {server.describe()}")
             time.sleep(0.05)
 
 
-def answers(port: int, timeout: float = 1.0) -> bool:
+def is_listening(port: int, timeout: float = 1.0) -> bool:
     """Whether something listens on a loopback port."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=timeout):

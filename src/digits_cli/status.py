@@ -49,7 +49,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
         "previous": store.history().previous(),
         "moved": store.base_path_problem(),
         "exported": _exported(root, store),
-        "grpc": {"port": grpc_port, "answers": server_process.answers(grpc_port, TIMEOUT)},
+        "grpc": {"port": grpc_port, "answers": server_process.is_listening(grpc_port, TIMEOUT)},
         "rest": {"port": rest_port, **_asked(rest_port)},
         "retraining": deployment.state(root),
     }

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from serving.checks.comparison import Best, Contender, Duel, Limits, compare, unopposed, worse_probability
+from serving.checks.comparison import (
+    Best,
+    Contender,
+    Duel,
+    Limits,
+    compare,
+    without_champion,
+    worse_probability,
+)
 
 CANDIDATE = Contender(5, sample=False, size=1_000_000, accuracy=0.9968)
 CHAMPION = Contender(3, sample=False, size=1_000_000, accuracy=0.9968)
@@ -96,15 +104,15 @@ def test_every_reason_that_failed_is_given():
 
 
 def test_the_first_version_ever_passes_and_says_so():
-    outcome = unopposed(CANDIDATE, None)
+    outcome = without_champion(CANDIDATE, None)
     assert failing(outcome) == []
     assert outcome.champion is None
-    assert "nothing serves yet" in outcome.rules[0].reason
+    assert "nothing is in service yet" in outcome.rules[0].reason
 
 
 def test_without_a_champion_the_best_ever_still_counts():
-    assert failing(unopposed(CANDIDATE, Best(1, 0.9979))) == ["best_ever"]
-    assert failing(unopposed(replace(CANDIDATE, accuracy=None), Best(1, 0.99))) == ["best_ever"]
+    assert failing(without_champion(CANDIDATE, Best(1, 0.9979))) == ["best_ever"]
+    assert failing(without_champion(replace(CANDIDATE, accuracy=None), Best(1, 0.99))) == ["best_ever"]
 
 
 def test_limits_can_be_given_and_the_outcome_is_plain():

@@ -83,8 +83,8 @@ def test_a_first_request_over_the_budget_is_refused(exported, asked, monkeypatch
     from ._stand_in import Service, listening
 
     with listening(Service({wire.MODEL: asked[2]})) as ports:
-        monkeypatch.setattr(infra_validator.server_process, "running", already(*ports))
-        monkeypatch.setattr(infra_validator.offline, "answering", lambda *_: Answered(asked[1]))
+        monkeypatch.setattr(infra_validator.server_process, "start", already(*ports))
+        monkeypatch.setattr(infra_validator.offline, "compute", lambda *_: Answered(asked[1]))
         assert infra_validator.validate(exported, first_request=10_000).server == "stand-in"
         with pytest.raises(StoreError, match=r"first request took \d+ ms, at most 0 ms allowed; the server"):
             infra_validator.validate(exported, first_request=0.001)
@@ -102,7 +102,7 @@ class Answered:
 
 
 def already(grpc_port, rest_port):
-    """A stand-in for sandbox.running with a server that runs in this process."""
+    """A stand-in for server_process.start with a server that runs in this process."""
     process = subprocess.Popen(["true"])
     process.wait()
 
@@ -141,8 +141,8 @@ signal.pause()
             lambda f: f.write_bytes((d := f.read_bytes())[:-1] + bytes([d[-1] ^ 1])),
             "is damaged, .*corrupted record",
         ),
-        (lambda f: f.write_bytes(b""), "shows no request of classify, encoded, serving_default"),
-        (lambda f: f.write_bytes(tfrecord.framed(b"\xff\xff\xff")), "no PredictionLog"),
+        (lambda f: f.write_bytes(b""), "has no request for classify, encoded, serving_default"),
+        (lambda f: f.write_bytes(tfrecord.framed(b"\xff\xff\xff")), "not a PredictionLog"),
         (lambda f: f.write_bytes(tfrecord.framed(b"")), "a record without a request"),
     ],
 )

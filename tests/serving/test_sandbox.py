@@ -28,34 +28,34 @@ def program(text):
 
 
 def test_a_server_is_ready_when_both_ports_answer_and_gone_after_the_block(tmp_path):
-    with server_process.running(Pointer("/models/digits", 1), tmp_path, program(LISTENS)) as server:
-        assert server_process.answers(server.grpc_port) and server_process.answers(server.rest_port)
-        assert "/models/digits" in server.log.read_text() or "runs" in server.last_words()
+    with server_process.start(Pointer("/models/digits", 1), tmp_path, program(LISTENS)) as server:
+        assert server_process.is_listening(server.grpc_port) and server_process.is_listening(server.rest_port)
+        assert "/models/digits" in server.log.read_text() or "runs" in server.describe()
         assert (tmp_path / "models.config").exists()
     assert server.process.returncode is not None
-    assert not server_process.answers(server.grpc_port)
+    assert not server_process.is_listening(server.grpc_port)
     assert (tmp_path / "environment").read_text().startswith("-1 ")
 
 
 def test_a_server_that_ends_is_an_error_with_its_last_words(tmp_path):
     with (
-        pytest.raises(StoreError, match=r"exit code 1 .*cannot load version 1"),
-        server_process.running(Pointer("/m", 1), tmp_path, program(DIES)),
+        pytest.raises(StoreError, match=r"exit code 1; .*cannot load version 1"),
+        server_process.start(Pointer("/m", 1), tmp_path, program(DIES)),
     ):
         pass
 
 
 def test_a_server_that_is_never_ready_is_an_error_and_is_ended(tmp_path):
     with (
-        pytest.raises(StoreError, match=r"not ready within 1 s: .* runs and last said: retrying"),
-        server_process.running(Pointer("/m", 1), tmp_path, program(HANGS), patience=1),
+        pytest.raises(StoreError, match=r"not ready within 1 s: .* runs; the end of its log: retrying"),
+        server_process.start(Pointer("/m", 1), tmp_path, program(HANGS), patience=1),
     ):
         pass
 
 
 def test_a_server_that_will_not_end_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(server_process, "GRACE", 0.1)
-    with server_process.running(Pointer("/m", 1), tmp_path, program(DEAF)) as server:
+    with server_process.start(Pointer("/m", 1), tmp_path, program(DEAF)) as server:
         pass
     assert server.process.returncode == -9
 
@@ -66,7 +66,7 @@ from pathlib import Path
 from serving.checks import server_process
 from serving.store.pointer import Pointer
 program = [sys.executable, "-c", sys.argv[2]]
-with server_process.running(Pointer("/m", 1), Path(sys.argv[1]), program) as server:
+with server_process.start(Pointer("/m", 1), Path(sys.argv[1]), program) as server:
     print(server.process.pid, flush=True)
     sys.stdin.readline()
 """
@@ -85,7 +85,7 @@ def test_the_server_of_a_killed_command_dies_with_it(tmp_path):
 def test_a_program_that_is_not_there_is_an_error(tmp_path):
     with (
         pytest.raises(StoreError, match=r"nowhere can't be started \(No such file"),
-        server_process.running(Pointer("/m", 1), tmp_path, ["/nowhere"]),
+        server_process.start(Pointer("/m", 1), tmp_path, ["/nowhere"]),
     ):
         pass
 
@@ -110,7 +110,7 @@ def test_nothing_is_left_on_disk():
 def test_a_port_on_which_nothing_listens_does_not_answer():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        assert not server_process.answers(free.getsockname()[1])
+        assert not server_process.is_listening(free.getsockname()[1])
 
 
 def test_children_find_this_package_wherever_they_start(monkeypatch):
