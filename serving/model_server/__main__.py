@@ -1,4 +1,4 @@
-"""`python -m serving.model_server`."""
+"""Run the model server by `python -m serving.model_server`."""
 
 from serving.model_server.main import run
 

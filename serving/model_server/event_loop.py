@@ -1,10 +1,11 @@
-"""What both ports have in common: an event loop in a thread of its own, and threads for what is not quick.
+"""The base of both ports: an event loop in its own thread, and worker threads for slow requests.
 
 Request handlers are coroutines that suspend only while the batch that they are part of is running; without
-batching they never do. `through` drives one in a thread, which blocks; the loop goes on with other requests.
+batching they never do. `run_blocking` drives one in a thread, which blocks; the loop goes on with other
+requests.
 
-A hand-over between threads costs as much as a small model's answer, so the loop answers by itself what is
-quick. That is learnt: the requests of one kind that took little the last times.
+A hand-over between threads costs as much as a small model's answer, so the loop itself answers requests that
+are quick. Which ones are is learnt from how long requests of the same kind took recently.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ Answer = TypeVar("Answer")
 Steps = Coroutine[Any, None, Answer]
 
 
-Soon = Callable[[Callable[[], None]], Any]
+CallSoon = Callable[[Callable[[], None]], Any]
 
 
 class Work(Protocol):
-    """What a coroutine may rest for. How it ended is found in it."""
+    """Something a coroutine can wait for. Its outcome is stored in the object."""
 
-    def begin(self, done: Callable[[], None], soon: Soon | None = None) -> None:
-        """Start it; `done` is called once, in any thread, when it has ended, in this call at the earliest.
+    def begin(self, done: Callable[[], None], soon: CallSoon | None = None) -> None:
+        """Start it. `done` is called once, from any thread, when it has ended, possibly within this call.
 
-        soon: of an event loop, calls something once what is at hand is done with.
+        soon: an event loop's `call_soon`; None outside a loop.
         """
 
 
-class Rest:
-    """`await Rest(work)` in a coroutine hands the work to its driver and goes on when it has ended."""
+class WaitFor:
+    """`await WaitFor(work)` in a coroutine yields the work to its driver, and resumes when that has ended."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -48,8 +49,8 @@ class Rest:
         yield self._work
 
 
-def through(steps: Steps[Answer]) -> Answer:
-    """Drive a coroutine to its end in this thread. Raises what it raises."""
+def run_blocking(steps: Steps[Answer]) -> Answer:
+    """Drive a coroutine to its end in this thread and return its result. Raises what it raises."""
     try:
         while True:
             work = steps.send(None)
@@ -63,13 +64,14 @@ def through(steps: Steps[Answer]) -> Answer:
 
 QUICK = 0.002  # seconds
 TRIES = 5  # requests before a kind can count as quick
-MEMORY = 0.9  # share of what was known before, in the mean
-KINDS = 1000  # that are remembered: a hostile client can make up as many as it likes
+MEMORY = 0.9  # weight of earlier values in the moving mean
+KINDS = 1000  # kinds that are remembered: a hostile client can make up any number
 
 
 class _Pace:
-    """How long requests of one kind take, without the time in which they rest. A shorter one counts at
-    once: a longer one may be the machine's, or spent waiting for the other threads."""
+    """How long requests of one kind take, not counting the time in which they are suspended. A shorter time
+    counts at once: a longer one may be the machine's, or spent waiting for the other threads.
+    """
 
     def __init__(self) -> None:
         self.calls, self.mean = 0, 0.0
@@ -85,7 +87,7 @@ class _Pace:
 
 
 class _Clocked:
-    """Steps that know how long they have taken."""
+    """A coroutine that measures how long its own steps have taken."""
 
     def __init__(self, steps: Steps[Answer]) -> None:
         self._steps = steps
@@ -102,8 +104,8 @@ class _Clocked:
         self._steps.close()
 
 
-class LoopedServer(abc.ABC):
-    """A server in an event loop of its own. Who inherits it opens and closes a port in `serve`."""
+class EventLoopServer(abc.ABC):
+    """A server in an event loop of its own. Subclasses open and close their port in `serve`."""
 
     def __init__(self, name: str, threads: int) -> None:
         self.loop = asyncio.new_event_loop()
@@ -119,27 +121,29 @@ class LoopedServer(abc.ABC):
 
     @abc.abstractmethod
     async def serve(self) -> None:
-        """Open the port, call `opened`, wait for `stopping`, close within `grace`. Raises Status."""
+        """Open the port, call `mark_ready`, wait for `stopping`, close within `grace`. Raises Status."""
 
-    def opened(self) -> None:
-        """The port takes requests from now on."""
+    def mark_ready(self) -> None:
+        """Note that the port accepts requests; `start` returns."""
         self._ready.set()
 
     def start(self) -> None:
-        """Take requests from now on. Raises Status where the port can't be opened."""
+        """Start the thread and wait until the port accepts requests. Raises Status if it can't be opened."""
         self._thread.start()
         self._ready.wait()
         if self._failure:
             raise self._failure
 
     def stop(self, grace: float) -> None:
-        """Take no more; wait so many seconds for those under way."""
+        """Accept no more requests and wait up to `grace` seconds for those under way."""
         self.grace = grace
         self.loop.call_soon_threadsafe(self.stopping.set)
         self._thread.join()
 
-    async def answered(self, kind: object, work: Callable[..., Steps[Answer]], *arguments: Any) -> Answer:
-        """The answer of `work`, by the loop itself if requests of this kind are quick, else in a thread."""
+    async def answer(self, kind: object, work: Callable[..., Steps[Answer]], *arguments: Any) -> Answer:
+        """Return what `work` returns, run by the loop itself if requests of this kind are quick, else in a
+        thread.
+        """
         pace = self._paces.get(kind)
         if pace is None:
             if len(self._paces) >= KINDS:
@@ -163,13 +167,13 @@ class LoopedServer(abc.ABC):
             answer: Answer = end.value
             return answer
         finally:
-            steps.close()  # of a client that went while its batch was under way
+            steps.close()  # its client disconnected while the batch was running
             pace.took(steps.seconds)
 
     def _wake(self, ended: asyncio.Future[None]) -> None:
-        """Have the loop go on with what has ended; called in any thread, many times for a batch."""
+        """Have the loop resume what has ended; called from any thread, many times for a batch."""
         self._ended.append(ended)
-        if not self._waking:  # one call into the loop for all that end together
+        if not self._waking:  # one call into the loop for all that end at the same time
             self._waking = True
             self.loop.call_soon_threadsafe(self._go_on)
 
@@ -195,6 +199,6 @@ class LoopedServer(abc.ABC):
 def _there(pace: _Pace, work: Callable[..., Steps[Answer]], arguments: tuple[Any, ...]) -> Answer:
     steps = _Clocked(work(*arguments))
     try:
-        return through(cast(Steps[Answer], steps))
+        return run_blocking(cast(Steps[Answer], steps))
     finally:
         pace.took(steps.seconds)

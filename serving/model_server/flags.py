@@ -1,6 +1,6 @@
-"""The command line of `tensorflow_model_server`: its flags, their help, and the settings they make.
+"""The command line of `tensorflow_model_server`: its flags, their help, and how they are parsed.
 
-Its spelling is `--name=value`, for booleans also `--name`.
+The syntax is `--name=value`, for booleans also `--name`.
 """
 
 from __future__ import annotations
@@ -12,64 +12,64 @@ from typing import Any
 
 from serving.model_server.limits import Limits
 
-_NO_TFLITE = "no effect: saved_model.pb is what is loaded"
-_FIXED = "no effect: the C library's own choice holds"
-TEXTS = {
+_NO_TFLITE = "no effect: the SavedModel is what is loaded"
+_FIXED = "no effect: the C library's default is used"
+HELP = {
     "port": "gRPC's TCP port; 0 for none, then --grpc_socket_path is needed",
-    "grpc_socket_path": "serve gRPC on a Unix socket, too",
+    "grpc_socket_path": "serve gRPC on this Unix socket too",
     "rest_api_port": "REST's TCP port; 0 for none",
-    "rest_api_num_threads": "threads for REST requests that take long; 0 for 4 per processor",
-    "rest_api_timeout_in_ms": "how long a REST request may take; 0 for any time",
+    "rest_api_num_threads": "threads for slow REST requests; 0 for 4 per processor",
+    "rest_api_timeout_in_ms": "time limit of a REST request; 0 for none",
     "rest_api_enable_cors_support": "let pages of any site call the REST API",
     "host": "address to listen on; 0.0.0.0 for all of this machine's",
     "model_name": "name of the model, unless --model_config_file is given",
     "model_base_path": "folder that holds the model's version folders, unless --model_config_file is given",
     "model_config_file": "text ModelServerConfig: the models to serve",
-    "model_config_file_poll_wait_seconds": "read that file anew this often; 0 for once",
-    "file_system_poll_wait_seconds": "look for new versions this often; 0 for once, below 0 for never",
-    "max_num_load_retries": "how often a version that failed to load is tried again",
-    "load_retry_interval_micros": "wait between these attempts; below 0 for none",
+    "model_config_file_poll_wait_seconds": "reread that file this often; 0 to read it only once",
+    "file_system_poll_wait_seconds": "check for new versions this often; 0 for only once, negative for never",
+    "max_num_load_retries": "retries of a version that failed to load",
+    "load_retry_interval_micros": "microseconds between these retries; negative for none",
     "allow_version_labels_for_unavailable_models": "let a new label name a version that is not loaded yet",
-    "saved_model_tags": "tags of the graph in the SavedModel, with commas between them",
+    "saved_model_tags": "tags of the graph in the SavedModel, separated by commas",
     "enable_model_warmup": "replay assets.extra/tf_serving_warmup_requests before a version serves",
     "num_request_iterations_for_warmup": "how often to replay each request; 0 for once",
     "tensorflow_session_parallelism": "threads of a session, within and between operations; 0 for automatic",
     "tensorflow_intra_op_parallelism": "threads within an operation; 0 for automatic",
     "tensorflow_inter_op_parallelism": "operations that run at the same time; 0 for automatic",
-    "tensorflow_session_config_file": "text ConfigProto for the sessions; the flags for threads go before it",
+    "tensorflow_session_config_file": "text ConfigProto for the sessions; the thread flags override it",
     "per_process_gpu_memory_fraction": "share of the GPU's memory to take, 0.0 to 1.0; 0.0 for automatic",
-    "mixed_precision": "bfloat16 to compute in it on processors that can",
-    "ssl_config_file": "text SSLConfig with PEM texts: encrypt gRPC; REST stays plain",
-    "enable_serialization_as_tensor_content": "answer Predict in packed bytes rather than in lists",
-    "enable_grpc_healthcheck_service": "answer grpc.health.v1.Health on the gRPC port",
+    "mixed_precision": "bfloat16: compute in it where the processor supports it",
+    "ssl_config_file": "text SSLConfig with PEM texts: encrypts gRPC; REST stays unencrypted",
+    "enable_serialization_as_tensor_content": "Predict responses carry raw bytes rather than lists",
+    "enable_grpc_healthcheck_service": "serve grpc.health.v1.Health on the gRPC port",
     "grpc_channel_arguments": "key=value,key=value for the gRPC server",
-    "grpc_max_threads": "threads for gRPC requests that take long; 0 for 4 per processor",
-    "max_request_bytes": "largest request, packed or not; 0 for any",
-    "max_batch_rows": "largest batch of a request; 0 for any",
-    "max_json_depth": "deepest nesting of a REST request; 0 for any",
-    "max_json_parts": "most lists, objects and strings of a REST request; 0 for any",
-    "max_gzip_ratio": "how many times its size a gzip body may unpack to; 0 for any",
-    "shutdown_delay_seconds": "after SIGTERM, not ready but still answering for so long",
-    "drain_seconds": "how long requests under way may take after that",
-    "request_log_max_bytes": "size at which a file of the request log is closed and another begun",
-    "request_log_max_files": "newest files of a request log that are kept",
+    "grpc_max_threads": "threads for slow gRPC requests; 0 for 4 per processor",
+    "max_request_bytes": "largest request in bytes, also after unpacking; 0 for no limit",
+    "max_batch_rows": "most rows of a request; 0 for no limit",
+    "max_json_depth": "deepest nesting of a REST request; 0 for no limit",
+    "max_json_parts": "most lists, objects and strings of a REST request; 0 for no limit",
+    "max_gzip_ratio": "how many times its size a gzip body may unpack to; 0 for no limit",
+    "shutdown_delay_seconds": "seconds after SIGTERM in which the server is not ready but still answers",
+    "drain_seconds": "seconds that requests under way have after that",
+    "request_log_max_bytes": "bytes at which a file of the request log is closed and the next one begun",
+    "request_log_max_files": "how many files of a request log are kept, the newest ones",
     "version": "print the versions and exit",
     "help": "print this and exit",
-    "num_load_threads": "no effect: versions are loaded one at a time, beside the requests",
-    "num_unload_threads": "no effect: versions are unloaded beside the requests",
-    "flush_filesystem_caches": "no effect: the system keeps its own cache of local files",
-    "remove_unused_fields_from_bundle_metagraph": "no effect: the signatures are all that is kept",
+    "num_load_threads": "no effect: versions are loaded one at a time, while requests are served",
+    "num_unload_threads": "no effect: versions are unloaded while requests are served",
+    "flush_filesystem_caches": "no effect: the operating system keeps the cache of local files",
+    "remove_unused_fields_from_bundle_metagraph": "no effect: only the signatures are kept",
     "prefer_tflite_model": _NO_TFLITE,
     "num_tflite_interpreters_per_pool": _NO_TFLITE,
     "num_tflite_pools": _NO_TFLITE,
-    "enable_profiler": "no effect, ProfilerService is UNIMPLEMENTED: TensorFlow's would listen everywhere",
-    "enable_signature_method_name_check": "answer a call only by signatures whose method_name is for it",
+    "enable_profiler": "no effect, ProfilerService is UNIMPLEMENTED: TensorFlow's listens on every address",
+    "enable_signature_method_name_check": "refuse a call by a signature whose method_name is for another",
     "skip_initialize_tpu": "no effect: there is no TPU",
-    "enable_per_model_batching_parameters": "batching_params.pbtxt of a version holds for its batches",
+    "enable_per_model_batching_parameters": "each version's batching_params.pbtxt says how it is batched",
     "xla_cpu_compilation_enabled": _FIXED,
     "xla_gpu_compilation_enabled": _FIXED,
     "thread_pool_factory_config_file": _FIXED,
-    "enable_batching": "join requests that come at the same time",
+    "enable_batching": "join requests that arrive at the same time",
     "batching_parameters_file": "text BatchingParameters, for --enable_batching",
     "monitoring_config_file": "text MonitoringConfig: metrics for Prometheus on the REST port",
     "platform_config_file": "PlatformConfigMap",
@@ -78,18 +78,18 @@ TEXTS = {
 
 
 def usage() -> str:
-    """Every flag with its default, a line or two each."""
+    """Return the help text: every flag with its default, a line or two each."""
     defaults = {field.name: field.default for field in fields(Flags)}
     lines = [
         "usage: digits-model-server --model_base_path=/models/m | --model_config_file=FILE [--name=value …]",
         "Values follow an equals sign, not a space. Booleans: --name, --name=true, --name=false.",
-        "Flags, as they are when left out:",
+        "Flags with their defaults:",
     ]
     for name, default in {**defaults, **WITHOUT_EFFECT}.items():
         shown = str(default).lower() if isinstance(default, bool) else default
-        lines.append(f"\t--{name}={shown}\n\t\t{TEXTS[name]}")
+        lines.append(f"\t--{name}={shown}\n\t\t{HELP[name]}")
     lines.append("Flags that this server refuses:")
-    lines += [f"\t--{name}\n\t\t{TEXTS[name]}; refused: {why}" for name, why in REFUSED.items()]
+    lines += [f"\t--{name}\n\t\t{HELP[name]}; refused: {why}" for name, why in REFUSED.items()]
     return "\n".join(lines)
 
 
@@ -150,12 +150,12 @@ class Flags:
 
     @property
     def limits(self) -> Limits:
-        """What a request may cost."""
+        """The limits on a single request."""
         return Limits(*(getattr(self, bound) for bound in _BOUNDS))
 
 
-# Accepted for the sake of existing command lines. The value is what this server does whatever it is told;
-# the start says so to whoever asks for another.
+# Accepted so that existing command lines work. The value is what this server does in any case; a warning at
+# the start says so where a flag asks for something else.
 WITHOUT_EFFECT: dict[str, bool | int | str] = {
     "num_load_threads": 0,
     "num_unload_threads": 0,
@@ -170,7 +170,7 @@ WITHOUT_EFFECT: dict[str, bool | int | str] = {
     "xla_gpu_compilation_enabled": False,
     "thread_pool_factory_config_file": "",
 }
-# Asking for these and not getting them would be a surprise later: the start is refused.
+# To ignore these would be a surprise later: the server does not start.
 REFUSED = {
     "platform_config_file": "this server has the platform tensorflow only: leave the flag out",
     "use_alts_credentials": "ALTS works inside Google's cloud only: encrypt with --ssl_config_file",
@@ -178,20 +178,23 @@ REFUSED = {
 
 
 class FlagsError(Exception):
-    """A value that can't be read, or flags that exclude each other; the text is for a person."""
+    """A value that can't be read, or flags that exclude each other; the text is meant for the user."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a command line asks for. unknown: without a meaning. ignored: flags without effect here."""
+class CommandLine:
+    """A parsed command line.
+
+    unknown: arguments that are no flags. ignored: flags that have no effect here.
+    """
 
     flags: Flags
     unknown: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
-def parse(arguments: Sequence[str]) -> Given:
-    """Read a command line. Raises FlagsError."""
+def parse(arguments: Sequence[str]) -> CommandLine:
+    """Parse a command line. Raises FlagsError."""
     defaults = {field.name: field.default for field in fields(Flags)}
     chosen: dict[str, Any] = {}
     unknown, ignored = [], []
@@ -211,7 +214,7 @@ def parse(arguments: Sequence[str]) -> Given:
                 ignored.append(name)
     flags = replace(Flags(), **chosen)
     _check(flags)
-    return Given(flags, tuple(unknown), tuple(ignored))
+    return CommandLine(flags, tuple(unknown), tuple(ignored))
 
 
 def _value(name: str, kind: type, text: str) -> Any:

@@ -1,4 +1,4 @@
-"""What one request may cost. TensorFlow Serving has no such limits; every one can be lifted by its flag."""
+"""Limits on a single request. TensorFlow Serving has none of them; each can be lifted by its flag."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEP = 1 << 16  # bytes that are unpacked at a time
 
 @dataclass(frozen=True)
 class Limits:
-    """0: no limit.
+    """The limits; 0 stands for no limit.
 
     request_bytes: of a gRPC message or an HTTP body, unpacked. batch_rows: first dimension of an input whose
     signature leaves it open. json_depth: lists in lists. json_parts: lists, objects and strings of a
@@ -27,7 +27,7 @@ class Limits:
 
 
 def too_large(limit: int) -> Status:
-    """A body beyond `request_bytes`."""
+    """Return the error for a body larger than `request_bytes`."""
     return Status(
         RESOURCE_EXHAUSTED,
         f"the request is larger than {limit} bytes: send less at once, or raise --max_request_bytes",
@@ -35,7 +35,10 @@ def too_large(limit: int) -> Status:
 
 
 def gunzip(data: bytes, limits: Limits) -> bytes:
-    """Unpack a gzip body, never more than allowed. Raises Status: not gzip, cut short, a bomb."""
+    """Unpack a gzip body within the limits.
+
+    Raises Status for one that is not gzip, is cut short or is a bomb.
+    """
     unpacker = zlib.decompressobj(wbits=31)
     parts: list[bytes] = []
     size, rest = 0, data

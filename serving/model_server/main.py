@@ -1,4 +1,4 @@
-"""`digits-model-server`: flags → models loaded → ports open → requests → SIGTERM, drained."""
+"""The command `digits-model-server`: loads the models, opens the ports, and drains them after SIGTERM."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from serving.model_server.status import Status
 
 LOG = logging.getLogger("digits-model-server")
 FAILED = 255  # as upstream's exit(-1)
-KILLED = 128  # plus a signal's number, as shells have it
-LAST = 2.0  # seconds for models to be given back
+KILLED = 128  # plus the signal's number, as in shells
+LAST = 2.0  # seconds for unloading the models
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code."""
+    """Serve until SIGTERM or SIGINT and return the exit code."""
     try:
         given = flags.parse(sys.argv[1:] if argv is None else argv)
     except FlagsError as error:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.unknown:
         _print("\n".join([*(f"unknown argument: {each}" for each in given.unknown), flags.usage()]))
     for name in given.ignored:
-        LOG.warning("--%s has %s", name, flags.TEXTS[name])
+        LOG.warning("--%s has %s", name, flags.HELP[name])
     try:
         return _Server(given.flags).run()
     except ConfigError as error:
@@ -71,14 +71,14 @@ class _Server:
         def end(number: int, _: object) -> None:
             if starting:
                 raise _Terminated
-            if stop.is_set():  # somebody has no more patience
+            if stop.is_set():  # a second signal: end at once
                 os._exit(KILLED + number)
             stop.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
 
-        manager, settings = factory.manager(self.flags, metrics.Observer() if page else None)
+        manager, settings = factory.make_manager(self.flags, metrics.Observer() if page else None)
         manager.start(named)
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
@@ -88,26 +88,26 @@ class _Server:
         stop.wait()
         state.end()
         if self.flags.shutdown_delay_seconds:
-            LOG.info("not ready any more: the ports stay open for %d s", self.flags.shutdown_delay_seconds)
+            LOG.info("no longer ready: the ports stay open for %d s", self.flags.shutdown_delay_seconds)
             time.sleep(self.flags.shutdown_delay_seconds)
         LOG.info("stopping: no new requests, up to %d s for those under way", self.flags.drain_seconds)
         readiness.close_all(closing, self.flags.drain_seconds)
         log.close(self.flags.drain_seconds)  # last: it takes what the ports still answer
-        if not readiness.done_within(LAST, manager.stop):
+        if not readiness.finishes_within(LAST, manager.stop):
             LOG.warning("requests under way are cut off: they took longer than --drain_seconds")
         return 0
 
     def _settings(self) -> list[ModelSettings]:
         if self.flags.model_config_file:
             return config.read(Path(self.flags.model_config_file))
-        return config.single(self.flags.model_name, self.flags.model_base_path)
+        return config.single_model(self.flags.model_name, self.flags.model_base_path)
 
     def _page(self) -> str:
-        """Where the metrics are shown; "" for nowhere: nothing is counted then."""
+        """The URL path of the metrics; "" for none, then nothing is counted."""
         from serving.model_server import metrics
 
         file = self.flags.monitoring_config_file
-        return metrics.page(Path(file)) if file else ""
+        return metrics.configured_path(Path(file)) if file else ""
 
 
 def _version() -> int:
@@ -116,7 +116,7 @@ def _version() -> int:
     from serving.model_server import protos
     from serving.model_server.runtime import c_library
 
-    protos.messages_only()
+    protos.bypass_tensorflow_package()
     _print(f"TensorFlow ModelServer: digits-model-server {version('digits')}")
     _print(f"TensorFlow Library: {c_library.version()}")
     return 0
@@ -145,11 +145,11 @@ def _log_to_stderr() -> None:
 
 
 def run() -> None:
-    """The console script."""
+    """Entry point of the console script."""
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # threads that still load or answer are TensorFlow's: they would hold up the end
+    os._exit(code)  # TensorFlow's threads may still load or answer: exiting would wait for them
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The server's metrics, under upstream's names, as Prometheus reads them, and the observer that counts.
+"""The server's metrics under upstream's names, in Prometheus' text format, and the Observer that counts them.
 
-Every thread counts in a shard of its own, so counting takes no lock. The ident of a thread that has ended
-goes to a later one, and its shard with it: there are about as many shards as threads at a time.
+Every thread counts in a shard of its own, so counting takes no lock; prometheus-client takes one at every
+count, appends `_total` to a counter's name, and counts a value that equals a limit below it. The ident of a
+thread that has ended goes to a later one, and its shard with it: there are about as many shards as threads at
+a time.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from serving.model_server.status import Status, invalid
 
 
 class Counter:
-    """How often."""
+    """A count that only grows."""
 
     def __init__(self) -> None:
         self._shards: dict[int, list[int]] = {}
 
     def add(self, count: int = 1) -> None:
-        """Count so many more."""
+        """Add to the count."""
         ident = get_ident()
         shard = self._shards.get(ident)
         if shard is None:
@@ -39,12 +41,15 @@ class Counter:
         return sum(shard[0] for shard in list(self._shards.values()))
 
     def lines(self, name: str, labels: str) -> list[str]:
-        """What the page says of it."""
+        """Return its lines in Prometheus' text format."""
         return [f"{name}{{{labels}}} {self.value}"]
 
 
 class Histogram:
-    """How often and how much, by buckets. A value that equals a limit counts above it, as upstream has it."""
+    """Counts of values in buckets, and their sum.
+
+    As upstream, a value that equals a limit counts above it.
+    """
 
     def __init__(self, limits: Sequence[float]) -> None:
         self._limits = limits
@@ -61,11 +66,11 @@ class Histogram:
 
     @property
     def value(self) -> int:
-        """0: upstream asks every metric for a whole number, and a histogram has none."""
+        """0: upstream reports every metric as a whole number, and a histogram has none."""
         return 0
 
     def lines(self, name: str, labels: str) -> list[str]:
-        """What the page says of it."""
+        """Return its lines in Prometheus' text format."""
         shards = [*self._shards.values(), [0.0] * (len(self._limits) + 2)]
         columns = [sum(column) for column in zip(*shards, strict=True)]
         count, said = 0, []
@@ -80,7 +85,7 @@ Cell = TypeVar("Cell", Counter, Histogram)
 
 
 class Family(Generic[Cell]):
-    """A metric: a cell for each combination of its labels' values."""
+    """A metric: one cell for each combination of its labels' values."""
 
     def __init__(self, name: str, kind: str, labels: Sequence[str], make: Callable[[], Cell]) -> None:
         self.name, self._kind, self._labels = name, kind, labels
@@ -88,17 +93,19 @@ class Family(Generic[Cell]):
         self._cells: dict[tuple[str, ...], Cell] = {}
 
     def cell(self, *values: str) -> Cell:
-        """The cell of these values of the labels, in their order."""
+        """Return the cell of these label values, given in the labels' order."""
         found = self._cells.get(values)
         return self._cells.setdefault(values, self._make()) if found is None else found
 
     @property
     def value(self) -> int:
-        """That of the first cell, as upstream answers a reload that asks for it; 0 without one."""
+        """The value of the first cell, which upstream reports for a metric named in a reload; 0 without a
+        cell.
+        """
         return next((cell.value for cell in list(self._cells.values())), 0)
 
     def lines(self) -> list[str]:
-        """What the page says of it."""
+        """Return its lines in Prometheus' text format."""
         name = _name(self.name)
         said = [f"# TYPE {name} {self._kind}"]
         for values, cell in sorted(self._cells.copy().items()):
@@ -114,28 +121,28 @@ class Registry:
         self._families: dict[str, Family[Counter] | Family[Histogram]] = {}
 
     def counter(self, name: str, *labels: str) -> Family[Counter]:
-        """A new metric that counts. name: as upstream has it inside, `/tensorflow/serving/…`."""
+        """Add a counter. name: upstream's internal one, `/tensorflow/serving/…`."""
         made = Family(name, "counter", labels, Counter)
         self._families[name] = made
         return made
 
     def histogram(self, name: str, limits: Sequence[float], *labels: str) -> Family[Histogram]:
-        """A new metric with buckets."""
+        """Add a histogram. limits: the upper bounds of its buckets."""
         made = Family(name, "histogram", labels, lambda: Histogram(limits))
         self._families[name] = made
         return made
 
     def value(self, name: str) -> int:
-        """The count of a metric's first cell; 0 for a metric that is not known."""
+        """Return the count of a metric's first cell; 0 for an unknown metric."""
         return self._families[name].value if name in self._families else 0
 
     def text(self) -> str:
-        """The page."""
+        """Return all metrics in Prometheus' text format."""
         return "\n".join(line for _, each in sorted(self._families.items()) for line in each.lines()) + "\n"
 
 
 def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
-    """Limits of buckets, each `growth` times the one before."""
+    """Return the limits of `count` buckets, each `growth` times the one before."""
     limits = [scale]
     while len(limits) < count:
         limits.append(limits[-1] * growth)
@@ -151,7 +158,7 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-PAGE = "/monitoring/prometheus/metrics"
+DEFAULT_PATH = "/monitoring/prometheus/metrics"
 LATENCIES = exponential(10, 1.8, 33)  # microseconds, to about 20 minutes
 BATCHING = "/tensorflow/serving/batching_session/"
 RUNTIME = "TF1"  # upstream's word for a graph in a session
@@ -160,18 +167,18 @@ GRPC, REST = "GRPC", "REST"
 RUN: ContextVar[tuple[Family[Histogram], tuple[str, str, str]] | None] = ContextVar("run", default=None)
 
 
-def page(path: Path) -> str:
-    """Where a MonitoringConfig wants the metrics, "" for nowhere. Raises Status."""
+def configured_path(path: Path) -> str:
+    """Return the URL path that a MonitoringConfig file gives the metrics, "" for none. Raises Status."""
     wanted = protos.read(path, "MonitoringConfig").prometheus_config
     if not wanted.enable:
         return ""
     if wanted.path and not wanted.path.startswith("/"):
         raise invalid(f"{path}: prometheus_config.path is '{wanted.path}'; expected it to begin with /")
-    return wanted.path or PAGE
+    return wanted.path or DEFAULT_PATH
 
 
 class Observer:
-    """The metrics of one server."""
+    """Counts what the server does: one object for all its models and both ports."""
 
     def __init__(self) -> None:
         self.registry = Registry()
@@ -188,50 +195,58 @@ class Observer:
         self._queuing = histogram(BATCHING + "queuing_latency", exponential(100, 1.2, 52), "thread_pool_name")
         self._wrapped_runs = counter(BATCHING + "wrapped_run_count")
 
-    def began(self, model: str, api: str) -> None:
-        """A request is answered in this context from now on. api: Predict, Classify or Regress."""
+    def request_started(self, model: str, api: str) -> None:
+        """Set the request that this context answers from now on. api: Predict, Classify or Regress."""
         RUN.set((self._runtime, (model, api, RUNTIME)))
 
-    def answered(self, model: str, api: str, entrypoint: str, code: int, seconds: float) -> None:
-        """A request has ended. model: one of the server's, or "". api: as upstream spells it there."""
+    def request_ended(self, model: str, api: str, entrypoint: str, code: int, seconds: float) -> None:
+        """Count a request.
+
+        model: one of the server's, or "". api: spelt as upstream spells it for this entrypoint.
+        """
         RUN.set(None)
         self._requests.cell(model, status.NAMES[code]).add()
         if code == status.OK:
             self._latency.cell(model, api, entrypoint).add(int(seconds * 1e6))
 
-    def examples(self, model: str, count: int) -> None:
-        """A request held so many Examples."""
+    def count_examples(self, model: str, count: int) -> None:
+        """Count the Examples of a request."""
         self._examples.cell(model).add(count)
         self._all_examples.cell(model).add(count)
 
-    def logged(self, model: str, code: int) -> None:
-        """A request was sampled for the log: OK, or why it is not there."""
+    def count_logged(self, model: str, code: int) -> None:
+        """Count a request that was sampled for the log. code: OK, or why it could not be written."""
         self._logged.cell(model, status.NAMES[code]).add()
 
-    def queued(self, pool: str, seconds: float) -> None:
-        """A request has waited so long for its batch. pool: thread_pool_name of the batching parameters."""
+    def record_queuing(self, pool: str, seconds: float) -> None:
+        """Record how long a request waited for its batch.
+
+        pool: thread_pool_name of the batching parameters.
+        """
         self._queuing.cell(pool).add(int(seconds * 1e6))
 
-    def wrapped_run(self) -> None:
-        """A batch was run."""
+    def count_run(self) -> None:
+        """Count a batch that was run."""
         self._wrapped_runs.cell().add()
 
-    def warmed(self, directory: Path, code: int, records: int, seconds: float) -> None:
-        """A version was warmed up, or could not be."""
+    def record_warmup(self, directory: Path, code: int, records: int, seconds: float) -> None:
+        """Record the warm-up of a version. code: OK, or why it failed."""
         self._warm_up.cell(str(directory), status.NAMES[code]).add(int(seconds * 1e6))
         self._records.cell(str(directory), status.NAMES[code]).add(records)
 
 
-def ran(seconds: float) -> None:
-    """The graph was run for the request that is being answered in this context, if one is."""
+def record_run(seconds: float) -> None:
+    """Record a run of the graph for the request that this context answers, if there is one."""
     found = RUN.get()
     if found is not None:
         family, labels = found
         family.cell(*labels).add(int(seconds * 1e6))
 
 
-def warming(observer: Observer | None, directory: Path, replay: Callable[[], int]) -> None:
-    """Warm a version up: `replay` answers how many records there were. Raises what it raises."""
+def time_warmup(observer: Observer | None, directory: Path, replay: Callable[[], int]) -> None:
+    """Warm a version up by `replay`, which returns the number of records, and record how long it took. Raises
+    what it raises.
+    """
     if observer is None:
         replay()
         return
@@ -239,7 +254,7 @@ def warming(observer: Observer | None, directory: Path, replay: Callable[[], int
     try:
         records = replay()
     except Status as error:
-        observer.warmed(directory, error.code, 0, time.perf_counter() - began)
+        observer.record_warmup(directory, error.code, 0, time.perf_counter() - began)
         raise
     if records:
-        observer.warmed(directory, status.OK, records, time.perf_counter() - began)
+        observer.record_warmup(directory, status.OK, records, time.perf_counter() - began)

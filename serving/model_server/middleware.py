@@ -1,4 +1,4 @@
-"""Wrappers around the calls of gRPC and REST: metrics, and the request log."""
+"""Wrappers around the calls of gRPC and REST that count them or write them to the request log."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from serving.model_server.rest.api import Reply
 from serving.model_server.rest.server import Api
 from serving.model_server.status import Status
 
-Known = Callable[[str], bool]  # whether a model of that name is served: made-up ones count under ""
+Known = Callable[[str], bool]  # whether a model of that name is served; others count under ""
 COUNTED = {"Predict", "Classify", "Regress"}  # as upstream; the others have no count
 
 
 def with_metrics(listed: Mapping[str, Method], observer: Observer, known: Known) -> dict[str, Method]:
-    """The same calls, counted."""
+    """Return the same methods, with those that upstream counts counted."""
     found = {}
     for path, method in listed.items():
         api = path.rpartition("/")[2]
@@ -41,7 +41,7 @@ def _counted(api: str, answer: Answer, observer: Observer, known: Known) -> Answ
     async def on_call(request: Any, response: Any, seconds: float | None) -> None:
         name = request.model_spec.name
         began, code = time.perf_counter(), status.INTERNAL
-        observer.began(name, api)
+        observer.request_started(name, api)
         try:
             await answer(request, response, seconds)
             code = status.OK
@@ -49,11 +49,11 @@ def _counted(api: str, answer: Answer, observer: Observer, known: Known) -> Answ
             code = error.code
             raise
         except GeneratorExit:
-            code = status.CANCELLED  # the client went while its batch was under way
+            code = status.CANCELLED  # the client disconnected while its batch was running
             raise
         finally:
             counts = name if known(name) else ""
-            observer.answered(counts, api, GRPC, code, time.perf_counter() - began)
+            observer.request_ended(counts, api, GRPC, code, time.perf_counter() - began)
 
     return on_call
 
@@ -62,7 +62,7 @@ def _with_examples(answer: Answer, observer: Observer) -> Answer:
     async def on_call(request: Any, response: Any, seconds: float | None) -> None:
         await answer(request, response, seconds)
         kind = request.input.WhichOneof("kind")
-        observer.examples(request.tasks[0].model_spec.name, len(getattr(request.input, kind).examples))
+        observer.count_examples(request.tasks[0].model_spec.name, len(getattr(request.input, kind).examples))
 
     return on_call
 
@@ -77,8 +77,8 @@ def _with_increases(answer: Answer, observer: Observer) -> Answer:
     return on_call
 
 
-class CountedApi:
-    """The answers of a RestApi, counted; and the page."""
+class ApiWithMetrics:
+    """A REST API that counts the requests of another one and serves the metrics."""
 
     def __init__(self, api: Api, observer: Observer, known: Known, page: str) -> None:
         self._api, self._observer, self._known, self._page = api, observer, known, page
@@ -86,15 +86,15 @@ class CountedApi:
     async def reply(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> Reply:
-        """See RestApi."""
+        """Answer one request, as RestApi.reply does."""
         if path.partition("?")[0] == self._page:
             return self._shown(path)
-        asked = rest_api.named(verb, path)
+        asked = rest_api.model_and_verb(verb, path)
         if asked is None:
             return await self._api.reply(verb, path, headers, body, seconds)
         name, api = asked
         began, code = time.perf_counter(), status.INTERNAL
-        self._observer.began(name, api.capitalize())
+        self._observer.request_started(name, api.capitalize())
         try:
             reply = await self._api.reply(verb, path, headers, body, seconds)
             code = reply.code
@@ -104,7 +104,7 @@ class CountedApi:
             raise
         finally:
             counts = name if self._known(name) else ""
-            self._observer.answered(counts, api, REST, code, time.perf_counter() - began)
+            self._observer.request_ended(counts, api, REST, code, time.perf_counter() - began)
 
     def _shown(self, path: str) -> Reply:
         if path != self._page:
@@ -114,7 +114,7 @@ class CountedApi:
 
 
 def with_request_log(listed: Mapping[str, Method], log: RequestLog) -> dict[str, Method]:
-    """The same calls, logged."""
+    """Return the same methods, with those that can be logged written to the request log."""
     found = {}
     for path, method in listed.items():
         api = path.rpartition("/")[2]
@@ -126,6 +126,6 @@ def with_request_log(listed: Mapping[str, Method], log: RequestLog) -> dict[str,
 def _logged(api: str, answer: Answer, log: RequestLog) -> Answer:
     async def on_call(request: Any, response: Any, seconds: float | None) -> None:
         await answer(request, response, seconds)
-        log.answered(api, request, response)
+        log.record(api, request, response)
 
     return on_call

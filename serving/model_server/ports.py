@@ -1,4 +1,4 @@
-"""Flags and models → open ports, and what closes them again."""
+"""Opens the server's ports, with metrics and the request log around their calls."""
 
 from __future__ import annotations
 
@@ -23,27 +23,30 @@ LOG = logging.getLogger("digits-model-server")
 
 
 def check(flags: Flags) -> None:
-    """Raise Status now for what could not be opened later, when the models are loaded."""
+    """Check, before the models are loaded, that the ports can be opened. Raises Status."""
     grpc_server.channel_arguments(flags.grpc_channel_arguments)
     _credentials(flags)
     if flags.grpc_socket_path:
-        grpc_server.claim(flags.grpc_socket_path)
+        grpc_server.claim_path(flags.grpc_socket_path)
     for port in {flags.port, flags.rest_api_port} - {0}:
-        http_server.bind(flags.host, port, listen=False).close()  # nobody is to think that it serves already
+        http_server.bind(flags.host, port, listen=False).close()  # no client should find an open port yet
 
 
 def open_ports(
     flags: Flags, manager: Manager, settings: Settings, readiness: Readiness, page: str = ""
 ) -> tuple[list[Close], RequestLog]:
-    """Open the ports, gRPC's first; what closes each, and the log of what they answer, to be closed after
-    them. page: where the metrics are shown. Raises Status."""
+    """Open the ports, gRPC's first. Return the functions that close them, and their request log, which is to
+    be closed after them. page: URL path of the metrics. Raises Status.
+    """
     threads = 4 * (os.cpu_count() or 1)
     observer, log = settings.observer, _request_log(flags, manager, settings)
     methods = middleware.with_request_log(grpc_service.methods(manager, settings), log)
     if observer:
         methods = middleware.with_metrics(methods, observer, lambda name: name in manager.models)
     if flags.grpc_socket_path:
-        grpc_server.claim(flags.grpc_socket_path)  # again: gRPC would take it from a server that came since
+        grpc_server.claim_path(
+            flags.grpc_socket_path
+        )  # again: gRPC would take it from a server that came since
     server = grpc_server.GrpcServer(
         methods,
         _addresses(flags),
@@ -61,10 +64,12 @@ def open_ports(
     if flags.rest_api_port and flags.rest_api_port != flags.port:
         api: http_server.Api = rest_api.RestApi(manager, settings, flags.rest_api_enable_cors_support, log)
         if observer:
-            api = middleware.CountedApi(api, observer, lambda name: name in manager.models, page)
+            api = middleware.ApiWithMetrics(api, observer, lambda name: name in manager.models, page)
         rest = http_server.HttpServer(
             api,
-            http_server.bind(flags.host, flags.rest_api_port),  # after gRPC: whoever sees it finds both
+            http_server.bind(
+                flags.host, flags.rest_api_port
+            ),  # after gRPC: a client that finds it finds both
             flags.limits,
             flags.rest_api_num_threads if flags.rest_api_num_threads > 0 else threads,
             flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None,

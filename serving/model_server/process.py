@@ -1,4 +1,4 @@
-"""The process: freed memory goes back to the system, and threads of less importance yield the processor."""
+"""Returns freed memory to the system, and lowers the priority of background threads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 import threading
 
 
-def trim() -> None:
-    """Ask the allocator to return what it holds; where it is not glibc's, nothing happens."""
+def trim_memory() -> None:
+    """Ask the allocator to return the memory that it holds; does nothing where it is not glibc's."""
     if sys.platform == "linux":
         release = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if release is not None:

@@ -1,9 +1,9 @@
-"""The message classes of TensorFlow and its serving, without TensorFlow: 600 MB of memory and 6 s less.
+"""The message classes of TensorFlow and TensorFlow Serving without TensorFlow: 600 MB of memory and 6 s less.
 
 The generated modules (`tensorflow.core.….*_pb2`) need protobuf alone; only their parent package loads
 everything. The C library does the computing (`runtime`). BatchingParameters, MonitoringConfig and SSLConfig,
 which the package tensorflow-serving-api leaves out, are made at run time in a descriptor pool of their own,
-as tensorflow/serving's .proto files have them: a later package that brings them is not in the way.
+as tensorflow/serving's .proto files have them, so that a later package may bring them without a conflict.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 from serving.model_server.status import invalid
 
 
-def folder() -> Path:
-    """Where the package tensorflow lies. Raises ModuleNotFoundError."""
+def tensorflow_folder() -> Path:
+    """Return the folder of the package tensorflow. Raises ModuleNotFoundError."""
     loaded = sys.modules.get("tensorflow")
     spec = None if loaded else importlib.util.find_spec("tensorflow")
     places = getattr(loaded, "__path__", None) or (spec and spec.submodule_search_locations) or ()
@@ -30,14 +30,14 @@ def folder() -> Path:
     raise ModuleNotFoundError("the package tensorflow is not installed")
 
 
-def messages_only() -> None:
+def bypass_tensorflow_package() -> None:
     """Let this process import `tensorflow.core` without the package around it: for a server's own process.
 
-    `import tensorflow` gives an empty package afterwards; where it is loaded already nothing happens.
+    `import tensorflow` gives an empty package afterwards; does nothing where it is loaded already.
     """
     if "tensorflow" in sys.modules:
         return
-    place = str(folder())
+    place = str(tensorflow_folder())
     package = ModuleType("tensorflow", "Messages alone: see serving.model_server.protos.")
     package.__path__ = [place]
     package.__spec__ = ModuleSpec("tensorflow", None, is_package=True)
@@ -74,7 +74,10 @@ _MESSAGES: dict[str, tuple[tuple[str, int, int, int, str], ...]] = {
 
 
 def read(path: Path, name: str) -> Any:
-    """A text-format file as the message of that name. Raises Status: unreadable, or not such a message."""
+    """Parse a text-format file as the message of that name.
+
+    Raises Status for an unreadable or invalid file.
+    """
     from google.protobuf import text_format
 
     try:
@@ -87,7 +90,7 @@ def read(path: Path, name: str) -> Any:
 
 @cache
 def message(name: str) -> Any:
-    """The class of a message."""
+    """Return the class of a message by its name."""
     from google.protobuf import message_factory
 
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"tensorflow.serving.{name}"))

@@ -1,4 +1,4 @@
-"""Whether new requests are welcome, and the way from there to the end of the process."""
+"""Whether the server accepts new requests, and how its ports are closed at the end."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-Close = Callable[[float], None]  # takes no more requests; waits so many seconds for those under way
+Close = Callable[[float], None]  # stops accepting requests; waits so many seconds for those under way
 
 
 class Readiness:
-    """True until the server is told to stop; both ports tell it, each in its own way."""
+    """True until the server is asked to stop; both ports report it, each in its own way."""
 
     def __init__(self) -> None:
         self.ready = True
-        self._tell: list[Callable[[], object]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
-    def at_end(self, tell: Callable[[], object]) -> None:
-        """Have `tell` called, in any thread, when it ends."""
-        self._tell.append(tell)
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Register a function to be called, from any thread, when readiness ends."""
+        self._callbacks.append(callback)
 
     def end(self) -> None:
-        """The server will stop."""
+        """Declare that the server will stop."""
         self.ready = False
-        for tell in self._tell:
-            tell()
+        for callback in self._callbacks:
+            callback()
 
 
 def close_all(closing: Sequence[Close], seconds: float) -> None:
-    """Close all ports at the same time, so that none takes requests while another one waits."""
+    """Close all ports at the same time, so that none accepts requests while another one drains."""
     threads = [threading.Thread(target=close, args=(seconds,), daemon=True) for close in closing]
     for thread in threads:
         thread.start()
@@ -36,8 +36,8 @@ def close_all(closing: Sequence[Close], seconds: float) -> None:
         thread.join()
 
 
-def done_within(seconds: float, work: Callable[[], None]) -> bool:
-    """Do something that may never end; whether it did in time."""
+def finishes_within(seconds: float, work: Callable[[], None]) -> bool:
+    """Run a function that may never end and return whether it did in time."""
     thread = threading.Thread(target=work, daemon=True)
     end = time.monotonic() + seconds
     thread.start()

@@ -1,4 +1,4 @@
-"""Errors as TensorFlow's codes: gRPC carries the code, REST the HTTP status that stands for it."""
+"""TensorFlow's error codes: gRPC carries the code itself, REST the HTTP status that stands for it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ CUT = "...TRUNCATED"
 
 
 class Status(Exception):
-    """A request, or a load, that failed: TensorFlow's code and one message."""
+    """A request, or the loading of a version, that failed: TensorFlow's code and one message."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -74,8 +74,8 @@ class Status(Exception):
         return f"{NAMES.get(self.code, self.code)}: {self.message}"
 
 
-def shortened(message: str) -> str:
-    """The message in at most LONGEST bytes of UTF-8."""
+def shorten(message: str) -> str:
+    """Return the message, cut to at most LONGEST bytes of UTF-8."""
     data = message.encode("utf-8", "replace")
     if len(data) <= LONGEST:
         return message
@@ -83,15 +83,15 @@ def shortened(message: str) -> str:
 
 
 def invalid(message: str) -> Status:
-    """INVALID_ARGUMENT."""
+    """Return an INVALID_ARGUMENT error."""
     return Status(INVALID_ARGUMENT, message)
 
 
 def not_found(message: str) -> Status:
-    """NOT_FOUND."""
+    """Return a NOT_FOUND error."""
     return Status(NOT_FOUND, message)
 
 
 def precondition(message: str) -> Status:
-    """FAILED_PRECONDITION."""
+    """Return a FAILED_PRECONDITION error."""
     return Status(FAILED_PRECONDITION, message)

@@ -15,7 +15,7 @@ _MASK = 0xA282EAD8
 
 
 def records(data: bytes) -> Iterator[bytes]:
-    """The records of a file. Raises Status: cut short, or damaged."""
+    """Yield the records of a file's bytes. Raises Status for a file that is cut short or damaged."""
     place = 0
     while place < len(data):
         if place + _HEAD.size > len(data):
@@ -34,8 +34,8 @@ def records(data: bytes) -> Iterator[bytes]:
         place = end + _FOOT.size
 
 
-def framed(record: bytes) -> bytes:
-    """A record as it stands in a file."""
+def frame(record: bytes) -> bytes:
+    """Return a record with its length and checksums, as it stands in a file."""
     length = len(record).to_bytes(8, "little")
     return b"".join((length, _FOOT.pack(_masked(length)), record, _FOOT.pack(_masked(record))))
 

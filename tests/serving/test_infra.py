@@ -142,8 +142,8 @@ signal.pause()
             "is damaged, .*corrupted record",
         ),
         (lambda f: f.write_bytes(b""), "has no request for classify, encoded, serving_default"),
-        (lambda f: f.write_bytes(tfrecord.framed(b"\xff\xff\xff")), "not a PredictionLog"),
-        (lambda f: f.write_bytes(tfrecord.framed(b"")), "a record without a request"),
+        (lambda f: f.write_bytes(tfrecord.frame(b"\xff\xff\xff")), "not a PredictionLog"),
+        (lambda f: f.write_bytes(tfrecord.frame(b"")), "a record without a request"),
     ],
 )
 def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_path, spoiled, said):

@@ -18,15 +18,15 @@ from serving.model_server.batching import tensors
 from serving.model_server.batching.queue import Batch, Part, Task
 from serving.model_server.batching.scheduler import Names, Scheduler
 from serving.model_server.batching.settings import BatchSettings
-from serving.model_server.event_loop import Rest
+from serving.model_server.event_loop import WaitFor
 from serving.model_server.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, Status
 
 QUICK = 0.002  # seconds
-MEMORY = 0.8  # share of what was known before, in the mean
+MEMORY = 0.8  # weight of earlier values in the moving mean
 Run = Callable[[Names, Names, Sequence[NDArray[Any]], float | None], list[NDArray[Any]]]
 
 
-class Batched:
+class Batcher:
     """The batches of one version of a model."""
 
     def __init__(self, run: Run, settings: BatchSettings, scheduler: Scheduler) -> None:
@@ -44,17 +44,20 @@ class Batched:
     async def run(
         self, feeds: Names, fetches: Names, arrays: Sequence[NDArray[Any]], seconds: float | None
     ) -> list[NDArray[Any]]:
-        """The fetched tensors, by a run with others. seconds: what it may take in all. Raises Status."""
+        """Return the fetched tensors, computed in a batch with other requests.
+
+        seconds: time limit, waiting included. Raises Status.
+        """
         deadline = None if seconds is None else time.monotonic() + seconds
         submit = partial(self._scheduler.submit, self, feeds, fetches)
         task = Task(list(arrays), tensors.rows(arrays), deadline, submit)
-        await Rest(task)
+        await WaitFor(task)
         if task.error:
             raise task.error
-        return tensors.joined([part for part in task.parts if part is not None])
+        return tensors.join_parts([part for part in task.parts if part is not None])
 
-    def entered(self) -> None:
-        """One more task is waiting."""
+    def task_added(self) -> None:
+        """Count one more waiting task."""
         with self._changed:
             self._waiting += 1
 
@@ -70,12 +73,12 @@ class Batched:
             self._pace = max(seconds, MEMORY * self._pace + (1 - MEMORY) * seconds)
         with self._changed:
             for part, answer in zip(batch.parts, answers, strict=True):
-                part.task.ended(part.place, answer)
+                part.task.finish_part(part.place, answer)
                 self._waiting -= not part.task.left
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait for the tasks of clients that did not."""
+        """Wait for the tasks whose clients have gone."""
         self._scheduler.wake()
         with self._changed:
             while self._waiting:
@@ -93,11 +96,11 @@ class Batched:
     def _together(
         self, parts: Sequence[Part], feeds: Names, fetches: Names, now: float
     ) -> list[list[NDArray[Any]] | Status]:
-        """One run for all, as long as the most patient allows."""
+        """Run all parts at once, with the latest of their deadlines."""
         ends = [part.task.deadline for part in parts]
         seconds = None if None in ends else max(end for end in ends if end is not None) - now
         try:
-            inputs = tensors.merged([part.arrays for part in parts], self.settings)
+            inputs = tensors.merge_inputs([part.arrays for part in parts], self.settings)
         except Status as error:
             return [error] * len(parts)
         try:
@@ -108,7 +111,7 @@ class Batched:
             return [answer for part in parts for answer in self._together([part], feeds, fetches, now)]
         try:
             sizes = [part.stop - part.start for part in parts]
-            return list(tensors.divided(outputs, sizes, len(inputs[0])))
+            return list(tensors.split_outputs(outputs, sizes, len(inputs[0])))
         except Status as error:
             return [error] * len(parts)
 

@@ -1,4 +1,7 @@
-"""Requests that wait to be run together: which batch each goes into, when a batch is due. No threads here."""
+"""Requests that wait to be run together: which batch each goes into, and when a batch is due.
+
+The caller, `scheduler`, holds a lock and runs the batches.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from serving.model_server.batching.settings import BatchSettings
-from serving.model_server.event_loop import Soon, Work
+from serving.model_server.event_loop import CallSoon, Work
 from serving.model_server.status import UNAVAILABLE, Status, invalid
 
 FULL = "The batch scheduling queue to which this task was submitted is full; "
@@ -24,7 +27,7 @@ class Task(Work):
         arrays: list[NDArray[Any]],
         rows: int,
         deadline: float | None,
-        submit: Callable[[Task, Soon | None], None],
+        submit: Callable[[Task, CallSoon | None], None],
     ) -> None:
         self.arrays, self.rows, self.deadline = arrays, rows, deadline
         self.added = 0.0
@@ -34,8 +37,8 @@ class Task(Work):
         self._submit = submit
         self._done: Callable[[], None] = lambda: None
 
-    def begin(self, done: Callable[[], None], soon: Soon | None = None) -> None:
-        """See Work."""
+    def begin(self, done: Callable[[], None], soon: CallSoon | None = None) -> None:
+        """Submit the task; `done` is called when its last part has an answer, or when it is refused."""
         self._done = done
         try:
             self._submit(self, soon)
@@ -43,8 +46,8 @@ class Task(Work):
             self.error = error
             done()
 
-    def ended(self, place: int, answer: list[NDArray[Any]] | Status) -> None:
-        """Note what became of a part; the last one ends the task. One thread at a time."""
+    def finish_part(self, place: int, answer: list[NDArray[Any]] | Status) -> None:
+        """Store the answer of a part; the last one ends the task. One thread at a time."""
         if isinstance(answer, Status):
             self.error = self.error or answer
         else:
@@ -56,7 +59,7 @@ class Task(Work):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows `start` to `stop` of a task; the part at `place` of its parts."""
+    """Rows `start` to `stop` of a task, as the part at `place` among its parts."""
 
     task: Task
     place: int
@@ -74,14 +77,14 @@ class Part:
 
 @dataclass
 class Batch:
-    """What is run together. since: when its first part came."""
+    """Parts that are run together. since: when the first one came."""
 
     since: float
     parts: list[Part] = field(default_factory=list)
     rows: int = 0
 
     def add(self, part: Part) -> None:
-        """Take one more."""
+        """Add a part."""
         self.parts.append(part)
         self.rows += part.stop - part.start
 
@@ -117,7 +120,7 @@ class Queue:
         task.left = len(task.parts)
 
     def _room(self, rows: int) -> bool:
-        """Whether the open batch takes so many rows, or some of them where they may be cut."""
+        """Return whether the open batch takes so many rows, or some of them where they may be split."""
         room = self._settings.execution - self._batches[-1].rows
         return room > 0 if self._settings.split else room >= rows
 
@@ -145,21 +148,21 @@ class Queue:
 
     @property
     def full(self) -> bool:
-        """Whether the first batch takes no more."""
+        """Whether the first batch can take no more rows."""
         return len(self._batches) > 1 or (
             bool(self._batches) and self._batches[0].rows >= self._settings.execution
         )
 
     def due(self, now: float) -> float:
-        """Seconds until the first batch may be run: when it is full, or has waited its time; none: inf."""
+        """Return the seconds until the first batch may be run: full, or timed out; inf without one."""
         if not self._batches:
             return float("inf")
         return 0.0 if self.full else max(0.0, self._batches[0].since + self._settings.timeout - now)
 
     def alone(self, now: float) -> bool:
-        """Whether one request waits, and may be run."""
+        """Return whether a single request waits, and may be run."""
         return len(self._batches) == 1 and len(self._batches[0].parts) == 1 and self.due(now) <= 0
 
     def pop(self) -> Batch:
-        """The first batch, closed."""
+        """Remove and return the first batch."""
         return self._batches.popleft()

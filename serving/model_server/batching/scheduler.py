@@ -1,4 +1,4 @@
-"""The threads that run batches, and when they take one, from queues that threads and event loops fill."""
+"""The threads that run batches, and how they take them from queues that threads and event loops fill."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Protocol
 
 from serving.model_server.batching.queue import Batch, Queue, Task
 from serving.model_server.batching.settings import BatchSettings, Pool
-from serving.model_server.event_loop import Soon
+from serving.model_server.event_loop import CallSoon
 
 GATHER = 0.005  # seconds that a busy event loop may go on bringing requests before they are run
 TURNS = 5  # of the loop without a new one: then there is none on its way
 Names = tuple[str, ...]
 # How long each of a batch's requests has waited, in seconds, and the name of the threads
-Seen = Callable[[Sequence[float], str], None]
+OnBatch = Callable[[Sequence[float], str], None]
 
 
 class Owner(Protocol):
@@ -28,26 +28,26 @@ class Owner(Protocol):
     def quick(self) -> bool:
         """Whether an event loop may run a request by itself."""
 
-    def entered(self) -> None:
-        """One more task is waiting."""
+    def task_added(self) -> None:
+        """Count one more waiting task."""
 
     def run_batch(self, batch: Batch, feeds: Names, fetches: Names) -> None:
         """Run a batch and end its tasks."""
 
 
 class Scheduler:
-    """The threads that run the batches of all models. seen: told of every batch."""
+    """The threads that run the batches of all models. on_batch: called before every batch."""
 
-    def __init__(self, pool: Pool, seen: Seen | None = None) -> None:
-        self._pool, self._seen = pool, seen
+    def __init__(self, pool: Pool, on_batch: OnBatch | None = None) -> None:
+        self._pool, self._on_batch = pool, on_batch
         self._changed = threading.Condition(threading.Lock())
         self._queues: dict[object, tuple[Queue, Owner, Names, Names]] = {}
         self._threads: list[threading.Thread] = []
         self._running = 0  # threads at work
-        self._gathering: dict[Soon, int] = {}  # loops that bring more; turns since they last did
-        self._until = 0.0  # when they have had their time
+        self._gathering: dict[CallSoon, int] = {}  # loops that bring more; turns since they last did
+        self._until = 0.0  # when that ends
 
-    def submit(self, owner: Owner, feeds: Names, fetches: Names, task: Task, soon: Soon | None) -> None:
+    def submit(self, owner: Owner, feeds: Names, fetches: Names, task: Task, soon: CallSoon | None) -> None:
         """Queue a task of a model. Raises Status where there is no room."""
         with self._changed:
             shapes = () if owner.settings.pad else tuple(array.shape[1:] for array in task.arrays)
@@ -57,14 +57,14 @@ class Scheduler:
                 found = Queue(owner.settings), owner, feeds, fetches
             found[0].add(task, time.monotonic())
             self._queues[key] = found
-            owner.entered()
+            owner.task_added()
             if not self._threads:
                 self._start()
             if soon is None:
                 self._changed.notify()
             elif soon in self._gathering:
                 self._gathering[soon] = 0
-            else:  # the loop may have more at hand: then they are run together
+            else:  # the loop may have more requests at hand: they are run together
                 if not self._gathering:
                     self._until = time.monotonic() + GATHER
                 self._gathering[soon] = 0
@@ -75,10 +75,11 @@ class Scheduler:
         with self._changed:
             self._changed.notify_all()
 
-    def _look(self, soon: Soon) -> None:
+    def _look(self, soon: CallSoon) -> None:
         """Called by an event loop each time it has done what was at hand, until that brings no more requests
-        or takes too long. What came alone is run here, at once: handing it to a thread and back takes longer
-        than a small model."""
+        or takes too long. A request that came alone is run here, at once: handing it to a thread and back
+        takes longer than a small model.
+        """
         with self._changed:
             if self._gathering[soon] < TURNS and time.monotonic() < self._until:
                 self._gathering[soon] += 1
@@ -92,7 +93,7 @@ class Scheduler:
         self._run(*chosen)
 
     def _alone(self) -> bool:
-        """Whether one request waits, of a model that is quick."""
+        """Return whether a single request waits, of a model that is quick."""
         if len(self._queues) != 1:
             return False
         ((queue, owner, *_),) = self._queues.values()
@@ -114,13 +115,13 @@ class Scheduler:
                 self._running -= 1
 
     def _run(self, batch: Batch, owner: Owner, feeds: Names, fetches: Names) -> None:
-        if self._seen:
+        if self._on_batch:
             now = time.monotonic()
-            self._seen([now - part.task.added for part in batch.parts], self._pool.name)
+            self._on_batch([now - part.task.added for part in batch.parts], self._pool.name)
         owner.run_batch(batch, feeds, fetches)
 
     def _next(self) -> tuple[Batch, Owner, Names, Names]:
-        """The batch that has been due longest; waits for one. Queues that are empty are forgotten."""
+        """Return the batch that has been due longest; wait for one. Empty queues are dropped."""
         while True:
             now, soonest = time.monotonic(), float("inf")
             for key, (queue, owner, feeds, fetches) in self._queues.items():

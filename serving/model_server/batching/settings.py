@@ -1,4 +1,4 @@
-"""BatchingParameters → how requests are joined, checked in upstream's words."""
+"""The settings of batching, from a BatchingParameters file, checked with upstream's messages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any
 from serving.model_server import protos
 from serving.model_server.status import invalid
 
-OF_VERSION = "batching_params.pbtxt"
+VERSION_FILE = "batching_params.pbtxt"
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """rows: of a request at most, and of a batch where none is split. timeout: seconds that a batch waits for
-    more. waiting: batches of one queue at most. split: batches of `execution` rows, requests cut to fit.
+    """How requests are batched.
+
+    rows: most of a request, and of a batch where none is split. timeout: seconds that a batch waits for more.
+    waiting: most batches of one queue. split: batches have `execution` rows, requests are cut to fit.
     """
 
     rows: int = 1000
@@ -27,8 +29,8 @@ class BatchSettings:
     split: bool = False
     execution: int = 1000
 
-    def padded(self, rows: int) -> int:
-        """The size that a batch of so many rows is run with."""
+    def allowed_size(self, rows: int) -> int:
+        """Return the size with which a batch of so many rows is run."""
         return next((size for size in self.allowed if size >= rows), rows)
 
 
@@ -41,12 +43,12 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """How many."""
+        """The number of threads."""
         return self.threads or max(1, (os.cpu_count() or 1) - 1)
 
 
 def read(path: Path) -> tuple[BatchSettings, Pool]:
-    """A parameters file. Raises Status."""
+    """Read a parameters file. Raises Status."""
     given = protos.read(path, "BatchingParameters")
     pool = Pool()
     if given.HasField("num_batch_threads"):
@@ -55,17 +57,17 @@ def read(path: Path) -> tuple[BatchSettings, Pool]:
         pool = replace(pool, threads=given.num_batch_threads.value)
     if given.HasField("thread_pool_name"):
         pool = replace(pool, name=given.thread_pool_name.value)
-    return settings(given), pool
+    return from_proto(given), pool
 
 
-def of_version(directory: Path) -> BatchSettings | None:
-    """What lies in a version's folder; None without such a file: it is not batched. Raises Status."""
-    path = directory / OF_VERSION
-    return settings(protos.read(path, "BatchingParameters")) if path.exists() else None
+def read_for_version(directory: Path) -> BatchSettings | None:
+    """Read the settings in a version's folder; None without such a file: it is not batched. Raises Status."""
+    path = directory / VERSION_FILE
+    return from_proto(protos.read(path, "BatchingParameters")) if path.exists() else None
 
 
-def settings(given: Any) -> BatchSettings:
-    """A BatchingParameters message, without what is of the pool. Raises Status."""
+def from_proto(given: Any) -> BatchSettings:
+    """Return the settings of a BatchingParameters message, all but the pool's. Raises Status."""
     rows = given.max_batch_size.value if given.HasField("max_batch_size") else BatchSettings.rows
     timeout = given.batch_timeout_micros.value
     waiting = given.max_enqueued_batches.value if given.HasField("max_enqueued_batches") else 10

@@ -1,4 +1,4 @@
-"""The inputs of several requests → those of one run, and its outputs → those of each request."""
+"""Merges the inputs of several requests into those of one run, and splits its outputs again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_DIMENSIONS = 6  # that padding knows
 
 
 def rows(arrays: Arrays) -> int:
-    """The rows of a request. Raises Status: a scalar, or inputs that differ in it."""
+    """Return the number of rows of a request. Raises Status for a scalar, or inputs that differ in it."""
     if not arrays:
         raise invalid("Batching Run() must have at least one input tensor")
     if any(not array.ndim for array in arrays):
@@ -26,24 +26,25 @@ def rows(arrays: Arrays) -> int:
     return len(arrays[0])
 
 
-def merged(requests: Sequence[Arrays], settings: BatchSettings) -> list[NDArray[Any]]:
-    """One array for each input, filled up to an allowed size by a row of the last request, which is a valid
-    one; shapes that differ are filled up to one. Raises Status."""
+def merge_inputs(requests: Sequence[Arrays], settings: BatchSettings) -> list[NDArray[Any]]:
+    """Return one array for each input, padded to an allowed size with a row of the last request, which is a
+    valid one; arrays of different shapes are padded to one. Raises Status.
+    """
     total = sum(len(arrays[0]) for arrays in requests)
-    missing = settings.padded(total) - total
-    joined = []
+    missing = settings.allowed_size(total) - total
+    merged = []
     for place in range(len(requests[0])):
         parts = [arrays[place] for arrays in requests]
         if len({part.shape[1:] for part in parts}) > 1:
             parts = _of_one_shape(parts)
         if missing and len(parts[-1]):
             parts.append(np.repeat(parts[-1][:1], missing, axis=0))
-        joined.append(parts[0] if len(parts) == 1 else np.concatenate(parts))
-    return joined
+        merged.append(parts[0] if len(parts) == 1 else np.concatenate(parts))
+    return merged
 
 
 def _of_one_shape(parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Each filled up at its ends, by its own first value as upstream does."""
+    """Return the arrays padded at their ends to one shape, each by its own first value as upstream does."""
     if len({part.ndim for part in parts}) > 1 or parts[0].ndim > MOST_DIMENSIONS:
         raise invalid("Only tensors with rank from 1 to 6 can be padded.")
     shape = tuple(max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True))
@@ -60,8 +61,8 @@ def _of_one_shape(parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
     return filled
 
 
-def divided(outputs: Arrays, sizes: Sequence[int], run_with: int) -> list[list[NDArray[Any]]]:
-    """The outputs of each request. sizes: its rows. run_with: rows of the run. Raises Status."""
+def split_outputs(outputs: Arrays, sizes: Sequence[int], run_with: int) -> list[list[NDArray[Any]]]:
+    """Return the outputs of each request. sizes: its rows. run_with: rows of the run. Raises Status."""
     for output in outputs:
         if not output.ndim:
             raise precondition("Batched output tensor has 0 dimensions")
@@ -77,8 +78,8 @@ def divided(outputs: Arrays, sizes: Sequence[int], run_with: int) -> list[list[N
     return found
 
 
-def joined(parts: Sequence[list[NDArray[Any]]]) -> list[NDArray[Any]]:
-    """The outputs of a request from those of its parts."""
+def join_parts(parts: Sequence[list[NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Return the outputs of a request from those of its parts."""
     if len(parts) == 1:
         return parts[0]
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]

@@ -1,1 +1,1 @@
-"""The gRPC server, its services and its health."""
+"""The gRPC port, its services, and health checks."""

@@ -1,6 +1,7 @@
-"""grpc.health.v1.Health: what probes and load balancers ask a gRPC server.
+"""The service grpc.health.v1.Health, which probes and load balancers call.
 
-Its two messages are made at run time: the package grpcio-health-checking is not needed, and not in the way.
+Its two messages are made at run time, so that the package grpcio-health-checking is not needed and, where it
+is installed, does not conflict.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from serving.model_server.event_loop import LoopedServer
+from serving.model_server.event_loop import EventLoopServer
 from serving.model_server.readiness import Readiness
 
 NAME = "grpc.health.v1.Health"
@@ -21,10 +22,10 @@ SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
 LONGEST = 200  # characters of a service's name
 
 
-def service(readiness: Readiness, server: LoopedServer) -> grpc.GenericRpcHandler:
-    """Check and Watch for a server; called in its event loop."""
+def service(readiness: Readiness, server: EventLoopServer) -> grpc.GenericRpcHandler:
+    """Return the handler of Check and Watch for a server; to be called in its event loop."""
     ended = asyncio.Event()
-    readiness.at_end(lambda: server.loop.call_soon_threadsafe(ended.set))
+    readiness.on_end(lambda: server.loop.call_soon_threadsafe(ended.set))
 
     def status() -> int:
         return SERVING if readiness.ready else NOT_SERVING
@@ -43,7 +44,7 @@ def service(readiness: Readiness, server: LoopedServer) -> grpc.GenericRpcHandle
                 yield _response(NOT_SERVING)
         else:
             yield _response(SERVICE_UNKNOWN)
-        await server.stopping.wait()  # not longer: a watcher is no request that a drain waits for
+        await server.stopping.wait()  # not longer: draining does not wait for a watcher
 
     calls = {
         "Check": grpc.unary_unary_rpc_method_handler(check),
@@ -71,7 +72,7 @@ def _response(status: int) -> bytes:
 
 @cache
 def message(name: str) -> Any:
-    """The class of a message, HealthCheckRequest or HealthCheckResponse."""
+    """Return the class of a message, HealthCheckRequest or HealthCheckResponse."""
     from google.protobuf import message_factory
 
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"grpc.health.v1.{name}"))

@@ -1,7 +1,7 @@
 """The gRPC server: its ports, its encryption by --ssl_config_file, and its Unix socket.
 
 A bad TLS file is refused before anything is loaded. The path of a Unix socket is taken over from a server
-that is gone, never from one that serves.
+that is gone, never from one that is running.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving.model_server import protos, status
-from serving.model_server.event_loop import LoopedServer
+from serving.model_server.event_loop import EventLoopServer
 from serving.model_server.grpc.service import Method
 from serving.model_server.status import UNAVAILABLE, Status, invalid
 
-_PROTECTED = "ENCRYPTED"  # in the head of a key that wants a password
+_PROTECTED = "ENCRYPTED"  # in the header of a password-protected key
 
 
 def credentials(path: Path) -> Any:
-    """gRPC server credentials. Raises Status: what is wrong with the file, or with the texts in it."""
+    """Return gRPC server credentials from an SSLConfig file. Raises Status that says what is wrong in it."""
     import grpc
 
     config = protos.read(path, "SSLConfig")
@@ -41,7 +41,7 @@ def credentials(path: Path) -> Any:
 
 
 def _check(path: Path, config: Any) -> None:
-    """Raise Status for what gRPC would take without a word, to fail every connection later."""
+    """Raise Status for what gRPC would accept silently, only to fail every connection later."""
     for name, kind in (("server_key", "PRIVATE KEY-----"), ("server_cert", "-----BEGIN CERTIFICATE-----")):
         text = getattr(config, name)
         if not text:
@@ -52,14 +52,14 @@ def _check(path: Path, config: Any) -> None:
     if _PROTECTED in config.server_key:
         raise invalid(f"{path}: server_key is protected by a password: give it without one")
     if config.client_verify and not config.custom_ca:
-        raise invalid(f"{path}: client_verify needs custom_ca, which signed the clients' certificates")
+        raise invalid(f"{path}: client_verify needs custom_ca, the CA that signed the clients' certificates")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # how strong a key is to be is its owner's choice
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # the strength of the key is its owner's choice
     if config.custom_ca:
         try:
             context.load_verify_locations(cadata=config.custom_ca)
         except (ssl.SSLError, ValueError) as error:
-            raise _bad(path, "custom_ca is no certificate in PEM format", error) from None
+            raise _bad(path, "custom_ca is not a certificate in PEM format", error) from None
     try:
         _load(context, config.server_key, config.server_cert)
     except ssl.SSLError as error:
@@ -71,7 +71,7 @@ def _check(path: Path, config: Any) -> None:
 
 
 def _load(context: ssl.SSLContext, key: str, certificate: str) -> None:
-    """OpenSSL reads files only: for a moment they lie in a folder of this user alone."""
+    """Load a key and its certificate. OpenSSL reads files only, so they lie briefly in a private folder."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "certificate"), Path(folder, "key")
         for file, text in zip(files, (certificate, key), strict=True):
@@ -87,8 +87,8 @@ LONGEST = 107  # bytes of a path that the system's address of a socket holds
 PATIENCE = 1.0  # seconds for a server to take a connection
 
 
-def claim(path: str) -> None:
-    """Make way at the path, which a socket may be bound to then. Raises Status where it must not."""
+def claim_path(path: str) -> None:
+    """Make the path free for a Unix socket: remove one whose server is gone. Raises Status if it can't."""
     if len(os.fsencode(path)) > LONGEST:
         raise invalid(f"--grpc_socket_path={path} is longer than {LONGEST} bytes: the system takes no more")
     folder = Path(path).parent
@@ -101,7 +101,7 @@ def claim(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise invalid(f"--grpc_socket_path={path} is there already and is no socket: it is left as it is")
+        raise invalid(f"--grpc_socket_path={path} exists and is not a socket: it is left as it is")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(PATIENCE)
         try:
@@ -110,7 +110,7 @@ def claim(path: str) -> None:
             Path(path).unlink(missing_ok=True)
             return
         except OSError as error:
-            why = f"can't be looked at: {error.strerror or error}"
+            why = f"can't be probed: {error.strerror or error}"
         else:
             why = "belongs to a server that is running"
     raise Status(
@@ -123,10 +123,10 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 MOST = 2**31 - 1
 PENDING = 100_000  # requests that gRPC may hold until the event loop takes them; its own limit is 1,000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
-Service = Callable[[LoopedServer], grpc.GenericRpcHandler]  # made in the server's event loop
+Service = Callable[[EventLoopServer], grpc.GenericRpcHandler]  # made in the server's event loop
 
 
-class GrpcServer(LoopedServer):
+class GrpcServer(EventLoopServer):
     """Serves methods on addresses until it is stopped."""
 
     def __init__(
@@ -139,7 +139,7 @@ class GrpcServer(LoopedServer):
         credentials: Any = None,
         services: Sequence[Service] = (),
     ) -> None:
-        """arguments: channel arguments as `key=value,key=value`. Raises Status for others."""
+        """arguments: channel arguments as `key=value,key=value`. Raises Status for malformed ones."""
         super().__init__("grpc", threads)
         self._methods, self._addresses = methods, addresses
         self._credentials, self._services = credentials, services
@@ -153,7 +153,7 @@ class GrpcServer(LoopedServer):
         ]
 
     async def serve(self) -> None:
-        """See LoopedServer."""
+        """Run the server until it is asked to stop."""
         server = grpc.aio.server(options=self._options)
         handlers: dict[str, dict[str, Any]] = {}
         for path, method in self._methods.items():
@@ -167,7 +167,7 @@ class GrpcServer(LoopedServer):
         for address in self._addresses:
             _listen(server, address, self._credentials)
         await server.start()
-        self.opened()
+        self.mark_ready()
         await self.stopping.wait()
         await server.stop(self.grace)
 
@@ -175,7 +175,7 @@ class GrpcServer(LoopedServer):
         async def handle(data: bytes, context: Any) -> bytes:
             try:
                 kind = path, len(data).bit_length()
-                return await self.answered(kind, _answer, method, data, context.time_remaining())
+                return await self.answer(kind, _answer, method, data, context.time_remaining())
             except Status as error:
                 return await _abort(context, error)
             except Exception as error:
@@ -186,7 +186,7 @@ class GrpcServer(LoopedServer):
 
 
 async def _answer(method: Method, data: bytes, seconds: float | None) -> bytes:
-    """The serialized response. Raises Status."""
+    """Parse a request, answer it and return the serialized response. Raises Status."""
     try:
         request = method.request.FromString(data)
     except DecodeError:
@@ -198,12 +198,12 @@ async def _answer(method: Method, data: bytes, seconds: float | None) -> bytes:
 
 
 async def _abort(context: Any, error: Status) -> bytes:
-    await context.abort(CODES[error.code], status.shortened(error.message))
+    await context.abort(CODES[error.code], status.shorten(error.message))
     raise AssertionError("abort raises")
 
 
 def channel_arguments(text: str) -> list[tuple[str, Any]]:
-    """Parse `key=value,key=value` into pairs, whole numbers as such. Raises Status."""
+    """Parse `key=value,key=value` into pairs; whole numbers become int. Raises Status."""
     found: list[tuple[str, Any]] = []
     for pair in filter(None, text.split(",")):
         key, equals, value = pair.partition("=")
@@ -225,6 +225,6 @@ def _listen(server: Any, address: str, credentials: Any) -> None:
     if not bound:
         raise Status(
             status.UNAVAILABLE,
-            f"can't listen on {address}: it is taken, or not this machine's; stop what uses it, or choose "
+            f"can't listen on {address}: it is in use, or not this machine's; stop what uses it, or choose "
             "another port",
         )

@@ -1,4 +1,4 @@
-"""PredictionService and ModelService: the calls that gRPC clients can make. No sockets here."""
+"""The methods of PredictionService and ModelService, by their gRPC paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answer = Callable[
 
 @dataclass(frozen=True)
 class Method:
-    """A call that clients can make: what answers it, and its messages' types."""
+    """A gRPC method: the coroutine that answers it, and the classes of its messages."""
 
     answer: Answer
     request: Any
@@ -28,7 +28,7 @@ class Method:
 
 
 def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
-    """Every call, by its path."""
+    """Return every method by its path, `/package.Service/Method`."""
     from tensorflow_serving.apis import (
         classification_pb2,
         get_model_metadata_pb2,

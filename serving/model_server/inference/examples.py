@@ -1,4 +1,4 @@
-"""Classify, Regress and MultiInference: what is asked of serialized tf.Examples, on one loaded version."""
+"""Answers Classify, Regress and MultiInference requests: serialized tf.Examples, on one loaded version."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ INPUTS = "inputs"  # the alias of their one input
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
 
-def serialized(sent: Any) -> NDArray[Any]:
-    """The serialized Examples of an Input; the context goes before each. Raises Status."""
+def serialize_examples(sent: Any) -> NDArray[Any]:
+    """Return the serialized Examples of an Input, each preceded by the shared context. Raises Status."""
     kind = sent.WhichOneof("kind")
     if kind == "example_list":
         found = [each.SerializeToString() for each in sent.example_list.examples]
@@ -33,8 +33,8 @@ def serialized(sent: Any) -> NDArray[Any]:
     return saved_model.strings(found)
 
 
-def signature_of(model: SavedModel, name: str) -> Signature:
-    """The signature that a Classify or Regress call names. Raises Status."""
+def find_signature(model: SavedModel, name: str) -> Signature:
+    """Return the signature that a Classify or Regress call names. Raises Status."""
     found = model.signatures.get(name)
     if found is None:
         raise invalid(f"No signature was found with the name: {name}")
@@ -42,13 +42,16 @@ def signature_of(model: SavedModel, name: str) -> Signature:
 
 
 def check_method(signature: Signature, settings: Settings, wanted: str, word: str) -> None:
-    """With --enable_signature_method_name_check: whether the signature is for this call. Raises Status."""
+    """Refuse, if the flag is set, a signature whose method_name is for another call. Raises Status.
+
+    The flag is --enable_signature_method_name_check.
+    """
     if settings.method_names and signature.method != wanted:
         raise invalid(f"Expected {word} signature method_name to be {wanted}. Was: {signature.method}")
 
 
-def one_input(model: SavedModel, name: str, word: str) -> Tensor:
-    """The one input of a signature. Raises Status."""
+def only_input(model: SavedModel, name: str, word: str) -> Tensor:
+    """Return the only input of a signature. Raises Status."""
     signature = model.signatures[name]
     if len(signature.inputs) != 1:
         raise invalid("Expected one input Tensor.")
@@ -58,7 +61,7 @@ def one_input(model: SavedModel, name: str, word: str) -> Tensor:
 
 
 def shape(array: NDArray[Any]) -> str:
-    """A shape as error texts show it."""
+    """Return a shape as error texts show it."""
     return "[" + ",".join(map(str, array.shape)) + "]"
 
 
@@ -68,11 +71,11 @@ CLASSES, SCORES = "classes", "scores"
 async def classify(
     model: SavedModel, request: Any, response: Any, settings: Settings, seconds: float | None = None
 ) -> None:
-    """Answer a ClassificationRequest into an empty response, all but its version. Raises Status."""
+    """Answer a ClassificationRequest: fill an empty response, all but its version. Raises Status."""
     name = request.model_spec.signature_name or saved_model.DEFAULT
-    signature = signature_of(model, name)
+    signature = find_signature(model, name)
     wanted = classify_outputs(model, name, settings)
-    files = serialized(request.input)
+    files = serialize_examples(request.input)
     given = {INPUTS: files}
     found = await predict.answer(model, signature, given, wanted, settings.limits, seconds)
     fill_classifications(response.result, dict(zip(wanted, found, strict=True)), len(files))
@@ -81,12 +84,12 @@ async def classify(
 
 
 def classify_outputs(model: SavedModel, name: str, settings: Settings) -> list[str]:
-    """The outputs of a signature that Classify asks for: one or both of the two. Raises Status."""
+    """Return the outputs that Classify fetches from a signature, one or both of the two. Raises Status."""
     signature = model.signatures[name]
     check_method(signature, settings, CLASSIFY, "classification")
     if len(signature.inputs) == 1 and len(signature.outputs) not in (1, 2):
         raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
-    one_input(model, name, "classification")
+    only_input(model, name, "classification")
     wanted = [alias for alias in (CLASSES, SCORES) if alias in signature.outputs]
     if not wanted:
         raise invalid(
@@ -133,11 +136,11 @@ OUTPUTS = "outputs"
 async def regress(
     model: SavedModel, request: Any, response: Any, settings: Settings, seconds: float | None = None
 ) -> None:
-    """Answer a RegressionRequest into an empty response, all but its version. Raises Status."""
+    """Answer a RegressionRequest: fill an empty response, all but its version. Raises Status."""
     name = request.model_spec.signature_name or saved_model.DEFAULT
-    signature = signature_of(model, name)
+    signature = find_signature(model, name)
     wanted = regress_outputs(model, name, settings)
-    files = serialized(request.input)
+    files = serialize_examples(request.input)
     given = {INPUTS: files}
     found = await predict.answer(model, signature, given, wanted, settings.limits, seconds)
     fill_regressions(response.result, found[0], len(files))
@@ -146,12 +149,12 @@ async def regress(
 
 
 def regress_outputs(model: SavedModel, name: str, settings: Settings) -> list[str]:
-    """The output of a signature that Regress asks for. Raises Status."""
+    """Return the output that Regress fetches from a signature. Raises Status."""
     signature = model.signatures[name]
     check_method(signature, settings, REGRESS, "regression")
     if len(signature.inputs) == 1 and len(signature.outputs) != 1:
         raise invalid("Expected one output Tensor.")
-    one_input(model, name, "regression")
+    only_input(model, name, "regression")
     if OUTPUTS not in signature.outputs:
         raise invalid(f"No regression outputs found in SignatureDef: {model.raw[name]}")
     return [OUTPUTS]
@@ -174,7 +177,7 @@ def fill_regressions(result: Any, array: NDArray[Any], count: int) -> None:
 
 
 def spec_of(request: Any) -> Any:
-    """The ModelSpec that chooses the model and its version: the first task's."""
+    """Return the ModelSpec that chooses the model and its version: the first task's."""
     from tensorflow_serving.apis import model_pb2
 
     return request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
@@ -183,14 +186,14 @@ def spec_of(request: Any) -> Any:
 async def infer(
     model: SavedModel, request: Any, response: Any, settings: Settings, seconds: float | None = None
 ) -> None:
-    """Answer a MultiInferenceRequest into an empty response, all but its versions. Raises Status."""
+    """Answer a MultiInferenceRequest: fill an empty response, all but its versions. Raises Status."""
     tasks = [(task, *_signature(model, task, settings)) for task in _checked(model, request)]
     feeds: dict[str, Tensor] = {}
     fetches: dict[str, Tensor] = {}
     for _, signature, wanted in tasks:
         feeds |= {tensor.name: tensor for tensor in signature.inputs.values()}
         fetches |= {signature.outputs[alias].name: signature.outputs[alias] for alias in wanted}
-    files = serialized(request.input)
+    files = serialize_examples(request.input)
     union = Signature(dict(sorted(feeds.items())), dict(sorted(fetches.items())), {}, "")
     given = dict.fromkeys(union.inputs, files)
     found = await predict.answer(model, union, given, list(union.outputs), settings.limits, seconds)
@@ -207,7 +210,7 @@ async def infer(
 
 
 def _checked(model: SavedModel, request: Any) -> Any:
-    """The tasks, each looked at when its turn comes: the first that is wrong is the one that is told."""
+    """Yield the tasks, each checked when its turn comes, so that the first wrong one is reported."""
     seen: set[str] = set()
     for task in request.tasks:
         if not task.model_spec.name:
@@ -224,7 +227,7 @@ def _checked(model: SavedModel, request: Any) -> Any:
 
 
 def _signature(model: SavedModel, task: Any, settings: Settings) -> tuple[Signature, list[str]]:
-    """The signature of a task and the outputs that it needs. Raises Status."""
+    """Return the signature of a task and the outputs that it needs. Raises Status."""
     name = task.model_spec.signature_name or saved_model.DEFAULT
     if task.method_name == CLASSIFY:
         return model.signatures[name], classify_outputs(model, name, settings)

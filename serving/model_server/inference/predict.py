@@ -1,4 +1,4 @@
-"""Answers a PredictRequest, or named arrays, with the outputs of a model."""
+"""Answers Predict requests, as messages or as named arrays, with the outputs of a model."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ METHODS = tuple(f"tensorflow/serving/{word}" for word in ("predict", "classify",
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for every request. as_content: answers carry raw bytes rather than typed lists.
+    """Settings that hold for every request. as_content: answers carry raw bytes rather than typed lists.
 
     method_names: a signature answers only the calls that its method_name is for.
-    observer: what is told of each request, None where nobody wants to know.
+    observer: counts the requests; None for no metrics.
     """
 
     limits: Limits
@@ -40,7 +40,7 @@ Work = Callable[[SavedModel, Any, Any, Settings, float | None], Steps[None]]
 async def predict(
     model: SavedModel, request: Any, response: Any, settings: Settings, seconds: float | None = None
 ) -> None:
-    """Answer a PredictRequest into an empty PredictResponse, all but its version. Raises Status."""
+    """Answer a PredictRequest: fill an empty PredictResponse, all but its version. Raises Status."""
     name = request.model_spec.signature_name or saved_model.DEFAULT
     signature = model.signatures.get(name)
     if signature is None:
@@ -50,8 +50,8 @@ async def predict(
     sent = request.inputs
     check_names(signature, sent)
     most = settings.limits.request_bytes
-    arrays = {alias: tensors.parsed(alias, sent[alias], most) for alias in signature.inputs if alias in sent}
-    wanted = chosen_outputs(signature, request.output_filter)
+    arrays = {alias: tensors.parse(alias, sent[alias], most) for alias in signature.inputs if alias in sent}
+    wanted = select_outputs(signature, request.output_filter)
     answers = await answer(model, signature, arrays, wanted, settings.limits, seconds)
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = name
@@ -68,18 +68,21 @@ async def answer(
     limits: Limits,
     seconds: float | None = None,
 ) -> list[NDArray[Any]]:
-    """The wanted outputs for arrays by alias, names checked; defaults fill in. Raises Status."""
+    """Return the wanted outputs for arrays by alias, names already checked. Raises Status.
+
+    Inputs that are left out take the signature's defaults.
+    """
     given = signature.defaults | arrays if signature.defaults else arrays
     for place, (alias, array) in enumerate(given.items()):
         saved_model.check(alias, place, signature.inputs[alias], array, limits)
     began = time.perf_counter()
     answers = await model.run(signature, given, wanted, seconds)
-    metrics.ran(time.perf_counter() - began)
+    metrics.record_run(time.perf_counter() - began)
     return answers
 
 
 def check_method(signature: Signature) -> None:
-    """Whether the signature's method_name is one that Predict answers. Raises Status."""
+    """Check that the signature's method_name is one that Predict answers. Raises Status."""
     if signature.method not in METHODS:
         raise Status(
             INTERNAL,
@@ -89,7 +92,7 @@ def check_method(signature: Signature) -> None:
 
 
 def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
-    """Whether the inputs are the signature's. Raises Status in upstream's words."""
+    """Check that the inputs are the signature's. Raises Status in upstream's words."""
     expected = signature.inputs
     if len(sent) > len(expected) or (len(sent) < len(expected) and not signature.defaults):
         extra, missing = set(sent) - set(expected), set(expected) - set(sent)
@@ -113,8 +116,8 @@ def check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
         )
 
 
-def chosen_outputs(signature: Signature, chosen: Sequence[str]) -> list[str]:
-    """The outputs that a request filters, all without a filter. Raises Status."""
+def select_outputs(signature: Signature, chosen: Sequence[str]) -> list[str]:
+    """Return the outputs in a request's filter, all of them without one. Raises Status."""
     seen: set[str] = set()
     for alias in chosen:
         if alias not in signature.outputs:

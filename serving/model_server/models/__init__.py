@@ -1,1 +1,1 @@
-"""Which models and versions are loaded, and how they come and go."""
+"""The configured models: which versions are loaded, and how they are loaded and unloaded."""

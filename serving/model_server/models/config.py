@@ -1,4 +1,4 @@
-"""Text-format ModelServerConfig → the settings of each model, checked."""
+"""Reads a text-format ModelServerConfig into the checked settings of each model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 class ConfigError(Exception):
-    """A config file that can't be read or parsed; the text is for a person."""
+    """A config file that can't be read or parsed; the text is meant for the user."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which of the versions on disk should serve."""
+    """Which of the versions on disk should be served."""
 
     kind: str = LATEST
     count: int = 1  # of the latest
@@ -31,7 +31,9 @@ class Policy:
 
 @dataclass(frozen=True)
 class Logging:
-    """Which share of the requests goes to the log files whose names begin with an absolute path."""
+    """The request log of a model: the share of requests that is sampled, and the absolute path prefix of its
+    files.
+    """
 
     prefix: str
     rate: float
@@ -39,7 +41,7 @@ class Logging:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """One model of the config. logging: None for none."""
+    """One model of the config. logging: None for no request log."""
 
     name: str
     base_path: str
@@ -48,24 +50,30 @@ class ModelSettings:
     logging: Logging | None = None
 
 
-def single(name: str, base_path: str) -> list[ModelSettings]:
-    """What --model_name and --model_base_path mean. Raises Status."""
+def single_model(name: str, base_path: str) -> list[ModelSettings]:
+    """Return the settings for --model_name and --model_base_path. Raises Status."""
     return _checked([ModelSettings(name, base_path)])
 
 
 def read(path: Path) -> list[ModelSettings]:
-    """The models of a config file. Raises ConfigError, for a file, or Status, for what it asks."""
+    """Return the models of a config file.
+
+    Raises ConfigError for the file, Status for unsupported settings.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no text file: {error}") from None
+        raise ConfigError(f"{path} is not a text file: {error}") from None
     return from_proto(parse(text))
 
 
 def parse(text: str) -> Any:
-    """The ModelServerConfig message. Raises ConfigError with upstream's words, which its users look for."""
+    """Return the ModelServerConfig message.
+
+    Raises ConfigError in upstream's words, which its users search for.
+    """
     from google.protobuf import text_format
     from tensorflow_serving.config import model_server_config_pb2
 
@@ -78,7 +86,7 @@ def parse(text: str) -> Any:
 
 
 def from_proto(config: Any) -> list[ModelSettings]:
-    """The models of a message, no model for an empty one. Raises Status."""
+    """Return the models of a message, none for an empty one. Raises Status."""
     if config.WhichOneof("config") == "custom_model_config":
         raise invalid("custom_model_config is not supported: list the models in model_config_list")
     return _checked(_settings(each) for each in config.model_config_list.config)
@@ -144,7 +152,7 @@ def _checked(models: Iterable[ModelSettings]) -> list[ModelSettings]:
             )
         if _URI.match(model.base_path):
             raise invalid(
-                f"model {model.name} lies at {model.base_path}: this server reads local folders; mount it"
+                f"model {model.name} is at {model.base_path}: this server reads local folders only; mount it"
             )
         found[model.name] = model
     return list(found.values())

@@ -1,4 +1,4 @@
-"""Why a base path holds no version, and what to do about it: told at the start, where people get it wrong."""
+"""Explains why a base path holds no version, and what to do about it: a common mistake at the first start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPECTED = "expected folders named 1, 2, …, each a SavedModel"
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies in a folder. model: it holds a SavedModel. versions: its own folders named by numbers."""
+    """An entry of a folder. model: it holds a SavedModel. versions: its own folders named by numbers."""
 
     name: str
     folder: bool = True
@@ -32,8 +32,8 @@ class Listing:
     """What was found at a base path.
 
     error: the errno of reading it. model: it holds a SavedModel itself. above: the nearest folder that
-    exists, for one that doesn't. beside: the names in that. mount: itself or the folder above it, where a
-    file system is mounted there. user: who looked.
+    exists, for a path that doesn't. beside: the names in that folder. mount: the path or the folder above it,
+    where a file system is mounted there. user: id of the server's user.
     """
 
     base: str
@@ -47,15 +47,15 @@ class Listing:
 
 
 def explain(found: Listing) -> str:
-    """The reason and the remedy, in one line; "" where there is a version after all."""
+    """Return the reason and the remedy in one line; "" where there is a version after all."""
     if found.error:
         return _unreadable(found)
     base = found.base.rstrip("/") or "/"
     parent, name = os.path.split(base)
     if found.model:
         if name.isdecimal():
-            return f"it is a version itself, with a saved_model.pb: give its parent, {parent}"
-        return f"its saved_model.pb lies in it directly: move what is in it to {base}/1"
+            return f"it is itself a version, with a saved_model.pb: give its parent, {parent}"
+        return f"it holds a saved_model.pb directly: move its contents to {base}/1"
     numbers = [entry for entry in found.entries if entry.name.isdecimal()]
     if any(entry.folder for entry in numbers):
         return ""
@@ -67,11 +67,11 @@ def explain(found: Listing) -> str:
     if deeper := [entry for entry in shown if entry.versions]:
         first = f"{base}/{deeper[0].name}"
         if len(deeper) == 1:
-            return f"the versions {_list(deeper[0].versions)} lie one level deeper: give {first}"
+            return f"the versions {_list(deeper[0].versions)} are one level deeper: give {first}"
         names = _list([entry.name for entry in deeper])
         return f"it holds several models, {names}: give {first}, or list them in a --model_config_file"
     if numbers:
-        return f"{_list([entry.name for entry in numbers])} is no folder, or a link to one that is not there"
+        return f"{_list([entry.name for entry in numbers])} is not a folder, or a link to a missing one"
     return f"it holds {_list([entry.name for entry in shown])}: {EXPECTED}"
 
 
@@ -79,7 +79,7 @@ def _unreadable(found: Listing) -> str:
     if found.error == errno.ENOENT:
         wanted = Path(found.base).relative_to(found.above).parts[0]
         near = get_close_matches(wanted, found.beside, 1)
-        hint = f"; is {Path(found.above, near[0])} meant?" if near else ""
+        hint = f"; did you mean {Path(found.above, near[0])}?" if near else ""
         holds = _list(found.beside) if found.beside else "nothing that this user can see"
         return f"it does not exist; {found.above} does, and holds {holds}{hint}{_mounted(found)}"
     if found.error == errno.ENOTDIR:
@@ -109,7 +109,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def survey(base: str) -> Listing:
-    """Look at a base path. It takes no longer for a folder of a million files."""
+    """List a base path, in bounded time even for a folder of a million files."""
     mount, user = _mount(base), os.geteuid()
     try:
         with os.scandir(base) as entries:
@@ -145,7 +145,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _above(base: str) -> str:
-    """The nearest folder above that is there."""
+    """Return the nearest folder above that exists."""
     return next((str(each) for each in Path(base).parents if each.is_dir()), "/")
 
 

@@ -1,4 +1,4 @@
-"""Flags → the manager of the models, and what holds for every request."""
+"""Makes the manager of the models, and the settings of every request, from the flags."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from serving.model_server.runtime.saved_model import SavedModel
 from serving.model_server.runtime.sessions import Threads
 
 
-def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Settings]:
-    """What loads, warms up and looks after the models; nothing is loaded yet. observer: counts, if any."""
+def make_manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Settings]:
+    """Return a manager that loads and warms up models, nothing loaded yet. observer: None for no metrics."""
     from serving.model_server import protos
 
-    protos.messages_only()
+    protos.bypass_tensorflow_package()
     from serving.model_server.models import warmup
     from serving.model_server.process import yield_to_requests
     from serving.model_server.runtime import sessions
@@ -38,20 +38,22 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
         flags.tensorflow_session_parallelism,
         flags.tensorflow_intra_op_parallelism,
         flags.tensorflow_inter_op_parallelism,
-        sessions.read(flags),
+        sessions.session_config(flags),
     )
 
-    joined = _batching(flags, observer)
+    batching = _batching(flags, observer)
 
     def load(directory: Path) -> SavedModel:
         model = SavedModel(directory, tags, threads)
         try:
             if flags.enable_model_warmup:
-                yield_to_requests()  # not before: the session's threads have the priority of their maker
+                yield_to_requests()  # not before: the session's threads inherit the priority
                 times = flags.num_request_iterations_for_warmup
-                metrics.warming(observer, directory, lambda: warmup.replay(model, directory, settings, times))
-            if joined and (how := joined.settings(directory)):
-                model.batch(how, joined.scheduler)  # the requests recorded with it came one by one
+                metrics.time_warmup(
+                    observer, directory, lambda: warmup.replay(model, directory, settings, times)
+                )
+            if batching and (how := batching.settings(directory)):
+                model.batch(how, batching.scheduler)  # after warm-up, whose requests are run one by one
         except BaseException:
             model.close()
             raise
@@ -68,18 +70,18 @@ def manager(flags: Flags, observer: Observer | None = None) -> tuple[Manager, Se
 
 @dataclass(frozen=True)
 class _Batching:
-    """How requests are joined. common: of every version; None where each brings its own, or isn't batched."""
+    """How requests are batched. common: settings of every version; None where each brings its own."""
 
     common: BatchSettings | None
     scheduler: Scheduler
 
     def settings(self, directory: Path) -> BatchSettings | None:
-        """Of a version. Raises Status."""
-        return self.common or settings.of_version(directory)
+        """Return the settings of a version; None where it is not batched. Raises Status."""
+        return self.common or settings.read_for_version(directory)
 
 
 def _batching(flags: Flags, observer: Observer | None) -> _Batching | None:
-    """Raises Status for a bad parameters file."""
+    """Return how requests are batched, None for not at all. Raises Status for a bad parameters file."""
     if not flags.enable_batching:
         return None
     common, pool = BatchSettings(), Pool()
@@ -87,10 +89,10 @@ def _batching(flags: Flags, observer: Observer | None) -> _Batching | None:
         common, pool = settings.read(Path(flags.batching_parameters_file))
     own = flags.enable_per_model_batching_parameters
 
-    def seen(waits: Sequence[float], name: str) -> None:
+    def on_batch(waits: Sequence[float], name: str) -> None:
         if observer:
             for seconds in waits:
-                observer.queued(name, seconds)
-            observer.wrapped_run()
+                observer.record_queuing(name, seconds)
+            observer.count_run()
 
-    return _Batching(None if own else common, Scheduler(pool, seen if observer else None))
+    return _Batching(None if own else common, Scheduler(pool, on_batch if observer else None))

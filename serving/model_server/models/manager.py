@@ -1,6 +1,7 @@
-"""The manager of models: a new version is ready before the old one goes, and one that fails changes nothing.
+"""The manager of the models: loads new versions before unloading old ones; one that fails changes nothing.
 
-One thread, `Keeper`, looks at the disk, loads and decides; requests read a snapshot and never wait for it.
+One thread, `Reconciler`, watches the disk and loads and unloads; requests read a snapshot and never wait
+for it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 
 from serving.model_server.models import versions
 from serving.model_server.models.config import ModelSettings
-from serving.model_server.models.model import Watched
+from serving.model_server.models.model import ConfiguredModel
 from serving.model_server.models.versions import AVAILABLE, END, LOADING, UNLOADING, Version
-from serving.model_server.process import trim
+from serving.model_server.process import trim_memory
 from serving.model_server.status import INTERNAL, UNKNOWN, Status, invalid, not_found, precondition
 
 Load = Callable[
@@ -29,7 +30,7 @@ Load = Callable[
 
 @dataclass(frozen=True)
 class Pace:
-    """How often to look, in seconds, and how to try again. poll: 0 looks once, below 0 never."""
+    """How often to look at the disk, and how to retry. Seconds; poll: 0 looks once, negative never."""
 
     poll: float = 1.0
     retries: int = 5
@@ -41,9 +42,9 @@ class Manager:
 
     def __init__(self, load: Load, pace: Pace, *, labels_for_unavailable: bool = False) -> None:
         self.load, self.pace = load, pace
-        self.models: dict[str, Watched] = {}
-        self.leaving: list[Watched] = []  # models that the settings no longer name
-        self.gone: dict[str, Watched] = {}  # the last of those that have left: people ask for them
+        self.models: dict[str, ConfiguredModel] = {}
+        self.leaving: list[ConfiguredModel] = []  # models that the settings no longer name
+        self.gone: dict[str, ConfiguredModel] = {}  # the last that have left: their status is still served
         self.changed = threading.Condition()  # guards all of these
         self.stopping = False
         self.follows: tuple[Callable[[], Sequence[ModelSettings]], float] | None = None
@@ -51,13 +52,13 @@ class Manager:
         self._serving: dict[
             str, dict[int, Version]
         ] = {}  # replaced as a whole: requests read it without a lock
-        self._keeper = Keeper(self)
+        self._reconciler = Reconciler(self)
 
-    # --- what requests need
+    # --- for requests
 
     @contextmanager
     def model(self, spec: Any) -> Iterator[Version]:
-        """The version that a ModelSpec asks for, kept for as long as the block runs. Raises Status."""
+        """Yield the version that a ModelSpec selects, loaded while the block runs. Raises Status."""
         version = self.enter(spec.name, *_asked(spec))
         try:
             yield version
@@ -65,7 +66,10 @@ class Manager:
             version.leave()
 
     def enter(self, name: str, number: int | None = None, label: str | None = None) -> Version:
-        """Like `model`; the caller calls `leave`. Neither number nor label: the highest that serves."""
+        """Return a version like `model`; the caller calls its `leave`.
+
+        Without number and label it is the highest version that serves.
+        """
         if not name:
             raise invalid("ModelSpec has no name specified.")
         while True:
@@ -79,7 +83,7 @@ class Manager:
                 version = serving[wanted]
             else:
                 raise not_found(f"Servable not found for request: Specific({name}, {wanted})")
-            if version.enter():  # else it went while we looked: the snapshot is newer by now
+            if version.enter():  # else it was unloaded meanwhile: look at the newer snapshot
                 return version
 
     def _labelled(self, name: str, label: str) -> int:
@@ -90,7 +94,7 @@ class Manager:
         return labels[label]
 
     def states(self, name: str, number: int | None = None) -> list[tuple[int, int, Status | None]]:
-        """(version, state, error) of every version ever seen, newest first. Raises Status."""
+        """Return (version, state, error) of every version ever seen, newest first. Raises Status."""
         with self.changed:
             model = self.models.get(name)
             model = model or next((each for each in self.leaving if each.settings.name == name), None)
@@ -103,30 +107,33 @@ class Manager:
             chosen = [number] if number is not None else sorted(known, reverse=True)
             return [(each, known[each].state, known[each].error) for each in chosen]
 
-    # --- what the process needs
+    # --- for the process
 
     def start(self, settings: Sequence[ModelSettings]) -> None:
-        """Load all models; wait until each serves a version at least. Raises Status when one can't."""
+        """Load all models; wait until each serves at least one version. Raises Status when one can't."""
         self.declare(settings)
-        self._keeper.start()
+        self._reconciler.start()
         self._wait([each.name for each in settings], "servable")
 
     def follow(self, read: Callable[[], Sequence[ModelSettings]], every: float) -> None:
-        """Read the settings anew every so many seconds and apply them; bad ones change nothing."""
+        """Reread the settings every so many seconds and apply them; invalid ones change nothing."""
         with self.changed:
             self.follows = read, every
-            self._keeper.soon()
+            self._reconciler.wake()
 
     def apply(self, settings: Sequence[ModelSettings]) -> None:
-        """Declare the models, wait for the new ones; those not named go, all of them too. Raises Status."""
+        """Declare the models and wait for the new ones. Raises Status.
+
+        Models that are not named are unloaded, even all of them.
+        """
         self._wait(self.declare(settings), "model")
 
     def stop(self) -> None:
-        """Let no request in any more, wait for those under way, give everything back."""
+        """Refuse new requests, wait for those under way, unload everything."""
         with self.changed:
             self.stopping = True
             self.changed.notify_all()
-        self._keeper.finish()
+        self._reconciler.join()
         serving, self._serving = self._serving, {}
         for each in serving.values():
             for version in each.values():
@@ -135,7 +142,10 @@ class Manager:
     # --- settings
 
     def declare(self, settings: Sequence[ModelSettings]) -> list[str]:
-        """Take over the settings; the names that are new. Raises Status, and then nothing has changed."""
+        """Take over the settings and return the names that are new.
+
+        Raises Status, and then nothing has changed.
+        """
         with self.changed:
             for each in settings:
                 self._check_labels(each)
@@ -148,8 +158,8 @@ class Manager:
                     self.models[each.name].change(each)
                 else:
                     new.append(each.name)
-                    self.models[each.name] = Watched(each, self.gone.pop(each.name, None))
-            self._keeper.soon()
+                    self.models[each.name] = ConfiguredModel(each, self.gone.pop(each.name, None))
+            self._reconciler.wake()
             return new
 
     def _check_labels(self, settings: ModelSettings) -> None:
@@ -167,16 +177,16 @@ class Manager:
         with self.changed:
             while True:
                 waiting = [self.models[name] for name in names if name in self.models]
-                if self.stopping or all(model.settled() for model in waiting):
+                if self.stopping or all(model.is_settled() for model in waiting):
                     break
                 self.changed.wait()
-            failed = [version for model in waiting if (version := model.failed())]
+            failed = [version for model in waiting if (version := model.failed_version())]
         if failed:
             each = (f"{{{{name: {v.model} version: {v.number}}} due to error: {v.error}}}, " for v in failed)
             raise Status(UNKNOWN, f"{len(failed)} {what}(s) did not become available: {{{''.join(each)}}}")
 
     def set_state(self, version: Version, state: int) -> None:
-        """Move a version on, and with it what requests find."""
+        """Set a version's state, and update which versions requests find."""
         with self.changed:
             version.state = state
             of_model = dict(self._serving.get(version.model, {}))
@@ -201,26 +211,26 @@ SHORTEST = 0.01
 MOST_GONE = 1000  # models that are remembered after they have left
 
 
-class Keeper:
-    """Works for one manager until it stops."""
+class Reconciler:
+    """The thread that brings the loaded versions of one manager to those that are wanted."""
 
     def __init__(self, manager: Manager) -> None:
         self._of = manager
         self._due = self._settings_due = 0.0  # by time.monotonic()
         self._complaint = ""
         self._closers: list[threading.Thread] = []
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
-    def soon(self) -> None:
-        """Look at once. The caller holds the manager's lock."""
+    def wake(self) -> None:
+        """Have it look at the disk at once. The caller holds the manager's lock."""
         self._due = 0.0
         self._of.changed.notify_all()
 
-    def finish(self) -> None:
+    def join(self) -> None:
         """Wait for the end of what is under way; the manager is stopping."""
         if self._thread.is_alive():
             self._thread.join()
@@ -232,7 +242,7 @@ class Keeper:
             try:
                 self._turn()
             except Exception:  # a thread that ends would leave everything as it is, unseen
-                LOG.exception("the keeper of the models met an error and goes on")
+                LOG.exception("the models' manager failed and goes on")
                 time.sleep(1.0)
 
     def _turn(self) -> None:
@@ -252,7 +262,7 @@ class Keeper:
                 self._of.changed.wait(min(max(SHORTEST, pause), LONGEST))
 
     def _pause(self) -> float:
-        """Seconds until something is due."""
+        """Return the seconds until something is due."""
         due = [self._due] + ([self._settings_due] if self._of.follows else [])
         for model in self._of.models.values():
             due += [each.again_at for each in model.versions.values() if each.state == LOADING]
@@ -266,41 +276,41 @@ class Keeper:
         try:
             if settings := read():
                 self._of.declare(settings)
-            elif self._of.models:  # rather half a file than a wish
+            elif self._of.models:  # more likely a half-written file than an intention
                 complaint = "they name no model"
         except Exception as error:
             complaint = str(error)
         if complaint and complaint != self._complaint:
-            LOG.error("the settings are not applied, everything serves on: %s", complaint)
+            LOG.error("the new settings are not applied, the old ones stay in force: %s", complaint)
         self._complaint = complaint
 
     def _look(self) -> None:
         with self._of.changed:
             models = list(self._of.models.values())
         for model in models:
-            present, complaint = model.look()
-            if model.complains(complaint, time.monotonic()):
+            present, complaint = model.scan()
+            if model.should_log(complaint, time.monotonic()):
                 LOG.warning("model %s: %s", model.settings.name, complaint)
-            if present is not None:  # a mount that went away is no reason to stop serving
+            if present is not None:  # a mount that disappeared is no reason to stop serving
                 with self._of.changed:
-                    model.take_stock(present)
+                    model.update_wanted(present)
 
     def _step(self) -> bool:
-        """Do the next thing for each model; whether there was one."""
+        """Do the next thing for each model; return whether there was one."""
         with self._of.changed:
             models, leaving = list(self._of.models.values()), list(self._of.leaving)
         acted = [self._act(model, model.wanted) for model in models]
         for model in leaving:
             acted.append(self._act(model, set()))
             with self._of.changed:
-                if model.leave():
+                if model.retire():
                     self._of.leaving.remove(model)
                     self._of.gone[model.settings.name] = model
                     if len(self._of.gone) > MOST_GONE:
                         del self._of.gone[next(iter(self._of.gone))]
         return any(acted)
 
-    def _act(self, model: Watched, wanted: set[int]) -> bool:
+    def _act(self, model: ConfiguredModel, wanted: set[int]) -> bool:
         with self._of.changed:
             known = dict(model.versions)
         now = time.monotonic()
@@ -322,7 +332,7 @@ class Keeper:
         except Exception as error:
             self._failed(version, error)
             return
-        version.opened(loaded)
+        version.open(loaded)
         self._of.set_state(version, AVAILABLE)
         LOG.info("%s/%d serves after %.1f s", version.model, version.number, time.monotonic() - started)
 
@@ -332,7 +342,7 @@ class Keeper:
             version.attempts += 1
             self._of.changed.notify_all()
         if version.attempts <= self._of.pace.retries:
-            LOG.warning("%s/%d can't be loaded, tried again: %s", version.model, version.number, why)
+            LOG.warning("%s/%d can't be loaded, will be tried again: %s", version.model, version.number, why)
             version.again_at = time.monotonic() + max(0.0, self._of.pace.retry_after)
             return
         LOG.error("%s/%d can't be loaded: %s", version.model, version.number, why)
@@ -344,7 +354,7 @@ class Keeper:
 
         def close() -> None:  # waits for its requests: no reason to hold up other versions
             version.close()
-            trim()
+            trim_memory()
             self._of.set_state(version, END)
             LOG.info("%s/%d is unloaded", version.model, version.number)
 

@@ -1,4 +1,4 @@
-"""What a server tells of its models: GetModelMetadata, GetModelStatus, HandleReloadConfigRequest."""
+"""Answers GetModelMetadata, GetModelStatus and HandleReloadConfigRequest, for gRPC and REST."""
 
 from __future__ import annotations
 

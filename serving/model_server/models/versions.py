@@ -1,4 +1,4 @@
-"""The versions of a model: the state of each, the requests inside it, and which of them should serve."""
+"""The versions of a model: the state of each, the requests inside it, and which of them should be served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.model_server.status import Status
 
 
 class Version:
-    """From the day it was seen to its end. error: why it ended, None where it was unloaded."""
+    """A version, from the time it was seen to its end. error: why it ended, None where it was unloaded."""
 
     def __init__(self, model: str, number: int, path: Path) -> None:
         self.model, self.number, self.path = model, number, path
@@ -27,13 +27,13 @@ class Version:
         self._users = 0
         self._open = False
 
-    def opened(self, loaded: Any) -> None:
-        """Requests may come."""
+    def open(self, loaded: Any) -> None:
+        """Admit requests. loaded: the loaded model."""
         with self._idle:
             self.loaded, self._open = loaded, True
 
     def enter(self) -> bool:
-        """Begin a request; False when the version is on its way out."""
+        """Begin a request; return False when the version is being unloaded."""
         with self._idle:
             self._users += self._open
             return self._open
@@ -46,7 +46,7 @@ class Version:
                 self._idle.notify_all()
 
     def close(self) -> None:
-        """Let no request in, wait for those inside, give the memory back."""
+        """Admit no more requests, wait for those inside, free the memory."""
         with self._idle:
             self._open = False
             while self._users:
@@ -62,9 +62,10 @@ _LARGEST = 2**63 - 1
 
 
 def on_disk(base: str) -> tuple[dict[int, Path], list[str]]:
-    """Number → folder; names that are no number are passed over. Raises OSError for a missing base.
+    """Return the folder of each version number. Raises OSError for a missing base.
 
-    The list has the names that another folder of the same number goes before: 007 goes for 7.
+    The list has the names that another folder of the same number hides, such as 007 by 7. Other names are
+    skipped.
     """
     found: dict[int, Path] = {}
     hidden: list[str] = []
@@ -79,7 +80,7 @@ def on_disk(base: str) -> tuple[dict[int, Path], list[str]]:
 
 
 def aspired(policy: Policy, present: Collection[int]) -> set[int]:
-    """The versions that should serve."""
+    """Return the versions that should be served."""
     if policy.kind == ALL:
         return set(present)
     if policy.kind == LATEST:
@@ -89,18 +90,18 @@ def aspired(policy: Policy, present: Collection[int]) -> set[int]:
 
 @dataclass(frozen=True)
 class Action:
-    """Load or unload one version."""
+    """Loading or unloading of one version."""
 
     load: bool
     version: int
 
 
 def next_action(states: Mapping[int, int], wanted: Collection[int]) -> Action | None:
-    """What brings a model nearer to its wanted versions while something of it always serves; None: nothing.
+    """Return what brings a model nearer to its wanted versions while something of it always serves, or None.
 
-    states: START for a version that is yet to be loaded, AVAILABLE for one that serves; others are at work or
-    done with. Availability before memory: an old version goes only when a wanted one serves, or none is
-    wanted.
+    states: START for a version that is yet to be loaded, AVAILABLE for one that serves; others are in
+    progress or ended. Availability before memory: an old version is unloaded only when a wanted one serves,
+    or none is wanted.
     """
     ready = sorted(version for version, state in states.items() if state == AVAILABLE)
     unwanted = [version for version in ready if version not in wanted]

@@ -1,4 +1,4 @@
-"""The requests recorded with a version, replayed before it takes traffic; one that fails, fails it."""
+"""Replays the requests recorded with a version before it takes traffic; if one fails, so does the version."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.model_server import tfrecord
-from serving.model_server.event_loop import through
+from serving.model_server.event_loop import run_blocking
 from serving.model_server.inference import examples, predict
 from serving.model_server.inference.predict import Settings
 from serving.model_server.runtime.saved_model import SavedModel
@@ -19,7 +19,7 @@ SHOWN = 256  # bytes of a record in an error
 
 
 def replay(model: SavedModel, directory: Path, settings: Settings, times: int) -> int:
-    """Answer every recorded request so many times; how many there are. No file is fine. Raises Status."""
+    """Answer every recorded request `times` times; return their number, 0 without a file. Raises Status."""
     path = directory / FILE
     if not path.is_file():
         return 0
@@ -32,7 +32,7 @@ def replay(model: SavedModel, directory: Path, settings: Settings, times: int) -
             raise Status(INVALID_ARGUMENT, f"Number of warmup records exceeds the maximum ({MOST}) at {path}")
         log = _log(record, path)
         for _ in range(max(1, times)):
-            through(_answer(model, log, settings))
+            run_blocking(_answer(model, log, settings))
     return count
 
 

@@ -1,8 +1,8 @@
 """The TFRecord files of a log, `<prefix>-<UTC time>-<process>-<n>.tfrecord`, bounded in size and number.
 
-A record is in a file whole or not at all as long as the machine lives: a process that is killed leaves whole
-records behind it. Nothing is synced: a machine that loses power may lose the last seconds. When the disk
-fails, that is reported once, and writing is tried again later.
+A record is in a file whole or not at all as long as the machine is up: a process that is killed leaves whole
+records behind. Nothing is synced: a machine that loses power may lose the last seconds. When the disk fails,
+that is reported once, and writing is retried later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENDING = ".tfrecord"
 class LogFiles:
     """The files of one prefix, for one thread.
 
-    Those of servers that have ended count among the most that are kept; one that another server still writes
+    The limit on their number includes files of servers that have ended; one that another server still writes
     to is never deleted.
     """
 
@@ -36,8 +36,8 @@ class LogFiles:
         self._file, self._path, self._size, self._made = CLOSED, Path(), 0, 0
 
     def write(self, record: bytes) -> None:
-        """Append it. Raises OSError, and then nothing of it is left."""
-        data = tfrecord.framed(record)
+        """Append a record. Raises OSError, and then nothing of it is left."""
+        data = tfrecord.frame(record)
         if self._file != CLOSED and (self._size + len(data) > self._most_bytes or self._deleted()):
             self.close()
         if self._file == CLOSED:
@@ -50,7 +50,7 @@ class LogFiles:
         self._size += len(data)
 
     def close(self) -> None:
-        """Write no more to the present file; a later record begins another one."""
+        """Close the current file; a later record begins another one."""
         if self._file != CLOSED:
             os.close(self._file)
             self._file = CLOSED
@@ -67,7 +67,7 @@ class LogFiles:
             name = f"{self._prefix.name}-{stamp}-{os.getpid()}-{self._made:04d}{ENDING}"
             self._path = self._prefix.with_name(name)
             with contextlib.suppress(FileExistsError):
-                self._file = os.open(self._path, flags, 0o640)  # what people sent: not for everyone to read
+                self._file = os.open(self._path, flags, 0o640)  # users' data: not for everyone to read
         self._size = 0
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +91,7 @@ class LogFiles:
 
 
 def files(prefix: Path) -> Iterator[Path]:
-    """The files of a prefix, oldest first. Raises OSError."""
+    """Yield the files of a prefix, oldest first. Raises OSError."""
     pattern = re.compile(re.escape(prefix.name) + r"-(\d{8}T\d{6}Z)-\d+-(\d+)" + re.escape(ENDING))
     found = []
     for path in prefix.parent.iterdir():
@@ -102,7 +102,7 @@ def files(prefix: Path) -> Iterator[Path]:
 
 @contextmanager
 def _unless_written(path: Path) -> Iterator[bool]:
-    """Whether no server writes to the file; none begins to inside the block."""
+    """Yield whether no server writes to the file; none begins to inside the block."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -138,15 +138,15 @@ _CODES = {
 
 
 class Sink:
-    """Where the records of one prefix go, for one thread."""
+    """Writes the records of one prefix, for one thread, and keeps trying where the disk fails."""
 
     def __init__(self, prefix: str, most_bytes: int, most_files: int) -> None:
-        """See LogFiles."""
+        """most_bytes: of one file. most_files: that are kept."""
         self._prefix, self._files = prefix, LogFiles(prefix, most_bytes, most_files)
         self._code, self._lost, self._again = status.OK, 0, 0.0
 
     def write(self, record: bytes) -> int:
-        """Append it, or leave it out; how it went, as a status code."""
+        """Append a record, or drop it; return the outcome as a status code."""
         if self._code != status.OK and time.monotonic() < self._again:
             self._lost += 1
             return self._code
@@ -156,18 +156,20 @@ class Sink:
             self._failed(error)
             return self._code
         if self._lost:
-            LOG.warning("request log %s-*: written to again; it lacks %d requests", self._prefix, self._lost)
+            LOG.warning(
+                "request log %s-*: written to again; %d requests are missing", self._prefix, self._lost
+            )
         self._code, self._lost = status.OK, 0
         return self._code
 
     def close(self) -> None:
-        """Close the present file."""
+        """Close the current file."""
         self._files.close()
 
     def _failed(self, error: OSError) -> None:
         if not self._lost:
             why = error.strerror or str(error)
-            LOG.warning("request log %s-*: %s; requests are left out until it works", self._prefix, why)
+            LOG.warning("request log %s-*: %s; requests are not logged until it works", self._prefix, why)
         self._lost += 1
         self._again = time.monotonic() + AGAIN
         self._code = _CODES.get(error.errno or 0, status.UNKNOWN)

@@ -1,6 +1,6 @@
-"""Sampled requests and their answers → the log files of their models, by a thread of its own.
+"""Writes sampled requests and their answers to the log files of their models, in a thread of its own.
 
-Who answers requests never waits for the disk. What can't be written is lost, counted, and said once.
+Answering requests never waits for the disk. What can't be written is dropped, counted, and reported once.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from serving.model_server.request_log.files import Sink
 from serving.model_server.request_log.records import Messages
 
 LOG = logging.getLogger("digits-model-server")
-MOST_WAITING = 64 << 20  # bytes of requests and answers that wait to be written
-OVERHEAD = 1024  # bytes that a small one takes up all the same
+MOST_WAITING = 64 << 20  # bytes of requests and answers waiting to be written
+OVERHEAD = 1024  # bytes of memory that even a small one takes
 TIDY = 1.0  # seconds between two looks for files that are no longer wanted
 
 
@@ -38,17 +38,17 @@ class _Model(Protocol):
 
 
 class Models(Protocol):
-    """Whose requests are logged: the settings that hold at the moment."""
+    """The models whose requests are logged, with their current settings."""
 
     @property
     def models(self) -> Mapping[str, _Model]:
-        """By name."""
+        """The models by name."""
         ...
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of the files of one prefix: bytes of each, and how many are kept."""
+    """Limits on the files of one prefix: bytes of each, and how many are kept."""
 
     bytes: int
     files: int
@@ -64,7 +64,7 @@ class _Entry:
 
 
 class RequestLog:
-    """The log of one server."""
+    """The request log of one server."""
 
     def __init__(
         self,
@@ -83,21 +83,21 @@ class RequestLog:
         self._sinks: dict[str, Sink] = {}  # the thread's own
         self._thread: threading.Thread | None = None
 
-    def sampled(self, model: str) -> Logging | None:
-        """How to log a request to this model, None for most: draws lots."""
+    def sample(self, model: str) -> Logging | None:
+        """Decide at random whether to log a request to this model; return how, None for not at all."""
         known = self._of.models.get(model)
         wanted = known.settings.logging if known else None
         return wanted if wanted and self._chance() < wanted.rate else None
 
-    def answered(self, api: str, request: Any, response: Any) -> None:
-        """A request has its answer; neither message is changed from now on."""
+    def record(self, api: str, request: Any, response: Any) -> None:
+        """Log an answered request if it is sampled. Neither message may change from now on."""
         model = records.spec_of(api, request).name
-        if wanted := self.sampled(model):
+        if wanted := self.sample(model):
             size = request.ByteSize() + response.ByteSize()
             self.put(api, model, wanted, size, lambda: (request, response))
 
     def put(self, api: str, model: str, wanted: Logging, size: int, messages: Callable[[], Messages]) -> None:
-        """Have a sampled request written, by and by. size: bytes that it keeps until then."""
+        """Queue a sampled request for writing. size: bytes of memory that it holds until then."""
         with self._changed:
             full = self._waiting and self._bytes + size + OVERHEAD > MOST_WAITING
             if not full and not self._stopping and self._runs():
@@ -109,10 +109,10 @@ class RequestLog:
             first = self._lost == 1
         self._count(model, status.RESOURCE_EXHAUSTED)
         if first:
-            LOG.warning("the request log can't keep up: requests are left out until it does")
+            LOG.warning("the request log can't keep up: requests are not logged until it does")
 
     def close(self, seconds: float) -> None:
-        """Write what waits, for so many seconds at most."""
+        """Write what is queued, for so many seconds at most."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -122,12 +122,12 @@ class RequestLog:
             LOG.warning("the request log ends without the last %d requests", len(self._waiting))
 
     def _runs(self) -> bool:
-        """Whether the thread does; it is started for the first request that is sampled."""
+        """Return whether the thread runs; it is started for the first request that is sampled."""
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="request-log", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the process has as many as it may
+            except RuntimeError:  # the process may start no more threads
                 return False
             self._thread = thread
         return True
@@ -144,10 +144,10 @@ class RequestLog:
             sink.close()
 
     def _next(self) -> Any:
-        """An entry; None now and then, as long as files are open; _END."""
+        """Return an entry; None from time to time, as long as files are open; _END at the end."""
         with self._changed:
             if not self._waiting and self._lost:
-                LOG.warning("the request log keeps up again; it lacks %d requests", self._lost)
+                LOG.warning("the request log keeps up again; %d requests are missing", self._lost)
                 self._lost = 0
             if not self._waiting and not self._stopping:
                 self._changed.wait(TIDY if self._sinks else None)
@@ -162,21 +162,21 @@ class RequestLog:
         if prefix not in self._sinks:
             self._sinks[prefix] = Sink(prefix, self._bounds.bytes, self._bounds.files)
         try:
-            record = records.serialized(entry.api, entry.messages(), entry.wanted.rate, self._tags)
+            record = records.serialize(entry.api, entry.messages(), entry.wanted.rate, self._tags)
             return self._sinks[prefix].write(record)
         except Exception:  # a thread that ends would log nothing any more
             LOG.exception("a request could not be logged")
             return status.INTERNAL
 
     def _tidy(self) -> None:
-        """Close the files of prefixes that no model is logged under any more."""
+        """Close the files of prefixes under which no model is logged any more."""
         wanted = {each.settings.logging for each in list(self._of.models.values())}
         for prefix in set(self._sinks) - {each.prefix for each in wanted if each}:
             self._sinks.pop(prefix).close()
 
     def _count(self, model: str, code: int) -> None:
         if self._observer:
-            self._observer.logged(model, code)
+            self._observer.count_logged(model, code)
 
 
 _END = object()

@@ -1,4 +1,4 @@
-"""Writes an answered request as a PredictionLog, which is also a record to warm a model up with."""
+"""Writes an answered request as a PredictionLog, which can also be replayed as a warm-up record."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ Messages = tuple[Any, Any]  # request, response
 
 
 def spec_of(api: str, message: Any) -> Any:
-    """The ModelSpec of a request or a response; that of the first task or result of a MultiInference."""
+    """Return the ModelSpec of a request or a response; a MultiInference's is that of its first task or
+    result.
+    """
     if api != "MultiInference":
         return message.model_spec
     listed = message.tasks if hasattr(message, "tasks") else message.results
     return listed[0].model_spec
 
 
-def serialized(api: str, messages: Messages, rate: float, tags: Sequence[str]) -> bytes:
-    """The PredictionLog with its metadata."""
+def serialize(api: str, messages: Messages, rate: float, tags: Sequence[str]) -> bytes:
+    """Return the serialized PredictionLog with its metadata."""
     from tensorflow_serving.apis import prediction_log_pb2
 
     request, response = messages

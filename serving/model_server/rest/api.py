@@ -1,6 +1,6 @@
 """The REST API: predict, classify, regress, status and metadata, from an HTTP request to its answer.
 
-Nothing here knows of sockets.
+`rest.server` connects it to a port.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ API = re.compile(r"/v1/.*", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Target:
-    """The model that a path names: its version, its label or neither."""
+    """The model that a path names, with its version, its label or neither."""
 
     name: str
     version: int | None
@@ -54,7 +54,7 @@ class Target:
 
 
 def parse_target(found: re.Match[str]) -> Target:
-    """That of a path that matches. Raises Status."""
+    """Return the target of a path that POST or GET matched. Raises Status."""
     version = found["version"]
     if version is not None and int(version) > _LARGEST:
         raise invalid(f"Failed to convert version: {version} to numeric.")
@@ -64,8 +64,10 @@ def parse_target(found: re.Match[str]) -> Target:
     )
 
 
-def named(verb: str, path: str) -> tuple[str, str] | None:
-    """(model, "predict" or its like) of a request, "" for what it does not name; None beyond the API."""
+def model_and_verb(verb: str, path: str) -> tuple[str, str] | None:
+    """Return the model and "predict" or its like of a request, each "" where it is not named; None outside
+    the API.
+    """
     if not API.fullmatch(path):
         return None
     found = POST.fullmatch(path) if verb == "POST" else GET.fullmatch(path) if verb == "GET" else None
@@ -75,7 +77,7 @@ def named(verb: str, path: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictExchange:
     """A REST predict and its answer, as arrays. version: the one that answered."""
 
     target: Target
@@ -85,7 +87,7 @@ class Predicted:
     outputs: Mapping[str, NDArray[Any]]
 
     def messages(self) -> Messages:
-        """The PredictRequest and the PredictResponse of the same content."""
+        """Return a PredictRequest and a PredictResponse of the same content."""
         from tensorflow_serving.apis import predict_pb2
 
         request, response = predict_pb2.PredictRequest(), predict_pb2.PredictResponse()
@@ -104,7 +106,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer."""
+    """An HTTP response. code: the TensorFlow code that its status stands for."""
 
     status: int
     body: bytes
@@ -114,7 +116,7 @@ class Reply:
 
 
 class RestApi:
-    """Answers for the models of a manager."""
+    """Answers REST requests for the models of a manager."""
 
     def __init__(
         self, manager: Manager, settings: Settings, cors: bool = False, log: RequestLog | None = None
@@ -124,8 +126,10 @@ class RestApi:
     async def reply(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> Reply:
-        """Answer one request, bad ones too. path: with its query. seconds: what a run may take, None
-        for any time."""
+        """Answer one request, invalid ones too.
+
+        path: with its query. seconds: time limit of a run, None for none.
+        """
         if not API.fullmatch(path):
             return Reply(
                 404,
@@ -142,7 +146,7 @@ class RestApi:
             text = await self._answer(verb, path, headers, body, seconds)
             return Reply(200, text.encode("utf-8", "surrogateescape"), headers=extra)
         except Status as error:
-            return failure(error, extra)
+            return error_reply(error, extra)
 
     async def _answer(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
@@ -172,8 +176,8 @@ class RestApi:
             if signature is None:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
             if not signature.inputs:
-                named = document.get("signature_name") or "DEFAULT"
-                raise invalid(f"Failed to get input map for signature: {named}")
+                key = document.get("signature_name") or "DEFAULT"
+                raise invalid(f"Failed to get input map for signature: {key}")
             arrays, row = decode.predict_inputs(document, signature, limits.json_depth)
             if self._settings.method_names:
                 predict.check_method(signature)
@@ -182,8 +186,8 @@ class RestApi:
             answers = await predict.answer(model, signature, arrays, wanted, limits, seconds)
             outputs = dict(zip(wanted, answers, strict=True))
             answer = encode.body(outputs, row)
-            if self._log and (asked := self._log.sampled(target.name)):
-                done = Predicted(target, name, version.number, arrays, outputs)
+            if self._log and (asked := self._log.sample(target.name)):
+                done = PredictExchange(target, name, version.number, arrays, outputs)
                 size = len(body) + len(answer)
                 self._log.put("Predict", target.name, asked, size, done.messages)
             return answer
@@ -210,7 +214,7 @@ class RestApi:
     async def _on_examples(
         self, work: Work, target: Target, body: bytes, seconds: float | None, request: Any, response: Any
     ) -> None:
-        """Classify or regress the examples of a body: fills request and response. Raises Status."""
+        """Classify or regress the examples of a body; fill request and response. Raises Status."""
         document = text.parse(body, self._settings.limits.json_parts)
         target.write(request.model_spec)
         request.model_spec.signature_name = text.signature_name(document, saved_model.DEFAULT)
@@ -220,7 +224,7 @@ class RestApi:
             await work(version.loaded, request, response, self._settings, seconds)
             response.model_spec.version.value = version.number
             if self._log:
-                self._log.answered(work.__name__.capitalize(), request, response)
+                self._log.record(work.__name__.capitalize(), request, response)
         finally:
             version.leave()
 
@@ -264,8 +268,8 @@ _CORS = {
 }
 
 
-def failure(error: Status, headers: dict[str, str] | None = None) -> Reply:
-    """The answer that an error is."""
+def error_reply(error: Status, headers: dict[str, str] | None = None) -> Reply:
+    """Return the response for an error."""
     text = f'{{\n    "error": {json.dumps(error.message, ensure_ascii=False)}\n}}'
     return Reply(
         status.HTTP[error.code], text.encode("utf-8", "replace"), headers=headers or {}, code=error.code

@@ -1,4 +1,6 @@
-"""The REST port: HTTP requests to a RestApi, with bounds on their size and on the time that they take."""
+"""The REST port: passes HTTP requests to a RestApi, within limits on their size and on the time that they
+take.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
 from serving.model_server import limits, status
-from serving.model_server.event_loop import LoopedServer
+from serving.model_server.event_loop import EventLoopServer
 from serving.model_server.limits import Limits
 from serving.model_server.readiness import Readiness
 from serving.model_server.rest import api
@@ -27,17 +29,20 @@ READY = "/readyz"  # for probes; upstream has none
 
 
 class Api(Protocol):
-    """What answers requests: see RestApi."""
+    """Anything that answers REST requests as RestApi does."""
 
     async def reply(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
     ) -> Reply:
-        """The answer to a request, bad ones too."""
+        """Answer one request, invalid ones too."""
         ...
 
 
 def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
-    """A socket on the port, listening if wanted. Raises Status where the port is taken."""
+    """Return a socket bound to the port, listening unless told otherwise.
+
+    Raises Status where the port is taken.
+    """
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,7 +59,7 @@ def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
     return made
 
 
-class HttpServer(LoopedServer):
+class HttpServer(EventLoopServer):
     """Serves an Api on a socket until it is stopped."""
 
     def __init__(
@@ -66,14 +71,14 @@ class HttpServer(LoopedServer):
         seconds: float | None,
         readiness: Readiness,
     ) -> None:
-        """seconds: what a request may take, None for any time."""
+        """seconds: time limit of a request, None for none."""
         super().__init__("rest", threads)
         self._readiness = readiness
         self._api, self._socket, self._bounds, self._seconds = api, sock, bounds, seconds
         self._under_way = 0
 
     async def serve(self) -> None:
-        """See LoopedServer."""
+        """Run the server until it is asked to stop."""
         protocols = web.Server(
             self._handle,
             access_log=None,
@@ -83,7 +88,7 @@ class HttpServer(LoopedServer):
             lingering_time=1.0,
         )
         server = await self.loop.create_server(protocols, sock=self._socket, backlog=BACKLOG)
-        self.opened()
+        self.mark_ready()
         await self.stopping.wait()
         server.close()
         end = self.loop.time() + self.grace
@@ -94,32 +99,34 @@ class HttpServer(LoopedServer):
     async def _handle(self, request: Any) -> web.StreamResponse:
         self._under_way += 1
         try:
-            response = await self._answered(request)
+            response = await self._respond(request)
         finally:
             self._under_way -= 1
-        return response if self._readiness.ready else _closing(response)  # a client that stays moves on
+        return (
+            response if self._readiness.ready else _closing(response)
+        )  # so that clients that keep connections reconnect elsewhere
 
-    async def _answered(self, request: Any) -> web.Response:
+    async def _respond(self, request: Any) -> web.Response:
         if request.raw_path == READY:
             ready = self._readiness.ready
             return web.Response(status=200 if ready else 503, text="ready\n" if ready else "stopping\n")
         try:
             body = await asyncio.wait_for(self._body(request), self._seconds)
-            packed = request.headers.get("Content-Encoding")  # a few bytes that become many are never quick
+            packed = request.headers.get("Content-Encoding")  # its size says nothing about the work
             kind = object() if packed else (request.raw_path, len(body).bit_length())
             asked = request.method, request.raw_path, request.headers, body, self._seconds
-            reply = await self.answered(kind, self._api.reply, *asked)
+            reply = await self.answer(kind, self._api.reply, *asked)
         except TimeoutError:
             error = Status(status.DEADLINE_EXCEEDED, f"the body did not arrive within {self._seconds:g} s")
-            return _closing(_response(api.failure(error)))
+            return _closing(_response(api.error_reply(error)))
         except (RequestPayloadError, HttpProcessingError, ConnectionError) as error:
             wrong = " ".join(str(error).split())[:200]
-            return _closing(_response(api.failure(invalid(f"the body can't be read: {wrong}"))))
-        except Status as error:  # too large: what is still to come is not read
-            return _closing(_response(api.failure(error)))
+            return _closing(_response(api.error_reply(invalid(f"the body can't be read: {wrong}"))))
+        except Status as error:  # too large: the rest is not read
+            return _closing(_response(api.error_reply(error)))
         except Exception as error:
             LOG.exception("a request failed")
-            return _response(api.failure(Status(status.INTERNAL, f"{type(error).__name__}: {error}")))
+            return _response(api.error_reply(Status(status.INTERNAL, f"{type(error).__name__}: {error}")))
         return _response(reply)
 
     async def _body(self, request: Any) -> bytes:
@@ -138,7 +145,7 @@ class HttpServer(LoopedServer):
 
 
 def _quiet() -> logging.Logger:
-    """Where aiohttp logs. What is no HTTP is answered with 400, and no reason to fill the log."""
+    """Return aiohttp's logger. Input that is not HTTP is answered with 400 and does not fill the log."""
     logger = LOG.getChild("http")
 
     def wanted(record: logging.LogRecord) -> bool:

@@ -1,6 +1,6 @@
-"""TensorFlow's C library: its functions, with their types.
+"""TensorFlow's C library, loaded through ctypes: its functions, with their types.
 
-Those that load, run and end a session let other threads go on; the rest are too short for that to pay.
+Those that load, run and end a session release Python's global lock; the rest are too short for that to pay.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import ctypes as c
 from functools import cache
 from typing import Any
 
-from serving.model_server.protos import folder
+from serving.model_server.protos import tensorflow_folder
 
 LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib")
 
@@ -17,13 +17,13 @@ Pointer = c.c_void_p
 
 
 class Output(c.Structure):
-    """TF_Output."""
+    """The C struct TF_Output."""
 
     _fields_ = (("operation", Pointer), ("index", c.c_int))
 
 
 class Buffer(c.Structure):
-    """TF_Buffer."""
+    """The C struct TF_Buffer."""
 
     _fields_ = (("data", Pointer), ("length", c.c_size_t), ("deallocator", Pointer))
 
@@ -95,10 +95,14 @@ _SLOW: dict[str, tuple[Any, tuple[Any, ...]]] = {  # these let other threads go 
 
 @cache
 def library() -> Any:
-    """The C functions, loaded once. Raises OSError where the library is missing."""
-    path = next((folder() / name for name in LIBRARIES if (folder() / name).exists()), None)
+    """Load the C functions, once. Raises OSError where the library is missing."""
+    path = next(
+        (tensorflow_folder() / name for name in LIBRARIES if (tensorflow_folder() / name).exists()), None
+    )
     if path is None:
-        raise OSError(f"{folder()} holds none of {', '.join(LIBRARIES)}: install the package tensorflow anew")
+        raise OSError(
+            f"{tensorflow_folder()} holds none of {', '.join(LIBRARIES)}: install the package tensorflow anew"
+        )
     functions: dict[str, Any] = {}
     for loaded, table in ((c.PyDLL(str(path)), _SIGNATURES), (c.CDLL(str(path)), _SLOW)):
         for name, (result, arguments) in table.items():
@@ -109,5 +113,5 @@ def library() -> Any:
 
 
 def version() -> str:
-    """TensorFlow's version."""
+    """Return TensorFlow's version."""
     return str(library().Version().decode())

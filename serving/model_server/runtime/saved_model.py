@@ -1,4 +1,4 @@
-"""A version directory: its signatures, whether requests change its variables or tables, and its answers."""
+"""A loaded version directory: its signatures, how they are run, and whether requests change its state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.model_server.batching.batcher import Batched
+from serving.model_server.batching.batcher import Batcher
 from serving.model_server.batching.scheduler import Scheduler
 from serving.model_server.batching.settings import BatchSettings
 from serving.model_server.limits import Limits
 from serving.model_server.runtime import tensors
-from serving.model_server.runtime.sessions import FEW_JOINED, Sessions, Threads
+from serving.model_server.runtime.sessions import FEW_ROWS_BATCHED, Sessions, Threads
 from serving.model_server.status import NOT_FOUND, Status, invalid
 
 Arrays = dict[str, NDArray[Any]]
@@ -30,7 +30,8 @@ INDEX = "variables/variables.index"
 class Tensor:
     """An input or output of a signature. shape: None for an unknown rank, -1 for an open dimension.
 
-    fed: what the graph takes there, where it is a placeholder; old exports may say another dtype.
+    fed: the dtype that the graph takes there, where it is a placeholder; old exports may declare another
+    dtype.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model can be asked. defaults: of inputs that may be left out."""
+    """A signature of a model. defaults: values of inputs that may be left out. method: its method_name."""
 
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
@@ -53,7 +54,7 @@ class SavedModel:
     """A loaded version. raw: its SignatureDefs as they stand in the file."""
 
     def __init__(self, directory: Path, tags: Sequence[str], threads: Threads) -> None:
-        """Load it. Raises Status."""
+        """Load a version directory. Raises Status."""
         from tensorflow.core.protobuf import meta_graph_pb2
 
         if not any((directory / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
@@ -64,11 +65,11 @@ class SavedModel:
         self._sessions = Sessions(directory, tags, threads)
         meta = meta_graph_pb2.MetaGraphDef.FromString(self._sessions.meta_graph())
         if VARIABLES & {node.op for node in meta.graph_def.node} and not (directory / INDEX).is_file():
-            self._sessions.close()  # TensorFlow loads it without a word, and every request fails
+            self._sessions.close()  # TensorFlow loads it silently, and every request fails
             raise Status(NOT_FOUND, f"{directory} lacks {INDEX}: its model has variables; copy it again")
-        if changes(meta):
-            self._sessions.join()
-        self._batched: Batched | None = None
+        if changes_state(meta):
+            self._sessions.use_one_session()
+        self._batched: Batcher | None = None
         self.raw: dict[str, Any] = {}
         for key, definition in meta.signature_def.items():
             self.raw[key] = type(definition).FromString(definition.SerializeToString())
@@ -83,7 +84,7 @@ class SavedModel:
         wanted: Sequence[str],
         seconds: float | None = None,
     ) -> list[NDArray[Any]]:
-        """The wanted outputs for inputs that `check` has passed, within so many seconds. Raises Status."""
+        """Return the wanted outputs for inputs that passed `check`, within so many seconds. Raises Status."""
         feeds = tuple(signature.inputs[alias].name for alias in inputs)
         fetches = tuple(signature.outputs[alias].name for alias in wanted)
         arrays = list(inputs.values())
@@ -92,39 +93,39 @@ class SavedModel:
         return self._sessions.run(feeds, fetches, arrays, seconds)
 
     def batch(self, settings: BatchSettings, scheduler: Scheduler) -> None:
-        """From now on requests are joined."""
-        self._batched = Batched(partial(self._sessions.run, few_rows=FEW_JOINED), settings, scheduler)
+        """Run requests in batches from now on."""
+        self._batched = Batcher(partial(self._sessions.run, few_rows=FEW_ROWS_BATCHED), settings, scheduler)
 
     def close(self) -> None:
-        """Give the memory back. No call may be running."""
+        """Free the memory. No call may be running."""
         if self._batched:
             self._batched.close()
         self._sessions.close()
 
 
 def _signature(definition: Any, fed: Mapping[str, int]) -> Signature:
-    from serving.model_server.runtime.tensors import parsed
+    from serving.model_server.runtime.tensors import parse
 
     return Signature(
         {alias: _tensor(info, fed) for alias, info in sorted(definition.inputs.items())},
         {alias: _tensor(info, fed) for alias, info in sorted(definition.outputs.items())},
-        {alias: parsed(alias, proto, 0) for alias, proto in definition.defaults.items()},
+        {alias: parse(alias, proto, 0) for alias, proto in definition.defaults.items()},
         definition.method_name,
     )
 
 
 def _tensor(info: Any, fed: Mapping[str, int]) -> Tensor:
     shape = info.tensor_shape
-    told = info.HasField("tensor_shape") and not shape.unknown_rank  # the oldest exports leave it out
-    known = tuple(dimension.size for dimension in shape.dim) if told else None
+    has_shape = info.HasField("tensor_shape") and not shape.unknown_rank  # the oldest exports leave it out
+    known = tuple(dimension.size for dimension in shape.dim) if has_shape else None
     return Tensor(info.name, info.dtype, known, fed.get(info.name))
 
 
 def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: Limits) -> None:
-    """Refuse what could end the whole process inside TensorFlow, or fill its memory. Raises Status.
+    """Refuse input that could abort the whole process inside TensorFlow, or fill its memory. Raises Status.
 
     Upstream leaves shapes to the graph, where some operations abort on a rank they don't expect. A vector for
-    [n, 1] goes through: clients of old models send it.
+    [n, 1] is accepted: clients of old models send it.
     """
     given = tensors.tensor_dtype(array.dtype)
     wanted = tensor.fed or tensor.dtype
@@ -149,7 +150,7 @@ def check(alias: str, place: int, tensor: Tensor, array: NDArray[Any], limits: L
 
 
 def strings(values: Sequence[bytes]) -> NDArray[np.object_]:
-    """A vector of strings."""
+    """Return a vector of strings, an object array of bytes."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
@@ -161,8 +162,8 @@ _WRITES = re.compile(
 )
 
 
-def changes(meta: Any) -> bool:
-    """Whether an operation that a signature of a MetaGraphDef runs writes what a later one reads."""
+def changes_state(meta: Any) -> bool:
+    """Return whether an operation that a signature of a MetaGraphDef runs writes what a later one reads."""
     fetched = (
         info.name
         for key, signature in meta.signature_def.items()
@@ -174,7 +175,7 @@ def changes(meta: Any) -> bool:
 
 
 def _run(nodes: Iterable[Any], fetched: Iterable[str], functions: dict[str, Any]) -> Iterator[str]:
-    """The operations of what leads to the fetched tensors, those of the functions called there too."""
+    """Yield the operations that lead to the fetched tensors, those of functions called there too."""
     named = {node.name: node for node in nodes}
     waiting = [_node(name) for name in fetched]
     seen: set[str] = set()

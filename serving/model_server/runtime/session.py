@@ -1,4 +1,4 @@
-"""TensorFlow's C library: load a SavedModel as TensorFlow Serving does, run it by the names of its tensors.
+"""A TensorFlow session in C: loads a SavedModel as TensorFlow Serving does, runs it by its tensors' names.
 
 Through ctypes rather than through TensorFlow's Python: loading and running leave the interpreter free,
 so that requests go on while the next version loads, and the memory and seconds of the package are saved.
@@ -22,7 +22,7 @@ STRING_BYTES = 24  # of TF_TString
 
 
 class _Outcome:
-    """A TF_Status; at the end of its block it becomes a Status when it is not OK."""
+    """A TF_Status for a `with` block, at whose end it is raised as a Status unless it is OK."""
 
     def __init__(self) -> None:
         self.handle = library().NewStatus()
@@ -65,7 +65,7 @@ class Session:
             tf.DeleteBuffer(meta)
 
     def close(self) -> None:
-        """Give the memory back. No call may be running."""
+        """Free the memory. No call may be running."""
         tf = library()
         session, self.session = self.session, None
         graph, self.graph = self.graph, None
@@ -77,7 +77,10 @@ class Session:
             tf.DeleteGraph(graph)
 
     def call(self, feeds: Sequence[str], fetches: Sequence[str]) -> Call:
-        """What runs the model from these tensors ("name:0") to those. Raises Status for unknown ones."""
+        """Return what runs the model from these tensors ("name:0") to those.
+
+        Raises Status for unknown ones.
+        """
         return Call(self, self._outputs(feeds), len(feeds), self._outputs(fetches), len(fetches))
 
     def _outputs(self, tensors: Sequence[str]) -> Any:
@@ -96,7 +99,7 @@ class Session:
 
 
 class Call:
-    """One way through a session; may be used by many threads at once."""
+    """A run of a session with fixed feeds and fetches; may be used by many threads at once."""
 
     def __init__(self, session: Session, feeds: Any, n_feeds: int, fetches: Any, n_fetches: int) -> None:
         self._session = session
@@ -104,7 +107,10 @@ class Call:
         self._fetches, self._n_fetches = fetches, n_fetches
 
     def __call__(self, arrays: Sequence[NDArray[Any]], options: bytes = b"") -> list[NDArray[Any]]:
-        """Run it. Strings are object arrays of bytes. options: a serialized RunOptions. Raises Status."""
+        """Run it and return the fetched arrays; strings are object arrays of bytes.
+
+        options: a serialized RunOptions. Raises Status.
+        """
         tf = library()
         inputs = (Pointer * max(1, self._n_feeds))()
         outputs = (Pointer * max(1, self._n_fetches))()

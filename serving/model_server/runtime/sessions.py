@@ -1,8 +1,8 @@
 """A model's sessions, one for large requests and one for small: what speeds up a batch slows down a row.
 
-A thread that hands a convolution of one image to two others waits for them longer than it would compute. So
-requests of few rows run in a session whose operations have one thread each, and, where that is quick, in the
-thread that brings the request; all others in one whose operations share the cores.
+A thread that shares the convolution of one image with two others waits for them longer than it would compute
+alone. So requests of few rows run in a session whose operations have one thread each and, where that is
+quick, in the thread that brings the request; all others run in one whose operations share the cores.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ LOG = logging.getLogger("digits-model-server")
 BFLOAT16 = "bfloat16"
 
 
-def read(flags: Flags) -> bytes:
-    """A serialized ConfigProto with what was asked for, empty for nothing. Raises Status for a bad file."""
+def session_config(flags: Flags) -> bytes:
+    """Return the ConfigProto that the flags ask for, serialized; empty for none. Raises Status."""
     from google.protobuf import text_format
     from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
@@ -51,30 +51,30 @@ def read(flags: Flags) -> bytes:
 
 
 FEW_ROWS = 8
-FEW_JOINED = 128  # where several threads run batches side by side, sharing out one batch gains nothing
-LIGHT = 64 << 20  # bytes of variables: a model that is heavier is not held twice
+FEW_ROWS_BATCHED = 128  # where several threads run batches at once, splitting a batch gains nothing
+LIGHT = 64 << 20  # bytes of variables: a larger model is not loaded twice
 QUICK = 0.005  # seconds: what takes less needs no deadline of its own, and no other thread
-MEMORY = 0.9  # share of what was known before, in the mean of a call's seconds
+MEMORY = 0.9  # weight of earlier values in the moving mean of a call's seconds
 TRIES = 3  # runs before a call can count as quick
 
 
 @dataclass(frozen=True)
 class Threads:
-    """As --tensorflow_…_parallelism: 0 leaves it to TensorFlow."""
+    """The flags --tensorflow_…_parallelism: 0 leaves the number to TensorFlow."""
 
     session: int = 0
     intra: int = 0
     inter: int = 0
-    config: bytes = b""  # a serialized ConfigProto that goes before this server's own settings
+    config: bytes = b""  # a serialized ConfigProto that overrides this server's own settings
 
     @property
     def chosen(self) -> bool:
-        """Whether somebody has decided: then there is one session, and it is as asked for."""
+        """Whether the user has set anything: then there is one session, with exactly these settings."""
         return bool(self.session or self.intra or self.inter or self.config)
 
 
 class _Timed:
-    """A call, and how long it takes as a rule."""
+    """A call, and the mean of the time it takes."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -85,7 +85,7 @@ class _Timed:
         return self.runs >= TRIES and self.mean < QUICK
 
     def took(self, seconds: float) -> None:
-        """Note a run. Threads may overwrite each other's: it is a mean."""
+        """Record a run. Threads may overwrite each other's: it is a mean."""
         keep = MEMORY if self.runs >= TRIES else 0.0
         self.mean = keep * self.mean + (1 - keep) * seconds
         self.runs += 1
@@ -95,7 +95,7 @@ class Sessions:
     """The sessions of one version."""
 
     def __init__(self, directory: Path, tags: Sequence[str], threads: Threads) -> None:
-        """Load it. Raises Status."""
+        """Load a version directory. Raises Status."""
         wide = threads.intra or threads.session, threads.inter or threads.session
         self._wide = Session(directory, tags, _config(*wide, threads.config))
         self._lean: Session | None = None
@@ -110,13 +110,14 @@ class Sessions:
         self._calls = lru_cache(maxsize=256)(self._make)
 
     def meta_graph(self) -> bytes:
-        """The serialized MetaGraphDef, once: it is large, and the sessions have their own."""
+        """Return the serialized MetaGraphDef and forget it: it is large, and the sessions have their own."""
         found, self._wide.meta_graph = self._wide.meta_graph, b""
         return found
 
-    def join(self) -> None:
-        """One session for all requests from now on: they change what each session has a copy of. No call may
-        be running."""
+    def use_one_session(self) -> None:
+        """Run all requests in one session from now on: they change state, of which each session has a copy.
+        No call may be running.
+        """
         if self._lean:
             self._lean.close()
         self._lean = None
@@ -129,7 +130,10 @@ class Sessions:
         seconds: float | None,
         few_rows: int = FEW_ROWS,
     ) -> list[NDArray[Any]]:
-        """The fetched tensors. seconds: after which a run that is not quick ends. Raises Status."""
+        """Return the fetched tensors.
+
+        seconds: time limit, which holds for runs that are not quick. Raises Status.
+        """
         few = all(not array.ndim or len(array) <= few_rows for array in arrays)
         timed = self._calls(feeds, fetches, few and self._lean is not None)
         quick = few and timed.quick
@@ -141,7 +145,7 @@ class Sessions:
         return answer
 
     def close(self) -> None:
-        """Give the memory back. No call may be running."""
+        """Free the memory. No call may be running."""
         self._calls.cache_clear()
         self._wide.close()
         if self._lean:
@@ -153,12 +157,12 @@ class Sessions:
 
 
 def _weight(directory: Path) -> int:
-    """Bytes of the variables."""
+    """Return the size of the variables in bytes."""
     return sum(path.stat().st_size for path in directory.glob("variables/*"))
 
 
 def _config(intra: int, inter: int, chosen: bytes = b"") -> bytes:
-    """A ConfigProto. 0: what is chosen in it, else TensorFlow's choice."""
+    """Return a serialized ConfigProto. 0: the value in `chosen`, else TensorFlow's choice."""
     from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
     config = config_pb2.ConfigProto()
@@ -180,7 +184,7 @@ def _config(intra: int, inter: int, chosen: bytes = b"") -> bytes:
 
 
 def _run_options(pool: int, seconds: float | None) -> bytes:
-    """RunOptions. pool: -1 for the thread that calls. seconds: after which the run ends, None for never."""
+    """Return serialized RunOptions. pool: -1 for the calling thread. seconds: time limit, None for none."""
     from tensorflow.core.protobuf import config_pb2
 
     options = config_pb2.RunOptions(inter_op_thread_pool=pool)

@@ -1,4 +1,4 @@
-"""Tensors as protocol buffers and as NumPy arrays, and the data types by number and name.
+"""Converts between TensorProto messages and NumPy arrays; the data types by number and name.
 
 Strings are object arrays of bytes.
 """
@@ -56,7 +56,7 @@ NAMES = {
 
 
 def numpy_dtype(number: int) -> np.dtype[Any]:
-    """NumPy's type of a DataType; object for strings. Raises Status for one that is not served."""
+    """Return NumPy's type of a DataType; object for strings. Raises Status for one that is not served."""
     try:
         return _DTYPES[number]
     except KeyError:
@@ -64,7 +64,7 @@ def numpy_dtype(number: int) -> np.dtype[Any]:
 
 
 def tensor_dtype(dtype: np.dtype[Any]) -> int:
-    """DataType of a NumPy type. Raises Status."""
+    """Return the DataType of a NumPy type. Raises Status for one that is not served."""
     try:
         return _NUMBERS[dtype]
     except KeyError:
@@ -72,12 +72,12 @@ def tensor_dtype(dtype: np.dtype[Any]) -> int:
 
 
 def name(number: int) -> str:
-    """The word for a DataType."""
+    """Return the name of a DataType, such as "float"."""
     return NAMES.get(number, f"type {number}")
 
 
 def enum_name(number: int) -> str:
-    """A DataType as its enum spells it."""
+    """Return the name of a DataType in its enum, such as "DT_FLOAT"."""
     return f"DT_{name(number).upper()}"
 
 
@@ -108,7 +108,7 @@ class Undecodable(Exception):
 
 
 def to_array(proto: Any, most_bytes: int = 0) -> NDArray[Any]:
-    """The array of a TensorProto. most_bytes: a larger one is refused; 0: any size.
+    """Return a TensorProto as an array. most_bytes: a larger one is refused; 0 for any size.
 
     Raises Undecodable, or Status for a type that is not served.
     """
@@ -134,7 +134,7 @@ def to_array(proto: Any, most_bytes: int = 0) -> NDArray[Any]:
 
 
 def _from_list(values: Any, number: int, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
-    """As many values as the shape asks for; the last one stands for those that are left out."""
+    """Return as many values as the shape asks for; the last one is repeated for those that are left out."""
     try:
         if number in _BITS:
             flat = np.array(values, dtype=np.uint16).view(dtype)
@@ -159,7 +159,7 @@ def _from_list(values: Any, number: int, dtype: np.dtype[Any], count: int) -> ND
 
 
 def _strings(content: bytes, count: int) -> NDArray[Any]:
-    """Strings packed as raw content: the length of each as a varint, then their bytes."""
+    """Unpack strings from raw content: the length of each as a varint, then their bytes."""
     lengths: list[int] = []
     place = 0
     while len(lengths) < count:
@@ -201,8 +201,8 @@ def fill(proto: Any, array: NDArray[Any], as_content: bool = False) -> None:
     getattr(proto, _FIELDS[number]).extend(flat.tolist())
 
 
-def parsed(alias: str, proto: Any, most_bytes: int) -> NDArray[Any]:
-    """`to_array`, its failure as the INVALID_ARGUMENT that clients of upstream know."""
+def parse(alias: str, proto: Any, most_bytes: int) -> NDArray[Any]:
+    """Return `to_array`, its failure raised as the INVALID_ARGUMENT that clients of upstream know."""
     try:
         return to_array(proto, most_bytes)
     except Undecodable as error:

@@ -92,7 +92,7 @@ def test_a_task_ends_once_with_its_last_part_and_keeps_its_first_error():
     cut = task(2)
     cut._done = lambda: ended.append(1)
     cut.parts, cut.left = [None, None], 2
-    cut.ended(1, Status(3, "bad"))
+    cut.finish_part(1, Status(3, "bad"))
     assert not ended
-    cut.ended(0, [np.zeros(1)])
+    cut.finish_part(0, [np.zeros(1)])
     assert ended == [1] and cut.error and cut.error.message == "bad"

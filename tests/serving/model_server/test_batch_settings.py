@@ -66,16 +66,16 @@ def test_what_contradicts_itself_is_refused_in_upstream_s_words(tmp_path, text, 
 
 def test_a_batch_is_run_with_the_next_allowed_size():
     settings = BatchSettings(allowed=(2, 8, 32))
-    assert [settings.padded(rows) for rows in (1, 2, 3, 8, 30)] == [2, 2, 8, 8, 32]
-    assert BatchSettings().padded(7) == 7
+    assert [settings.allowed_size(rows) for rows in (1, 2, 3, 8, 30)] == [2, 2, 8, 8, 32]
+    assert BatchSettings().allowed_size(7) == 7
 
 
 def test_a_version_may_bring_its_own(tmp_path):
-    assert settings.of_version(tmp_path) is None
+    assert settings.read_for_version(tmp_path) is None
     threads = "num_batch_threads { value: 0 }"  # which are of the pool, that all share: not even looked at
     (tmp_path / "batching_params.pbtxt").write_text("max_batch_size { value: 5 } " + threads)
-    found = settings.of_version(tmp_path)
+    found = settings.read_for_version(tmp_path)
     assert found and found.rows == 5
     (tmp_path / "batching_params.pbtxt").write_text("what?")
     with pytest.raises(Status, match="batching_params"):
-        settings.of_version(tmp_path)
+        settings.read_for_version(tmp_path)

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving.model_server.batching.batcher import Batched
+from serving.model_server.batching.batcher import Batcher
 from serving.model_server.batching.scheduler import Scheduler
 from serving.model_server.batching.settings import BatchSettings, Pool
-from serving.model_server.event_loop import TRIES, LoopedServer, through
+from serving.model_server.event_loop import TRIES, EventLoopServer, run_blocking
 from serving.model_server.status import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
 
 X, Y = ("x:0",), ("y:0",)
@@ -21,7 +21,7 @@ class Model:
     def __init__(self, settings=None, threads=2, seen=None):
         self.runs, self.seconds, self.gate = [], [], threading.Event()
         self.gate.set()
-        self.batched = Batched(self.run, settings or BatchSettings(), Scheduler(Pool(threads), seen))
+        self.batched = Batcher(self.run, settings or BatchSettings(), Scheduler(Pool(threads), seen))
 
     def run(self, feeds, fetches, arrays, seconds):
         assert (feeds, fetches) == (X, Y)
@@ -33,7 +33,7 @@ class Model:
         return [2 * arrays[0]]
 
     def ask(self, *values, seconds=None):
-        return through(self.batched.run(X, Y, [np.array(values)], seconds))[0].tolist()
+        return run_blocking(self.batched.run(X, Y, [np.array(values)], seconds))[0].tolist()
 
     def busy(self, pool):
         """Requests that hold up both threads until `gate` is set."""
@@ -174,7 +174,7 @@ def test_what_has_waited_is_told():
 
 def test_all_models_share_the_threads():
     one, other = Model(threads=1), Model()
-    other.batched = Batched(other.run, BatchSettings(), one.batched._scheduler)
+    other.batched = Batcher(other.run, BatchSettings(), one.batched._scheduler)
     with ThreadPoolExecutor(4) as pool:
         one.gate.clear()
         first = pool.submit(one.ask, 1)
@@ -190,16 +190,16 @@ def test_all_models_share_the_threads():
 # --- driven by an event loop
 
 
-class Server(LoopedServer):
+class Server(EventLoopServer):
     def __init__(self):
         super().__init__("looped", 4)
 
     async def serve(self):
-        self.opened()
+        self.mark_ready()
         await self.stopping.wait()
 
     def ask(self, work, *arguments):
-        return asyncio.run_coroutine_threadsafe(self.answered("kind", work, *arguments), self.loop)
+        return asyncio.run_coroutine_threadsafe(self.answer("kind", work, *arguments), self.loop)
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_loop_that_brings_many_requests_has_them_run_together(server):
         assert server.ask(one, value).result(20) == [2 * value]
 
     async def many():
-        return await asyncio.gather(*(server.answered("kind", one, value) for value in range(100)))
+        return await asyncio.gather(*(server.answer("kind", one, value) for value in range(100)))
 
     model.runs.clear()
     answers = asyncio.run_coroutine_threadsafe(many(), server.loop).result(20)

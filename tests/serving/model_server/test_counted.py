@@ -34,7 +34,7 @@ def server(tmp_path_factory):
     request = predict_request("half", [[1.0]])
     log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
     (model / "assets.extra").mkdir()
-    records = tfrecord.framed(log.SerializeToString()) * 2
+    records = tfrecord.frame(log.SerializeToString()) * 2
     (model / "assets.extra" / "tf_serving_warmup_requests").write_bytes(records)
     flags = [f"--model_base_path={base / 'half'}", "--model_name=half"]
     config = ROOT / "serving" / "monitoring.config"  # the real server's

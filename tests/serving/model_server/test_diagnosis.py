@@ -9,7 +9,7 @@ import pytest
 
 from serving.model_server.models.config import ModelSettings
 from serving.model_server.models.diagnosis import MOST, Entry, Listing, explain, survey
-from serving.model_server.models.model import AGAIN, SOON, Watched
+from serving.model_server.models.model import AGAIN, SOON, ConfiguredModel
 from serving.model_server.models.versions import AVAILABLE, Version
 
 from .._server import Server
@@ -23,7 +23,7 @@ BASE = "/models/half"
     [
         (
             Listing(BASE, errno.ENOENT, above="/models", beside=("half_plus", "other")),
-            "it does not exist; /models does, and holds half_plus, other; is /models/half_plus meant?",
+            "it does not exist; /models does, and holds half_plus, other; did you mean /models/half_plus?",
         ),
         (
             Listing("/data/m/half", errno.ENOENT, above="/", beside=tuple("abcdefg")),
@@ -33,10 +33,10 @@ BASE = "/models/half"
             Listing(BASE, errno.ENOENT, above="/models", mount="/models"),
             "/models does, and holds nothing that this user can see; /models is a mount: is its source",
         ),
-        (Listing(BASE, model=True), "move what is in it to /models/half/1"),
+        (Listing(BASE, model=True), "move its contents to /models/half/1"),
         (
             Listing(BASE + "/3/", model=True),
-            "it is a version itself, with a saved_model.pb: give its parent, /models/half",
+            "it is itself a version, with a saved_model.pb: give its parent, /models/half",
         ),
         (
             Listing(BASE, entries=(Entry("v1", model=True),)),
@@ -59,7 +59,7 @@ BASE = "/models/half"
         ),
         (
             Listing(BASE, entries=(Entry("half", versions=("1", "2")),)),
-            "the versions 1, 2 lie one level deeper: give /models/half/half",
+            "the versions 1, 2 are one level deeper: give /models/half/half",
         ),
         (
             Listing("/models", entries=(Entry("a", versions=("1",)), Entry("b", versions=("1",)))),
@@ -67,7 +67,7 @@ BASE = "/models/half"
         ),
         (
             Listing(BASE, entries=(Entry("1", folder=False),)),
-            "1 is no folder, or a link to one that",
+            "1 is not a folder, or a link to a missing one",
         ),
         (
             Listing(BASE, entries=(Entry("readme", folder=False),)),
@@ -116,19 +116,19 @@ def test_a_folder_of_many_files_is_not_read_to_its_end(tmp_path):
 
 
 def test_a_complaint_is_made_at_once_and_again_while_nothing_serves(tmp_path):
-    model = Watched(ModelSettings("m", str(tmp_path)))
-    present, complaint = model.look()
+    model = ConfiguredModel(ModelSettings("m", str(tmp_path)))
+    present, complaint = model.scan()
     assert present == {} and complaint.startswith(
         f"No versions of servable m found under base path {tmp_path}: "
     )
-    heard = [now for now in range(1000, 1000 + int(2.5 * AGAIN)) if model.complains(complaint, now)]
+    heard = [now for now in range(1000, 1000 + int(2.5 * AGAIN)) if model.should_log(complaint, now)]
     assert heard == [1000, 1000 + AGAIN, 1000 + 2 * AGAIN]
-    heard = [now for now in range(2000, 2000 + int(2.5 * SOON)) if model.complains(f"another {now}", now)]
+    heard = [now for now in range(2000, 2000 + int(2.5 * SOON)) if model.should_log(f"another {now}", now)]
     assert heard == [2000, 2000 + SOON, 2000 + 2 * SOON], "a busy folder does not fill the log"
-    assert not model.complains("", 3000) and model.complains(complaint, 3001), "a relapse is news"
+    assert not model.should_log("", 3000) and model.should_log(complaint, 3001), "a relapse is news"
     model.versions[1] = Version("m", 1, tmp_path)
     model.versions[1].state = AVAILABLE
-    assert not model.complains(complaint, 3001 + 2 * AGAIN), "it serves: no hurry"
+    assert not model.should_log(complaint, 3001 + 2 * AGAIN), "it serves: no hurry"
 
 
 def test_a_server_that_waits_says_what_for_and_starts_when_it_is_there(half, tmp_path):

@@ -4,22 +4,22 @@ from concurrent.futures import Future
 
 import pytest
 
-from serving.model_server.event_loop import TRIES, LoopedServer
+from serving.model_server.event_loop import TRIES, EventLoopServer
 from serving.model_server.status import UNAVAILABLE, Status
 
 
-class Server(LoopedServer):
+class Server(EventLoopServer):
     def __init__(self, threads=4):
         super().__init__("looped", threads)
 
     async def serve(self):
-        self.opened()
+        self.mark_ready()
         await self.stopping.wait()
 
     def ask(self, kind, work, *arguments) -> Future:
         import asyncio
 
-        return asyncio.run_coroutine_threadsafe(self.answered(kind, work, *arguments), self.loop)
+        return asyncio.run_coroutine_threadsafe(self.answer(kind, work, *arguments), self.loop)
 
 
 @pytest.fixture

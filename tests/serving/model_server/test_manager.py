@@ -389,7 +389,7 @@ def test_a_specific_version_that_is_missing_is_only_warned_of(world, caplog):
     world.add(3)
     world.manager.start(world.settings(1, 2))
     assert world.serving() == 1
-    assert "holds versions [1, 3]; versions [2] are asked for and not there" in caplog.text
+    assert "holds versions [1, 3]; versions [2] are configured but missing" in caplog.text
 
 
 def test_the_policy_specific_without_versions_serves_nothing_and_says_so(world, caplog):

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.model_server.readiness import Readiness, close_all, done_within
+from serving.model_server.readiness import Readiness, close_all, finishes_within
 
 from .. import _models
 from .._server import Server
@@ -28,8 +28,8 @@ def many(tmp_path_factory):
 
 def test_everybody_is_told_of_the_end():
     told, readiness = [], Readiness()
-    readiness.at_end(lambda: told.append(1))
-    readiness.at_end(lambda: told.append(2))
+    readiness.on_end(lambda: told.append(1))
+    readiness.on_end(lambda: told.append(2))
     assert readiness.ready and not told
     readiness.end()
     assert not readiness.ready and told == [1, 2]
@@ -49,8 +49,8 @@ def test_ports_close_at_the_same_time():
 
 def test_work_that_does_not_end_is_not_waited_for():
     gate = threading.Event()
-    assert done_within(5.0, lambda: None)
-    assert not done_within(0.05, lambda: gate.wait(20) and None)
+    assert finishes_within(5.0, lambda: None)
+    assert not finishes_within(0.05, lambda: gate.wait(20) and None)
     gate.set()
 
 
@@ -107,7 +107,7 @@ def test_a_request_that_never_ends_is_cut_off(many, tmp_path):
 def test_a_second_signal_ends_at_once(half, tmp_path, second):
     with Server(tmp_path / "log", f"--model_base_path={half}", "--shutdown_delay_seconds=60") as server:
         server.process.terminate()
-        until(lambda: "not ready any more" in server.text())
+        until(lambda: "no longer ready" in server.text())
         assert server.stop(second) == 128 + second
 
 
@@ -118,7 +118,7 @@ def test_a_client_that_keeps_its_connection_is_told_to_leave_before_the_port_clo
         answer = connection.getresponse()
         assert answer.read() and answer.getheader("Connection") != "close"
         server.process.terminate()
-        until(lambda: "not ready any more" in server.text())
+        until(lambda: "no longer ready" in server.text())
         connection.request("GET", "/v1/models/default")
         answer = connection.getresponse()
         assert answer.status == 200 and answer.read() and answer.getheader("Connection") == "close"

@@ -31,7 +31,7 @@ class Server:
     def set(self, name, wanted):
         self.models[name] = SimpleNamespace(settings=SimpleNamespace(logging=wanted))
 
-    def logged(self, model, code):
+    def count_logged(self, model, code):
         self.counted.append((model, status.NAMES[code]))
 
 
@@ -66,7 +66,7 @@ def test_a_record_holds_the_request_the_response_and_whence_they_are(tmp_path):
     server = Server(m=Logging(str(tmp_path / "log"), 1.0))
     log = RequestLog(server, BOUNDS, ["serve"], server)
     request, response = exchange("m")
-    log.answered("Predict", request, response)
+    log.record("Predict", request, response)
     log.close(10)
     (found,) = records(tmp_path / "log")
     assert (found.predict_log.request, found.predict_log.response) == (request, response)
@@ -80,9 +80,9 @@ def test_the_rate_decides_which_requests_are_logged(tmp_path):
     server = Server(m=Logging(str(tmp_path / "log"), 0.25), n=None)
     log = RequestLog(server, BOUNDS, chance=random.Random(5).random)
     for number in range(200):
-        log.answered("Predict", *exchange("m", b"%d" % number))
-        log.answered("Predict", *exchange("n"))
-        log.answered("Predict", *exchange("unknown"))
+        log.record("Predict", *exchange("m", b"%d" % number))
+        log.record("Predict", *exchange("n"))
+        log.record("Predict", *exchange("unknown"))
     log.close(10)
     same = random.Random(5)
     assert sent(records(tmp_path / "log")) == [b"%d" % n for n in range(200) if same.random() < 0.25]
@@ -90,7 +90,7 @@ def test_the_rate_decides_which_requests_are_logged(tmp_path):
 
 def test_without_sampling_there_is_not_even_a_thread():
     log = RequestLog(Server(m=None), BOUNDS)
-    log.answered("Predict", *exchange("m"))
+    log.record("Predict", *exchange("m"))
     assert "request-log" not in [thread.name for thread in threading.enumerate()]
     log.close(10)
 
@@ -101,7 +101,7 @@ def test_a_log_is_turned_on_and_off_and_moved_while_it_runs(tmp_path, monkeypatc
     log = RequestLog(server, BOUNDS, [], server)
     for number, prefix in enumerate(["a", None, "b"]):
         server.set("m", prefix and Logging(str(tmp_path / prefix), 1.0))
-        log.answered("Predict", *exchange("m", b"%d" % number))
+        log.record("Predict", *exchange("m", b"%d" % number))
         until(lambda: log._bytes == 0)
     assert sent(records(tmp_path / "a")) == [b"0"]
     until(lambda: set(log._sinks) == {str(tmp_path / "b")})
@@ -118,7 +118,7 @@ def test_who_asks_never_waits_for_a_disk_that_hangs(tmp_path, monkeypatch, caplo
     log = RequestLog(server, BOUNDS, [], server)
     with caplog.at_level(logging.WARNING, "digits-model-server"):
         for number in range(50):
-            log.answered("Predict", *exchange("m", b"%d" % number + b" " * 1000))
+            log.record("Predict", *exchange("m", b"%d" % number + b" " * 1000))
         lost = server.counted.count(("m", "RESOURCE_EXHAUSTED"))
         assert 40 <= lost < 50 and log._bytes <= 10_000
         gate.set()
@@ -126,8 +126,8 @@ def test_who_asks_never_waits_for_a_disk_that_hangs(tmp_path, monkeypatch, caplo
     log.close(10)
     assert len(records(tmp_path / "log")) == 50 - lost
     assert [record.message for record in caplog.records] == [
-        "the request log can't keep up: requests are left out until it does",
-        f"the request log keeps up again; it lacks {lost} requests",
+        "the request log can't keep up: requests are not logged until it does",
+        f"the request log keeps up again; {lost} requests are missing",
     ]
 
 
@@ -136,7 +136,7 @@ def test_the_end_does_not_wait_for_a_disk_that_hangs_and_says_what_is_lost(tmp_p
     monkeypatch.setattr(log_files.LogFiles, "write", lambda *_: gate.wait(20))
     log = RequestLog(Server(m=Logging(str(tmp_path / "log"), 1.0)), BOUNDS)
     for _ in range(3):
-        log.answered("Predict", *exchange("m"))
+        log.record("Predict", *exchange("m"))
     until(lambda: len(log._waiting) == 2)
     with caplog.at_level(logging.WARNING, "digits-model-server"):
         log.close(0.05)
@@ -154,8 +154,8 @@ def test_a_process_without_a_thread_to_spare_answers_all_the_same(tmp_path, monk
     log = RequestLog(server, BOUNDS, [], server)
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
-        log.answered("Predict", *exchange("m", b"lost"))
-    log.answered("Predict", *exchange("m", b"kept"))
+        log.record("Predict", *exchange("m", b"lost"))
+    log.record("Predict", *exchange("m", b"kept"))
     log.close(10)
     assert server.counted == [("m", "RESOURCE_EXHAUSTED"), ("m", "OK")]
     assert sent(records(tmp_path / "log")) == [b"kept"]
@@ -184,17 +184,17 @@ def test_a_disk_that_fails_is_counted_and_said_once(tmp_path, monkeypatch, caplo
     log = RequestLog(server, BOUNDS, [], server)
     with caplog.at_level(logging.WARNING, "digits-model-server"):
         for _ in range(10):
-            log.answered("Predict", *exchange("m"))
+            log.record("Predict", *exchange("m"))
         until(lambda: len(server.counted) == 10)
         broken = False
         time.sleep(pause)
-        log.answered("Predict", *exchange("m", b"again"))
+        log.record("Predict", *exchange("m", b"again"))
         log.close(10)
     assert server.counted == [("m", code)] * 10 + [("m", "OK")]
     assert sent(records(tmp_path / "log")) == [b"again"]
     assert [record.message for record in caplog.records] == [
-        f"request log {tmp_path}/log-*: the disk is unwell; requests are left out until it works",
-        f"request log {tmp_path}/log-*: written to again; it lacks 10 requests",
+        f"request log {tmp_path}/log-*: the disk is unwell; requests are not logged until it works",
+        f"request log {tmp_path}/log-*: written to again; 10 requests are missing",
     ]
 
 
@@ -202,7 +202,7 @@ def test_a_missing_folder_is_one_more_such_disk(tmp_path, caplog):
     server = Server(m=Logging(str(tmp_path / "none" / "log"), 1.0))
     log = RequestLog(server, BOUNDS, [], server)
     with caplog.at_level(logging.WARNING, "digits-model-server"):
-        log.answered("Predict", *exchange("m"))
+        log.record("Predict", *exchange("m"))
         log.close(10)
     assert server.counted == [("m", "NOT_FOUND")] and len(caplog.records) == 1
 
@@ -213,7 +213,7 @@ def test_many_threads_log_every_request_once(tmp_path):
 
     def work(thread):
         for number in range(100):
-            log.answered("Predict", *exchange("m", b"%d/%d" % (thread, number)))
+            log.record("Predict", *exchange("m", b"%d/%d" % (thread, number)))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:

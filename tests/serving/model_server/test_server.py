@@ -427,7 +427,7 @@ def test_a_pointer_that_is_replaced_moves_the_model_without_a_failed_request(mod
             replace(pointer, config_text(models / "half", version))
             until(lambda version=version: seen and seen[-1] == version)
         replace(pointer, "model_config_list { config { rubbish")
-        until(lambda: "the settings are not applied" in server.text())
+        until(lambda: "the new settings are not applied" in server.text())
         stop.set()
         for thread in threads:
             thread.join()

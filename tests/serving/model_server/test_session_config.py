@@ -13,11 +13,11 @@ from ._asking import refused_start
 
 
 def read(**flags):
-    return config_pb2.ConfigProto.FromString(sessions.read(Flags(**flags)))
+    return config_pb2.ConfigProto.FromString(sessions.session_config(Flags(**flags)))
 
 
 def test_nothing_asked_for_is_nothing():
-    assert sessions.read(Flags()) == b"" and not Threads(config=b"").chosen
+    assert sessions.session_config(Flags()) == b"" and not Threads(config=b"").chosen
 
 
 def test_a_file_and_the_flags_beside_it(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from serving.model_server.runtime.saved_model import changes
+from serving.model_server.runtime.saved_model import changes_state
 
 from .. import _models
 
@@ -15,11 +15,11 @@ def meta(path):
 def test_a_model_that_only_computes_changes_nothing_although_its_variables_are_assigned_at_the_load(
     tmp_path, make
 ):
-    assert not changes(meta(make(tmp_path / "1")))
+    assert not changes_state(meta(make(tmp_path / "1")))
 
 
 def test_reference_variables_that_a_signature_assigns_are_seen(tmp_path):
-    assert changes(meta(_models.counter(tmp_path / "1")))
+    assert changes_state(meta(_models.counter(tmp_path / "1")))
 
 
 class Modern(tf.Module):
@@ -42,5 +42,5 @@ def test_an_assignment_deep_in_a_function_is_seen_and_a_table_filled_at_the_load
     tf.saved_model.save(
         model, str(tmp_path / "counts"), signatures={"serving_default": model.look, "maybe": model.maybe}
     )
-    assert not changes(meta(tmp_path / "still"))
-    assert changes(meta(tmp_path / "counts"))
+    assert not changes_state(meta(tmp_path / "still"))
+    assert changes_state(meta(tmp_path / "counts"))

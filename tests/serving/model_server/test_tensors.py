@@ -70,4 +70,4 @@ def test_what_contradicts_itself_is_a_parsing_error_that_names_the_input(text):
 
     proto = text_format.Parse(text, tensor_pb2.TensorProto())
     with pytest.raises(Status, match="INVALID_ARGUMENT: tensor parsing error: x"):
-        tensors.parsed("x", proto, 1 << 20)
+        tensors.parse("x", proto, 1 << 20)

@@ -55,4 +55,4 @@ def test_a_file_that_is_cut_short_is_noticed(left):
 
 def test_what_is_written_is_what_others_write():
     for record in (b"", b"one", b"x" * 5000):
-        assert tfrecord.framed(record) == framed(record)
+        assert tfrecord.frame(record) == framed(record)

@@ -86,7 +86,7 @@ def test_a_bad_file_ends_the_start_with_one_line(half, pair, tmp_path):
         ({"server_key": "-----BEGIN PRIVATE KEY-----\nrubbish\n"}, "server_key or server_cert can't be read"),
         ({"server_key": "protected"}, "protected by a password"),
         ({"server_key": "another"}, "server_key is not the key of server_cert"),
-        ({"custom_ca": "rubbish"}, "custom_ca is no certificate"),
+        ({"custom_ca": "rubbish"}, "custom_ca is not a certificate"),
         ({"client_verify": True}, "client_verify needs custom_ca"),
     ],
 )

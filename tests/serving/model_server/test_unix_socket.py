@@ -16,7 +16,7 @@ from ._asking import predict, start
 
 
 def test_a_path_that_is_free_is_left_free(tmp_path):
-    server.claim(str(tmp_path / "socket"))
+    server.claim_path(str(tmp_path / "socket"))
     assert not (tmp_path / "socket").exists()
 
 
@@ -25,7 +25,7 @@ def test_the_socket_of_a_server_that_is_gone_is_taken_away(tmp_path):
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(path))
         gone.listen()
-    server.claim(str(path))
+    server.claim_path(str(path))
     assert not path.exists()
 
 
@@ -35,19 +35,19 @@ def test_the_socket_of_a_server_that_runs_is_refused(tmp_path):
         there.bind(str(path))
         there.listen()
         with pytest.raises(Status, match="belongs to a server that is running"):
-            server.claim(str(path))
+            server.claim_path(str(path))
     assert path.exists()
 
 
 def test_a_file_is_never_taken_away(tmp_path):
     path = tmp_path / "socket"
     path.write_text("precious")
-    with pytest.raises(Status, match="is no socket: it is left as it is"):
-        server.claim(str(path))
+    with pytest.raises(Status, match="is not a socket: it is left as it is"):
+        server.claim_path(str(path))
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Status, match="is no socket"):
-        server.claim(str(path))
+    with pytest.raises(Status, match="is not a socket"):
+        server.claim_path(str(path))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_file_is_never_taken_away(tmp_path):
 )
 def test_a_path_that_no_socket_can_have_is_refused(path, said):
     with pytest.raises(Status, match=said):
-        server.claim(path)
+        server.claim_path(path)
 
 
 def test_a_server_on_a_socket_alone_outlives_a_kill_and_shares_with_nobody(half, tmp_path):
