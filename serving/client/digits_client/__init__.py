@@ -1,4 +1,5 @@
-"""Asks a server of the digits model which digits pictures show: over gRPC or REST, without TensorFlow.
+"""A client for servers of the digits model: which digits pictures show, over gRPC or REST, without
+TensorFlow.
 
     with DigitClient("localhost:8500") as client:
         for prediction in client.predict_files(["seven.png"]):

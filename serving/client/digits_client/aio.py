@@ -1,4 +1,4 @@
-"""AsyncDigitClient: the same calls as DigitClient's, driven in asyncio."""
+"""AsyncDigitClient: the calls of DigitClient for asyncio."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ T = TypeVar("T")
 
 
 class AsyncTransport(Protocol):
-    """Moves messages."""
+    """Sends messages to one server."""
 
     async def exchange(self, message: Message, seconds: float) -> Reply:
-        """Send and wait, at most so long."""
+        """Send a message and return the reply, within so many seconds."""
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
 
 
 class AsyncDigitClient:
-    """Asks a server which digits images show; use it in an `async with` block, or close() it.
+    """A client of one server; use it in an `async with` block, or close() it.
 
-    Takes what DigitClient takes, and gives what it gives. Belongs to the event loop of its first call, whose
-    tasks may share it; a cancelled call is over at once.
+    Takes the arguments of DigitClient, and its methods return the same. Belongs to the event loop of its
+    first call, whose tasks may share it; a cancelled call ends at once.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class AsyncDigitClient:
             chunk_images=chunk_images,
             chunk_bytes=chunk_bytes,
         )
-        self._make = functools.partial(_transport, transport, place, options.roots(ca_file))
+        self._make = functools.partial(_transport, transport, place, options.read_ca_file(ca_file))
         self._transport: AsyncTransport | None = None  # made at the first call, in its event loop
         self._loop: object = None
         self._closed = False
 
     async def predict(self, images: Any) -> Answer[Prediction]:
-        """As DigitClient.predict."""
+        """Like DigitClient.predict."""
         return await self._run(calls.predict(self._settings, images))
 
     @overload
@@ -81,8 +81,10 @@ class AsyncDigitClient:
     async def predict_files(
         self, paths: Iterable[str | os.PathLike[str]], *, on_error: Literal["raise", "return"] = "raise"
     ) -> Answer[Any]:
-        """As DigitClient.predict_files; files are read in a thread."""
-        return await self._run(calls.predict_pictures(self._settings, calls.files(paths), on_error))
+        """Like DigitClient.predict_files; files are read in a thread."""
+        return await self._run(
+            calls.predict_pictures(self._settings, calls.sources_from_paths(paths), on_error)
+        )
 
     @overload
     async def predict_bytes(self, pictures: Iterable[bytes]) -> Answer[Prediction]: ...
@@ -97,19 +99,21 @@ class AsyncDigitClient:
     async def predict_bytes(
         self, pictures: Iterable[bytes], *, on_error: Literal["raise", "return"] = "raise"
     ) -> Answer[Any]:
-        """As DigitClient.predict_bytes."""
-        return await self._run(calls.predict_pictures(self._settings, calls.blobs(pictures), on_error))
+        """Like DigitClient.predict_bytes."""
+        return await self._run(
+            calls.predict_pictures(self._settings, calls.sources_from_bytes(pictures), on_error)
+        )
 
     async def status(self) -> tuple[VersionStatus, ...]:
-        """As DigitClient.status."""
+        """Like DigitClient.status."""
         return await self._run(calls.status(self._settings))
 
     async def health(self) -> bool:
-        """As DigitClient.health."""
+        """Like DigitClient.health."""
         return await self._run(calls.health(self._settings))
 
     async def close(self) -> None:
-        """Let the connections go; later calls raise ServingError."""
+        """Close the connections; later calls raise ServingError."""
         self._closed = True
         if self._transport is not None:
             await self._transport.close()

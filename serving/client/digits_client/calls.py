@@ -1,9 +1,8 @@
-"""The public calls as plans, the same for the synchronous and the asynchronous client.
+"""The calls of both clients, written as plans, which the synchronous and the asynchronous client run.
 
 A Session is one call: its deadline, its retries, and the one model version that answers all of it. Pictures
-come from memory or from files, and a bad one costs the others nothing: a server fails the whole request for
-it, so a refused group is cut up, at the picture that the server names if it does, until each bad one stands
-alone.
+come from memory or from files, and a bad one does not fail the others: a server refuses the whole request for
+it, so a refused group is split, at the picture that the server names if it does, until each bad one is alone.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ from digits_client.errors import (
 from digits_client.results import AVAILABLE, Answer, Prediction, VersionStatus
 
 T = TypeVar("T")
-MOVES = 3  # a call begins again so many times when a rollout takes its version away
+RESTARTS = 3  # of a call, when a rollout takes its version away
 
 
 def predict(settings: Settings, images: Any) -> Plan[Answer[Prediction]]:
-    """Pixels → predictions."""
+    """Predict the digits of pixels. See `effects` for plans."""
     data = pixel_images.pixels(images)
 
     def chunks(session: Session) -> Plan[tuple[Prediction, ...]]:
@@ -51,7 +50,9 @@ def predict(settings: Settings, images: Any) -> Plan[Answer[Prediction]]:
 
 
 def predict_pictures(settings: Settings, sources: list[Source], on_error: str) -> Plan[Answer[Result]]:
-    """PNG and JPEG files → predictions, and with on_error="return" the errors of bad ones among them."""
+    """Predict the digits of PNG and JPEG files; with on_error="return" bad ones have their error in the
+    answer.
+    """
     if on_error not in ("raise", "return"):
         raise BadRequest(f"on_error is {on_error!r}: expected 'raise' or 'return'")
 
@@ -62,12 +63,12 @@ def predict_pictures(settings: Settings, sources: list[Source], on_error: str) -
 
 
 def status(settings: Settings) -> Plan[tuple[VersionStatus, ...]]:
-    """Every version of the model that the server knows."""
+    """Return every version of the model that the server knows."""
     return (yield from Session(settings).status())
 
 
 def health(settings: Settings) -> Plan[bool]:
-    """Whether a version would answer now."""
+    """Return whether a version is ready to answer."""
     try:
         versions = yield from Session(replace(settings, retries=0)).status()
     except (Unavailable, DeadlineExceeded, ModelNotFound):
@@ -77,27 +78,27 @@ def health(settings: Settings) -> Plan[bool]:
 
 def _in_one_version(settings: Settings, work: Callable[[Session], Plan[tuple[T, ...]]]) -> Plan[Answer[T]]:
     session = Session(settings)
-    for _ in range(MOVES + 1):
+    for _ in range(RESTARTS + 1):
         try:
             done = yield from work(session)
             return Answer(done, session.answered)
-        except Moved:
+        except VersionReplaced:
             session.restart()
     raise Unavailable(
-        f"{settings.where} replaced the version in service {MOVES + 1} times during one call: "
-        "expected it to stay for a call; send fewer images a call"
+        f"{settings.where} replaced the version in service {RESTARTS + 1} times during one call: "
+        "expected one version for the whole call; send fewer images per call"
     )
 
 
-def files(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
-    """Paths as sources."""
+def sources_from_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
+    """Return the sources for files. Raises BadRequest."""
     if isinstance(paths, str | bytes | os.PathLike):
         raise BadRequest(f"paths are one {type(paths).__name__}: expected a list of paths; write [path]")
     return [Source(os.fspath(path), path=Path(path)) for path in paths]
 
 
-def blobs(given: Iterable[bytes]) -> list[Source]:
-    """Files in memory as sources."""
+def sources_from_bytes(given: Iterable[bytes]) -> list[Source]:
+    """Return the sources for pictures in memory. Raises BadRequest."""
     if isinstance(given, bytes | bytearray | memoryview | str):
         raise BadRequest(
             f"pictures are one {type(given).__name__}: expected a list of bytes; write [picture]"
@@ -112,12 +113,12 @@ def blobs(given: Iterable[bytes]) -> list[Source]:
     return sources
 
 
-FIRST_PAUSE = 0.2  # seconds before the first retry; doubles, less up to half of it at random
+FIRST_PAUSE = 0.2  # seconds before the first retry; doubled each time, less a random part of up to half
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a client was made with."""
+    """The checked options of a client."""
 
     codec: Codec
     where: str  # for messages: "localhost:8500 over gRPC"
@@ -125,17 +126,17 @@ class Settings:
     version: int | None
     timeout: float  # seconds for a whole call
     retries: int
-    chunk_images: int  # at most so many images a request
-    chunk_bytes: int  # at most so many bytes of pictures a request; a larger one goes alone
+    chunk_images: int  # most images of a request
+    chunk_bytes: int  # most bytes of pictures in a request; a larger picture is sent alone
     clock: Callable[[], float]
 
 
-class Moved(Exception):
+class VersionReplaced(Exception):
     """The version that answered the first part of a call has left the server; never leaves this package."""
 
 
 class Session:
-    """The requests of one call. Its methods are plans, see digits_client.effects."""
+    """The requests of one call. Its methods are plans, see `digits_client.effects`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -148,52 +149,54 @@ class Session:
         self.version, self.answered = self.settings.version, None
 
     def predict(self, images: Images) -> Plan[list[Prediction]]:
-        """One request. The first one settles the version that the later ones ask for."""
+        """Send one request. The version that answers the first one must answer the later ones too."""
         codec = self.settings.codec
-        if self.version is None and not codec.tells_version:
-            yield from self._settle()
+        if self.version is None and not codec.names_version:
+            yield from self._choose_version()
         try:
             body = yield from self.ask(codec.predict(Spec(self.settings.model, self.version), images))
         except ModelNotFound:
             if self.version is not None and self.settings.version is None:
-                raise Moved from None
+                raise VersionReplaced from None
             raise
         try:
-            answered = codec.predicted(body, images.count)
+            answered = codec.parse_prediction(body, images.count)
             made = results.predictions(answered, images.count)
         except ValueError as problem:
-            raise errors.foreign(self.settings.where, problem) from None
+            raise errors.unexpected_answer(self.settings.where, problem) from None
         if answered.version is not None:
             if self.version not in (None, answered.version):
-                surprise = f"as version {answered.version} where version {self.version} was asked"
-                raise errors.foreign(self.settings.where, surprise)
+                surprise = f"as version {answered.version}, although version {self.version} was requested"
+                raise errors.unexpected_answer(self.settings.where, surprise)
             self.version = answered.version
         self.answered = self.version
         return made
 
-    def _settle(self) -> Plan[None]:
-        """Ask which version is in service: an answer over REST does not tell which one made it."""
+    def _choose_version(self) -> Plan[None]:
+        """Choose the version in service: a REST answer does not say which version made it."""
         ready = [each for each in (yield from self.status()) if each.state == AVAILABLE]
         if not ready:
             raise Unavailable(
                 f"{self.settings.where} has no version of '{self.settings.model}' ready: "
-                "expected one that is AVAILABLE; ask status() what became of them"
+                "expected one that is AVAILABLE; call status() to see the state of each"
             )
         self.version = max(each.version for each in ready)
 
     def status(self) -> Plan[tuple[VersionStatus, ...]]:
-        """Every version that the server knows, newest first."""
+        """Return every version that the server knows, newest first."""
         codec = self.settings.codec
         body = yield from self.ask(codec.status(Spec(self.settings.model, self.settings.version)))
         try:
-            return codec.statuses(body)
+            return codec.parse_status(body)
         except ValueError as problem:
-            raise errors.foreign(self.settings.where, problem) from None
+            raise errors.unexpected_answer(self.settings.where, problem) from None
 
     def ask(self, message: Message) -> Plan[bytes]:
-        """The answer's bytes; again after a pause where that can heal, never past the deadline."""
+        """Return the body of the reply to a message; retry, after a pause, what may succeed later, until the
+        deadline.
+        """
         settings, pause = self.settings, FIRST_PAUSE
-        failure: ServingError = errors.late(settings.where, settings.timeout)
+        failure: ServingError = errors.timed_out(settings.where, settings.timeout)
         for attempt in range(settings.retries + 1):
             left = self._ends - settings.clock()
             if left <= 0:
@@ -202,17 +205,17 @@ class Session:
             if reply.code == OK:
                 body: bytes = reply.body
                 return body
-            failure = errors.error(reply, settings.where, settings.model, settings.timeout)
+            failure = errors.from_reply(reply, settings.where, settings.model, settings.timeout)
             wait = pause * random.uniform(0.5, 1)
             last = attempt == settings.retries or settings.clock() + wait >= self._ends
-            if last or not errors.heals(reply):
+            if last or not errors.is_retryable(reply):
                 break
             yield Wait(wait)
             pause *= 2
         raise failure
 
 
-LARGEST = 64 << 20  # bytes; what a server reads, 16 million pixels, stays below as a PNG or JPEG
+LARGEST = 64 << 20  # bytes; the most that a server reads, 16 million pixels, is smaller as a PNG or JPEG
 MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 NAMED = re.compile(rf"{IMAGE_BYTES}\[(\d+)\] ?([^\]\[]*)")
 TRACE = re.compile(r"^Graph execution error: |\[\[.*", re.DOTALL)  # where it happened
@@ -247,7 +250,7 @@ class _Run:
 def _predict_each(
     session: Session, sources: Sequence[Source], *, keep_errors: bool
 ) -> Plan[tuple[Result, ...]]:
-    """One result a source, in order. A bad one's is its error with `keep_errors`, else it is raised."""
+    """Return one result per source, in order; a bad one's error is raised without `keep_errors`."""
     run = _Run(session, keep_errors)
     group: list[_Item] = []
     size = 0
@@ -269,7 +272,7 @@ def _predict_each(
 
 
 def _problem(data: bytes | OSError) -> str:
-    """What is wrong with a picture at first sight; empty if nothing."""
+    """Return what is obviously wrong with a picture; "" for nothing."""
     if isinstance(data, OSError):
         return f"can't be read ({data.strerror or data}): expected a PNG or JPEG file"
     if not data:
@@ -287,7 +290,7 @@ def _group(run: _Run, items: list[_Item]) -> Plan[None]:
     except BadRequest as error:
         if len(items) == 1:
             index, name, _ = items[0]
-            run.fail(index, name, _told(str(error)))
+            run.fail(index, name, _reason(str(error)))
         else:
             for part in _parts(items, str(error)):
                 yield from _group(run, part)
@@ -296,13 +299,13 @@ def _group(run: _Run, items: list[_Item]) -> Plan[None]:
         run.results[index] = prediction
 
 
-def _parts(items: list[_Item], told: str) -> list[list[_Item]]:
-    """The picture that the server names, and the rest in halves.
+def _parts(items: list[_Item], message: str) -> list[list[_Item]]:
+    """Return the picture that the server names, and the rest in halves.
 
-    A server that batches requests counts through all of them: then the number may be beyond ours or be
-    another picture's. So the named one is asked again, never believed to be bad.
+    A server that batches requests counts through all of them: the number may then be beyond ours, or another
+    picture's. So the named picture is sent again alone rather than taken to be the bad one.
     """
-    named = NAMED.search(told)
+    named = NAMED.search(message)
     place = int(named[1]) if named else len(items)
     suspect = items[place : place + 1]
     rest = items[:place] + items[place + 1 :]
@@ -310,10 +313,10 @@ def _parts(items: list[_Item], told: str) -> list[list[_Item]]:
     return [part for part in (suspect, rest[:half], rest[half:]) if part]
 
 
-def _told(text: str) -> str:
-    """The server's words about a single picture, without the graph's."""
+def _reason(text: str) -> str:
+    """Return the server's message about a single picture, without the graph's details."""
     named = NAMED.search(text)
     if named and named[2]:
         return named[2]
     reason = one_line(TRACE.sub("", text), 200)
-    return f"was refused ({reason}): expected a whole PNG or JPEG file of one digit"
+    return f"was refused ({reason}): expected a complete PNG or JPEG file of one digit"

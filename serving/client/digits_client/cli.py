@@ -1,8 +1,8 @@
-"""`digits-client IMAGE…`: pictures → a line each. `digits predict` is the same function under another name.
+"""The command `digits-client IMAGE…`, which `digits predict` runs too: prints a line for each picture.
 
-On a terminal the lines are a table; elsewhere columns parted by tabs: file, digit, confidence, and "sure" or
-"not sure", or "-" where the model version does not tell. With --json one object a line. A failure is one line
-on stderr. The epilog below lists the exit codes.
+On a terminal the lines are a table; elsewhere columns separated by tabs: file, digit, confidence, and "sure"
+or "not sure", or "-" where the model version does not say. With --json one object per line. A failure is one
+line on stderr. The epilog below lists the exit codes.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from digits_client.results import Answer, Prediction
 
 STDIN = "-"
 LARGEST_STDIN = 64 << 20  # bytes
-SURE = {True: "sure", False: "not sure", None: "-"}  # of Prediction.accepted
+SURE = {True: "sure", False: "not sure", None: "-"}  # by Prediction.accepted
 WIDEST = 60  # characters of a file's name in a table
 
 Result = Prediction | BadRequest
-Write = Callable[[str, Result, int | None], None]  # name, what it shows, by which version
+Write = Callable[[str, Result, int | None], None]  # name, result, model version
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "digits-client") -> int:
-    """Run the command on these arguments, by default the process's, and give its exit code."""
+    """Run the command on these arguments, by default the process's, and return its exit code."""
     given = _parser(prog).parse_args(argv)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own log lines would come between ours
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not fit the terminal's encoding
     try:
         return _run(given, prog)
-    except BadRequest as error:  # of an option; a picture's own never gets here
+    except BadRequest as error:  # of an option: those of pictures are handled in _run
         _complain(prog, error)
         return 2
     except ServingError as error:
@@ -49,20 +49,25 @@ def main(argv: Sequence[str] | None = None, prog: str = "digits-client") -> int:
     except OSError as error:  # of standard output
         with contextlib.suppress(OSError):  # the interpreter will try to write the rest when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has enough
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has ended
             return 141
-        _complain(prog, ServingError(f"can't write the answers ({error.strerror}): expected room for them"))
+        _complain(
+            prog,
+            ServingError(
+                f"can't write the results ({error.strerror}): free some space or write them elsewhere"
+            ),
+        )
         return 1
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Ask a server which digits pictures show: one PNG or JPEG file a digit.",
+        description="Ask a server which digits pictures show: one PNG or JPEG file per digit.",
         epilog="Exit codes: 0 all read, 1 some pictures refused or output not writable, 2 wrong usage, "
         "7 the server did not answer.",
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG or JPEG file; - is standard input")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG or JPEG file; - for standard input")
     parser.add_argument(
         "--server",
         default="localhost",
@@ -78,7 +83,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         metavar="S",
         help=f"seconds for each batch of {CHUNK_IMAGES} pictures; default: {TIMEOUT:g}",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser
 
 
@@ -100,7 +105,7 @@ def _run(given: argparse.Namespace, prog: str) -> int:
 
 
 def _batches(client: DigitClient, names: list[str]) -> Iterator[tuple[list[str], Answer[Result]]]:
-    """The names in batches, and what each shows. Standard input is a batch of its own."""
+    """Yield the names in batches, with what each shows. Standard input is a batch of its own."""
     batch: list[str] = []
     for name in names:
         if batch and (name == STDIN or len(batch) == CHUNK_IMAGES):
@@ -116,7 +121,7 @@ def _batches(client: DigitClient, names: list[str]) -> Iterator[tuple[list[str],
 
 
 def _called(name: str, answer: Answer[Result]) -> Answer[Result]:
-    """The answer about one picture in memory, which is 'picture 0' there, by the name that was given."""
+    """Return the answer about a picture in memory, with the given name in place of 'picture 0'."""
     (result,) = answer
     if isinstance(result, BadRequest):
         result = BadRequest(str(result).replace("picture 0", name, 1))
@@ -141,7 +146,7 @@ def _column_line(name: str, result: Result, version: int | None) -> None:  # noq
 
 
 def _table(names: list[str]) -> Write:
-    """A writer of aligned lines, the first of which has a heading above it."""
+    """Return a function that writes aligned lines, with a heading above the first."""
     width = max(4, *(len(_short(name)) for name in names))
     heading = [f"{'file':<{width}}  digit  confidence  sure?"]
 
@@ -156,7 +161,7 @@ def _table(names: list[str]) -> Write:
 
 
 def _short(name: str) -> str:
-    """A name for a table; of a long one the end, which tells files of a folder apart."""
+    """Shorten a name for a table to its end, which tells files of a folder apart."""
     name = one_line(name, 4096)
     return name if len(name) <= WIDEST else f"…{name[1 - WIDEST :]}"
 

@@ -1,4 +1,4 @@
-"""DigitClient: the calls, driven synchronously."""
+"""DigitClient: the synchronous client."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ T = TypeVar("T")
 
 
 class Transport(Protocol):
-    """Moves messages."""
+    """Sends messages to one server."""
 
     def exchange(self, message: Message, seconds: float) -> Reply:
-        """Send and wait, at most so long."""
+        """Send a message and return the reply, within so many seconds."""
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
 
 
 class DigitClient:
-    """Asks a server which digits images show; use it in a `with` block, or close() it. Threads may share one.
+    """A client of one server; use it in a `with` block, or close() it. Threads may share one.
 
     target: HOST, HOST:PORT, http://… or https://…; without a port 8500 for gRPC, 8501 for REST.
     timeout: seconds for a whole call, with all its chunks, pauses and retries.
-    version: None asks for the one in service; a number for that one, or ModelNotFound.
-    retries: how often a request is sent again after what can heal: no connection, an overloaded server.
-    chunk_images, chunk_bytes: larger inputs go in several requests, one after another.
+    version: the model version to use, or ModelNotFound is raised; None for the one in service.
+    retries: how often a request is repeated after a passing failure: no connection, an overloaded server.
+    chunk_images, chunk_bytes: larger inputs are sent in several requests, one after another.
     ca_file: for https, a PEM file of the certificates to trust in place of the system's.
-    Connects at the first call. Raises BadRequest for options that make no sense.
+    Connects at the first call. Raises BadRequest for invalid options.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class DigitClient:
             chunk_images=chunk_images,
             chunk_bytes=chunk_bytes,
         )
-        roots = options.roots(ca_file)
+        roots = options.read_ca_file(ca_file)
         self._transport: Transport
         if transport == "grpc":
             from digits_client.transport_grpc import GrpcTransport
@@ -76,10 +76,10 @@ class DigitClient:
         self._closed = False
 
     def predict(self, images: Any) -> Answer[Prediction]:
-        """Which digits these pixels show: uint8 [n, 28, 28] or [28, 28], white ink on black, as in MNIST.
+        """Predict the digits of pixels: uint8 [n, 28, 28] or [28, 28], white ink on black, as in MNIST.
 
-        An array of any library, or nested lists of whole numbers. Raises ServingError's kinds; BadRequest for
-        floats, other shapes and numbers out of 0–255.
+        images: an array of any library, or nested lists of whole numbers. Raises ServingError and its
+        subclasses; BadRequest for floats, other shapes and numbers outside 0–255.
         """
         return self._run(calls.predict(self._settings, images))
 
@@ -96,12 +96,12 @@ class DigitClient:
     def predict_files(
         self, paths: Iterable[str | os.PathLike[str]], *, on_error: Literal["raise", "return"] = "raise"
     ) -> Answer[Any]:
-        """Which digit each PNG or JPEG file shows, one digit a file.
+        """Predict the digit of each PNG or JPEG file, one digit per file.
 
         A file that can't be read as a picture raises BadRequest; with on_error="return" its BadRequest takes
-        its place in the answer, and the other files are answered. Raises ServingError's kinds.
+        its place in the answer, and the other files are answered. Raises ServingError and its subclasses.
         """
-        return self._run(calls.predict_pictures(self._settings, calls.files(paths), on_error))
+        return self._run(calls.predict_pictures(self._settings, calls.sources_from_paths(paths), on_error))
 
     @overload
     def predict_bytes(self, pictures: Iterable[bytes]) -> Answer[Prediction]: ...
@@ -116,19 +116,25 @@ class DigitClient:
     def predict_bytes(
         self, pictures: Iterable[bytes], *, on_error: Literal["raise", "return"] = "raise"
     ) -> Answer[Any]:
-        """Which digit each PNG or JPEG file in memory shows; otherwise as predict_files."""
-        return self._run(calls.predict_pictures(self._settings, calls.blobs(pictures), on_error))
+        """Predict the digit of each PNG or JPEG file in memory; otherwise like predict_files."""
+        return self._run(calls.predict_pictures(self._settings, calls.sources_from_bytes(pictures), on_error))
 
     def status(self) -> tuple[VersionStatus, ...]:
-        """Every version of the model that the server knows, newest first. Raises ServingError's kinds."""
+        """Return every version of the model that the server knows, newest first.
+
+        Raises ServingError and its subclasses.
+        """
         return self._run(calls.status(self._settings))
 
     def health(self) -> bool:
-        """Whether a version is ready to answer; False also when nothing answers in time. Never retries."""
+        """Return whether a version is ready to answer; False also when nothing answers in time.
+
+        Never retries.
+        """
         return self._run(calls.health(self._settings))
 
     def close(self) -> None:
-        """Let the connections go; later calls raise ServingError."""
+        """Close the connections; later calls raise ServingError."""
         self._closed = True
         self._transport.close()
 
@@ -159,7 +165,7 @@ class DigitClient:
 
 
 def read(path: Path, limit: int) -> bytes | OSError:
-    """At most `limit` bytes of a file, or why it can't be read."""
+    """Return at most `limit` bytes of a file, or the error why it can't be read."""
     try:
         with path.open("rb") as stream:
             return stream.read(limit)

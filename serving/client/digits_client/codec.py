@@ -1,4 +1,4 @@
-"""What the core asks of a transport's language: requests → messages, answers → outputs. No IO."""
+"""The interface of a codec, which writes requests as messages and reads the answers. `calls` uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from digits_client.results import Outputs, VersionStatus
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Which model answers. No version: the one in service."""
+    """The model to ask. version: None for the one in service."""
 
     model: str
     version: int | None = None
@@ -20,7 +20,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """MNIST-like images behind one another, 784 bytes each."""
+    """MNIST-like images one after another, 784 bytes each."""
 
     data: bytes
     count: int
@@ -34,7 +34,7 @@ class Pictures:
 
     @property
     def count(self) -> int:
-        """How many."""
+        """The number of files."""
         return len(self.files)
 
 
@@ -42,20 +42,20 @@ Images = Pixels | Pictures
 
 
 class Codec(Protocol):
-    """One way of writing requests and reading answers; reading raises ValueError on what is foreign."""
+    """Writes requests and reads answers in one format; reading raises ValueError on unexpected content."""
 
     @property
-    def tells_version(self) -> bool:
-        """Whether an answer to Predict names the version that made it."""
+    def names_version(self) -> bool:
+        """Whether the answer to Predict names the version that made it."""
 
     def predict(self, spec: Spec, images: Images) -> Message:
-        """A Predict request."""
+        """Return a Predict request."""
 
-    def predicted(self, body: bytes, count: int) -> Outputs:
-        """The answer to it, for so many images."""
+    def parse_prediction(self, body: bytes, count: int) -> Outputs:
+        """Read the answer to `predict` for so many images."""
 
     def status(self, spec: Spec) -> Message:
-        """A GetModelStatus request."""
+        """Return a GetModelStatus request."""
 
-    def statuses(self, body: bytes) -> tuple[VersionStatus, ...]:
-        """The answer to it."""
+    def parse_status(self, body: bytes) -> tuple[VersionStatus, ...]:
+        """Read the answer to `status`."""

@@ -1,4 +1,4 @@
-"""The gRPC messages of calls and answers, declared here by hand and equal on the wire.
+"""Writes and reads gRPC messages, whose types are declared here by hand and are the same on the wire.
 
 So tensorflow-serving-api is not needed. They live in a descriptor pool of their own, so that both can be used
 in one process. Names, numbers and types are those of tensorflow-serving-api 2.21; a test of the project
@@ -94,7 +94,9 @@ def _field(message: Any, name: str, number: int, kind: str) -> None:
 
 def _classes() -> dict[str, Any]:
     pool = descriptor_pool.DescriptorPool()
-    packages = list(dict.fromkeys(name.rpartition(".")[0] for name in _MESSAGES))  # in the order of need
+    packages = list(
+        dict.fromkeys(name.rpartition(".")[0] for name in _MESSAGES)
+    )  # in the order of their dependencies
     for i, package in enumerate(packages):
         file = descriptor_pb2.FileDescriptorProto(
             name=f"digits_client/{package}.proto",
@@ -130,7 +132,7 @@ _NUMBERS = {FLOAT: ("float_val", "f"), INT64: ("int64_val", "q"), BOOL: ("bool_v
 
 
 def read(tensor: Any, dtype: int, shape: tuple[int, ...]) -> Sequence[float]:
-    """The numbers of a tensor that must be of this type and shape, row-major. Raises ValueError.
+    """Return the numbers of a tensor that must have this type and shape, row-major. Raises ValueError.
 
     They come as raw little-endian bytes, as a typed list, or as a list cut short where its last value
     repeats; an empty list stands for zeros.
@@ -164,12 +166,12 @@ STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END
 
 
 class GrpcCodec:
-    """See digits_client.codec."""
+    """The Codec for gRPC."""
 
-    tells_version = True
+    names_version = True
 
     def predict(self, spec: Spec, images: Images) -> Message:
-        """A PredictRequest: pixels as raw bytes, pictures as a list of strings."""
+        """Return a PredictRequest: pixels as raw bytes, pictures as a list of strings."""
         request = PredictRequest()
         _name(request.model_spec, spec)
         if isinstance(images, Pixels):
@@ -187,8 +189,8 @@ class GrpcCodec:
             tensor.tensor_shape.dim.add(size=size)
         return Message(PREDICT, request.SerializeToString())
 
-    def predicted(self, body: bytes, count: int) -> Outputs:
-        """The outputs of a PredictResponse, and its version."""
+    def parse_prediction(self, body: bytes, count: int) -> Outputs:
+        """Return the outputs of a PredictResponse, and its version."""
         response = _parse(PredictResponse, body)
         found = response.outputs
         for name in (contract.DIGIT, contract.CONFIDENCE, contract.PROBABILITIES):
@@ -210,15 +212,15 @@ class GrpcCodec:
         )
 
     def status(self, spec: Spec) -> Message:
-        """A GetModelStatusRequest."""
+        """Return a GetModelStatusRequest."""
         request = GetModelStatusRequest()
         _name(request.model_spec, spec)
         return Message(STATUS, request.SerializeToString())
 
-    def statuses(self, body: bytes) -> tuple[VersionStatus, ...]:
-        """The versions of a GetModelStatusResponse."""
+    def parse_status(self, body: bytes) -> tuple[VersionStatus, ...]:
+        """Return the versions of a GetModelStatusResponse."""
         response = _parse(GetModelStatusResponse, body)
-        if not response.model_version_status:  # a server says NOT_FOUND of a model without versions
+        if not response.model_version_status:  # a server answers NOT_FOUND for a model without versions
             raise ValueError("no versions")
         return tuple(
             VersionStatus(each.version, STATES.get(each.state, "UNKNOWN"), each.status.error_message)
@@ -236,4 +238,4 @@ def _parse(kind: Any, body: bytes) -> Any:
     try:
         return kind.FromString(body)
     except DecodeError:
-        raise ValueError("bytes that are no message of TensorFlow Serving") from None
+        raise ValueError("bytes that are not a TensorFlow Serving message") from None

@@ -1,4 +1,4 @@
-"""The REST language: JSON over HTTP, and HTTP's status codes as gRPC's."""
+"""Writes and reads the JSON of the REST API, and translates HTTP's status codes to gRPC's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from digits_client.codec import Images, Pixels, Spec
 from digits_client.effects import DEADLINE, OK, UNAVAILABLE, Message, Reply
 from digits_client.results import Outputs, VersionStatus
 
-# TensorFlow Serving's own, and what proxies before it say
+# TensorFlow Serving's own, and those of proxies in front of it
 CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -31,12 +31,12 @@ CODES = {
 
 
 class RestCodec:
-    """See digits_client.codec."""
+    """The Codec for REST."""
 
-    tells_version = False
+    names_version = False
 
     def predict(self, spec: Spec, images: Images) -> Message:
-        """A row-format request: pixels as nested lists of integers, pictures as base64."""
+        """Return a request in row format: pixels as nested lists of integers, pictures as base64."""
         instances: list[Any]
         if isinstance(images, Pixels):
             signature = contract.PIXELS
@@ -48,8 +48,8 @@ class RestCodec:
         body = {"signature_name": signature, "instances": instances}
         return Message(f"{_path(spec)}:predict", json.dumps(body, separators=(",", ":")).encode())
 
-    def predicted(self, body: bytes, count: int) -> Outputs:  # noqa: ARG002 - rows tell how many they are
-        """The rows of an answer."""
+    def parse_prediction(self, body: bytes, count: int) -> Outputs:  # noqa: ARG002 - the rows have their own count
+        """Return the outputs in the rows of an answer."""
         rows = _object(body).get("predictions")
         names = (contract.DIGIT, contract.CONFIDENCE, contract.PROBABILITIES)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -58,18 +58,18 @@ class RestCodec:
             if not all(name in row for row in rows):
                 raise ValueError(f"no output '{name}'")
         digits, confidences, probabilities = ([row[name] for row in rows] for name in names)
-        told = [contract.ACCEPTED in row for row in rows]
-        if any(told) and not all(told):
-            raise ValueError(f"output '{contract.ACCEPTED}' of some images only")
-        accepted = [row[contract.ACCEPTED] for row in rows] if any(told) else None
+        present = [contract.ACCEPTED in row for row in rows]
+        if any(present) and not all(present):
+            raise ValueError(f"output '{contract.ACCEPTED}' for some images only")
+        accepted = [row[contract.ACCEPTED] for row in rows] if any(present) else None
         return Outputs(digits, confidences, probabilities, None, accepted)
 
     def status(self, spec: Spec) -> Message:
-        """A status request."""
+        """Return a status request."""
         return Message(_path(spec), verb="GET")
 
-    def statuses(self, body: bytes) -> tuple[VersionStatus, ...]:
-        """The versions of an answer."""
+    def parse_status(self, body: bytes) -> tuple[VersionStatus, ...]:
+        """Return the versions of an answer."""
         try:
             return tuple(
                 VersionStatus(int(each["version"]), str(each["state"]), str(each["status"]["error_message"]))
@@ -80,7 +80,7 @@ class RestCodec:
 
 
 def reply(status: int, body: bytes) -> Reply:
-    """An HTTP answer as a reply."""
+    """Return an HTTP response as a Reply."""
     if status == 200:
         return Reply(OK, body)
     try:
@@ -99,7 +99,7 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError("text that is no JSON") from None
+        raise ValueError("text that is not JSON") from None
     if not isinstance(value, dict):
-        raise ValueError("JSON that is no object")
+        raise ValueError("JSON that is not an object")
     return value

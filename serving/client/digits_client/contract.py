@@ -1,6 +1,6 @@
-"""The names of the wire contract that this client uses. serving/README.md of the project explains them.
+"""The names of the wire contract that this client uses, explained in serving/README.md of the project.
 
-A package of its own can't import the project; the project's tests hold these names to its `digits.wire`.
+A package of its own can't import the project; the project's tests compare these names with its `digits.wire`.
 """
 
 MODEL = "digits"

@@ -1,7 +1,7 @@
-"""The words between the core, which decides, and the shells, which act: plans yield effects and get replies.
+"""The effects that plans yield: what the calls decide to do, and the clients carry out.
 
 A plan is a generator. It yields `Send`, `Wait` or `Read` and is sent a `Reply`, None or the file's bytes (or
-the OSError that reading it raised). The synchronous and the asynchronous client drive the same plans.
+the OSError that reading it raised). The synchronous and the asynchronous client run the same plans.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 OK = "OK"
 UNAVAILABLE = "UNAVAILABLE"
 DEADLINE = "DEADLINE_EXCEEDED"
-CLOSED = "CLOSED"  # no gRPC code: the client itself was closed
+CLOSED = "CLOSED"  # not a gRPC code: the client itself was closed
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What goes to a server. `path` is a gRPC method or a URL's path; `verb` matters to REST alone."""
+    """A request to a server. `path` is a gRPC method or a URL's path; `verb` matters to REST alone."""
 
     path: str
     body: bytes = b""
@@ -28,7 +28,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, or why nothing did. Transports raise nothing for what a network may do."""
+    """The answer, or why there is none. Transports raise nothing for network failures."""
 
     code: str  # the name of a gRPC status code, over REST too
     body: bytes = b""  # of an answer
@@ -37,7 +37,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Exchange a message for a reply within so many seconds, whatever happens."""
+    """Send a message and get the reply, within so many seconds in any case."""
 
     message: Message
     seconds: float
@@ -45,7 +45,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let some seconds pass."""
+    """Wait so many seconds."""
 
     seconds: float
 

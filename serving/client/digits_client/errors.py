@@ -1,4 +1,4 @@
-"""Every error that a call may end in, and which reply means which; texts say what to do about it.
+"""The errors that a call can raise, and which reply leads to which; their texts say what to do.
 
 ServingError          the server did not answer as the wire contract says, or this client is closed
 ├── Unavailable       nothing answers at the address, or it is not ready
@@ -15,7 +15,7 @@ from digits_client.effects import CLOSED, DEADLINE, UNAVAILABLE, Reply
 
 
 class ServingError(Exception):
-    """Base of all: its text is one line for a person. `exit_code` is that of a command it ends."""
+    """Base class of the client's errors, with a text of one line. `exit_code`: for a command that it ends."""
 
     exit_code = 7
 
@@ -37,41 +37,41 @@ class ModelNotFound(ServingError):
 
 
 def one_line(text: str, longest: int = 500) -> str:
-    """The text on one line, without control characters, cut: servers' and files' words go to terminals."""
+    """Return the text on one line, shortened and without control characters, safe for a terminal."""
     words = "".join(c if c.isprintable() else " " for c in text[: 4 * longest]).split()
     line = " ".join(words)
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-TOO_LARGE = "larger than max"  # gRPC says RESOURCE_EXHAUSTED of a message above the limit as well
+TOO_LARGE = "larger than max"  # gRPC answers RESOURCE_EXHAUSTED to a message above the limit as well
 SIGNATURE = re.compile(r"serving signature .*not found", re.IGNORECASE)
 
 
-def heals(reply: Reply) -> bool:
-    """Whether the same request may succeed later: nothing was at fault with the request itself.
+def is_retryable(reply: Reply) -> bool:
+    """Return whether the same request may succeed later: it was not itself at fault.
 
-    Asking twice is safe whatever became of the first time: a prediction changes nothing on the server.
+    Repeating one is safe whatever became of the first: a prediction changes nothing on the server.
     """
     overloaded = reply.code == "RESOURCE_EXHAUSTED" and TOO_LARGE not in reply.text
     return reply.code in (UNAVAILABLE, "CANCELLED") or overloaded
 
 
-def error(reply: Reply, where: str, model: str, timeout: float) -> ServingError:
-    """The error to raise. `where` says which server over which transport."""
+def from_reply(reply: Reply, where: str, model: str, timeout: float) -> ServingError:
+    """Return the error for a reply. `where` names the server and the transport."""
     text = one_line(reply.text) or reply.code
     if reply.code == CLOSED:
         return ServingError(f"{text}: make a new client")
     if reply.code == DEADLINE:
-        return late(where, timeout)
-    if heals(reply):
+        return timed_out(where, timeout)
+    if is_retryable(reply):
         return Unavailable(
-            f"{where} gives no answer ({text}): expected a server that is up and has room; "
-            "see whether it runs, and whether host and port are right (by default 8500 is gRPC, 8501 is REST)"
+            f"{where} does not answer ({text}): expected a server that is up and not overloaded; "
+            "check that it runs, and the host and port (by default 8500 is gRPC, 8501 is REST)"
         )
     if reply.code == "NOT_FOUND":
         return ModelNotFound(
             f"{where} has no such model ({text}): expected it to serve '{model}'; "
-            "ask status(), or look at the server's model configuration"
+            "call status(), or check the server's model configuration"
         )
     if SIGNATURE.search(text):
         return ServingError(
@@ -82,17 +82,17 @@ def error(reply: Reply, where: str, model: str, timeout: float) -> ServingError:
     return ServingError(f"{where} failed with {reply.code} ({text}): expected an answer; see its log")
 
 
-def late(where: str, timeout: float) -> DeadlineExceeded:
-    """The error of a call whose time is up."""
+def timed_out(where: str, timeout: float) -> DeadlineExceeded:
+    """Return the error for a call that took too long."""
     return DeadlineExceeded(
-        f"{where} gave no answer within {timeout:g} s: send fewer images a call, raise the timeout, "
-        "or see whether the server is overloaded"
+        f"{where} did not answer within {timeout:g} s: send fewer images per call, raise the timeout, "
+        "or check whether the server is overloaded"
     )
 
 
-def foreign(where: str, problem: object) -> ServingError:
-    """The error of an answer that is not as agreed."""
+def unexpected_answer(where: str, problem: object) -> ServingError:
+    """Return the error for an answer that breaks the wire contract."""
     return ServingError(
-        f"{where} answered {one_line(str(problem))}: expected what the wire contract says; "
-        "see whether this is a server of this model, and of this transport"
+        f"{where} answered {one_line(str(problem))}: expected an answer as in the wire contract; "
+        "check that this is a server of this model and transport"
     )

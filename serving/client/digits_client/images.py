@@ -1,8 +1,8 @@
-"""Pixels in whatever form a caller has them → one run of bytes, 784 an image.
+"""Converts pixels in whatever form a caller has them to bytes, 784 per image.
 
 Takes buffers (NumPy arrays, memoryview, array), objects with `__array_interface__` (Pillow) or `__array__`
 (PyTorch, JAX), and nested lists of ints. Never imports any of these. What could be misread is refused:
-floats, which may mean 0–1 or 0–255; booleans; integers out of 0–255; other shapes.
+floats, which may mean 0–1 or 0–255; booleans; integers outside 0–255; other shapes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from digits_client.contract import AREA, SIDE
 from digits_client.errors import BadRequest
 
 WANTED = f"expected whole numbers 0–255 (white ink on black, as in MNIST) of shape [n, {SIDE}, {SIDE}]"
-FLOATS = "floats are not taken, as 1.0 may mean white or almost black; scale to 0–255 and convert to uint8"
+FLOATS = "floats are refused, as 1.0 may mean white or almost black; scale to 0–255 and convert to uint8"
 FILE_MAGICS = (b"\x89PNG", b"\xff\xd8\xff")
 
 
 def pixels(images: Any) -> bytes:
-    """All images behind one another, row by row. Raises BadRequest."""
+    """Return all images one after another, row by row. Raises BadRequest."""
     first = images[0] if isinstance(images, list | tuple) and images else images
     if isinstance(first, bytes | bytearray) and first.startswith(FILE_MAGICS):
         raise BadRequest("these bytes are a picture file, not pixels: use predict_bytes or predict_files")
@@ -39,7 +39,7 @@ def _array(images: Any) -> bytes:
 
 
 def _view(images: Any) -> tuple[memoryview, tuple[int, ...]]:
-    """A view of the data, and the shape, which an `__array_interface__` tells apart from it."""
+    """Return a view of the data and its shape, which `__array_interface__` gives apart from it."""
     view = _buffer(images)
     if view is not None:
         return view, view.shape or ()
@@ -60,12 +60,12 @@ def _view(images: Any) -> tuple[memoryview, tuple[int, ...]]:
 def _buffer(images: Any) -> memoryview | None:
     try:
         return memoryview(images)
-    except (TypeError, ValueError, BufferError):  # no buffer, or of a type that buffers can't tell
+    except (TypeError, ValueError, BufferError):  # no buffer, or one of an unknown type
         return None
 
 
 def _whole(view: memoryview) -> bytes:
-    """The numbers of a view, one byte each."""
+    """Return the numbers of a view, one byte each."""
     kind = view.format.lstrip("@=<>!|")
     if kind == "B":
         return view.tobytes()
@@ -105,8 +105,8 @@ def _image(image: Any, name: str) -> bytes:
         return made
     widths = {len(row) if hasattr(row, "__len__") else 0 for row in image}
     if len(image) != SIDE or widths != {SIDE}:
-        told = ", ".join(map(str, sorted(widths)))
-        raise BadRequest(f"{name} has {len(image)} rows of {told} numbers: {WANTED}")
+        counts = ", ".join(map(str, sorted(widths)))
+        raise BadRequest(f"{name} has {len(image)} rows of {counts} numbers: {WANTED}")
     return b"".join(_bytes(row, f"row {y} of {name}") for y, row in enumerate(image))
 
 

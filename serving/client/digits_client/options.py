@@ -1,4 +1,4 @@
-"""The options of the clients, and the address that a caller gives: host, port, whether it is encrypted."""
+"""Checks the options of the clients, and parses a server's address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXPECTED = "expected HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a server listens."""
+    """The address of a server. tls: whether the connection is encrypted."""
 
     host: str  # IPv6 without brackets
     port: int
@@ -30,8 +30,8 @@ class Target:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse(text: str, transport: str) -> Target:
-    """Read an address; the port is the transport's usual one unless given. Raises BadRequest."""
+def parse_target(text: str, transport: str) -> Target:
+    """Parse an address; the port defaults to the transport's usual one. Raises BadRequest."""
     if not isinstance(text, str):
         raise BadRequest(f"the server's address is a {type(text).__name__}: {EXPECTED}")
     text = text.strip()
@@ -39,10 +39,10 @@ def parse(text: str, transport: str) -> Target:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise BadRequest(f"'{text}' is no address ({error}): {EXPECTED}") from None
+        raise BadRequest(f"'{text}' is not an address ({error}): {EXPECTED}") from None
     extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
     if parts.scheme not in ("http", "https") or not host or extra or port == 0 or " " in host:
-        raise BadRequest(f"'{text}' is no address: {EXPECTED}")
+        raise BadRequest(f"'{text}' is not an address: {EXPECTED}")
     return Target(host, PORTS[transport] if port is None else port, parts.scheme == "https")
 
 
@@ -64,7 +64,7 @@ def check(
     chunk_images: int = CHUNK_IMAGES,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> tuple[Target, Settings]:
-    """The target and the settings. Raises BadRequest."""
+    """Return the target and the settings for these options. Raises BadRequest."""
     if transport not in PORTS:
         raise BadRequest(f"transport is {transport!r}: expected 'grpc' or 'rest'")
     if not _number(timeout) or not 0 < timeout < math.inf:
@@ -77,7 +77,7 @@ def check(
     for name, (value, least) in limits.items():
         if not _whole(value) or value < least:
             raise BadRequest(f"{name} is {value!r}: expected a whole number of at least {least}")
-    place = parse(target, transport)
+    place = parse_target(target, transport)
     settings = Settings(
         codec=_codec(transport),
         where=f"{place.address} over {'gRPC' if transport == 'grpc' else 'REST'}",
@@ -92,8 +92,8 @@ def check(
     return place, settings
 
 
-def roots(ca_file: Any) -> bytes | None:
-    """The certificates of a PEM file, that the server's must lead to; None: those of the system."""
+def read_ca_file(ca_file: Any) -> bytes | None:
+    """Return the certificates of a PEM file, the roots to trust; None for the system's. Raises BadRequest."""
     if ca_file is None:
         return None
     try:
@@ -107,7 +107,7 @@ def roots(ca_file: Any) -> bytes | None:
 
 def _codec(transport: str) -> Any:
     if transport == "grpc":
-        from digits_client.codec_grpc import GrpcCodec  # takes protobuf with it
+        from digits_client.codec_grpc import GrpcCodec  # imports protobuf
 
         return GrpcCodec()
     from digits_client.codec_rest import RestCodec

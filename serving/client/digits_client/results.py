@@ -1,4 +1,4 @@
-"""What calls return, and predictions from the outputs of a Predict call, checked against the contract."""
+"""The results of calls, and how they are made from the outputs of Predict, checked against the contract."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one image shows."""
+    """The digit that an image shows."""
 
-    digit: int  # the likeliest, 0–9
+    digit: int  # the most likely, 0–9
     confidence: float  # its probability
     probabilities: tuple[float, ...]  # of the digits 0–9, float32 values; they sum to 1
-    accepted: bool | None = None  # whether the confidence is enough; None: this model version does not tell
+    accepted: bool | None = (
+        None  # whether the confidence is high enough; None: this model version does not say
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T_co]):
-    """One item an image, in the order of the images, and the one model version that made them all."""
+    """The results for all images, in their order, and the one model version that made them."""
 
     predictions: tuple[T_co, ...]  # Prediction; with on_error="return" also BadRequest
-    version: int | None  # None when no image got as far as a model
+    version: int | None  # None when no image reached a model
 
     def __iter__(self) -> Iterator[T_co]:
         return iter(self.predictions)
@@ -53,7 +55,7 @@ class VersionStatus:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a server answered for some images, and by which version if it told."""
+    """The outputs of a server for some images. version: None where the answer does not name it."""
 
     digits: Sequence[Any]  # [n]
     confidences: Sequence[Any]  # [n]
@@ -63,7 +65,7 @@ class Outputs:
 
 
 def predictions(outputs: Outputs, count: int) -> list[Prediction]:
-    """One prediction for each of `count` images. Raises ValueError saying what is not as agreed."""
+    """Return one prediction for each of `count` images. Raises ValueError for what breaks the contract."""
     accepted: Sequence[Any] = [None] * count if outputs.accepted is None else outputs.accepted
     for name, column in (
         ("digit", outputs.digits),
@@ -86,7 +88,7 @@ def _prediction(digit: Any, confidence: Any, probabilities: Any, accepted: bool 
     if not isinstance(probabilities, Sequence) or len(probabilities) != DIGITS:
         raise ValueError(f"probabilities that are not {DIGITS} numbers")
     try:
-        # Text has decimals that float32 rounds: as float32 on every way, equal answers are equal.
+        # JSON has more decimals than float32: rounded to float32, equal answers of both transports are equal.
         numbers = array("f", [*probabilities, confidence])
     except (TypeError, OverflowError):
         raise ValueError("probabilities that are not numbers") from None

@@ -1,7 +1,7 @@
-"""Moves messages over HTTP, synchronously and in asyncio. Knows nothing of what they say.
+"""Sends messages over HTTP, synchronously and in asyncio, whatever their content.
 
 On httpcore rather than httpx, which is built on it: httpx has no deadline for a whole exchange, only one for
-each read, which a dripping server starts anew with every byte. Proxies of the environment are not used.
+each read, which a slow server restarts with every byte. Proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from digits_client.effects import CLOSED, DEADLINE, UNAVAILABLE, Message, Reply
 from digits_client.options import Target
 
 HEADERS = [("Content-Type", "application/json"), ("User-Agent", "digits-client")]
-POOL: dict[str, Any] = {"max_connections": 100, "keepalive_expiry": 30.0}  # at once; seconds of rest
-LARGEST_ANSWER = 64 << 20  # bytes; that of a whole chunk has a hundred kilobytes
+POOL: dict[str, Any] = {"max_connections": 100, "keepalive_expiry": 30.0}  # at once; seconds idle
+LARGEST_ANSWER = 64 << 20  # bytes; the answer to a whole chunk has a hundred kilobytes
 
 
 class RestTransport:
@@ -32,9 +32,9 @@ class RestTransport:
         self._closed = False
 
     def exchange(self, message: Message, seconds: float) -> Reply:
-        """Send and wait, at most so long."""
+        """Send a message and return the reply, within so many seconds."""
         ends = time.monotonic() + seconds
-        # Points in time, which _Deadlines makes durations of at every step; the pool's is a duration.
+        # Points in time, which _Deadlines turns into durations at every step; the pool's is a duration.
         timeouts = {"connect": ends, "read": ends, "write": ends, "pool": seconds}
         try:
             with self._pool.stream(
@@ -54,13 +54,13 @@ class RestTransport:
             return _failed(error, self._closed)
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._closed = True
         self._pool.close()
 
 
 class AsyncRestTransport:
-    """A pool of connections, of one event loop."""
+    """A pool of connections, for one event loop."""
 
     def __init__(self, target: Target, roots: bytes | None) -> None:
         self._url = _url(target)
@@ -68,7 +68,7 @@ class AsyncRestTransport:
         self._closed = False
 
     async def exchange(self, message: Message, seconds: float) -> Reply:
-        """Send and wait, at most so long."""
+        """Send a message and return the reply, within so many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 async with self._pool.stream(
@@ -84,13 +84,13 @@ class AsyncRestTransport:
             return _failed(error, self._closed)
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._closed = True
         await self._pool.aclose()
 
 
 class _Deadlines(httpcore.NetworkBackend):
-    """Takes points in time for timeouts, and gives each step what is left."""
+    """Takes points in time as timeouts, and gives each step the time that is left."""
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()
@@ -116,7 +116,7 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         socket, rest = self._inner.get_extra_info("socket"), memoryview(buffer)
         try:
-            while rest:  # the inner stream's own loop would give each part the time of the whole
+            while rest:  # the inner stream's own loop would give each part the whole timeout
                 socket.settimeout(_left(timeout))
                 rest = rest[socket.send(rest) :]
         except TimeoutError as error:

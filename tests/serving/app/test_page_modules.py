@@ -38,7 +38,7 @@ async function asked() {
 export async function check() {
   return {
     asked: await asked(),
-    headlines: ["localhost:18771 over gRPC gives no answer (refused): is it up?", "none"].map(headline),
+    headlines: ["localhost:18771 over gRPC does not answer (refused): is it up?", "none"].map(headline),
     handedOver: settled(down),
     stays: settled({ ...down, local: "loading" }),
     nobodyHere: settled({ ...base, chosen: "browser", local: "failed" }).chosen,
@@ -93,7 +93,7 @@ def test_what_is_away_and_what_answers_meanwhile_is_said(found, state, words, ac
 
 
 def test_of_a_message_for_operators_visitors_read_the_first_half(found):
-    assert found["headlines"] == ["localhost:18771 over gRPC gives no answer", "none"]
+    assert found["headlines"] == ["localhost:18771 over gRPC does not answer", "none"]
 
 
 def test_nothing_is_said_while_all_is_well(found):

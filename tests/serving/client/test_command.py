@@ -126,9 +126,9 @@ def test_a_full_disk_is_one_line(fake, files):
         command = [sys.executable, "-m", "digits_client.cli", "--server", fake.grpc, str(files / "7.png")]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 1
-    assert (
-        done.stderr
-        == b"digits-client: can't write the answers (No space left on device): expected room for them\n"
+    assert done.stderr == (
+        b"digits-client: can't write the results (No space left on device): "
+        b"free some space or write them elsewhere\n"
     )
 
 

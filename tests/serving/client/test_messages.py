@@ -133,7 +133,7 @@ def as_list(api, *, cut):
 @pytest.mark.parametrize("form", ["content", "list", "list cut short"])
 def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, form):
     fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
-    answered = GrpcCodec().predicted(response(api, digits, fill).SerializeToString(), len(digits))
+    answered = GrpcCodec().parse_prediction(response(api, digits, fill).SerializeToString(), len(digits))
     made = results.predictions(answered, len(digits))
     assert [p.digit for p in made] == digits
     assert [p.probabilities for p in made] == [tuple(shares(d)) for d in digits]
@@ -145,14 +145,16 @@ def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, form
 def test_whether_an_answer_is_accepted_is_read_in_every_form(api, accepted, form):
     fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
     body = response(api, [1, 2, 3], fill, accepted).SerializeToString()
-    made = results.predictions(GrpcCodec().predicted(body, 3), 3)
+    made = results.predictions(GrpcCodec().parse_prediction(body, 3), 3)
     assert [p.accepted for p in made] == accepted
 
 
 def test_a_version_made_before_there_was_such_an_output_is_read_with_none(api):
-    over_grpc = GrpcCodec().predicted(response(api, [7], as_list(api, cut=False)).SerializeToString(), 1)
+    over_grpc = GrpcCodec().parse_prediction(
+        response(api, [7], as_list(api, cut=False)).SerializeToString(), 1
+    )
     row = {"digit": 7, "confidence": SURE, "probabilities": shares(7)}
-    over_rest = RestCodec().predicted(json.dumps({"predictions": [row]}).encode(), 1)
+    over_rest = RestCodec().parse_prediction(json.dumps({"predictions": [row]}).encode(), 1)
     for answered in (over_grpc, over_rest):
         assert [p.accepted for p in results.predictions(answered, 1)] == [None]
 
@@ -160,7 +162,7 @@ def test_a_version_made_before_there_was_such_an_output_is_read_with_none(api):
 @pytest.mark.parametrize("accepted", [1, "true", None, [True]])
 def test_over_rest_accepted_is_true_or_false_and_nothing_else(accepted):
     row = {"digit": 7, "confidence": SURE, "probabilities": shares(7), "accepted": accepted}
-    answered = RestCodec().predicted(json.dumps({"predictions": [row]}).encode(), 1)
+    answered = RestCodec().parse_prediction(json.dumps({"predictions": [row]}).encode(), 1)
     with pytest.raises(ValueError, match="accepted"):
         results.predictions(answered, 1)
 
@@ -172,7 +174,7 @@ def test_a_list_left_empty_is_zeros_as_in_tensorflow(api):
             del tensor.int64_val[:]
             assert (api.tf.make_ndarray(tensor) == array).all()
 
-    answered = GrpcCodec().predicted(response(api, [0, 0], fill).SerializeToString(), 2)
+    answered = GrpcCodec().parse_prediction(response(api, [0, 0], fill).SerializeToString(), 2)
     assert [p.digit for p in results.predictions(answered, 2)] == [0, 0]
 
 
@@ -222,7 +224,7 @@ def test_an_answer_against_the_contract_is_refused(api, spoil):
     made = response(api, [7], as_list(api, cut=False))
     spoil(made)
     with pytest.raises(ValueError, match=r"\w"):
-        results.predictions(GrpcCodec().predicted(made.SerializeToString(), 1), 1)
+        results.predictions(GrpcCodec().parse_prediction(made.SerializeToString(), 1), 1)
 
 
 def test_a_server_written_against_tensorflow_serving_api_understands_every_call(api, tmp_path):

@@ -23,7 +23,7 @@ def test_a_bad_picture_costs_the_others_nothing(client, fake, tells, where):
     pictures[where] = BAD
     answer = client.predict_bytes(pictures, on_error="return")
     expected = list(range(7))
-    whole = "expected a whole PNG or JPEG file of one digit"
+    whole = "expected a complete PNG or JPEG file of one digit"
     told = "is blank: expected ink" if tells else f"was refused (Invalid PNG data, size 60): {whole}"
     expected[where] = f"picture {where}: {told}"
     assert digits(answer) == expected
