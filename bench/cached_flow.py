@@ -1,8 +1,9 @@
-"""Measures what the retraining flow adds where nothing is stale, beside empty tasks and `dvc repro`.
+"""Measures the overhead of the retraining flow where nothing is stale, compared with empty tasks and `dvc
+repro`.
 
-Two ways, turn about, each a process of its own: `retrain` as `digits run` calls it; and a flow of as many
-tasks that do nothing, with one `dvc repro` in it. Twice: each process with a server of its own, and with one
-server that runs already. Wall time from the start of the process to its end.
+Two ways, alternating, each in a process of its own: `retrain` as `digits run` calls it; and a flow of as many
+empty tasks, with one `dvc repro` in it. Both are measured twice: each process with a Prefect server of its
+own, and with one that is already running. Wall time from the start of the process to its end.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RETRAIN = """
 import sys
 from pathlib import Path
 from digits_cli import run
-done, outcome = run.retrained(Path.cwd(), publish=True)
+done, outcome = run.run_flow(Path.cwd(), publish=True)
 print([stage.outcome for stage in done.stages], outcome.name)
 sys.exit(0 if outcome.name == "Nothing new" and {s.outcome for s in done.stages} == {"cached"} else 1)
 """
@@ -51,7 +52,7 @@ empty(int(sys.argv[1]))
 
 
 def measure(rounds: int) -> list[Record]:
-    """A record for each way in each round. Every stage has to be up to date."""
+    """Return a record for each way in each round. Every stage has to be up to date."""
     records = _rounds(SERVERS[0], rounds)
     settings.apply(ROOT)
     running = server.ensure(ROOT, server.PORT)

@@ -60,18 +60,18 @@ def run_stages(root: Path, force: str | None = None) -> Run:
 
     Data from the built-in sample are replaced if a source of the full data answers now.
     """
-    dvc_process.without_git(root)
+    dvc_process.allow_missing_git(root)
     first = _ingested(root)
     if first and not first.ok:
         return first
-    if source := repro.healing_source(root, first):
+    if source := repro.source_replacing_sample(root, first):
         get_run_logger().info("%s answers: downloading the data to replace the sample", source)
     with steps(root, reingest=bool(source), force=force) as following:
         for stage in STAGES[1 if first and not source else 0 :]:
             if tasks.stage_tasks[stage](following, stage, return_state=True).is_failed():
                 break
         run = following.finish()
-    return repro.together(first, run) if first else run
+    return repro.merge_runs(first, run) if first else run
 
 
 def _ingested(root: Path) -> Run | None:

@@ -338,7 +338,7 @@ def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(pr
 def test_a_web_server_that_is_no_model_server_is_told_apart(project):
     with serving(lambda _: (200, b"<html>")) as server:
         out = project.digits("status", "--rest-port", port_of(server.url)).out
-    assert "what answers there is no model server" in out
+    assert "what answers there is not a model server" in out
 
 
 def test_the_status_warns_of_a_moved_project(project):

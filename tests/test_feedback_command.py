@@ -89,7 +89,7 @@ def test_the_list_shows_what_was_said_and_no_pixels(project):
     rows = [json.loads(line) for line in project.feedback("list", "--json").out.splitlines()]
     assert [row["id"] for row in rows] == project.ids and "image" not in rows[0]
     assert rows[0]["label"] == 1 and rows[0]["received"].endswith("+00:00")
-    assert project.feedback("list", "--state", "rejected").out.strip() == "nothing is there"
+    assert project.feedback("list", "--state", "rejected").out.strip() == "no corrections"
 
 
 def test_corrections_are_accepted_and_rejected_by_the_start_of_their_ids(project):
@@ -121,7 +121,7 @@ def test_the_reviewer_is_by_default_who_runs_it(project, monkeypatch):
 def test_the_sheet_is_a_picture_of_what_waits(project):
     project.feedback("reject", project.ids[0])
     sheet = project.root / "sheet.png"
-    assert "4 of 4 corrections that wait" in project.feedback("sheet", sheet).out
+    assert "4 of 4 corrections awaiting review" in project.feedback("sheet", sheet).out
     with Image.open(sheet) as picture:
         assert picture.format == "PNG" and picture.width > 1000 and np.asarray(picture).std() > 10
     project.feedback("reject", *project.ids[1:])
@@ -132,14 +132,14 @@ def test_what_is_accepted_is_exported_once_with_its_label(project):
     inbox = project.root / "inbox"
     assert "make it, then export again" in project.refused("export", "--inbox", inbox, code=6)
     inbox.mkdir()
-    assert "nothing is accepted" in project.feedback("export", "--inbox", inbox).out
+    assert "no newly accepted corrections" in project.feedback("export", "--inbox", inbox).out
     project.feedback("accept", *project.ids[:2])
     project.feedback("accept", project.ids[2], "--label", 6)
     assert "3 corrections" in project.feedback("export", "--inbox", inbox).out
     (folder,) = [path for path in inbox.iterdir() if path.is_dir()]
     batch = read_batch(folder)
     assert sorted(batch.labels.tolist()) == [1, 1, 6] and not batch.rejected
-    assert "nothing is accepted" in project.feedback("export", "--inbox", inbox).out
+    assert "no newly accepted corrections" in project.feedback("export", "--inbox", inbox).out
     assert "exported  3" in project.feedback("status").out
 
 

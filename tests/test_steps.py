@@ -93,7 +93,7 @@ def test_two_at_once_are_refused(root):
 def test_records_are_json_lines(root):
     log = root / "log"
     log.write_text(json.dumps({"stage": "train", "seconds": 1, "ok": True}) + "\n")
-    from digits.pipeline.repro import outcome, records
+    from digits.pipeline.repro import read_records, stage_run
 
-    assert outcome(records(log), "train", None).outcome == "ran"
-    assert outcome(records(log), "export", 1).outcome == "not reached"
+    assert stage_run(read_records(log), "train", None).outcome == "ran"
+    assert stage_run(read_records(log), "export", 1).outcome == "not reached"

@@ -37,7 +37,7 @@ class Intake:
 
 def judge(root: Path, log: Log) -> Run:
     """Bring ingest and validate up to date; return their run."""
-    return repro.up_to_date(root, JUDGE, say=log)
+    return repro.bring_up_to_date(root, JUDGE, say=log)
 
 
 def take_one(workspace: Workspace, batch: Path, log: Log) -> Intake:

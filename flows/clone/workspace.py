@@ -156,7 +156,7 @@ def _make(project: Path, start: str) -> Workspace:
         base = _reset(project, root, start)
     workspace = Workspace(project, root, base)
     shutil.rmtree(workspace.scratch, ignore_errors=True)
-    dvc_process.heal(root)
+    dvc_process.drop_dead_locks(root)
     share_settings(project, root)
     _check_out_batches(project, root)
     return workspace

@@ -24,7 +24,7 @@ def warm() -> None:
     """Load what a training needs; runs on a worker."""
     from digits.pipeline import training
 
-    training.ready()
+    training.prepare_tensorflow()
 
 
 def train(

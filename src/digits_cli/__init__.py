@@ -1,8 +1,7 @@
-"""The command line `digits`, one module a command: HELP, `arguments(parser)` and `run(given)`, which returns
-an exit code.
+"""The command line `digits`, one module per command with HELP, `arguments(parser)` and `run(given)`.
 
-The top layer: commands read the command line, let others do the work, and print. What a command needs is
-imported when it runs, so that `digits --help` answers at once.
+`run` returns an exit code. This is the top layer: commands read the command line, call the other packages,
+and print. What a command needs is imported when it runs, so that `digits --help` answers at once.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = import_module(f"digits_cli.{name}")
-        # What belongs to another command line, --help too, is not looked at: no argument has this prefix.
+        # The arguments of another command line, --help too, are passed on unparsed: none has this prefix.
         others: dict[str, Any] = (
             {"prefix_chars": "\0", "add_help": False} if hasattr(module, "PASSES_ON") else {}
         )
@@ -55,15 +54,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         code = given.function(given)
     except DigitsError as error:
-        code = _told(str(error), error.exit_code)
+        code = _print_error(str(error), error.exit_code)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        code = _told(f"{error.strerror or error}{where}: fix it and run the same command again", 1)
+        code = _print_error(f"{error.strerror or error}{where}: fix it and run the same command again", 1)
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
 
 
-def _told(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
     print(f"digits: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return code

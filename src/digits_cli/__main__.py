@@ -1,4 +1,4 @@
-"""Runs the command line: python -m digits_cli."""
+"""Run the command line by `python -m digits_cli`."""
 
 from digits_cli import main
 

@@ -1,14 +1,14 @@
-"""`digits app`: a page to draw on, photos, and the gateway behind them."""
+"""`digits app`: serves the web page for drawing digits and reading photos, and the gateway behind it."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "the page to draw on and read photos with, on port 8080; starts a model server where none runs"
+HELP = "serve the page to draw on and read photos with, on port 8080; starts a model server if none runs"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     from serving.app import settings
 
     settings.add_options(parser)

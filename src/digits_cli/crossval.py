@@ -1,4 +1,4 @@
-"""`digits crossval`: how well a profile does on images it has not seen, and by how much that varies."""
+"""`digits crossval`: how well a profile does on unseen images, and how much that varies."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ HELP = "train a profile on k folds: mean and standard deviation of its accuracy"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     from digits_cli.sweep import pool_arguments
 
     parser.add_argument("--profile", help="default: that of params.yaml")
     parser.add_argument("--folds", type=int, default=5, metavar="K", help="default: 5")
-    parser.add_argument("--seed", type=int, help="of the folds and the trainings; default: train.seed")
-    parser.add_argument("--json", action="store_true", help="the scores as JSON")
+    parser.add_argument("--seed", type=int, help="seed of the folds and the trainings; default: train.seed")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     pool_arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Train what is missing of the folds and show how they did."""
+    """Train the folds that are missing and print their scores."""
     from digits import files
     from digits_cli import project
     from flows import crossval
@@ -56,6 +56,6 @@ def run(given: argparse.Namespace) -> int:
         f"profile {found.profile}: [bold]{scores.mean:.2%} ± {scores.sd:.2%}[/] (mean ± sd over "
         f"{len(found.folds)} folds); 95 % interval of the mean {scores.low:.2%} to {scores.high:.2%}"
     )
-    console.print("[dim]of training and validation images; the test images were not looked at[/]")
+    console.print("[dim]on training and validation images; the test images were not used[/]")
     console.print(f"[dim]{'table':<9}[/] {found.table.relative_to(root)}")
     return 0

@@ -1,4 +1,4 @@
-"""`digits explain VERSION`: from which code, data and parameters a version comes, and what became of it."""
+"""`digits explain VERSION`: the code, data and parameters of a version, and its promotions and refusals."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from serving.store.store import Store
 
-HELP = "which code, data, parameters and scores a version comes from, and when it served"
+HELP = "show the code, data, parameters and scores behind a version, and when it served"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     from digits_cli import project
 
-    parser.add_argument("version", type=project.number, metavar="VERSION")
-    parser.add_argument("--json", action="store_true", help="for programs, with every parameter and score")
+    parser.add_argument("version", type=project.version_number, metavar="VERSION")
+    parser.add_argument("--json", action="store_true", help="print JSON, with every parameter and score")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print what is known of it."""
+    """Print what is on record about a version."""
     from digits_cli import project
 
     store = project.store_of(project.project_root())
@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def facts(store: Store, number: int) -> dict[str, Any]:
-    """Plain values: its provenance, the state of its files, its promotions and refusals."""
+    """Return a version's provenance, the state of its files, its promotions and refusals, as plain values."""
     from dataclasses import asdict
 
     from serving.store import edge, version
@@ -63,14 +63,14 @@ def facts(store: Store, number: int) -> dict[str, Any]:
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(name, text) pairs, the most asked-for first."""
+    """Yield the facts as (name, text) pairs, the most wanted first."""
     from serving.store.version import find
 
     source = found["provenance"]
     published = find(source, "published") or {}
     yield "version", f"{found['version']}" + (f" ({found['role']})" if found["role"] else "")
     commit = published.get("commit") or "not on record: it was not published from a Git checkout"
-    yield "code", f"{commit}{', with changes that were not committed' if published.get('dirty') else ''}"
+    yield "code", f"{commit}{', with uncommitted changes' if published.get('dirty') else ''}"
     yield "published", str(published.get("at") or "time not on record")
     for event in found["events"]:
         yield event["action"], event["at"] or "time not on record"

@@ -1,4 +1,4 @@
-"""`digits feedback`: reviews what people corrected, and makes a batch of it for the next retraining."""
+"""`digits feedback`: reviews corrections that people made, and exports them as a batch for retraining."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from serving.app.feedback.schema import Row
     from serving.app.feedback.store import FeedbackStore
 
-MOST_SHOWN = 400  # images of a sheet
+MOST_SHOWN = 400  # images on a sheet
 
 
-async def listed(store: FeedbackStore, given: argparse.Namespace) -> int:
-    """Print them, the oldest first: a table, or a line of JSON each."""
+async def list_corrections(store: FeedbackStore, given: argparse.Namespace) -> int:
+    """Print corrections, the oldest first: a table, or one line of JSON each."""
     from rich.markup import escape
 
     from digits_cli import project
@@ -42,12 +42,12 @@ async def listed(store: FeedbackStore, given: argparse.Namespace) -> int:
         cells = (row.id[:8], at, row.state, person, model, row.reviewer, row.source, row.batch)
         table.add_row(*(escape(cell or "") for cell in cells))
     console = project.console()
-    console.print(table if found else "nothing is there")
+    console.print(table if found else "no corrections")
     return 0
 
 
-async def sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
-    """Write a picture of those that wait."""
+async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
+    """Write a picture of the corrections that await review."""
     import numpy as np
     from PIL import Image
 
@@ -61,7 +61,7 @@ async def sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
     captions = [
         f"{row.id[:8]}\nperson {row.label}\nmodel {'–' if row.digit is None else row.digit}" for row in found
     ]
-    title = f"{len(found)} of {waiting[PENDING]} corrections that wait for review"
+    title = f"{len(found)} of {waiting[PENDING]} corrections awaiting review"
     stream = io.BytesIO()
     Image.fromarray(contact_sheet(images.reshape(-1, 28, 28), captions, title)).save(stream, "PNG")
     files.write_bytes(given.file, stream.getvalue())
@@ -70,19 +70,19 @@ async def sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    """Everything of a correction but its pixels."""
+    """Return the fields of a correction, all but its pixels, as plain values."""
     names = ("id", "digest", "label", "digit", "confidence", "version", "source", "mode", "state", "agreed")
     plain: dict[str, Any] = {name: getattr(row, name) for name in (*names, "reviewer", "batch")}
     plain["received"] = row.received.isoformat()
     return plain | {"reviewed": row.reviewed.isoformat() if row.reviewed else None}
 
 
-HELP = "review what people corrected on the page, and give it to the inbox of retraining"
+HELP = "review the corrections that people made on the page, and export them for retraining"
 FILE = Path(".digits/feedback.db")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Subcommands and their options."""
+    """Add the subcommands and their options."""
     from serving.app.feedback import EXPORTING, STATES
 
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -95,33 +95,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         return made
 
     def names_reviewer(made: argparse.ArgumentParser) -> None:
-        made.add_argument("--reviewer", metavar="NAME", help="who decides; default: your account's name")
+        made.add_argument("--reviewer", metavar="NAME", help="name of the reviewer; default: your account's")
 
-    action("status", "how many wait, are accepted, rejected, exported").add_argument(
-        "--json", action="store_true", help="for programs"
+    action("status", "count the corrections in each state").add_argument(
+        "--json", action="store_true", help="print JSON"
     )
     listing = action("list", "list corrections, the oldest first")
-    listing.add_argument("--state", choices=STATES, help="only these")
-    listing.add_argument("--json", action="store_true", help="for programs, a line each")
-    names_reviewer(action("review", "decide on what waits, image by image, on a terminal"))
+    listing.add_argument("--state", choices=STATES, help="only those in this state")
+    listing.add_argument("--json", action="store_true", help="print JSON, one line each")
+    names_reviewer(action("review", "review the pending corrections one by one on a terminal"))
     for name in ("accept", "reject"):
-        made = action(name, f"{name} corrections by their ids, or the start of them")
+        made = action(name, f"{name} corrections by their ids, or the beginning of them")
         made.add_argument("id", nargs="+", metavar="ID")
         names_reviewer(made)
         if name == "accept":
-            made.add_argument("--label", type=int, choices=range(10), help="in place of the person's")
-    sheet = action("sheet", f"a picture of up to {MOST_SHOWN} that wait, with what was said of them")
+            made.add_argument(
+                "--label", type=int, choices=range(10), help="label to use in place of the person's"
+            )
+    sheet = action("sheet", f"write a picture of up to {MOST_SHOWN} pending corrections with their labels")
     sheet.add_argument("file", type=Path, metavar="FILE.png")
-    out = action("export", "give the accepted ones to retraining, as one batch in its inbox")
-    out.add_argument("--inbox", type=Path, required=True, metavar="DIR", help="of `digits schedule --inbox`")
-    delete = action("delete", "forget corrections, with their images")
+    out = action("export", "write the accepted corrections as a batch into the retraining inbox")
+    out.add_argument(
+        "--inbox", type=Path, required=True, metavar="DIR", help="the folder of `digits schedule --inbox`"
+    )
+    delete = action("delete", "delete corrections and their images")
     delete.add_argument("id", nargs="*", metavar="ID")
     deletable = [state for state in STATES if state != EXPORTING]
-    delete.add_argument("--state", choices=deletable, help="all of these")
+    delete.add_argument("--state", choices=deletable, help="delete all in this state")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Do one action on the store. Raises DigitsError when it can't be done."""
+    """Run one subcommand on the store. Raises DigitsError when it can't be done."""
     from digits_cli import project
     from serving.app.settings import FEEDBACK
 
@@ -157,7 +161,7 @@ async def _status(store: FeedbackStore, given: argparse.Namespace) -> int:
     for state, count in found.items():
         console.print(f"[dim]{state:<9}[/] {count}")
     if found["exporting"]:
-        console.print("an export did not end: the next one finishes it")
+        console.print("an export was interrupted: the next one finishes it")
     return 0
 
 
@@ -167,23 +171,23 @@ async def _review(store: FeedbackStore, given: argparse.Namespace) -> int:
     tally = await review.review(store, _keys(), print, given.reviewer or getpass.getuser())
     print(  # noqa: T201
         f"{tally.accepted} accepted, {tally.rejected} rejected, {tally.skipped} skipped"
-        + ("; `digits feedback export --inbox DIR` gives them to retraining" if tally.accepted else "")
+        + ("; `digits feedback export --inbox DIR` passes them to retraining" if tally.accepted else "")
     )
     return 0
 
 
 def _keys() -> Callable[[], Awaitable[str]]:
-    """What gives the next key of the terminal, without Enter; "" when the terminal is gone, or at Ctrl-D."""
+    """Return a function that waits for a key, without Enter; "" at Ctrl-D, or when the terminal is gone."""
     import click
 
-    pressed: list[str] = []  # several keys may come at once
+    pressed: list[str] = []  # several keys may arrive at once
 
     async def key() -> str:
         if not pressed:
             # asyncio.run's own handler of Ctrl-C would end the review only after one more key
             handler = signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
-                await asyncio.sleep(0)  # a Ctrl-C that came before ends it here
+                await asyncio.sleep(0)  # an earlier Ctrl-C ends it here
                 pressed.extend(click.getchar() or "")
             except (EOFError, OSError):
                 return ""
@@ -214,10 +218,10 @@ async def _export(store: FeedbackStore, given: argparse.Namespace) -> int:
 
     done = await export(store, given.inbox)
     for batch in done:
-        again = ", begun by an export that did not end" if batch.again else ""
+        again = ", begun by an interrupted export" if batch.again else ""
         print(f"{batch.path}: {batch.rows} corrections{again}")  # noqa: T201
     if not done:
-        print("nothing is accepted that was not exported before: `digits feedback review`")  # noqa: T201
+        print("no newly accepted corrections to export: see `digits feedback review`")  # noqa: T201
     return 0
 
 
@@ -231,7 +235,7 @@ async def _delete(store: FeedbackStore, given: argparse.Namespace) -> int:
     for row in [await review.find(store, start) for start in given.id]:
         gone += await review.delete(store, identity=row.id)
     kept = (
-        "" if given.state or gone == len(given.id) else "; what an export has begun with stays until it ended"
+        "" if given.state or gone == len(given.id) else "; those of an unfinished export stay until it ends"
     )
     print(f"{gone} deleted{kept}")  # noqa: T201
     return 0
@@ -248,11 +252,11 @@ def _refuse_without_terminal() -> None:
 
 ACTIONS: dict[str, Callable[[FeedbackStore, argparse.Namespace], Awaitable[int]]] = {
     "status": _status,
-    "list": listed,
+    "list": list_corrections,
     "review": _review,
     "accept": _decide,
     "reject": _decide,
-    "sheet": sheet,
+    "sheet": write_sheet,
     "export": _export,
     "delete": _delete,
 }

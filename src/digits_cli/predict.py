@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "ask a running server which digits pictures show; arguments as of digits-client"
+HELP = "ask a running server which digits pictures show; arguments as for digits-client"
 PASSES_ON = True  # every argument is the client's
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     parser.add_argument("given", nargs="*", metavar="ARGUMENT", help="images and options, see --help")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Ask, and print the answers."""
+    """Ask the server and print the answers."""
     from digits_client import cli
 
     return cli.main(given.given, prog="digits predict")

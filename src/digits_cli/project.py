@@ -1,4 +1,4 @@
-"""What every command needs: the project's folder, its store, a console, the time."""
+"""Helpers of the commands: the project's folder, its store, a console, tables, the time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WIDTH = 160  # columns of a table where there is no terminal to ask
 
 
 def project_root() -> Path:
-    """The folder of dvc.yaml, here or above. Raises DigitsError outside a project."""
+    """Return the nearest folder with a dvc.yaml, here or above. Raises DigitsError outside a project."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "dvc.yaml").exists():
@@ -30,21 +30,21 @@ def project_root() -> Path:
 
 
 def store_of(root: Path) -> Store:
-    """The store of published versions below a project's folder."""
+    """Return the store of published versions in a project's folder."""
     from serving.store.store import Store
 
     return Store(root / "models" / "serving")
 
 
 def console() -> Console:
-    """Standard output: lines are never broken, and off a terminal tables have room for what they hold."""
+    """Return a console on standard output that never breaks lines; without a terminal, WIDTH columns wide."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def table(*columns: str) -> Table:
-    """A plain table with these columns."""
+    """Return a plain table with these columns."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="dim")
@@ -54,19 +54,19 @@ def table(*columns: str) -> Table:
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output, with sorted keys."""
+    """Print a value as JSON with sorted keys."""
     from digits import files
 
     print(files.to_json(value), end="")  # noqa: T201
 
 
 def now() -> str:
-    """The time in UTC, to the second: 2030-01-31T12:00:00Z."""
+    """Return the time in UTC, to the second: 2030-01-31T12:00:00Z."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def number(text: str) -> int:
-    """A version's number from the command line; an argparse type."""
+def version_number(text: str) -> int:
+    """Parse a version number from the command line; an argparse type."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no version; `digits versions` lists them")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a version number; `digits versions` lists them")
     return int(text)

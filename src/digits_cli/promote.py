@@ -1,18 +1,18 @@
-"""`digits promote`: a published version takes the place of the one in service, if it is no worse."""
+"""`digits promote`: puts a published version into service if it is no worse than the current one."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "compare a published version with the one in service; if it is no worse, have it serve"
+HELP = "compare a published version with the one in service; if it is no worse, put it into service"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     from digits_cli import project
 
     parser.add_argument(
-        "version", nargs="?", type=project.number, metavar="VERSION", help="default: the newest"
+        "version", nargs="?", type=project.version_number, metavar="VERSION", help="default: the newest"
     )
     parser.add_argument(
         "--canary", action="store_true", help="try it as digits_canary beside the stable version"
@@ -20,12 +20,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base-path",
         metavar="PATH",
-        help="where servers see models/serving/digits, if elsewhere; remembered",
+        help="path under which servers see models/serving/digits, if another; remembered",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Promote and show how it compared. Raises GateRefused when it is worse."""
+    """Promote a version and print how it compared. Raises GateRefused when it is worse."""
     from rich.markup import escape
 
     from digits.runtime.errors import StoreError
@@ -49,5 +49,5 @@ def run(given: argparse.Namespace) -> int:
     if before and before.canary not in (None, number):
         console.print(f"the trial of version {before.canary} has ended")
     where = "is on trial as digits_canary" if given.canary else "serves"
-    console.print(f"version {number} {where}: servers that follow {store.pointer} take it up")
+    console.print(f"version {number} {where}: servers that follow {store.pointer} load it")
     return 0

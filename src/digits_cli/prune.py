@@ -1,4 +1,4 @@
-"""`digits prune`: old versions out of the store; never one that serves, is on trial or served before."""
+"""`digits prune`: deletes old versions; never one that serves, is on trial or served before."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ HELP = "delete old versions; never one that serves, is on trial or served before
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     parser.add_argument(
-        "--keep", type=int, metavar="K", help="how many of the newest stay, whatever they are; default 5"
+        "--keep",
+        type=int,
+        metavar="K",
+        help="how many of the newest versions to keep in any case; default: 5",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prune and say what went."""
+    """Delete old versions and print which."""
     from digits_cli import project
     from serving.store import publish
 

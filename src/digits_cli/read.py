@@ -1,4 +1,4 @@
-"""`digits read`: asks a running server for all digits of photos. `digits-read` with a bar."""
+"""`digits read`: reads all digits of photos with a running server. The same as `digits-read`, with a bar."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import argparse
 import contextlib
 from collections.abc import Callable, Iterator
 
-HELP = "find and read all digits in photos, with a running server; arguments as of digits-read"
+HELP = "find and read all digits in photos, with a running server; arguments as for digits-read"
 PASSES_ON = True  # every argument is the client's
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     parser.add_argument("given", nargs="*", metavar="ARGUMENT", help="photos and options, see --help")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Read, and print what was read."""
+    """Read the photos and print the digits."""
     from digits_client.reading import command
 
     return command.main(given.given, prog="digits read", bar=_bar)

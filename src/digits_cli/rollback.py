@@ -1,4 +1,4 @@
-"""`digits rollback`: back to the version that served before, or to any published one, uncompared."""
+"""`digits rollback`: returns to the version that served before, or to any published one, uncompared."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ HELP = "go back to the version that served before, or to a given one; ends a tri
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     from digits_cli import project
 
     parser.add_argument(
-        "version", nargs="?", type=project.number, metavar="VERSION", help="default: the one before"
+        "version", nargs="?", type=project.version_number, metavar="VERSION", help="default: the previous one"
     )
     parser.add_argument("--canary", action="store_true", help="only end the trial; the stable version stays")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Replace the pointer and say what serves now."""
+    """Replace the pointer and print which version serves now."""
     from digits.runtime.errors import ParamsError
     from digits_cli import project
     from serving.store import promote
@@ -35,6 +35,6 @@ def run(given: argparse.Namespace) -> int:
         store, given.version, expected_champion=current.stable if current else None, at=project.now()
     )
     project.console().print(
-        f"version {pointer.stable} serves again: servers that follow {store.pointer} take it up"
+        f"version {pointer.stable} serves again: servers that follow {store.pointer} load it"
     )
     return 0

@@ -1,4 +1,6 @@
-"""`digits run`: the retraining once: every stage up to date, then the export in service if it is no worse."""
+"""`digits run`: runs all stages that are not up to date, then publishes and promotes the export if it is no
+worse.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +17,22 @@ if TYPE_CHECKING:
     from digits.pipeline.repro import Run
     from flows.rollout.outcomes import Outcome
 
-HELP = "bring every stage up to date, publish and promote what is no worse, then sum up"
+HELP = "bring every stage up to date, publish and promote the model if it is no worse, print a summary"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     parser.add_argument(
-        "stages", nargs="*", metavar="STAGE", help="only up to these, and publish nothing; default: all"
+        "stages",
+        nargs="*",
+        metavar="STAGE",
+        help="run up to these stages only and publish nothing; default: all",
     )
     parser.add_argument("--no-publish", action="store_true", help="stop after the export")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run what is stale and sum up. Raises StoreError when the export can't be published."""
+    """Run the stages and print a summary. Raises StoreError when the export can't be published."""
     from digits import STAGES
     from digits_cli import project
 
@@ -39,9 +44,9 @@ def run(given: argparse.Namespace) -> int:
     if given.stages:
         from digits.pipeline import repro
 
-        done, outcome = repro.up_to_date(root, *given.stages, say=console.print), None
+        done, outcome = repro.bring_up_to_date(root, *given.stages, say=console.print), None
     else:
-        done, outcome = retrained(root, publish=not given.no_publish)
+        done, outcome = run_flow(root, publish=not given.no_publish)
     _sum_up(root, console, done, outcome)
     for stage in done.stages:
         if stage.outcome == "failed" and not given.stages:
@@ -49,17 +54,19 @@ def run(given: argparse.Namespace) -> int:
     return 0 if done.ok else 1
 
 
-def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
-    """One run of the retraining flow: the stages' run, and what became of the export. Raises DigitsError.
+def run_flow(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
+    """Run the retraining flow once; return the stages' run and the outcome for the export.
 
-    Prefect's server is the project's if one runs, else one that ends with this process.
+    Raises DigitsError.
+
+    Uses the project's Prefect server if one is running, else one that ends with this process.
     """
     from digits.pipeline import dvc_process
     from digits.runtime import params
     from flows.scheduling import supervisor
 
-    params.load_all(root / "params.yaml")  # what can be refused at once is, before seconds go by
-    with dvc_process.alone(root):
+    params.load_all(root / "params.yaml")  # an invalid file is refused at once
+    with dvc_process.run_lock(root):
         pass
     supervisor.start_prefect(root)
 
@@ -73,7 +80,7 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
         state = retrain(project=str(root), why="digits run", publish=publish, return_state=True)
     except httpx.HTTPError as error:
         raise DigitsError(
-            f"Prefect's server went away and did not come back ({type(error).__name__}): what was made is "
+            f"Prefect's server does not answer any more ({type(error).__name__}): finished stages are "
             "kept, run the same command again"
         ) from None
     ended = state.result(raise_on_failure=False)
@@ -83,7 +90,7 @@ def retrained(root: Path, *, publish: bool) -> tuple[Run, Outcome | None]:
         return ended, None
     if isinstance(ended, DigitsError):
         raise ended
-    raise DigitsError(" ".join(str(state.message or "the retraining ended without a word").split()))
+    raise DigitsError(" ".join(str(state.message or "the retraining ended without a message").split()))
 
 
 def _sum_up(root: Path, console: Console, done: Run, outcome: Outcome | None) -> None:
@@ -94,8 +101,8 @@ def _sum_up(root: Path, console: Console, done: Run, outcome: Outcome | None) ->
     console.print()
     console.print(summary.stages_table(done))
     console.print()
-    *told, last = summary.lines(root, done)
-    for name, text in told:
+    *facts, last = summary.lines(root, done)
+    for name, text in facts:
         console.print(f"[dim]{name:<9}[/] {text}")
     if outcome and outcome.version is not None:
         console.print(f"[dim]{'serving':<9}[/] {escape(outcome.reason)}")

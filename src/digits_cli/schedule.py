@@ -1,21 +1,21 @@
-"""`digits schedule`: retrain at given times and when new batches come, or once, by Prefect."""
+"""`digits schedule`: retrains at set times and when batches arrive, or once, by Prefect."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "retrain on a schedule and when a batch is in the inbox, until ended; --once: now"
+HELP = "retrain on a schedule and when a batch arrives in the inbox, until stopped; --once: now"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     from flows import deploy
 
     deploy.arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Become the project's scheduler. Raises DigitsError when it has one or Prefect can't start."""
+    """Run the project's scheduler. Raises DigitsError when one is running already or Prefect can't start."""
     from digits_cli import project
     from flows import deploy
 

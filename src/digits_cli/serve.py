@@ -1,4 +1,6 @@
-"""`digits serve`: the promoted version, by TensorFlow Serving where it is installed, else by ours."""
+"""`digits serve`: serves the promoted version, by TensorFlow Serving where it is installed, else by our
+server.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +10,19 @@ import shutil
 import sys
 from pathlib import Path
 
-HELP = "serve the promoted version on gRPC 8500 and REST 8501; flags as of tensorflow_model_server"
+HELP = "serve the promoted version on gRPC 8500 and REST 8501; flags as for tensorflow_model_server"
 PASSES_ON = True  # every argument is the server's
 REAL = "tensorflow_model_server"
 POLL = 1  # seconds between looks at the pointer: a promotion is followed within that and the loading time
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument("flags", nargs="*", metavar="--FLAG=VALUE", help="for the server")
+    """Add the command's options."""
+    parser.add_argument("flags", nargs="*", metavar="--FLAG=VALUE", help="a flag of the server")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Become the server: signals reach it directly, and its exit code is this command's."""
+    """Replace this process by the server, which then gets its signals and sets its exit code."""
     from digits.runtime.errors import StoreError
     from digits_cli import project
 
@@ -44,13 +46,13 @@ def run(given: argparse.Namespace) -> int:
 
 
 def server() -> list[str]:
-    """The command of the server that is at hand."""
+    """Return the command of the server to use."""
     found = shutil.which(REAL)
     return [found] if found else [sys.executable, "-m", "serving.model_server"]
 
 
 def flags(pointer: Path, given: list[str]) -> list[str]:
-    """What the command line asks for, after what it leaves open."""
+    """Return the given flags, preceded by defaults for those left out."""
     ours = {
         "--port": 8500,
         "--rest_api_port": 8501,

@@ -1,4 +1,4 @@
-"""`digits status`: what serves, is on trial or not published yet, which servers answer, when it retrains."""
+"""`digits status`: which version serves, what is unpublished, which servers answer, when it retrains."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from serving.store.store import Store
 
-HELP = "what serves, what waits, whether a server answers, and when it retrains"
+HELP = "show what serves, what is unpublished, which servers answer and when it retrains"
 TIMEOUT = 1.0  # seconds for a server on this machine
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--grpc-port", type=int, default=8500, metavar="PORT", help="default: 8500")
     parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="default: 8501")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print the state."""
+    """Print the state of the project."""
     from digits_cli import project
 
     root = project.project_root()
@@ -38,7 +38,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str, Any]:
-    """Plain values: the pointer, the export, the servers on this machine."""
+    """Return the pointer, the export, the servers on this machine and the schedule, as plain values."""
     from flows.scheduling import deployment
     from serving.checks import server_process
 
@@ -56,7 +56,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
 
 
 def _exported(root: Path, store: Store) -> dict[str, Any]:
-    """Whether there is an export, whether it can be published, and as which version it is."""
+    """Return whether there is an export, why it can't be published, and the version with its content."""
     from digits.runtime.errors import StoreError
     from flows.rollout.release import EXPORT
     from serving.store import publish
@@ -71,7 +71,7 @@ def _exported(root: Path, store: Store) -> dict[str, Any]:
 
 
 def _asked(port: int) -> dict[str, Any]:
-    """Which versions a server says over REST that it serves, by model name."""
+    """Return the versions that a server reports over REST as available, by model name."""
     from digits import wire
 
     serves = {}
@@ -87,14 +87,14 @@ def _asked(port: int) -> dict[str, Any]:
         except (OSError, http.client.HTTPException) as error:
             return {"answers": False, "serves": {}, "problem": f"{error}" or type(error).__name__}
         except (ValueError, KeyError, TypeError):
-            return {"answers": False, "serves": {}, "problem": "what answers there is no model server"}
+            return {"answers": False, "serves": {}, "problem": "what answers there is not a model server"}
         finally:
             connection.close()
     return {"answers": True, "serves": serves, "problem": None}
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """(name, text) pairs, in rich's markup."""
+    """Return the state as (name, text) pairs, in rich's markup."""
     from rich.markup import escape
 
     lines = [(name, _named(found[name])) for name in ("stable", "canary", "previous")]
@@ -118,14 +118,14 @@ def _retraining(known: dict[str, Any]) -> list[tuple[str, str]]:
     from rich.markup import escape
 
     if known["process"] is None:
-        return [("schedule", "no scheduler is at work: `digits schedule`")]
+        return [("schedule", "no scheduler is running: `digits schedule`")]
     if known["problem"]:
         return [("schedule", f"[bold yellow]process {known['process']}: {escape(known['problem'])}[/]")]
-    when = ", ".join(known["schedules"]) or "only when asked"
+    when = ", ".join(known["schedules"]) or "only on request"
     following = f", next at {known['next']}" if known["next"] else ""
     lines = [("schedule", f"{when}{following}; {known['page']}")]
     if known["inbox"]:
-        waiting = ", ".join(known["waiting"]) or "nothing waits"
+        waiting = ", ".join(known["waiting"]) or "nothing waiting"
         lines.append(("inbox", escape(f"{known['inbox']}: {waiting}")))
     runs = [
         f"{run['name']}: {run['state']}{': ' if run['message'] else ''}{run['message']}"

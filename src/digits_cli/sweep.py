@@ -1,4 +1,4 @@
-"""`digits sweep`: search for better values of params.yaml's train section."""
+"""`digits sweep`: searches for better values of params.yaml's train section."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ HELP = "search for better training parameters, judged on validation images alone
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Add the command's options."""
     parser.add_argument(
         "--space",
         action="append",
         default=[],
         metavar="KEY=SPEC",
-        help="a key of params.yaml and what it may be: train.batch=[128,256], train.rate=log(1e-4,1e-1) or "
-        "train.dropout=uniform(0,0.5); once for each key, or the path of a YAML file of them; default: the "
+        help="a key of params.yaml and its values: train.batch=[128,256], train.rate=log(1e-4,1e-1) or "
+        "train.dropout=uniform(0,0.5); once for each key, or a YAML file of them; default: the "
         "profile's own space (flows/search/space.py)",
     )
-    parser.add_argument("--profile", help="that trials start from; default: that of params.yaml")
+    parser.add_argument("--profile", help="profile that trials start from; default: that of params.yaml")
     parser.add_argument(
         "--sampler", choices=("tpe", "random", "grid"), default="tpe", help="default: tpe, a Bayesian one"
     )
-    parser.add_argument("--trials", type=_count, metavar="N", help="in all, with those done already")
-    parser.add_argument("--seed", type=int, default=1, help="of the sampler; default: 1")
     parser.add_argument(
-        "--no-prune", action="store_true", help="let trials that fall behind go on to their end"
+        "--trials", type=_count, metavar="N", help="number of trials in all, with those already done"
     )
-    parser.add_argument("--name", type=_name, help="of the study; default: from the profile and the space")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the sampler; default: 1")
+    parser.add_argument("--no-prune", action="store_true", help="let trials that fall behind run to the end")
+    parser.add_argument(
+        "--name", type=_name, help="name of the study; default: made of the profile and the space"
+    )
     pool_arguments(parser)
 
 
 def pool_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the trainings run: what `sweep` and `crossval` share."""
+    """Add the options that say where trainings run, which `sweep` and `crossval` share."""
     parser.add_argument(
         "--workers",
         type=_count,
@@ -42,12 +44,14 @@ def pool_arguments(parser: argparse.ArgumentParser) -> None:
         help="trainings at a time, one thread each; default: 2",
     )
     parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="of a Dask scheduler, tcp://host:8786; default: this machine"
+        "--cluster",
+        metavar="ADDRESS",
+        help="address of a Dask scheduler, tcp://host:8786; default: this machine",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Search, then show the trials, the picture and the command that applies the winner."""
+    """Run the search; print the trials, where the picture is, and the command that applies the best one."""
     from digits_cli import project
     from flows import sweep
     from flows.search import report
@@ -85,8 +89,8 @@ def run(given: argparse.Namespace) -> int:
     console.print()
     console.print(table)
     console.print()
-    console.print("[dim]accuracy and loss on validation images; the test images were not looked at[/]")
-    console.print(f"[dim]{'study':<9}[/] {found.name}; the same command with more --trials goes on")
+    console.print("[dim]accuracy and loss on validation images; the test images were not used[/]")
+    console.print(f"[dim]{'study':<9}[/] {found.name}; the same command with more --trials continues it")
     console.print(f"[dim]{'picture':<9}[/] {found.picture.relative_to(root)}")
     console.print(f"[dim]{'table':<9}[/] {found.table.relative_to(root)}")
     if found.experiments:
@@ -99,7 +103,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _space(texts: list[str]) -> list[str]:
-    """The specifications, with those of YAML files in the files' places."""
+    """Return the specifications, with those in YAML files in place of the files' names."""
     import yaml
 
     from digits.runtime.errors import ParamsError

@@ -1,4 +1,4 @@
-"""`digits versions`: what is published, and which of it serves."""
+"""`digits versions`: lists the published versions and which of them serves."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ HELP = "list the published versions"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print the list, the newest first."""
+    """Print the versions, the newest first."""
     from digits_cli import project
 
     store = project.store_of(project.project_root())
@@ -27,7 +27,7 @@ def run(given: argparse.Namespace) -> int:
         return 0
     console = project.console()
     if not found:
-        console.print("nothing is published: `make run` or `digits publish` does")
+        console.print("nothing is published yet: run `make run` or `digits publish`")
         return 0
     from rich.markup import escape
 
@@ -38,15 +38,15 @@ def run(given: argparse.Namespace) -> int:
         accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
         commit = (row["commit"] or "")[:10] + (" (changed)" if row["dirty"] else "")
         whole = "whole" if not row["problems"] else f"[red]{escape(row['problems'][0])}[/]"
-        told = (row["role"], accuracy, row["dataset"], row["published"], commit, whole)
+        cells = (row["role"], accuracy, row["dataset"], row["published"], commit, whole)
         formats = str(len(row["formats"])) if row["formats"] else "none"
-        table.add_row(str(row["version"]), *(cell or "" for cell in told), formats)
+        table.add_row(str(row["version"]), *(cell or "" for cell in cells), formats)
     console.print(table)
     return 0
 
 
 def rows(store: Store) -> list[dict[str, Any]]:
-    """Plain values of every version, the newest first. accuracy: share in [0, 1]."""
+    """Return every version as plain values, the newest first. accuracy: share in [0, 1]."""
     from serving.store import edge, version
 
     pointer, previous = store.current(), store.history().previous()

@@ -1,4 +1,4 @@
-"""DVC as a child process in a project's folder: one run at a time, no locks of dead processes, no orphans."""
+"""Runs DVC as a child process in a project's folder: one run at a time, no stale locks, no orphans."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from digits.runtime.errors import DigitsError
 from digits.runtime.processes import RUN_PID, die_with_parent, is_dvc
 
 RUN_LOG = (
-    "DIGITS_RUN_LOG"  # as digits.runtime.stage_main has it: each stage appends a line of JSON when it ends
+    "DIGITS_RUN_LOG"  # the same as in digits.runtime.stage_main: each stage appends a line of JSON at its end
 )
 GRACE = 10.0  # seconds for a stage to end after SIGTERM
 
 
-def without_git(root: Path) -> None:
-    """Let DVC work in a tree that has no `.git`: an unpacked archive."""
+def allow_missing_git(root: Path) -> None:
+    """Let DVC work in a folder without `.git`, such as an unpacked archive."""
     local = root / ".dvc" / "config.local"
     if not (root / ".git").exists() and not (local.exists() and "no_scm" in local.read_text()):
         with local.open("a") as stream:
@@ -32,25 +32,27 @@ def without_git(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Hold the tree's run lock; the kernel lets go of it however this process ends. Raises DigitsError."""
+def run_lock(root: Path) -> Iterator[None]:
+    """Hold the folder's run lock; the kernel releases it however this process ends. Raises DigitsError."""
     lock = root / ".dvc" / "tmp" / "digits-run.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with locks.hold(
         lock,
         lambda holder: DigitsError(
-            f"another run (process {holder}) is at work in this tree: wait for it, or stop it"
+            f"another run (process {holder}) is active in this folder: wait for it, or stop it"
         ),
     ):
         yield
 
 
-def heal(root: Path) -> None:
-    """Take dead processes out of DVC's record of who reads and writes what: they would keep it from starting.
+def drop_dead_locks(root: Path) -> None:
+    """Remove dead processes from DVC's record of who reads and writes what: they would keep DVC from
+    starting.
 
     DVC itself does so only once the killed process is gone for good, and not where its number is another's by
-    now, or where nobody collects it (a container without an init), or where half of the record is left. It is
-    not written whole, so a second look makes sure that no `dvc` is at it.
+    now, or where nobody collects it (a container without an init), or where half of the record is left. The
+    record is not written atomically, so an unreadable one is read twice, to be sure that no `dvc` is writing
+    it.
     """
     record = root / ".dvc" / "tmp" / "rwlock"
     for look in range(2):
@@ -72,7 +74,7 @@ def heal(root: Path) -> None:
 
 
 def _is_dvc(info: dict[str, object]) -> bool:
-    """Whether the process that a lock names runs, and is a DVC."""
+    """Return whether the process that a lock names is a running DVC."""
     import psutil
 
     try:
@@ -84,14 +86,14 @@ def _is_dvc(info: dict[str, object]) -> bool:
 def start(
     root: Path, log: Path, arguments: Sequence[str], stdout: int | None = None
 ) -> subprocess.Popen[str]:
-    """DVC in a process group of its own, which dies with this process."""
+    """Start DVC in a process group of its own, which dies with this process."""
     scripts = Path(sys.executable).parent
     environment = os.environ | {
         RUN_LOG: str(log),
         RUN_PID: str(os.getpid()),
         "DVC_NO_ANALYTICS": "1",
         "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
-        # the code that DVC looks at is the code that runs, in a clone too
+        # DVC hashes the code that runs, in a clone too
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
     }
     if stdout is not None:
@@ -111,7 +113,7 @@ def start(
 
 
 def wait(child: subprocess.Popen[str]) -> int:
-    """Its exit code; signals to this process go to its whole group."""
+    """Return the child's exit code; meanwhile pass signals on to its whole group."""
 
     def forward(number: int, _frame: object) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -127,7 +129,7 @@ def wait(child: subprocess.Popen[str]) -> int:
 
 
 def end(child: subprocess.Popen[str]) -> None:
-    """End a child and its group, with a moment to say what it has to."""
+    """End a child and its group: by SIGTERM, and by SIGKILL after GRACE seconds."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

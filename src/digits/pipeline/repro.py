@@ -1,7 +1,7 @@
-"""Drives `dvc repro`: one run at a time, followed stage by stage; children end with it, a sample heals.
+"""Runs `dvc repro`, one run at a time, and reports each stage; children end with it.
 
 DVC decides what is stale. This adds what DVC can't know: that a data source answers again after a run had to
-make do with the sample; and it reports which stages ran, which were cached, and how long each took.
+use the sample; and it reports which stages ran, which were cached, and how long each took.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from digits.pipeline import dvc_process
 from digits.runtime import params
 from digits.runtime.errors import DigitsError
 
-NAMES = re.compile(r"^(?:Running stage|Stage) '([^']+)'")  # how DVC begins to tell of a stage
+NAMES = re.compile(r"^(?:Running stage|Stage) '([^']+)'")  # the first line of DVC's output about a stage
 REASON = re.compile(r"^ERROR: (.*)")
 
 
 class Steps:
-    """A `dvc repro` at work, followed stage by stage. Its output comes as lines."""
+    """A running `dvc repro` that is followed stage by stage. Its output comes as lines."""
 
     def __init__(self, root: Path, log: Path, commands: Sequence[Sequence[str]]) -> None:
         self._root, self._log = root, log
@@ -36,11 +36,14 @@ class Steps:
         self._ahead: str | None = None  # a line of the next stage, read too early
         self._code: int | None = None
         self._began = time.monotonic()
-        self._told: list[StageRun] = []
+        self._reported: list[StageRun] = []
         self.error = ""  # DVC's own last one
 
     def stage(self, stage: str, tell: Callable[[str], None] = print) -> StageRun:
-        """Wait until DVC is done with a stage, `tell` each line that it says meanwhile. Stages in order."""
+        """Wait until DVC has finished a stage, passing on each line of its output.
+
+        To be called in stage order.
+        """
         later = STAGES[STAGES.index(stage) + 1 :]
         for line in self._lines():
             named = NAMES.match(line)
@@ -50,19 +53,19 @@ class Steps:
             if reason := REASON.match(line):
                 self.error = reason[1]
             tell(line)
-        found = outcome(self._ended(), stage, self._code)
-        self._told.append(found)
+        found = stage_run(self._ended(), stage, self._code)
+        self._reported.append(found)
         return found
 
     def finish(self) -> Run:
-        """What became of all of it, once the last stage was asked for."""
+        """Return the whole run, after the last stage."""
         for _ in self._lines():
             pass
-        stages = [outcome(self._ended(), stage, self._code) for stage in STAGES]
+        stages = [stage_run(self._ended(), stage, self._code) for stage in STAGES]
         return Run(stages, time.monotonic() - self._began, self._code == 0, self.error)
 
     def close(self) -> None:
-        """End what still runs: the stage first, so that it can say what it has to."""
+        """End what is still running: the stage first, for its last output."""
         if self._child:
             dvc_process.end(self._child)
 
@@ -84,21 +87,21 @@ class Steps:
                 self._commands.clear()
 
     def _ended(self) -> dict[str, dict[str, object]]:
-        return records(self._log)
+        return read_records(self._log)
 
 
 @contextlib.contextmanager
 def steps(root: Path, *targets: str, reingest: bool = False, force: str | None = None) -> Iterator[Steps]:
     """Bring the targets (all stages without any) up to date, one after another as they are asked for.
 
-    reingest: first past DVC's cache for ingest. force: a stage that runs though nothing it needs has changed.
-    Raises DigitsError when another run is at work in the same tree.
+    reingest: first run ingest without DVC's cache. force: a stage to run though nothing it needs has changed.
+    Raises DigitsError when another run is active in the same folder.
     """
     commands: list[tuple[str, ...]] = [REINGEST] if reingest else []
     if force:
         commands.append(("repro", "--force", "--single-item", force))
-    with dvc_process.alone(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
-        dvc_process.heal(root)
+    with dvc_process.run_lock(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
+        dvc_process.drop_dead_locks(root)
         made = Steps(root, Path(scratch) / "stages.jsonl", [*commands, ("repro", *targets)])
         try:
             yield made
@@ -111,7 +114,7 @@ REINGEST = ("repro", "--single-item", "--force", "--no-run-cache", "ingest")
 
 @dataclass(frozen=True)
 class StageRun:
-    """What became of one stage: ran, cached, failed or not reached."""
+    """The outcome of one stage: ran, cached, failed or not reached."""
 
     stage: str
     outcome: str
@@ -131,57 +134,62 @@ class Run:
 
 
 def repro(root: Path, *targets: str, reingest: bool = False) -> Run:
-    """Bring the targets (all stages without any) up to date, first past DVC's cache for ingest if asked.
+    """Bring the targets (all stages without any) up to date; reingest: first run ingest without DVC's cache.
 
     Output goes straight to this process's own, so that progress stays live.
-    Raises DigitsError when another run is at work in the same tree.
+    Raises DigitsError when another run is active in the same folder.
     """
     started = time.monotonic()
-    with dvc_process.alone(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
+    with dvc_process.run_lock(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
         log = Path(scratch) / "stages.jsonl"
-        dvc_process.heal(root)
+        dvc_process.drop_dead_locks(root)
         code = dvc_process.wait(dvc_process.start(root, log, REINGEST)) if reingest else 0
         if code == 0:
             code = dvc_process.wait(dvc_process.start(root, log, ("repro", *targets)))
-        ended = records(log)
-    stages = [outcome(ended, stage, code) for stage in STAGES]
+        ended = read_records(log)
+    stages = [stage_run(ended, stage, code) for stage in STAGES]
     return Run(stages, time.monotonic() - started, code == 0)
 
 
-def up_to_date(root: Path, *targets: str, say: Callable[[str], None] = print) -> Run:
-    """`repro`, and past DVC's cache where a sample stands in for a source that answers by now."""
-    dvc_process.without_git(root)
-    first = before(root)
+def bring_up_to_date(root: Path, *targets: str, say: Callable[[str], None] = print) -> Run:
+    """Do `repro`, and ingest anew where a sample stands in for a source that answers by now."""
+    dvc_process.allow_missing_git(root)
+    first = ingest_if_missing(root)
     if first and not first.ok:
         return first
-    source = healing_source(root, first)
+    source = source_replacing_sample(root, first)
     if source:
-        say(f"{source} answers: taking the data from there in place of the sample")
+        say(f"{source} answers: using its data instead of the sample")
     run = repro(root, *targets, reingest=bool(source))
-    return together(first, run) if first else run
+    return merge_runs(first, run) if first else run
 
 
-def before(root: Path) -> Run | None:
+def ingest_if_missing(root: Path) -> Run | None:
     """Ingest where nothing is ingested yet: DVC's run cache may hold the sample of an earlier run."""
     return None if (root / "data" / "raw").exists() else repro(root, "ingest")
 
 
-def healing_source(root: Path, first: Run | None) -> str | None:
-    """The source that takes a sample's place from now on; None where the data stay. first: of `before`."""
+def source_replacing_sample(root: Path, first: Run | None) -> str | None:
+    """Return the source that can replace the sample now; None where the data stay.
+
+    first: the result of `ingest_if_missing`.
+    """
     restored = first is None or first.stages[0].outcome == "cached"
-    if not (restored and made_from_sample(root)):
+    if not (restored and uses_sample(root)):
         return None
     return sources.available(params.load("ingest", root / "params.yaml"))
 
 
-def made_from_sample(root: Path) -> bool:
-    """Whether the ingested data are the sample that stands in when no source answers."""
+def uses_sample(root: Path) -> bool:
+    """Return whether the ingested data are the sample that stands in when no source answers."""
     manifest = root / "data" / "raw" / "manifest.json"
     return manifest.exists() and bool(files.read_json(manifest).get("sample"))
 
 
-def together(first: Run, then: Run) -> Run:
-    """Two runs as one: a stage that the first ran is not merely cached because the second found it done."""
+def merge_runs(first: Run, then: Run) -> Run:
+    """Merge two runs into one: a stage that ran in the first is not merely cached because the second found it
+    done.
+    """
     stages = [
         a if a.outcome == "ran" and b.outcome == "cached" else b
         for a, b in zip(first.stages, then.stages, strict=True)
@@ -190,25 +198,25 @@ def together(first: Run, then: Run) -> Run:
 
 
 def failure(run: Run) -> DigitsError | None:
-    """The first failed stage as an error of one line; None when all went well."""
+    """Return the first failed stage as an error of one line; None when all went well."""
     if run.ok:
         return None
     failed = [stage for stage in run.stages if stage.outcome == "failed"]
     return DigitsError(
-        f"{failed[0].stage}: {failed[0].error}" if failed else run.error or "DVC says why above"
+        f"{failed[0].stage}: {failed[0].error}" if failed else run.error or "see DVC's message above"
     )
 
 
-def records(log: Path) -> dict[str, dict[str, object]]:
+def read_records(log: Path) -> dict[str, dict[str, object]]:
     """Return what each stage that ran wrote at its end, by stage."""
     if not log.exists():
         return {}
     return {str(r["stage"]): r for r in map(json.loads, log.read_text(encoding="utf-8").splitlines())}
 
 
-def outcome(ended: dict[str, dict[str, object]], stage: str, code: int | None) -> StageRun:
-    """What became of a stage. code: DVC's exit code; None while it runs, when what it passed
-    by without a word was cached.
+def stage_run(ended: dict[str, dict[str, object]], stage: str, code: int | None) -> StageRun:
+    """Return the outcome of a stage. code: DVC's exit code; None while it runs, when what it passed by
+    silently was cached.
     """
     if record := ended.get(stage):
         became = "ran" if record["ok"] else "failed"

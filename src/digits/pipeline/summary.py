@@ -1,4 +1,4 @@
-"""The short text at the end of a run, from the run and the reports it left."""
+"""The short summary at the end of a run, from the run and its reports. `digits run` prints it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKS = {"ran": "green", "cached": "dim", "failed": "bold red", "not reached": "
 
 
 def stages_table(run: Run) -> Table:
-    """One row a stage: what became of it, and its seconds."""
+    """Return a table with one row per stage: its outcome and its seconds."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("stage")
     table.add_column("outcome")
@@ -29,7 +29,7 @@ def stages_table(run: Run) -> Table:
 
 
 def lines(root: Path, run: Run) -> Iterator[tuple[str, str]]:
-    """(name, text) pairs: data set, accuracy, verdict, where the reports are, the next command."""
+    """Yield (name, text) pairs: data set, accuracy, verdict, where the reports are, the next command."""
     outcomes = {stage.stage: stage.outcome for stage in run.stages}
     manifest = root / "data" / "raw" / "manifest.json"
     if outcomes["ingest"] in ("ran", "cached") and manifest.exists():
@@ -43,9 +43,9 @@ def lines(root: Path, run: Run) -> Iterator[tuple[str, str]]:
     failed = [stage for stage in run.stages if stage.outcome == "failed"]
     if failed:
         yield "stopped", f"[bold red]{failed[0].stage}[/]: {escape(failed[0].error)}"
-        yield "next", "fix it and `make run` again: what is done stays done"
+        yield "next", "fix it and run `make run` again: finished stages are kept"
     elif not run.ok:
-        yield "stopped", "[bold red]DVC[/] says why above"
+        yield "stopped", "see [bold red]DVC[/]'s message above"
     else:
         yield "next", "open reports/report.html; change params.yaml or data, and `make run` again"
 

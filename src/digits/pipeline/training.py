@@ -1,6 +1,6 @@
-"""One training in a process that does many: a trial of a sweep, or a fold of a cross-validation.
+"""Runs one training in a process that runs many: a trial of a sweep, or a fold of a cross-validation.
 
-The same core as the train stage, on one thread, so that as many run side by side as there are cores.
+The same code as the train stage, on one thread, so that as many run at a time as there are cores.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from digits.runtime.params import TrainParams
     from digits.train.history import Epoch, Progress
 
-GoesOn = Callable[
+ShouldContinue = Callable[
     [float, float], bool
 ]  # (share of the steps done, accuracy on validation) → whether to go on
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A training that has ended. Accuracies are shares."""
+class TrainingResult:
+    """The result of a training. Accuracies are shares."""
 
-    accuracy: float  # on validation; of one that was stopped: the last that it reported
+    accuracy: float  # on validation; the last one reported where it was stopped
     loss: float | None  # cross-entropy on validation; None where it was stopped
     train_accuracy: float | None
     share: float  # of the steps, done
@@ -35,16 +35,16 @@ class Trained:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop early."""
+        """Whether it was stopped early."""
         return self.loss is None
 
 
-class _EnoughError(Exception):
-    """The training was told to stop."""
+class _StoppedError(Exception):
+    """The training was asked to stop."""
 
 
-def ready() -> None:
-    """Load TensorFlow and keep it to one thread; the first call of a process counts."""
+def prepare_tensorflow() -> None:
+    """Load TensorFlow and limit it to one thread; only the first call of a process has an effect."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from digits.runtime.tf_import import load_tensorflow
 
@@ -58,18 +58,20 @@ def ready() -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn | None = None) -> Trained:
+def train(
+    train: Split, validation: Split, section: TrainParams, goes_on: ShouldContinue | None = None
+) -> TrainingResult:
     """Train by the section, scored on `validation` after each epoch and at the end.
 
     Raises ParamsError when keys contradict each other, TrainingError when it can't go on.
     """
-    ready()
+    prepare_tensorflow()
     import keras
 
     from digits.train import devices, fit, profiles
     from digits.train.outliers import outlier_pool
 
-    keras.backend.clear_session()  # what the training before left
+    keras.backend.clear_session()  # what the previous training left
     began, started = time.time(), time.monotonic()
     recipe = profiles.resolve(section, len(train), devices.find_hardware(section))
     last: tuple[float, float] = (0.0, 0.0)
@@ -78,15 +80,17 @@ def train(train: Split, validation: Split, section: TrainParams, goes_on: GoesOn
         nonlocal last
         last = (epoch.step / recipe.all_steps, epoch.val_accuracy)
         if goes_on and not goes_on(*last):
-            raise _EnoughError
+            raise _StoppedError
 
-    def trained(accuracy: float, loss: float | None, train_accuracy: float | None, share: float) -> Trained:
+    def trained(
+        accuracy: float, loss: float | None, train_accuracy: float | None, share: float
+    ) -> TrainingResult:
         seconds = time.monotonic() - started
-        return Trained(accuracy, loss, train_accuracy, share, seconds, os.getpid(), began)
+        return TrainingResult(accuracy, loss, train_accuracy, share, seconds, os.getpid(), began)
 
     try:
         outliers = outlier_pool(recipe, train)
         result: Any = fit.fit(train, validation, recipe, on_epoch=on_epoch, outliers=outliers)
-    except _EnoughError:
+    except _StoppedError:
         return trained(last[1], None, None, last[0])
     return trained(result.validation_accuracy, result.validation_loss, result.train_accuracy, last[0])

@@ -1,1 +1,1 @@
-"""How a run looks and fails. No stage depends on this package: it never changes what a stage writes."""
+"""Errors, params, progress and processes: what never changes a stage's output, so no stage depends on it."""

@@ -1,4 +1,4 @@
-"""Every error that a person may meet, each telling what happened, what was expected and what to do.
+"""The errors that a user can meet; each text says what happened, what was expected and what to do.
 
 DigitsError
 ├── ParamsError      params.yaml has an unknown key, a wrong type or a value out of range
@@ -15,7 +15,7 @@ DigitsError
 
 
 class DigitsError(Exception):
-    """Base of all: its text is one line for a person, never a traceback."""
+    """Base class: its text is one line for the user, shown without a traceback."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""Locks: one holder at a time, by a file that the kernel releases however its holder ends."""
+"""File locks with one holder at a time; the kernel releases them however the holder ends."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ EVERY = 0.02  # seconds between tries
 
 @contextlib.contextmanager
 def hold(lock: Path, taken: Callable[[str], Exception], patience: float = 0.0) -> Iterator[None]:
-    """Hold a lock file in a folder that is there. patience: seconds to wait for another holder.
+    """Hold a lock file in an existing folder. patience: seconds to wait for another holder.
 
-    Raises what `taken` makes of that holder's process number, `unknown` where it told none.
+    Raises what `taken` returns for that holder's process number, `unknown` where the file has none.
     """
     with lock.open("a+") as stream:
         end = time.monotonic() + patience

@@ -1,4 +1,4 @@
-"""The sections of params.yaml as strict, frozen objects, one a stage.
+"""The sections of params.yaml as strict, frozen objects, one per stage.
 
 There are no defaults here: the file is the only source of values.
 """
@@ -61,7 +61,7 @@ def _architectures(names: str) -> str:
 
 
 class AugmentationParams(Section):
-    """How far training images are bent and damaged; null takes the profile's value."""
+    """How strongly training images are transformed and damaged; null takes the profile's value."""
 
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] | None
     scale: Share | None
@@ -76,7 +76,7 @@ class AugmentationParams(Section):
 
 
 class TrainParams(Section):
-    """A profile, and what overrides it; null takes the profile's value."""
+    """The profile of the training, and values that override it; null takes the profile's value."""
 
     profile: Profile
     seed: Seed
@@ -126,7 +126,7 @@ class IdxFiles(Section):
     test_labels: IdxFile = Field(alias="test-labels")
 
     def by_key(self) -> dict[str, IdxFile]:
-        """The files by the keys that params.yaml gives them."""
+        """Return the files by their keys in params.yaml."""
         return {str(field.alias): getattr(self, name) for name, field in type(self).model_fields.items()}
 
 
@@ -147,7 +147,7 @@ class IngestParams(Section):
 
 
 class ValidateParams(Section):
-    """What data must look like."""
+    """The rules that data must satisfy."""
 
     min_contrast: Annotated[int, Field(ge=1, le=255)]
     min_ink: Share
@@ -161,14 +161,14 @@ class ValidateParams(Section):
 
 
 class PreprocessParams(Section):
-    """How training rows are divided."""
+    """How training rows are split."""
 
     validation_share: Share
     seed: Seed
 
 
 class EvaluateParams(Section):
-    """What a model must reach."""
+    """The thresholds that a model must reach."""
 
     accuracy: Share
     large_test: Count
@@ -186,13 +186,13 @@ class EvaluateParams(Section):
 
 
 class ExportParams(Section):
-    """What the exported signatures refuse."""
+    """The limits that the exported signatures enforce."""
 
     max_pixels: Count
 
 
 class ConvertParams(Section):
-    """What the formats for phones and browsers may lose."""
+    """How much accuracy the formats for phones and browsers may lose."""
 
     calibration: Count
     points_lost: Annotated[float, Field(ge=0.0, le=100.0)]
@@ -212,7 +212,9 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-05, as `dvc exp run -S` writes a small number, is one; YAML 1.1 wants 1.0e-05."""
+    """Safe YAML that reads 1e-05, as `dvc exp run -S` writes small numbers, as a number; YAML 1.1 wants
+    1.0e-05.
+    """
 
 
 _BARE = re.compile(r"[-+]?\d+[eE][-+]?\d+$")
@@ -220,14 +222,15 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _BARE, list("-+01234567
 
 
 def load(section: str, path: Path = Path("params.yaml")) -> Any:
-    """The typed section of a params file; the whole file is checked, so that a typo anywhere stops at once.
-    Raises ParamsError naming the key, what it holds, what was expected and the valid keys.
+    """Return one section of a params file; the whole file is checked, so that a typo anywhere is reported.
+
+    Raises ParamsError naming the key, its value, what was expected and the valid keys.
     """
     return load_all(path)[section]
 
 
 def load_all(path: Path = Path("params.yaml")) -> dict[str, Any]:
-    """Every section of a params file, typed."""
+    """Return every section of a params file. Raises ParamsError."""
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
@@ -245,7 +248,7 @@ def load_all(path: Path = Path("params.yaml")) -> dict[str, Any]:
 
 
 def parse(section: str, tree: Any, path: Path = Path("params.yaml")) -> Any:
-    """One section from plain values. Raises ParamsError."""
+    """Return one section from plain values. Raises ParamsError."""
     try:
         return SECTIONS[section].model_validate(tree)
     except ValidationError as error:
@@ -263,7 +266,7 @@ def _explain(section: str, fault: Any) -> str:
 
 
 def _keys(section: str, inside: tuple[str | int, ...]) -> list[str]:
-    """The valid keys at a place inside a section."""
+    """Return the valid keys at a place inside a section."""
     fields = SECTIONS[section].model_fields
     for step in inside:
         inner: Any = next(f.annotation for name, f in fields.items() if step in (name, f.alias))

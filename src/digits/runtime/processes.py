@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, however it ends."""
+"""Makes child processes end with their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import psutil
 
 PR_SET_PDEATHSIG = 1
-RUN_PID = "DIGITS_RUN_PID"  # the process of `digits run`, for what it starts
-LOOK = 0.5  # seconds between two looks at whether they live
+RUN_PID = "DIGITS_RUN_PID"  # the process of `digits run`, in the environment of its children
+LOOK = 0.5  # seconds between two checks that they are alive
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of that number exists."""
+    """Return whether a process of that number exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -34,17 +34,20 @@ def alive(pid: int) -> bool:
 def die_with_parent() -> None:
     """Have Linux kill this process when the one that started it dies: a killed parent leaves no orphan.
 
-    Elsewhere this does nothing; there the orphan ends its stage, whose writes appear whole or not at all.
+    Does nothing on other systems; there the orphan finishes its stage, whose writes appear whole or not at
+    all.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     run = os.environ.get(RUN_PID, "")
-    if run.isdecimal() and not alive(int(run)):  # it died before the line above: that signal never comes
+    if run.isdecimal() and not alive(
+        int(run)
+    ):  # it died before the line above, so the signal will never come
         sys.exit("the run that this belongs to has ended")
 
 
 def die_with_dvc() -> None:
-    """For a stage: `die_with_parent`, and also when the DVC or the run above its parent dies.
+    """Do `die_with_parent` for a stage, and also end when the DVC or the run above its parent dies.
 
     DVC starts a stage through a shell. Bash becomes the stage; dash stays between, and outlives DVC.
     """
@@ -65,7 +68,7 @@ def die_with_dvc() -> None:
 
 
 def is_dvc(process: psutil.Process) -> bool:
-    """Whether a process is a DVC that runs."""
+    """Return whether a process is a running DVC."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""Progress of long work: bars on a terminal, a plain line now and then elsewhere.
+"""Progress of long work: bars on a terminal, an occasional plain line elsewhere.
 
     for row in track(rows, "reading letters"): ...
 
@@ -6,7 +6,7 @@
         advance(65_536)
         advance(65_536, note="from example.org")
 
-Output goes to stdout; a log of short work stays empty.
+Output goes to stdout; short work writes nothing to a log.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ EVERY = 5.0  # seconds between two plain lines; work that ends sooner writes non
 
 
 class Advance(Protocol):
-    """What `bar` yields: call it with the amount done since the last call, and what to show beside it."""
+    """The function that `bar` yields, to be called with the amount done since the last call.
+
+    note: text to show beside it.
+    """
 
     def __call__(self, amount: int = 1, note: str = "") -> None:
-        """Move the bar."""
+        """Advance the bar."""
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield the items, showing how many have been taken; `total` when the iterable can't tell its length."""
+    """Yield the items, showing how many have been taken. total: for an iterable that has no length."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with bar(description, total) as advance:
@@ -40,20 +43,20 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
 
 
 def say(line: str) -> None:
-    """Write one line for a person, at once."""
+    """Print one line for the user, at once."""
     print(line, flush=True)  # noqa: T201 - what a person reads
 
 
 @contextlib.contextmanager
 def bar(description: str, total: int | None = None, unit: str = "") -> Iterator[Advance]:
-    """A bar over `total` things (None: unknown) that the yielded function moves; `unit="bytes"` shows MB."""
+    """Show a bar over `total` things (None: unknown) and yield what advances it; `unit="bytes"` shows MB."""
     with _rich(description, total, unit) if sys.stdout.isatty() else _plain(description, total, unit) as move:
         yield move
 
 
 @contextlib.contextmanager
 def _rich(description: str, total: int | None, unit: str) -> Iterator[Advance]:
-    from rich import progress as rich  # only where it draws: 50 ms of import that a log never uses
+    from rich import progress as rich  # here: the import takes 50 ms, which a log never needs
 
     amount = rich.DownloadColumn() if unit == "bytes" else rich.MofNCompleteColumn()
     columns = (

@@ -1,6 +1,6 @@
-"""The code that a stage depends on, as dvc.yaml lists it, in one digest.
+"""The digest of the code that a stage depends on, as dvc.yaml lists it.
 
-Unfinished work is kept by this digest, so that work that other code began is never gone on with: the
+Unfinished work is stored under this digest, so that work begun by other code is never continued: the
 checkpoint of a training, and the folds of a cross-validation.
 """
 
@@ -13,7 +13,7 @@ import yaml
 
 from digits.runtime.errors import DataError
 
-ROOT = Path(__file__).resolve().parents[3]  # of the code that runs, wherever the working directory is
+ROOT = Path(__file__).resolve().parents[3]  # the project of the running code, whatever the working directory
 
 
 def code_sha256(stage: str, root: Path = ROOT) -> str:

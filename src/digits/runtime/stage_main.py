@@ -2,7 +2,7 @@
 
 `python -m digits.<stage>.stage --<path-name> PATH …`: one option for each path that the stage's `run` takes.
 `params` is the stage's own section; an argument `<section>_params` is another's, for a stage that shows it.
-Errors that a person can act on end as one line and a non-zero exit code.
+Errors that the user can act on end as one line and a non-zero exit code.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from digits.runtime import params
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_dvc
 
-RUN_LOG = "DIGITS_RUN_LOG"  # a file to append {"stage", "seconds", "ok", "code"} to, for who started DVC
+RUN_LOG = "DIGITS_RUN_LOG"  # a file to append {"stage", "seconds", "ok", "code"} to, read by what started DVC
 DEBUG = "DIGITS_DEBUG"  # set: an unexpected error keeps its traceback
 
 
 def stage_main(stage: str, run: Callable[..., None], argv: Sequence[str] | None = None) -> None:
     """Run one stage from the command line and exit."""
     die_with_dvc()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's chatter; warnings and errors stay
+    os.environ.setdefault(
+        "TF_CPP_MIN_LOG_LEVEL", "2"
+    )  # TensorFlow's information messages; warnings and errors stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = list(inspect.signature(run).parameters)
     paths = [name for name in names if not name.endswith("params")]
@@ -90,7 +92,10 @@ def _os_error(error: OSError) -> str:
 
 
 def _unexpected(error: Exception) -> str:
-    """Libraries that write by themselves (TensorFlow, HDF5) report a full disk in words of their own."""
+    """Return the message for an unexpected error.
+
+    TensorFlow and HDF5 report a full disk in their own words.
+    """
     if "No space left on device" in str(error) or "errno = 28" in str(error):
         return DISK_FULL.format(where="")
     first = (str(error).strip().splitlines() or ["no message"])[0]

@@ -1,7 +1,7 @@
-"""Imports TensorFlow quietly and fast.
+"""Imports TensorFlow without its start-up messages and without packages that are not needed.
 
-Without the dozen lines that it writes before it can be asked not to, and without the packages that Keras
-would load on the chance that someone uses them.
+It prints a dozen lines before it can be told not to, and Keras imports packages on the chance that they are
+used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-# Notes on the build, and on a GPU that isn't there; whether one is used, `train` says itself.
+# Notes on the build, and on a missing GPU; `train` itself says whether one is used.
 NOISE = re.compile(
     rb"absl::InitializeLog|oneDNN custom operations|cudart_stub|cuda_platform|cpu_feature_guard|"
     rb"oneDNN supports DT_UINT8 only|To enable the following instructions|TF-TRT Warning|"
@@ -21,12 +21,12 @@ NOISE = re.compile(
 )
 
 # Keras imports these where it finds them, for wrappers and plots of its own: a quarter of the time of `import
-# tensorflow`. Whoever needs one imports it as ever.
+# tensorflow`. They can be imported as usual afterwards.
 SPARED = ("matplotlib.pyplot", "pandas", "sklearn")
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and have it look for devices; what it says beyond the usual goes to stderr."""
+    """Import TensorFlow and have it look for devices; unusual messages of it go to stderr."""
     with filtered_stderr(), _spared():
         import tensorflow as tf
 
@@ -35,10 +35,10 @@ def load_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _spared() -> Iterator[None]:
-    """Let the packages of SPARED seem to be missing, those that are not loaded yet."""
+    """Make the packages of SPARED that are not loaded yet look missing."""
     held = [name for name in SPARED if name not in sys.modules]
     for name in held:
-        sys.modules[name] = None  # type: ignore[assignment]  # what makes an import of it fail
+        sys.modules[name] = None  # type: ignore[assignment]  # makes its import fail
     try:
         yield
     finally:
@@ -48,7 +48,7 @@ def _spared() -> Iterator[None]:
 
 @contextlib.contextmanager
 def filtered_stderr() -> Iterator[None]:
-    """Hold back file descriptor 2, which C++ code writes to directly, then pass on all but the noise."""
+    """Capture file descriptor 2, to which C++ code writes directly, then pass on all but the noise."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:

@@ -14,7 +14,7 @@ def told(root):
 
 
 def test_without_a_scheduler_the_status_says_how_to_start_one(tmp_path):
-    assert told(tmp_path) == {"schedule": "no scheduler is at work: `digits schedule`"}
+    assert told(tmp_path) == {"schedule": "no scheduler is running: `digits schedule`"}
     assert deployment.state(tmp_path)["runs"] == []
 
 
@@ -31,7 +31,7 @@ def test_schedule_inbox_and_last_runs_are_told_while_a_scheduler_is_at_work(tmp_
         assert (found["process"], found["schedules"]) == (str(scheduler.pid), ["every 3600 s"])
         assert found["page"] == f"http://127.0.0.1:{project.port}" and found["next"].endswith("Z")
         lines = told(project.root)
-        assert lines["inbox"] == f"{inbox}: nothing waits"
+        assert lines["inbox"] == f"{inbox}: nothing waiting"
         assert lines["run"].endswith("Nothing new: nothing is stale")
     finally:
         project.end()
