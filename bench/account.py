@@ -1,8 +1,8 @@
-"""Measures what a process takes with all those that it waits for: wall and CPU seconds, peak memory.
+"""Measures a process together with its children: wall and CPU seconds, peak memory.
 
     python -m bench.account LOG -m digits.ingest.stage …
 
-Stands in for `python` in front of a stage: runs it, and adds what it took to a file.
+Stands in for `python` in front of a stage: runs it, and appends the measurements to a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
 @dataclass(frozen=True)
-class Used:
+class Usage:
     """Exit code, seconds, and the largest resident set of any one process, in MiB."""
 
     code: int
@@ -36,7 +36,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
-) -> Used:
+) -> Usage:
     """Run a command to its end; its output goes to `log`, or to this process's own."""
     started = time.perf_counter()
     streams = {"stdout": log, "stderr": subprocess.STDOUT} if log else {}
@@ -51,11 +51,11 @@ def run(
     child.returncode = code = os.waitstatus_to_exitcode(
         status
     )  # or Popen would look for it when it is deleted
-    return Used(code, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT / 2**20)
+    return Usage(code, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT / 2**20)
 
 
 def main(argv: list[str]) -> int:
-    """Run a stage and add a line to argv[0]; the stage's exit code."""
+    """Run a stage, append a line to argv[0] and return the stage's exit code."""
     log, arguments = Path(argv[0]), argv[1:]
     used = run([sys.executable, *arguments])
     name = arguments[1].removesuffix(".stage").rpartition(".")[2] if arguments[:1] == ["-m"] else arguments[0]

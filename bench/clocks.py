@@ -1,4 +1,4 @@
-"""Clocks of a training that can stand still, and the steps at which its accuracy is looked at."""
+"""Clocks of a training that can be paused, and the steps at which its accuracy is measured."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Clock:
         self._since: tuple[float, float] | None = None
 
     def go(self) -> None:
-        """Start, or go on."""
+        """Start or resume."""
         self._since = (time.perf_counter(), time.process_time())
 
     def stop(self) -> None:
-        """Stand still."""
+        """Pause."""
         assert self._since
         self.wall += time.perf_counter() - self._since[0]
         self.cpu += time.process_time() - self._since[1]
@@ -25,18 +25,20 @@ class Clock:
 
 
 class Ticks:
-    """A clock for `fit` to read around its probes; afterwards `probing` says what these took."""
+    """A clock for `fit` to read around its probes; afterwards `probing` returns what these took."""
 
     def __init__(self) -> None:
         self.read: list[tuple[float, float]] = []
 
     def __call__(self) -> float:
-        """Seconds; the CPU's are noted beside them."""
+        """Return the seconds; the CPU's are recorded beside them."""
         self.read.append((time.perf_counter(), time.process_time()))
         return self.read[-1][0]
 
     def probing(self, probes: int) -> tuple[float, float]:
-        """(wall, CPU) seconds of the pauses of `fit`, which reads its clock equally often for every probe."""
+        """Return (wall, CPU) seconds of the probes of `fit`, which reads its clock equally often for every
+        probe.
+        """
         each, rest = divmod(len(self.read) - 1, probes) if probes else (0, 0)
         assert rest == 0, "fit reads its clock once when it starts, and equally often for every probe"
         pauses = [(self.read[1 + each * i], self.read[each * (i + 1)]) for i in range(probes)]
@@ -44,6 +46,6 @@ class Ticks:
 
 
 def probe_steps(steps: int) -> list[int]:
-    """Where accuracy over time is measured: every fortieth of the first quarter, then every tenth."""
+    """Return where accuracy over time is measured: every fortieth of the first quarter, then every tenth."""
     shares = [*(part / 40 for part in range(1, 11)), *(part / 10 for part in range(3, 11))]
     return sorted({max(1, round(share * steps)) for share in shares})

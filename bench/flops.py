@@ -1,4 +1,4 @@
-"""Floating-point operations of a Keras model, and how many a second this machine is capable of.
+"""Counts the floating-point operations of a Keras model, and measures how many this machine does per second.
 
 An operation is a multiplication or an addition: a multiply-add counts two. Only convolutions and dense layers
 count; biases, norms, activations and pooling are a few per cent beside them.
@@ -17,15 +17,15 @@ LARGEST_SIDE = 8192  # on a GPU, where a small product is over before the clock 
 
 
 def forward(model: Any) -> int:
-    """Operations of one image through a built Keras model, models inside it included.
+    """Return the operations of one image through a built Keras model, nested models included.
 
-    Raises ValueError at a layer with weights of two axes or more that it has no count for.
+    Raises ValueError at a layer with weights of two axes or more that it can't count.
     """
     return 2 * sum(_multiply_adds(layer) for layer in _layers(model))
 
 
 def training(operations: int, images: int) -> int:
-    """Operations of training steps over so many images in all, of `forward` operations each."""
+    """Return the operations of training steps over `images` in all, of `forward` operations each."""
     return STEP * operations * images
 
 
@@ -38,7 +38,7 @@ def _layers(model: Any) -> Iterator[Any]:
 
 
 def _multiply_adds(layer: Any) -> int:
-    """Each weight of a kernel is used once at every place of the output."""
+    """Return a layer's multiply-adds: each weight of a kernel is used once at every place of the output."""
     kernels = [weight for weight in layer.weights if len(weight.shape) > 1]
     if not kernels:
         return 0
@@ -55,7 +55,8 @@ def _multiply_adds(layer: Any) -> int:
 
 
 def peak(precision: str, side: int | None = None, repetitions: int = REPETITIONS) -> float:
-    """GFLOP/s of the fastest of some products of two square matrices, on all threads, or on the GPU.
+    """Return the GFLOP/s of the fastest of some products of two square matrices, on all threads, or on the
+    GPU.
 
     precision: float32, bfloat16 or float16. Run it in a process that has not changed its threads.
     """

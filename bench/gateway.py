@@ -3,8 +3,8 @@
     python -m bench.gateway              after `make run`; a minute
 
 Records are added to .bench/gateway.jsonl, and their table printed.
-One model server, one gateway before it, one load generator, all on this machine; rounds go through all cases
-in turn. The gateway runs as `digits app` does, but for the limit of requests.
+One model server, one gateway in front of it, one load generator, all on this machine; each round measures all
+cases in turn. The gateway runs as `digits app` runs it, but without the limit on requests.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ DIRECT, THROUGH, BYTES = "REST of the model server", "gateway, JSON", "gateway, 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; the exit code."""
+    """Measure and print; return the exit code."""
     about = (__doc__ or "").split("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=about)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="that a case is measured; default: 2")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds of load per case; default: 2")
     parser.add_argument("--out", type=Path, default=FOLDER / "gateway.jsonl", help="the file of records")
     given = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(root: Path, rounds: int, seconds: float) -> list[Record]:
-    """Every case in every round: {case, clients, round, p50_ms, requests_per_s, failed}."""
+    """Return a record per case and round: {case, clients, round, p50_ms, requests_per_s, failed}."""
     store = Store(root / "models" / "serving")
     promoted = store.current()
     if promoted is None:

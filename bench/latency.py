@@ -1,8 +1,8 @@
-"""Measures how large an exported model is, and how long it takes to answer, beside S1 exported the same way.
+"""Measures the size and the latency of an exported model, compared with S1 exported the same way.
 
     python -m bench.latency MODEL BASELINE THREADS ROUNDS           THREADS 0: as many as there are cores
 
-Times two SavedModels turn about in one process, through their signature `serving_default`, as a server asks
+Times two SavedModels alternately in one process, through their signature `serving_default`, as a server calls
 them, and prints one JSON object.
 """
 
@@ -33,10 +33,10 @@ Call = Callable[[], Any]
 
 
 def measure_export(model: Any, temperature: float, *, quick: bool) -> dict[str, Any]:
-    """Bytes on disk, and latency by threads and images of a request. The files are gone afterwards.
+    """Return bytes on disk, and latency by threads and images of a request. The files are deleted afterwards.
 
-    The baseline goes through the same signatures: untrained, since weights take no part in how long it takes,
-    and with pixels divided by 255 as all that is done to them before.
+    The baseline has the same signatures: untrained, since weights don't affect the time, and with division of
+    the pixels by 255 as its only preprocessing.
     """
     reference = references.build(references.BASELINE)
     rounds = QUICK_ROUNDS if quick else ROUNDS
@@ -51,7 +51,7 @@ def measure_export(model: Any, temperature: float, *, quick: bool) -> dict[str, 
 
 
 def save(directory: Path, logits: Any, variables: Any, temperature: float) -> None:
-    """Write the SavedModel as the export stage does; warm-up requests and provenance are left out."""
+    """Write the SavedModel as the export stage does, without warm-up requests and provenance."""
     from digits import saved_model
     from digits.export import signatures
 
@@ -61,7 +61,7 @@ def save(directory: Path, logits: Any, variables: Any, temperature: float) -> No
 
 
 def size(directory: Path) -> int:
-    """Bytes of all files below a directory."""
+    """Return the bytes of all files below a directory."""
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
@@ -72,7 +72,7 @@ def _scaled(model: Any, images: Any) -> Any:
 
 
 def _time(model: Path, baseline: Path, threads: int, rounds: int) -> Any:
-    """In a process of its own: TensorFlow takes its number of threads once."""
+    """Measure in a process of its own: TensorFlow sets its number of threads only once."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.latency", str(model), str(baseline), str(threads), str(rounds)],
         cwd=ROOT,
@@ -88,7 +88,7 @@ def _time(model: Path, baseline: Path, threads: int, rounds: int) -> Any:
 
 
 def measure(model: Path, baseline: Path, threads: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Median µs of a request to both, and the ratio of the two, by images of a request."""
+    """Return the median µs of a request to both, and their ratio, by images of a request."""
     import tensorflow as tf
 
     if threads:
@@ -112,7 +112,7 @@ def _call(loaded: Any, images: Any) -> Call:
 
 
 def time_in_turn(calls: list[Call], rounds: int) -> list[float]:
-    """Median µs of each, their turns alternating so that a machine that slows down slows all of them."""
+    """Return the median µs of each call; they alternate, so that a slower machine slows all of them."""
     for call in calls:
         for _ in range(WARM_UP):
             call()

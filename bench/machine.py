@@ -1,4 +1,4 @@
-"""What a run has to say of the machine and the code it ran on; no host names, no paths."""
+"""Describes the machine and the code of a run, for its records; no host names, no paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """CPU, cores, memory, software, and the load before the run."""
+    """Return CPU, cores, memory, software, and the load before the run."""
     text = _read("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
     flags = set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
@@ -36,7 +36,7 @@ def _read(path: str) -> str:
 
 
 def git(root: Path, *arguments: str) -> str | None:
-    """What a Git command prints; None where there is no Git or no repository."""
+    """Return the output of a Git command; None where there is no Git or no repository."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -45,7 +45,7 @@ def git(root: Path, *arguments: str) -> str | None:
 
 
 def commit(root: Path) -> tuple[str, bool]:
-    """(short commit, whether files that Git follows have been changed since)."""
+    """Return (short commit, whether tracked files have been changed since)."""
     name = git(root, "rev-parse", "--short", "HEAD")
     changed = git(root, "status", "--porcelain", "--untracked-files=no")
     return (name or "unknown").strip(), bool(changed and changed.strip())

@@ -1,13 +1,13 @@
 """MNIST-C: the fifteen corruptions of clean digits of Mu & Gilmer 2019, arXiv:1906.02337.
 
-Written anew from the published definitions, at the severities of the published data set. Random numbers are
-this project's own, so figures compare with the paper's in kind, not to the digit. Beyond that:
+Written from the published definitions, at the severities of the published data set. Random numbers are
+this project's own, so figures are comparable with the paper's, but not equal. Further differences:
 
 - Motion blur samples as ImageMagick does, and edges are found as scikit-image does, both written here.
 - Fog's least and greatest height are taken from fewer points (see `plasma`): pictures are 1 % brighter.
-- Pixels are rounded to uint8; whether the published ones were rounded or cut is not documented.
-- Definitions are kept where they surprise: glass blur is blurred up and down only, shear also stretches, and
-  the strength of a line goes by the distance up and down to it.
+- Pixels are rounded to uint8; whether the published ones were rounded or truncated is not documented.
+- Surprising definitions are kept: glass blur blurs up and down only, shear also stretches, and the strength
+  of a line depends on the vertical distance to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHUNK = 500  # images whose fog is made at once
 
 
 def _shot_noise(images: Images, rng: np.random.Generator) -> Images:
-    """A count of photons, three of which make white: Poisson, where more than three count as three."""
+    """Count photons, three of which make white: a Poisson number, where more than three count as three."""
     mean = np.float32(3) * images
     drawn = rng.random(images.shape, dtype=np.float32)  # compared with the distribution function at 0, 1, 2
     term = np.exp(-mean)
@@ -39,13 +39,13 @@ def _shot_noise(images: Images, rng: np.random.Generator) -> Images:
 
 
 def _impulse_noise(images: Images, rng: np.random.Generator) -> Images:
-    """17 % of the pixels: half of them white, half black."""
+    """Change 17 % of the pixels: half of them to white, half to black."""
     draw = rng.random(images.shape, dtype=np.float32)
     return np.where(draw < 0.085, np.float32(1), np.where(draw < 0.17, np.float32(0), images))
 
 
 def _glass_blur(images: Images, rng: np.random.Generator) -> Images:
-    """Pixels change places with the one before, above, or before and above, twice over, between two blurs."""
+    """Swap pixels with the one before, above, or before and above, twice, between two blurs."""
 
     def blurred(pixels: Images) -> Images:
         smooth: Images = ndimage.gaussian_filter(pixels, (0, 0.7, 0), mode="nearest")
@@ -66,7 +66,7 @@ def _glass_blur(images: Images, rng: np.random.Generator) -> Images:
 
 
 def _motion_blur(images: Images, rng: np.random.Generator) -> Images:
-    """Half a Gaussian of 3 px to one side, up to 20 px, at −45° to 45°; beyond the edge is as at the edge."""
+    """Blur by half a Gaussian of 3 px to one side, up to 20 px, at −45° to 45°; edge pixels are repeated."""
     angles = np.radians(rng.uniform(-45, 45, len(images)))
     order = np.argsort(angles)  # so that images whose samples are in the same place stand together
     taps = np.arange(21)
@@ -89,14 +89,14 @@ def _motion_blur(images: Images, rng: np.random.Generator) -> Images:
 
 
 def _stripe(images: Images, _: np.random.Generator) -> Images:
-    """The leftmost and the rightmost seven columns are inverted."""
+    """Invert the leftmost and the rightmost seven columns."""
     striped = images.copy()
     striped[:, :, :7], striped[:, :, 21:] = 1 - images[:, :, :7], 1 - images[:, :, 21:]
     return striped
 
 
 def _fog(images: Images, rng: np.random.Generator) -> Images:
-    """Thrice the plasma is added, and all dimmed to a quarter."""
+    """Add three times the plasma, and dim all to a quarter."""
     fog = np.concatenate(
         [np.zeros((0, SIZE, SIZE), np.float32)]
         + [plasma(len(images[i : i + CHUNK]), SIZE, 1.4, rng) for i in range(0, len(images), CHUNK)]
@@ -107,7 +107,7 @@ def _fog(images: Images, rng: np.random.Generator) -> Images:
 
 
 def _spatter(images: Images, rng: np.random.Generator) -> Images:
-    """Dark grey blobs cover what is below: where smooth noise is above its mean, far from where it is not."""
+    """Cover with dark grey blobs: where smooth noise is above its mean, and far from where it is not."""
     noise = rng.standard_normal(images.shape, dtype=np.float32)
     wet = ndimage.gaussian_filter(noise, (0, 1, 1), mode="nearest") > 0
     cover: Images = ndimage.gaussian_filter(wet.astype(np.float32), (0, 1.5, 1.5), mode="nearest")
@@ -116,7 +116,7 @@ def _spatter(images: Images, rng: np.random.Generator) -> Images:
 
 
 def _segment(start: float, from_row: Images, end: float, to_row: Images) -> Images:
-    """Ink of lines from column `start` to `end`, between rows float32 [m]: [m, 28, 28]."""
+    """Return the ink of lines from column `start` to `end`, between rows float32 [m]: [m, 28, 28]."""
     columns = np.arange(SIZE, dtype=np.float32)
     slope = (to_row - from_row) / np.float32(end - start)
     course = from_row[:, None] + slope[:, None] * (columns - np.float32(start))
@@ -127,7 +127,7 @@ def _segment(start: float, from_row: Images, end: float, to_row: Images) -> Imag
 
 
 def _dotted_line(images: Images, rng: np.random.Generator) -> Images:
-    """From the left edge to the right, between any two rows; two columns are drawn, two are not."""
+    """Draw a line from the left edge to the right, between any two rows: two columns on, two off."""
     left, right = rng.integers(0, 27, (2, len(images))).astype(np.float32)
     ink = _segment(0, left, 27, right)
     ink[:, :, np.arange(SIZE) // 2 % 2 == 0] = 0
@@ -135,7 +135,7 @@ def _dotted_line(images: Images, rng: np.random.Generator) -> Images:
 
 
 def _zigzag(images: Images, rng: np.random.Generator) -> Images:
-    """A zigzag of 2 px to each side, from column 2 to 25, that rises or falls by up to 5 px."""
+    """Draw a zigzag of 2 px to each side, from column 2 to 25, that rises or falls by up to 5 px."""
     first = rng.integers(0, 27, len(images))
     rise = rng.integers(-5, 5, len(images))
     starts = np.arange(27, dtype=np.float32)
@@ -144,7 +144,7 @@ def _zigzag(images: Images, rng: np.random.Generator) -> Images:
 
 
 def _zigzags(rise: int, starts: Images) -> Images:
-    """Ink of the zigzags that begin in the rows `starts` float32 [m]: [m, 28, 28]."""
+    """Return the ink of the zigzags that begin in the rows `starts` float32 [m]: [m, 28, 28]."""
     length = math.hypot(23, rise)
     turns = 1 + int((length - 2) // 4)
     along = np.array([0.0, *(2 + 4 * np.arange(turns)), length])
@@ -179,10 +179,11 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def corrupt(name: str, images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """The images under one corruption of CORRUPTIONS: uint8 [n, 28, 28] → the same, a new array.
+    """Return the images, uint8 [n, 28, 28], under one corruption of CORRUPTIONS, as a new array.
 
-    Equal name, images and seed give equal pixels; each corruption draws from a stream of its own, and what
-    befalls an image depends on its place and their number, not on the other images. Raises ValueError.
+    Equal name, images and seed give equal pixels; each corruption draws from a stream of its own, and the
+    random numbers of an image depend on its place and their number, not on the other images. Raises
+    ValueError.
     """
     if name not in CORRUPTIONS:
         raise ValueError(f"MNIST-C has no corruption {name!r}: expected one of {', '.join(CORRUPTIONS)}")
@@ -197,7 +198,7 @@ WEAK, STRONG = 0.1, 0.2  # gradients, by a Sobel filter whose weights add up to 
 
 
 def canny(images: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Find the edges, one pixel wide, of images [n, height, width] of 0–1; n may be 0.
+    """Return the edges, one pixel wide, of images [n, height, width] of 0–1; n may be 0.
 
     Canny 1986, "A computational approach to edge detection".
 
@@ -222,7 +223,7 @@ def canny(images: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _slope(images: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Sobel's filter along axis 1 or 2; SciPy's own would smooth along the images too."""
+    """Return Sobel's filter along axis 1 or 2; SciPy's own would smooth along the images too."""
     slope: NDArray[np.float32] = ndimage.correlate1d(images, [-1, 0, 1], axis)
     return ndimage.correlate1d(slope, [1, 2, 1], 3 - axis)
 
@@ -233,7 +234,7 @@ def _is_crest(
     right: NDArray[np.float32],
     places: NDArray[np.intp],
 ) -> NDArray[np.bool_]:
-    """For each pixel of `places`, whether no gradient next to it, along its own, is greater."""
+    """Return, for each pixel of `places`, whether no gradient next to it, along its own, is greater."""
     gradients, row = steep.ravel(), steep.shape[2]
     here, dy, dx = gradients[places], down.ravel()[places], right.ravel()[places]
     step_y, step_x = np.where(dy < 0, -row, row), np.where(dx < 0, -1, 1)
@@ -254,7 +255,7 @@ FINE = 3  # more that make its pixels: 256 a side
 
 
 def plasma(n: int, size: int, decay: float, rng: np.random.Generator) -> Maps:
-    """`n` windows of `size` pixels, ≤ 28, a side from the corners of as many maps of 256: in [0, 1].
+    """Return `n` windows of `size` pixels, ≤ 28, a side from the corners of as many maps of 256: in [0, 1].
 
     Plasma: the rough, cloudy height maps of the diamond-square algorithm (Fournier et al. 1982).
 
@@ -282,7 +283,7 @@ def plasma(n: int, size: int, decay: float, rng: np.random.Generator) -> Maps:
 
 
 def _doubled(heights: Maps, spread: float, rng: np.random.Generator) -> Maps:
-    """Double the grids [n, k, k], edges joined: new points are means of four neighbours, and noise."""
+    """Return the grids [n, k, k] doubled, edges joined: new points are means of four neighbours and noise."""
     n, k, _ = heights.shape
 
     def new(total: Maps) -> Maps:

@@ -1,4 +1,4 @@
-"""Does one job of `bench.train` in a process of its own: a training, or something that is timed.
+"""Does one job of `bench.train` in a process of its own: a training or a timing.
 
     python -m bench.one JOB OUT
 
@@ -23,7 +23,7 @@ BATCH, PAIRS, WARM_UP = 32, 500, 20  # images, and calls of each, where canonica
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a job."""
+    """Return the figures of a job."""
     # Imported here, not above: TensorFlow is to be set up by the job that runs.
     if job["kind"] == "canonicalisation":
         return canonicalisation(job)
@@ -39,7 +39,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
-    """What canonicalising adds to answering a batch: the model with it and without it, in turn."""
+    """Measure what canonicalising adds to answering a batch: the model with and without it, alternating."""
     import tensorflow as tf
 
     from bench import recipes, workspace
@@ -71,7 +71,9 @@ def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak() -> dict[str, float]:
-    """GFLOP/s of the machine's fastest matrix product, in float32 and in what trainings compute in."""
+    """Return the GFLOP/s of the machine's fastest matrix product, in float32 and in the precision of
+    trainings.
+    """
     from bench import flops, recipes
     from digits.train import devices
 
@@ -80,7 +82,7 @@ def peak() -> dict[str, float]:
 
 
 def main(argv: list[str]) -> None:
-    """Do the job of argv[0], a JSON object; write its record to argv[1]."""
+    """Do the job argv[0], a JSON object, and write its record to argv[1]."""
     die_with_parent()
     job = json.loads(argv[0])
     known = {key: job[key] for key in ("kind", "model", "seed")}

@@ -18,11 +18,11 @@ from bench.report import report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; the exit code."""
+    """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.orchestration", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--rounds", type=int, default=5, help="of each comparison; default: 5")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison; default: 5")
     parser.add_argument(
         "--out", type=Path, default=FOLDER / "orchestration.jsonl", help="the file of records"
     )

@@ -22,7 +22,7 @@ IDLE_RUNS = 5
 
 
 def measure(root: Path, log: Path, say: Callable[[str], None]) -> list[Record]:
-    """One `dvc repro` of everything, each stage measured; then `dvc repro` with nothing to do, a few times.
+    """Measure each stage of one full `dvc repro`, then `dvc repro` with nothing to do, a few times.
 
     Raises DigitsError when the first does not succeed; `log` holds its output.
     """
@@ -45,7 +45,7 @@ def measure(root: Path, log: Path, say: Callable[[str], None]) -> list[Record]:
 
 
 def cold(root: Path, log: Path, say: Callable[[str], None]) -> list[Record]:
-    """`make run` in a fresh copy without environment, package caches or data source."""
+    """Measure `make run` in a fresh copy without environment, package caches or data source."""
     with _copy(root) as clone:
         caches = clone.parent / "caches"
         environment = {k: v for k, v in os.environ.items() if k not in ("DIGITS_MIRROR", "VIRTUAL_ENV")}
@@ -60,10 +60,12 @@ def cold(root: Path, log: Path, say: Callable[[str], None]) -> list[Record]:
 
 @contextlib.contextmanager
 def _copy(root: Path) -> Iterator[Path]:
-    """The working tree as Git sees it, changes included, in a repository of its own, without dvc.lock."""
+    """Yield a copy of the working tree as Git sees it, changes included, in its own repository, without
+    dvc.lock.
+    """
     listed = git(root, "ls-files", "-co", "--exclude-standard", "-z")
     if listed is None:
-        raise DigitsError("the pipeline is measured in a copy of what Git follows: run this in a Git clone")
+        raise DigitsError("the pipeline is measured in a copy of the tracked files: run this in a Git clone")
     with tempfile.TemporaryDirectory(prefix="digits-bench-") as scratch:
         clone = Path(scratch) / "digits"
         for name in filter(None, listed.split("\0")):
@@ -77,7 +79,7 @@ def _copy(root: Path) -> Iterator[Path]:
 
 
 def _shim(folder: Path, log: Path) -> Path:
-    """A folder with a `python` that measures what it runs."""
+    """Return a folder with a `python` that measures what it runs."""
     folder.mkdir()
     script = folder / "python"
     words = [sys.executable, "-m", "bench.account", str(log)]
@@ -94,7 +96,7 @@ def _environment(clone: Path, shim: Path) -> dict[str, str]:
     }
 
 
-def _ok(command: list[str], cwd: Path, env: dict[str, str], log: Path) -> account.Used:
+def _ok(command: list[str], cwd: Path, env: dict[str, str], log: Path) -> account.Usage:
     with log.open("ab") as stream:
         used = account.run(command, cwd=cwd, env=env, log=stream)
     if used.code:

@@ -1,4 +1,4 @@
-"""The recipe of a profile as it stands, and the operations that training by it takes."""
+"""The recipe of a profile without overrides, and the operations that training by it takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUICK_STEPS = 20  # of a trial of the bench itself
 
 
 def recipe(job: dict[str, Any], n_train: int) -> Recipe:
-    """The profile as it stands: what params.yaml overrides in it is left aside."""
+    """Return the recipe of the profile, ignoring the overrides in params.yaml."""
     from digits.train import devices, profiles
 
     params = params_of(job["model"], job["seed"])
@@ -23,12 +23,12 @@ def recipe(job: dict[str, Any], n_train: int) -> Recipe:
 
 
 def quick(recipe: Recipe) -> Recipe:
-    """A few steps of it, of its teacher's too."""
+    """Shorten a recipe to a few steps, its teacher's too."""
     return replace(recipe, steps=QUICK_STEPS, teacher=recipe.teacher and quick(recipe.teacher))
 
 
 def params_of(model: str, seed: int) -> TrainParams:
-    """The section `train` that chooses a profile and overrides nothing in it."""
+    """Return a `train` section that chooses a profile and overrides nothing in it."""
     free = dict.fromkeys(TrainParams.model_fields)
     auto = dict.fromkeys(("device", "precision", "xla"), "auto") | {"distribution": "none"}
     bent = {"augmentation": dict.fromkeys(AugmentationParams.model_fields)}
@@ -37,12 +37,12 @@ def params_of(model: str, seed: int) -> TrainParams:
 
 
 def flop(recipe: Recipe, steps: int) -> float:
-    """Operations of the training steps that were taken, of all that the recipe plans."""
+    """Return the operations of the training steps that were taken, of all that the recipe plans."""
     return planned_flop(recipe) * steps / recipe.all_steps
 
 
 def planned_flop(recipe: Recipe) -> int:
-    """Operations of a recipe's training steps; those of a teacher, and of asking it, included."""
+    """Return the operations of a recipe's training steps, the teacher's training and predictions included."""
     from digits.model import architectures
 
     images = recipe.batch * recipe.steps

@@ -1,6 +1,6 @@
 """Records of bench runs: lines of JSON, each with the machine, the commit and the date of its run.
 
-A file may hold several runs. The "kind" of a record says what it measures; `date`, when
+A file may hold several runs. The "kind" of a record says what it measures; `date`, the time at which
 its run began, tells runs apart.
 """
 
@@ -23,7 +23,7 @@ class Run:
     """One run of a bench, which adds its records to a file."""
 
     def __init__(self, path: Path, **facts: Any) -> None:
-        """facts: what every record of the run says besides machine, commit and date."""
+        """facts: added to every record of the run, besides machine, commit and date."""
         self.path = path
         name, changed = commit(ROOT)
         self.about: Record = {
@@ -34,20 +34,20 @@ class Run:
         }
 
     def keep(self, *records: Record) -> None:
-        """Add records to the file."""
+        """Append records to the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.writelines(json.dumps(record | self.about) + "\n" for record in records)
 
     def records(self) -> list[Record]:
-        """What this run has kept so far."""
+        """Return what this run has recorded so far."""
         return [each for each in read(self.path) if each["date"] == self.about["date"]]
 
 
 def read(*paths: Path) -> list[Record]:
-    """The records of some files in order; none of a file that is missing.
+    """Return the records of some files in order; none of a file that is missing.
 
-    Raises DataError for a line that is no record, as a run leaves it that was killed while it wrote.
+    Raises DataError for a line that is not a record, such as a run leaves that was killed while it wrote.
     """
     records = []
     for path in paths:

@@ -1,8 +1,8 @@
-"""Writes data/reference.json from MNIST and its sample: what `validate` compares data with.
+"""Writes data/reference.json, with which `validate` compares data, from MNIST and its sample.
 
     python bench/reference.py --params params.yaml --reference data/reference.json
 
-Takes MNIST from where ingest takes it (DIGITS_MIRROR, then `ingest.sources`). Run it again when the columns
+Downloads MNIST as ingest does (DIGITS_MIRROR, then `ingest.sources`). Run it again when the columns
 of `digits.validate.table` or the grid of `digits.validate.rules` change.
 """
 
@@ -51,7 +51,7 @@ def _splits(contents: dict[str, bytes], ingest: params.IngestParams) -> dict[str
 
 
 def _compact(described: dict[str, Any]) -> str:
-    """JSON with each list on a line of its own."""
+    """Return JSON with each list on a line of its own."""
     return re.sub(r"\[[^\[\]]*\]", lambda match: " ".join(match[0].split()), files.to_json(described))
 
 

@@ -1,11 +1,11 @@
-"""The models that a newcomer finds in tutorials, trained as the tutorials do it.
+"""The models of beginners' tutorials, trained as the tutorials do it.
 
 All: pixels in [0, 1] as float32, adam at its default rate, cross-entropy, no augmentation, plain `fit`.
 
 S0  dense 128                               TensorFlow's quickstart for beginners
 S1  three convolutions, dense 64            TensorFlow's and Chollet's convolutional network
-S2  one convolution, dense 128              a short network of many a blog
-S3  dense 128, dense 32, a fifth held back  a fully connected network of many a blog
+S2  one convolution, dense 128              a short network of many blogs
+S3  dense 128, dense 32, a fifth held back  a fully connected network of many blogs
 S4  S1 at half the batch
 """
 
@@ -86,13 +86,13 @@ REFERENCES = {
 }
 
 
-def scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What the tutorials feed: float32 in [0, 1] of uint8 [n, 28, 28]."""
+def scale_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the tutorials' input: float32 in [0, 1] from uint8 [n, 28, 28]."""
     return images.astype(np.float32) / np.float32(255)
 
 
 def build(name: str) -> Any:
-    """The compiled Keras model of a reference, from float32 [n, 28, 28] to probabilities [n, 10]."""
+    """Return the compiled Keras model of a reference, from float32 [n, 28, 28] to probabilities [n, 10]."""
     import keras
 
     model = keras.Sequential([keras.Input((28, 28)), *REFERENCES[name].layers()])
@@ -101,7 +101,7 @@ def build(name: str) -> Any:
 
 
 def steps(name: str, n: int, epochs: int | None = None) -> int:
-    """Optimizer steps of a reference on n images; `epochs` in place of its own to try things out."""
+    """Return the optimizer steps of a reference on n images. epochs: fewer of them, for trials."""
     reference = REFERENCES[name]
     kept = int(n * (1 - reference.validation_split))
     return (epochs or reference.epochs) * -(-kept // reference.batch)
@@ -114,7 +114,7 @@ def fit(
     labels: NDArray[np.uint8],
     epochs: int | None = None,
 ) -> None:
-    """Train a model of `build` as its tutorial does; `epochs` in place of its own to try things out."""
+    """Train a model of `build` as its tutorial does. epochs: fewer of them, for trials."""
     reference = REFERENCES[name]
     model.fit(
         images,
@@ -127,7 +127,7 @@ def fit(
 
 
 def train(job: dict[str, Any]) -> dict[str, Any]:
-    """Train a tutorial's model on all training images and score it: the figures of its record."""
+    """Train a tutorial's model on all training images, score it and return the figures of its record."""
     import keras
     import tensorflow as tf
 
@@ -137,7 +137,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
 
     training, test = workspace.splits(job, "full", "raw", "train", "test")
     keras.utils.set_random_seed(job["seed"])
-    images = scaled(training.images)
+    images = scale_pixels(training.images)
     name, epochs = job["model"], 1 if job["quick"] else None
     model = build(name)
     clock = Clock()
@@ -146,7 +146,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     clock.stop()
 
     def predict(images: NDArray[np.uint8]) -> NDArray[Any]:
-        return np.asarray(model.predict(scaled(images), batch_size=500, verbose=0))
+        return np.asarray(model.predict(scale_pixels(images), batch_size=500, verbose=0))
 
     taken, batch, forward = steps(name, len(training), epochs), REFERENCES[name].batch, flops.forward(model)
     return {

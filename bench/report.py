@@ -25,11 +25,11 @@ TRIAL = "**A trial of the bench itself: its figures mean nothing.**"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the tables; the exit code."""
+    """Print the tables; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.report", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="of records, one a line")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file of records, one per line")
     try:
         print(report(read(*parser.parse_args(argv).files)))
     except DigitsError as error:
@@ -39,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def report(records: Sequence[Record]) -> str:
-    """What was measured, on what, and the tables of all kinds of records that there are.
+    """Return what was measured, on what, and a table for each kind of record.
 
-    Raises DataError where there is nothing to tell.
+    Raises DataError where there are no records.
     """
     parts = [f"## {title}\n\n{text}" for title, make in TABLES.items() if (text := make(records))]
     if not parts:
@@ -50,7 +50,7 @@ def report(records: Sequence[Record]) -> str:
 
 
 def origin(records: Sequence[Record]) -> str:
-    """Dates, commits, machines and software of the records."""
+    """Return dates, commits, machines and software of the records."""
     machines = [r["machine"] for r in records]
     dates, commits = sorted({r["date"] for r in records}), dict.fromkeys(r["commit"] for r in records)
     where = (f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']:.0f} GiB; {m['software']}" for m in machines)
@@ -69,40 +69,40 @@ def origin(records: Sequence[Record]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first `left` columns are text, the others numbers."""
+    """Return a Markdown table; the first `left` columns are text, the others numbers."""
     rule = ["---" if column < left else "---:" for column in range(len(head))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number with a fixed count of decimals; a dash for None."""
+    """Return a number with a fixed count of decimals; a dash for None."""
     return NONE if value is None else f"{value:,.{digits}f}"
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """A share as per cent, without the sign."""
+    """Return a share in per cent, without the sign."""
     return number(None if value is None else 100 * value, digits)
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """Mean, None of nothing."""
+    """Return the mean, None for no values."""
     values = list(values)
     return statistics.fmean(values) if values else None
 
 
 def median(values: Iterable[float | None]) -> float | None:
-    """Median of what is there, None of nothing."""
+    """Return the median of the values that are not None; None without any."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation of shares, as per cent."""
+    """Return mean and standard deviation of shares, in per cent."""
     return percent(mean(values)) + (f" ± {percent(statistics.stdev(values))}" if len(values) > 1 else "")
 
 
 def interval(right: float | None, n: float | None, digits: int = 2) -> str:
-    """A share as per cent with its 95 % interval (Wilson)."""
+    """Return a share in per cent with its 95 % interval (Wilson)."""
     if not n or right is None:
         return NONE
     low, high = (percent(bound, digits) for bound in wilson(round(right), round(n)))
@@ -112,45 +112,47 @@ def interval(right: float | None, n: float | None, digits: int = 2) -> str:
 def pairs(
     ours: Iterable[Record], base: Iterable[Record], value: str, *group: str
 ) -> list[tuple[float, float]]:
-    """A figure of each record and of the base's in the same run and the same `group`, where there is one."""
+    """Return a figure of each record and of the base's in the same run and the same `group`, where there is
+    one.
+    """
     keys = ("date", *group)
     known = {tuple(r[key] for key in keys): r[value] for r in base}
     values = [(r[value], known.get(tuple(r[key] for key in keys))) for r in ours]
     return [(a, b) for a, b in values if a is not None and b]
 
 
-def of(records: Iterable[Record], **fields: object) -> list[Record]:
-    """The records that have these values."""
+def select(records: Iterable[Record], **fields: object) -> list[Record]:
+    """Return the records that have these values."""
     return [r for r in records if all(r.get(key) == value for key, value in fields.items())]
 
 
 def latest(records: Iterable[Record], kind: str) -> list[Record]:
-    """The records of a kind of the last run that has any."""
-    records = of(records, kind=kind)
-    return of(records, date=max((r["date"] for r in records), default=""))
+    """Return the records of a kind of the last run that has any."""
+    records = select(records, kind=kind)
+    return select(records, date=max((r["date"] for r in records), default=""))
 
 
 # --- trainings
 
 
 def trainings(records: Iterable[Record], kind: str = "training") -> dict[str, list[Record]]:
-    """The trainings of each model by seed; where one commit trained a seed again, the last counts."""
-    last = {(r["model"], r["seed"], r["commit"]): r for r in of(records, kind=kind)}
+    """Return the trainings of each model by seed; where one commit trained a seed again, the last counts."""
+    last = {(r["model"], r["seed"], r["commit"]): r for r in select(records, kind=kind)}
     by_model: dict[str, list[Record]] = {}
     for record in sorted(last.values(), key=lambda r: int(r["seed"])):
         by_model.setdefault(record["model"], []).append(record)
-    order = list(dict.fromkeys(r["model"] for r in of(records, kind=kind)))
+    order = list(dict.fromkeys(r["model"] for r in select(records, kind=kind)))
     return {model: by_model[model] for model in order}
 
 
 def ratios(records: Iterable[Record], model: str, key: str = "wall") -> list[float]:
-    """A model's seconds ÷ the baseline's in the same round of the same run."""
-    runs = of(records, kind="training")
-    return [a / b for a, b in pairs(of(runs, model=model), of(runs, model=BASELINE), key, "seed")]
+    """Return a model's seconds ÷ the baseline's in the same round of the same run."""
+    runs = select(records, kind="training")
+    return [a / b for a, b in pairs(select(runs, model=model), select(runs, model=BASELINE), key, "seed")]
 
 
-def reached(curve: Iterable[Record], seconds: float) -> float | None:
-    """Accuracy of the last probe that the training had passed by then; None before the first."""
+def accuracy_after(curve: Iterable[Record], seconds: float) -> float | None:
+    """Return the accuracy of the last probe that the training had passed by then; None before the first."""
     before = [probe for probe in curve if float(probe["seconds"]) <= seconds]
     return float(max(before, key=lambda probe: float(probe["seconds"]))["accuracy"]) if before else None
 
@@ -186,8 +188,10 @@ def _speed(records: Sequence[Record]) -> str:
 
 
 def _peak(records: Sequence[Record], run: Record) -> float | None:
-    """GFLOP/s of the fastest matrix product of any round, in a training's precision and on its CPU."""
-    like = [r for r in of(records, kind="peak") if r["machine"]["cpu"] == run["machine"]["cpu"]]
+    """Return the GFLOP/s of the fastest matrix product of any round, in a training's precision and on its
+    CPU.
+    """
+    like = [r for r in select(records, kind="peak") if r["machine"]["cpu"] == run["machine"]["cpu"]]
     return max((r["gflops"].get(run["precision"], 0.0) for r in like), default=None)
 
 
@@ -210,7 +214,7 @@ def _served(records: Sequence[Record]) -> str:
 
 
 def _unsure(records: Sequence[Record]) -> str:
-    """Test images that are answered at validation's threshold, and pictures without a digit that aren't."""
+    """Return the table of test images answered at validation's threshold, and of non-digits refused by it."""
     rows = []
     for model, every in trainings(records).items():
         if runs := [r for r in every if "abstention" in r]:
@@ -240,14 +244,16 @@ def _unsure(records: Sequence[Record]) -> str:
 
 
 def _over_time(records: Sequence[Record]) -> str:
-    """Validation accuracy at shares of the baseline's time in the same round: mean, and worst seed."""
+    """Return validation accuracy at shares of the baseline's time in the same round: mean, and worst seed."""
     rows = []
     for model, every in trainings(records).items():
         if runs := [r for r in every if r.get("curve")]:
             cells = [model]
             for share in SHARES:
                 scores = [
-                    reached(r["curve"], share * base["wall"]) for r in runs for base in _base(records, r)
+                    accuracy_after(r["curve"], share * base["wall"])
+                    for r in runs
+                    for base in _base(records, r)
                 ]
                 known = [value for value in scores if value is not None]
                 whole = known and len(known) == len(scores)
@@ -259,12 +265,12 @@ def _over_time(records: Sequence[Record]) -> str:
 
 
 def _base(records: Sequence[Record], run: Record) -> list[Record]:
-    """The baseline's training in the same round of the same run, if there is one."""
-    return of(records, kind="training", model=BASELINE, date=run["date"], seed=run["seed"])[-1:]
+    """Return the baseline's training in the same round of the same run, if there is one."""
+    return select(records, kind="training", model=BASELINE, date=run["date"], seed=run["seed"])[-1:]
 
 
 def _suite(suite: str) -> Callable[[Sequence[Record]], str]:
-    """A function that makes the table of one suite of corruptions."""
+    """Return a function that makes the table of one suite of corruptions."""
 
     def make(records: Sequence[Record]) -> str:
         models = trainings(records)
@@ -367,8 +373,8 @@ def _strips(records: Sequence[Record]) -> str:
 
 
 def _gateway(records: Sequence[Record]) -> str:
-    """Every way to ask, beside the first in the same round."""
-    runs = of(records, kind="gateway")
+    """Return every way to ask, compared with the first in the same round."""
+    runs = select(records, kind="gateway")
     cases, counts = (dict.fromkeys(r[key] for r in runs) for key in ("case", "clients"))
     head = ["one image a request"]
     for count in counts:
@@ -378,7 +384,7 @@ def _gateway(records: Sequence[Record]) -> str:
     for case in cases:
         cells = [case]
         for count in counts:
-            own, first = (of(runs, case=name, clients=count) for name in (case, next(iter(cases))))
+            own, first = (select(runs, case=name, clients=count) for name in (case, next(iter(cases))))
             more = [a - b for a, b in pairs(own, first, "p50_ms", "round")]
             rates = [a / b for a, b in pairs(own, first, "requests_per_s", "round")]
             cells += [number(median(r["p50_ms"] for r in own), 2), number(median(more), 2)]
@@ -389,15 +395,15 @@ def _gateway(records: Sequence[Record]) -> str:
 
 
 def _orchestration(records: Sequence[Record]) -> str:
-    """Every way to do the same work, beside the first in the same round."""
+    """Return every way to do the same work, compared with the first in the same round."""
     rows = []
-    for work in dict.fromkeys(r["work"] for r in of(records, kind="orchestration")):
-        own = of(records, kind="orchestration", work=work)
-        first = of(own, way=own[0]["way"])
+    for work in dict.fromkeys(r["work"] for r in select(records, kind="orchestration")):
+        own = select(records, kind="orchestration", work=work)
+        first = select(own, way=own[0]["way"])
         for way in dict.fromkeys(r["way"] for r in own):
-            shares = [a / b for a, b in pairs(of(own, way=way), first, "seconds", "round")]
-            middle = number(median(r["seconds"] for r in of(own, way=way)))
-            rows.append([work, way, str(len(of(own, way=way))), middle, number(median(shares), 2)])
+            shares = [a / b for a, b in pairs(select(own, way=way), first, "seconds", "round")]
+            middle = number(median(r["seconds"] for r in select(own, way=way)))
+            rows.append([work, way, str(len(select(own, way=way))), middle, number(median(shares), 2)])
     return table(["work", "way", "rounds", "seconds", "÷ first"], rows, left=2) if rows else ""
 
 

@@ -1,4 +1,4 @@
-"""The figures that say how good a trained model is: clean, corrupted, calibrated, and when it is unsure."""
+"""The figures for the quality of a trained model: clean, corrupted, calibration, and when it is unsure."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ EACH = 100  # pictures of each kind that shows no digit
 
 
 def suites() -> Iterator[tuple[str, list[str], Corrupt]]:
-    """(key of a record, the corruptions, the function that makes them) of each suite."""
+    """Yield (key of a record, the corruptions, the function that makes them) of each suite."""
     yield "corruptions", list(CORRUPTIONS), corrupt
     yield "mnist_c", list(mnist_c.CORRUPTIONS), mnist_c.corrupt
 
 
 def accuracy(predict: Predict, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> float:
-    """Share of the images that are read right."""
+    """Return the share of images that are read correctly."""
     return float(np.mean(predict(images).argmax(axis=1) == labels))
 
 
 def scores(predict: Predict, test: Split) -> dict[str, Any]:
-    """Accuracy on the test images, clean and under each corruption: the one time that they are used."""
+    """Return accuracy on the test images, clean and under each corruption: their only use."""
     figures: dict[str, Any] = {"accuracy": accuracy(predict, test.images, test.labels)}
     for suite, names, corrupted in suites():
         figures[suite] = {
@@ -44,7 +44,7 @@ def scores(predict: Predict, test: Split) -> dict[str, Any]:
 
 
 def calibration(predict: Predict, validation: Split, test: Split) -> dict[str, float]:
-    """The temperature fitted on validation, and what confidences are then off by on the test images."""
+    """Return the temperature fitted on validation, and the calibration error with it on the test images."""
     from digits.evaluate.metrics import fit_temperature, reliability
 
     temperature = fit_temperature(predict(validation.images), validation.labels)
@@ -53,7 +53,7 @@ def calibration(predict: Predict, validation: Split, test: Split) -> dict[str, f
 
 
 def abstention(predict: Predict, validation: Split, test: Split, temperature: float) -> dict[str, Any]:
-    """How often a model is unsure, and what its other answers are worth.
+    """Return how often a model is unsure, and how accurate its other answers are.
 
     The threshold comes from validation and is tried on the test images and on pictures without a digit.
     """

@@ -1,8 +1,8 @@
 """Measures how much sooner a sweep of small trials ends on two workers than on one.
 
 Trials of one thread each, four ways: a plain loop without Prefect and Dask; two such loops side by side, half
-of the trials each, which is what the machine can gain at most; the command `digits sweep` with one worker;
-with two. Wall time from the start of the processes to their end; Prefect's database is made before.
+of the trials each, which is the most that the machine can gain; the command `digits sweep` with one worker;
+with two. Wall time from the start of the processes to their end; Prefect's database is created before.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ main()
 
 
 def measure(rounds: int) -> list[Record]:
-    """A record for each way in each round: about a minute each."""
+    """Return a record for each way in each round: about a minute each."""
     records: list[Record] = []
     with tempfile.TemporaryDirectory(prefix="digits-bench-") as scratch:
         root = Path(scratch) / "project"
@@ -65,7 +65,7 @@ def measure(rounds: int) -> list[Record]:
 
 
 def _project(root: Path, steps: int) -> None:
-    """A folder with 1,000 images to train on and 500 to be scored on, and trials of so many steps."""
+    """Make a folder with 1,000 images to train on and 500 to be scored on, and trials of so many steps."""
     rest, _ = mnist.load_sample(500, 1)
     kept, held = split_stratified(rest.labels, 500 / len(rest), 1)
     for name, rows in (("train", kept[:: len(kept) // 1000][:1000]), ("validation", held)):
@@ -78,7 +78,7 @@ def _project(root: Path, steps: int) -> None:
 
 
 def _timed(root: Path, way: str, place: int) -> float:
-    """Wall seconds of the trials, one way."""
+    """Return the wall seconds of the trials, done one way."""
     parts = [RATES] if way == "a loop" else [RATES[::2], RATES[1::2]]
     commands = [[sys.executable, "-c", LOOP, json.dumps(part)] for part in parts]
     if "worker" in way:

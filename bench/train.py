@@ -1,9 +1,9 @@
-"""Trains tutorials' models and ours side by side, and prints how good they are and what they take.
+"""Trains tutorials' models and ours side by side, and prints their quality and cost.
 
     python -m bench.train                           every model, three seeds: hours
     python -m bench.train --only fast --seeds 1     one profile beside S1: five minutes on two cores
 
-Records are added to .bench/train.jsonl. The same command again goes on where it was broken off: what this
+Records are added to .bench/train.jsonl. The same command continues an interrupted run: what this
 commit has trained is not trained twice. Needs full MNIST: from a source of params.yaml, or DIGITS_MIRROR.
 """
 
@@ -40,7 +40,7 @@ SEEDS = (1, 2, 3)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the bench; the exit code."""
+    """Run the bench; return the exit code."""
     given = _parser().parse_args(argv)
     if mirror := os.environ.get("DIGITS_MIRROR"):
         os.environ["DIGITS_MIRROR"] = str(Path(mirror).resolve()) if Path(mirror).is_dir() else mirror
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("bench: interrupted; the same command goes on", file=sys.stderr)
+        print("bench: interrupted; the same command continues", file=sys.stderr)
         return 130
     print("\n" + report(read(given.out)))
     return 0
@@ -60,13 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.train", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
-        "--only", type=_parts, default=DEFAULT, help=f"of {','.join(PARTS)}; default: {','.join(DEFAULT)}"
+        "--only",
+        type=_parts,
+        default=DEFAULT,
+        help=f"some of {','.join(PARTS)}; default: {','.join(DEFAULT)}",
     )
     parser.add_argument(
         "--seeds",
         type=_seeds,
         default=SEEDS,
-        help="default: 1,2,3. A recipe that was chosen by some seeds is confirmed by others only",
+        help="default: 1,2,3. A recipe chosen by some seeds has to be confirmed by others",
     )
     parser.add_argument(
         "--quick", action="store_true", help="a few steps on few images: tries the bench itself"
@@ -87,7 +90,7 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def measure(given: argparse.Namespace) -> None:
-    """Do every job that is left, and keep its record. Raises DigitsError when one fails."""
+    """Do every job that is left, and record it. Raises DigitsError when one fails."""
     began, log = time.monotonic(), given.out.parent / "log.txt"
 
     def say(line: str) -> None:
@@ -114,9 +117,9 @@ def measure(given: argparse.Namespace) -> None:
 
 
 def plan(parts: Sequence[str], seeds: Sequence[int]) -> list[Job]:
-    """Every job in order. Each seed is a round, which begins with what its figures are ratios of.
+    """Return every job in order. Each seed is a round, which begins with the baseline of its ratios.
 
-    Rounds take turns with the seeds, so that a machine that slows down slows all models.
+    The models alternate within the rounds, so that a machine that slows down slows all of them.
     """
     models = [name for name in MODELS if name in parts]
     jobs: list[Job] = []
@@ -133,7 +136,7 @@ def plan(parts: Sequence[str], seeds: Sequence[int]) -> list[Job]:
 
 
 def missing(jobs: Sequence[Job], records: Sequence[Record], about: Record) -> list[Job]:
-    """The jobs that have no record of this commit yet; a round that goes on begins as every round does."""
+    """Return the jobs that have no record of this commit; a continued round begins like every round."""
     same = [r for r in records if (r["commit"], r["quick"]) == (about["commit"], about["quick"])]
     keys = ("kind", "model", "seed")
     done = {tuple(r.get(key) for key in keys) for r in same if not r["commit"].endswith("+")}
@@ -144,7 +147,7 @@ def missing(jobs: Sequence[Job], records: Sequence[Record], about: Record) -> li
 
 
 def _done(job: Job, log: Path) -> Record:
-    """The record of a job, done in a process of its own."""
+    """Do a job in a process of its own and return its record."""
     result = log.with_name("result.json")
     result.unlink(missing_ok=True)
     with log.open("ab") as stream:
@@ -158,7 +161,7 @@ def _done(job: Job, log: Path) -> Record:
         )
     if done.returncode:
         tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise DigitsError(f"{job['model']} failed ({' '.join(tail)}): see {log}; the same command goes on")
+        raise DigitsError(f"{job['model']} failed ({' '.join(tail)}): see {log}; the same command continues")
     return dict(files.read_json(result))
 
 

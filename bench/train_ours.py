@@ -19,7 +19,7 @@ NO_DIGITS = 20  # pictures of each kind without a digit: the gate reports on the
 
 
 def train_profile(job: dict[str, Any]) -> dict[str, Any]:
-    """Train a profile, on full MNIST or on the sample, and score it: the figures of its record."""
+    """Train a profile, on full MNIST or on the sample, score it and return the figures of its record."""
     import tensorflow as tf
 
     from digits.model.candidate import scorer
@@ -70,7 +70,7 @@ def train_profile(job: dict[str, Any]) -> dict[str, Any]:
 def _judged(
     job: dict[str, Any], predict: Predict, validation: Split, train_accuracy: float
 ) -> dict[str, Any]:
-    """What the pipeline's gate says of a model of the sample, on the sample's held-out images."""
+    """Return the verdict of the pipeline's gate on a model of the sample, on the sample's held-out images."""
     from digits import non_digits
     from digits.evaluate import gate
     from digits.evaluate.scorecard import Answers, scorecard

@@ -21,9 +21,9 @@ QUICK_TRAIN, QUICK_TEST = 1000, 300  # images, of a trial of the bench itself
 
 
 def prepare(root: Path, where: Path, *, sample: bool) -> Path:
-    """Run the data stages of the project at `root` in the folder `where`; its data/prepared is what counts.
+    """Run the data stages of the project at `root` in the folder `where`, for its data/prepared.
 
-    sample: take the data set of a machine without a source, else insist on the full one. Incoming batches are
+    sample: use the data set of a machine without a source, else insist on the full one. Incoming batches are
     left out. Raises DataError with the last line of the stage that failed.
     """
     shutil.rmtree(where, ignore_errors=True)
@@ -42,7 +42,7 @@ def prepare(root: Path, where: Path, *, sample: bool) -> Path:
 
 
 def splits(job: dict[str, Any], data: str, folder: str, *names: str) -> list[Split]:
-    """Splits of a data set (full or sample), raw or prepared; few rows of each in a trial."""
+    """Return splits of a data set (full or sample), raw or prepared; a few rows of each in a trial."""
     where = Path(job["scratch"]) / data / "data" / folder
     limits = {"train": QUICK_TRAIN} if job["quick"] else {}
     default = QUICK_TEST if job["quick"] else sys.maxsize

@@ -118,9 +118,9 @@ def test_a_seed_that_one_commit_trained_twice_counts_once():
 
 def test_accuracy_over_time_is_the_last_score_before_that_moment():
     curve = [{"seconds": 5, "accuracy": 0.97}, {"seconds": 9, "accuracy": 0.985}]
-    assert report.reached(curve, 4.9) is None
-    assert report.reached(curve, 5) == 0.97
-    assert report.reached(curve, 100) == 0.985
+    assert report.accuracy_after(curve, 4.9) is None
+    assert report.accuracy_after(curve, 5) == 0.97
+    assert report.accuracy_after(curve, 100) == 0.985
     cells = row(report.report(RECORDS), "Accuracy over time", "fast")
     assert cells["0.1 × S1"] == "97.50 (worst 97.00)", "5, 10 and 5 s: their own S1's"
     assert cells["0.2 × S1"] == "98.50 (worst 98.50)" and cells["at the end"] == "99.50"

@@ -476,7 +476,7 @@ def test_the_no_op_rest_server_answers_as_many_predictions_as_instances(tmp_path
     command = [sys.executable, "-m", "bench.serving.apps.noop_rest", str(port)]
     server = children.start(command, ROOT, log)
     try:
-        children.wait(server, lambda: children.listens(port), log, "no-op", 30)
+        children.wait(server, lambda: children.accepts_connections(port), log, "no-op", 30)
         payload = tmp_path / "body"
         payload.write_text(json.dumps({"instances": [[[0] * 28] * 28] * 3}))
         with worker("bench.serving.load", tmp_path) as load:
@@ -515,7 +515,7 @@ def test_a_worker_that_dies_is_an_error_with_its_last_line(tmp_path):
 def test_ports_are_free_and_different():
     ports = children.free_ports(8)
     assert len(set(ports)) == 8
-    assert not any(children.listens(port) for port in ports)
+    assert not any(children.accepts_connections(port) for port in ports)
 
 
 # --- servers of the bench
@@ -566,14 +566,14 @@ def test_a_rollout_is_over_when_the_new_version_alone_takes_requests():
         _status((2, "AVAILABLE"), (1, "END")),
     ]
     with serving(lambda _: (200, answers.pop(0))) as site:
-        assert rollouts.follow(_server(site.url), 2, look=0.001) >= 0
+        assert rollouts.wait_for_version(_server(site.url), 2, look=0.001) >= 0
     assert answers == []
 
 
 def test_a_pointer_that_is_not_followed_ends_the_bench(monkeypatch):
     monkeypatch.setattr(rollouts, "FOLLOW_LIMIT", 0.05)
     with serving(lambda _: (200, _status((1, "AVAILABLE")))) as site, pytest.raises(DigitsError) as told:
-        rollouts.follow(_server(site.url), 2, look=0.01)
+        rollouts.wait_for_version(_server(site.url), 2, look=0.01)
     assert r"serves [1] " in str(told.value)
 
 

@@ -23,7 +23,7 @@ from digits.runtime.errors import DigitsError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the bench; the exit code."""
+    """Run the bench; return the exit code."""
     given = parser().parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -38,20 +38,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the parser of the options."""
     options = argparse.ArgumentParser(
         prog="python -m bench.serving", description=(__doc__ or "").split("\n")[0]
     )
     options.add_argument(
-        "--only", type=_servers, help=f"of {','.join(SERVERS)}; default: all that can run here"
+        "--only", type=_servers, help=f"some of {','.join(SERVERS)}; default: all that can run here"
     )
-    options.add_argument("--rounds", type=_positive, default=3, help="of every case; default: 3")
-    options.add_argument("--seconds", type=float, default=1.0, help="that a case is measured; default: 1")
-    options.add_argument("--rollouts", type=_count, default=100, help="under load; default: 100; 0: none")
+    options.add_argument("--rounds", type=_positive, default=3, help="rounds of every case; default: 3")
+    options.add_argument("--seconds", type=float, default=1.0, help="seconds of load per case; default: 1")
+    options.add_argument(
+        "--rollouts", type=_count, default=100, help="rollouts under load; default: 100; 0: none"
+    )
     options.add_argument("--every", type=float, default=3.0, help="seconds between two rollouts; default: 3")
-    options.add_argument("--reloads", type=_count, default=200, help="for memory; default: 200; 0: none")
-    options.add_argument("--quick", action="store_true", help="a moment of each: tries the bench itself")
-    options.add_argument("--models", type=Path, default=ROOT / "models", help="with exported/ and candidate/")
+    options.add_argument(
+        "--reloads", type=_count, default=200, help="reloads for measuring memory; default: 200; 0: none"
+    )
+    options.add_argument("--quick", action="store_true", help="a short run of each: tries the bench itself")
+    options.add_argument(
+        "--models", type=Path, default=ROOT / "models", help="the folder with exported/ and candidate/"
+    )
     options.add_argument("--out", type=Path, default=FOLDER / "serving.jsonl", help="the file of records")
     return options
 

@@ -1,7 +1,7 @@
 """Sends one request after another to a server, over gRPC or HTTP, as cheaply as asyncio can.
 
-Each client has a connection of its own. Nothing is parsed but what tells success from failure, so that the
-load generator, which shares the machine, takes as little of it as possible.
+Each client has a connection of its own. Only what tells success from failure is parsed, so that the load
+generator, which shares the machine, uses as little of it as possible.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ OPTIONS = [
 
 
 class Failed(Exception):
-    """A request was not answered with success; the text says why, alike for alike reasons."""
+    """A request did not succeed; the text gives the reason, the same text for the same reason."""
 
 
 class Client(Protocol):
     """One connection that sends the same request again and again."""
 
     async def call(self) -> bytes:
-        """Send it once; the answer's body. Raises Failed."""
+        """Send the request once and return the answer's body. Raises Failed."""
 
     async def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
 
 
 class GrpcClient:
@@ -57,7 +57,7 @@ class GrpcClient:
 
 
 class _Answers(asyncio.Protocol):
-    """One answer at a time out of a stream of bytes: a Content-Length, or all until the connection ends."""
+    """Splits a stream of bytes into answers: by Content-Length, or all until the connection ends."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
@@ -113,7 +113,7 @@ class _Answers(asyncio.Protocol):
 
 
 class HttpClient:
-    """A POST whose bytes are ready; the connection is kept where the server keeps it."""
+    """A POST whose bytes are ready; the connection is kept open where the server allows it."""
 
     def __init__(
         self, target: str, path: str, payload: bytes, timeout: float, kind: str = "application/json"

@@ -1,4 +1,4 @@
-"""What is measured, in order: server, interface, images in a request, clients. Pure."""
+"""The cases of the serving bench, in order: server, interface, images in a request, clients."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BATCHED = {OURS: CLIENTS, REAL: CLIENTS, NOOP_GRPC[0]: (8,)}
 
 @dataclass(frozen=True)
 class Case:
-    """One load on one server. `batch`: images in a request; `clients`: requests on their way at a time."""
+    """One load on one server. `batch`: images in a request; `clients`: concurrent requests."""
 
     server: str
     interface: str
@@ -47,13 +47,16 @@ class Case:
 
     @property
     def title(self) -> str:
-        """For the screen."""
+        """The name shown in the output."""
         images = f"{self.batch} × {self.payload}" if self.batch > 1 else self.payload
         return f"{self.server} {self.interface} {images}, {self.clients} clients"
 
 
 def cases(servers: Iterable[str], clients: Sequence[int] = CLIENTS) -> list[Case]:
-    """One round. What is compared stands together, so that ratios are of the same minute."""
+    """Return one round.
+
+    Cases that are compared are next to each other, so that ratios are of the same minute.
+    """
     there = [server for server in SERVERS if server in set(servers)]
     plan = []
     for count in clients:

@@ -1,4 +1,4 @@
-"""Shell: processes that end with the bench, what they say, and what they take of the machine."""
+"""Child processes that end with the bench: their output, CPU time and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRACE = 15.0  # seconds to end after SIGTERM before it is killed
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback on which nobody listened a moment ago, all different."""
+    """Return different ports of loopback on which nobody listened a moment ago."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -28,22 +28,22 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def listens(port: int) -> bool:
-    """Whether a connection to that port of loopback is accepted."""
+def accepts_connections(port: int) -> bool:
+    """Return whether a connection to that port of loopback is accepted."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
 
 
 def start(command: Sequence[str], cwd: Path, log: Path, **streams: Any) -> subprocess.Popen[str]:
-    """A process that dies with this one; what it prints goes to `log`."""
+    """Start a process that dies with this one; its output goes to `log`."""
     with log.open("ab") as stream:
         given: dict[str, Any] = {"stdout": stream, "stderr": stream, **streams}
         return subprocess.Popen(command, cwd=cwd, text=True, preexec_fn=die_with_parent, **given)
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """SIGTERM, and SIGKILL when that is not heard."""
+    """Send SIGTERM, then SIGKILL if the process does not end."""
     process.terminate()
     try:
         process.wait(GRACE)
@@ -55,28 +55,31 @@ def stop(process: subprocess.Popen[str]) -> None:
 def wait(
     process: subprocess.Popen[str], ready: Callable[[], bool], log: Path, what: str, limit: float
 ) -> float:
-    """Seconds until `ready`. Raises DigitsError with the log's last line when it ends, or takes too long."""
+    """Wait until `ready` and return the seconds.
+
+    Raises DigitsError with the log's last line when the process ends, or takes too long.
+    """
     began = time.perf_counter()
     while not ready():
         if process.poll() is not None:
             raise DigitsError(
-                f"{what} ended with {process.returncode} instead of serving ({last(log)}): see {log}"
+                f"{what} ended with {process.returncode} instead of serving ({last_line(log)}): see {log}"
             )
         if time.perf_counter() - began > limit:
             stop(process)
-            raise DigitsError(f"{what} did not serve within {limit:.0f} s ({last(log)}): see {log}")
+            raise DigitsError(f"{what} did not serve within {limit:.0f} s ({last_line(log)}): see {log}")
         time.sleep(0.02)
     return time.perf_counter() - began
 
 
-def last(log: Path) -> str:
-    """The last line of a log, cut."""
+def last_line(log: Path) -> str:
+    """Return the last line of a log, shortened."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1][:300] if lines else "no message"
 
 
 class Worker:
-    """A child that answers one JSON line for each that it is given."""
+    """A child that answers each line of JSON with one."""
 
     def __init__(self, module: str, arguments: Sequence[str], cwd: Path, log: Path) -> None:
         self.module, self.log = module, log
@@ -85,19 +88,19 @@ class Worker:
         self.process = start(command, cwd, log, **pipes)
 
     def send(self, job: dict[str, Any]) -> None:
-        """Give it a job; `receive` waits for the answer."""
+        """Send a job; `receive` waits for the answer."""
         assert self.process.stdin
         with contextlib.suppress(BrokenPipeError):  # `receive` tells why
             self.process.stdin.write(json.dumps(job) + "\n")
             self.process.stdin.flush()
 
     def receive(self) -> dict[str, Any]:
-        """The next answer. Raises DigitsError when the child has ended, or could not do the job."""
+        """Return the next answer. Raises DigitsError when the child has ended, or could not do the job."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
             raise DigitsError(
-                f"{self.module} ended in the middle of the bench ({last(self.log)}): see {self.log}"
+                f"{self.module} ended in the middle of the bench ({last_line(self.log)}): see {self.log}"
             )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
@@ -105,7 +108,7 @@ class Worker:
         return answer
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        """A job and its answer."""
+        """Send a job and return its answer."""
         self.send(job)
         return self.receive()
 
@@ -119,7 +122,7 @@ class Worker:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """What a process has taken so far, all threads; None where there is no /proc."""
+    """Return the CPU seconds of a process so far, all threads; None where there is no /proc."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
         return None
@@ -128,7 +131,7 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def resident_mib(pid: int) -> float | None:
-    """The memory that a process holds now; None where there is no /proc."""
+    """Return the memory that a process holds now; None where there is no /proc."""
     statm = Path(f"/proc/{pid}/statm")
     if not statm.exists():
         return None

@@ -1,4 +1,4 @@
-"""Shell: the servers, each in a process of its own on free ports; which of them can't run here, and why."""
+"""The servers that are compared, each in a process of its own on free ports, and why some can't run here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.serving.cases import (
     REAL,
     REST,
 )
-from bench.serving.children import free_ports, listens, start, stop, wait
+from bench.serving.children import accepts_connections, free_ports, start, stop, wait
 from digits import files, wire
 
 START_LIMIT = 180.0  # seconds; TensorFlow's import on a busy machine
@@ -44,7 +44,7 @@ class Server:
     seconds: float  # until its ports answered
 
     def target(self, interface: str) -> str:
-        """host:port of an interface."""
+        """Return host:port of an interface."""
         return f"127.0.0.1:{self.ports[interface]}"
 
     def stop(self) -> None:
@@ -53,7 +53,7 @@ class Server:
 
 
 def unavailable(name: str, candidate: Path) -> str | None:
-    """Why a server can't be measured here; None when it can."""
+    """Return why a server can't be measured here; None when it can."""
     if name in EMBEDDED and not _importable("serving.model_server"):
         return "serving/model_server is not there: take a checkout that has it"
     if name == REAL and not shutil.which(REAL):
@@ -75,7 +75,7 @@ def _importable(module: str) -> bool:
 
 
 def pointer(store: Path, version: int) -> None:
-    """Have the servers of a scratch store serve one of its versions."""
+    """Point the servers of a scratch store to one of its versions."""
     policy = f"model_version_policy {{ specific {{ versions: {version} }} }}"
     folder = store / wire.MODEL
     entry = f'name: "{wire.MODEL}" base_path: "{folder}" model_platform: "tensorflow" {policy}'
@@ -86,7 +86,7 @@ def pointer(store: Path, version: int) -> None:
 
 
 def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: int = POLL) -> list[str]:
-    """How a server is started. `models`: the folder with `exported` and `candidate`."""
+    """Return the command that starts a server. `models`: the folder with `exported` and `candidate`."""
     if name in (*EMBEDDED, REAL):
         program = [REAL] if name == REAL else [sys.executable, "-m", "serving.model_server"]
         flags = [f"--port={ports[GRPC]}", f"--rest_api_port={ports[REST]}"]
@@ -104,28 +104,28 @@ def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: i
 
 
 def interfaces(name: str) -> tuple[str, ...]:
-    """What a server listens on."""
+    """Return the interfaces on which a server listens."""
     if name in (*EMBEDDED, REAL):
         return (GRPC, REST)
     return (GRPC,) if name in NOOP_GRPC else (REST,)
 
 
 class Contest:
-    """Where the bench works: project, models, scratch folder with a store of two equal versions."""
+    """The folders of the bench: project, models, scratch folder with a store of two equal versions."""
 
     def __init__(self, root: Path, models: Path, scratch: Path) -> None:
         self.root, self.models, self.store = root, models, scratch / "store"
         self.logs = scratch
 
     def prepare(self) -> None:
-        """Make the store anew: versions 1 and 2 are copies of the exported model."""
+        """Create the store: versions 1 and 2 are copies of the exported model."""
         shutil.rmtree(self.store, ignore_errors=True)
         for version in (1, 2):
             shutil.copytree(self.models / "exported", self.store / wire.MODEL / str(version))
         pointer(self.store, 1)
 
     def launch(self, names: Sequence[str], poll: int = POLL) -> list[Server]:
-        """Start servers together; all answer when this returns. Raises DigitsError when one does not."""
+        """Start servers together and wait until all answer. Raises DigitsError when one does not."""
         begun: list[Server] = []
         try:
             for name in names:
@@ -138,7 +138,7 @@ class Contest:
             for server in begun:
 
                 def ready(server: Server = server) -> bool:
-                    return all(listens(port) for port in server.ports.values())
+                    return all(accepts_connections(port) for port in server.ports.values())
 
                 server.seconds = wait(server.process, ready, self.log(server.name), server.name, START_LIMIT)
         except BaseException:
@@ -148,5 +148,5 @@ class Contest:
         return begun
 
     def log(self, name: str) -> Path:
-        """Where a server's output goes."""
+        """Return the file of a server's output."""
         return self.logs / f"{name}.log"

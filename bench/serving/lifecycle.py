@@ -1,4 +1,6 @@
-"""What a model server takes to get ready, to refuse a bad configuration, and to hold over many reloads."""
+"""Measures how long a model server takes to start and to refuse a bad config, and its memory over many
+reloads.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from bench.records import Record
 from bench.serving.cases import GRPC, OURS
 from bench.serving.children import Worker, cpu_seconds, free_ports, resident_mib
 from bench.serving.contestants import RELOAD_METHOD, Contest
-from bench.serving.rollouts import follow
+from bench.serving.rollouts import wait_for_version
 from digits.runtime.errors import DigitsError
 
 COMPLAINT = "Error parsing text-format tensorflow.serving.ModelServerConfig"
@@ -20,14 +22,16 @@ BAD = "model_config_list { config { name: 'digits' base_paht: 1 }\n"
 
 
 def ready(contest: Contest, times: int, say: Callable[[str], None]) -> Record:
-    """Seconds from the command to the first version that takes requests; the files are in the page cache."""
+    """Measure seconds from the command to the first version that accepts requests, with the files in the page
+    cache.
+    """
     seconds = []
     for turn in range(times):
         say(f"ready: start {turn + 1} of {times}")
         began = time.perf_counter()
         (server,) = contest.launch([OURS])
         try:
-            follow(server, 1, look=0.01)
+            wait_for_version(server, 1, look=0.01)
             seconds.append(time.perf_counter() - began)
         finally:
             server.stop()
@@ -35,7 +39,7 @@ def ready(contest: Contest, times: int, say: Callable[[str], None]) -> Record:
 
 
 def bad_config(contest: Contest, times: int, say: Callable[[str], None]) -> Record:
-    """Seconds until a damaged configuration file is reported and the process has ended.
+    """Measure seconds until a damaged configuration file is reported and the process has ended.
 
     Raises DigitsError when it is not reported.
     """
@@ -53,7 +57,9 @@ def _refusal(root: Path, file: Path) -> float:
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
-        raise DigitsError("the server ran on with a damaged configuration file, expected an error") from None
+        raise DigitsError(
+            "the server kept running with a damaged configuration file, expected an error"
+        ) from None
     seconds = time.perf_counter() - began
     if done.returncode == 0 or COMPLAINT not in done.stderr + done.stdout:
         said = (done.stderr or done.stdout).strip().splitlines()[-1:]
@@ -65,11 +71,13 @@ def _refusal(root: Path, file: Path) -> float:
 
 
 def reloads(contest: Contest, load: Worker, folder: Path, times: int, say: Callable[[str], None]) -> Record:
-    """Memory of an idle server after each of many reloads by its API, to and fro between two versions."""
+    """Measure the memory of an idle server after each of many reloads by its API, alternating between two
+    versions.
+    """
     (server,) = contest.launch([OURS], poll=0)
     began = time.perf_counter()
     try:
-        follow(server, 1, look=0.01)
+        wait_for_version(server, 1, look=0.01)
         before = cpu_seconds(server.process.pid)
         memory = [resident_mib(server.process.pid)]
         for turn in range(times):
@@ -80,7 +88,7 @@ def reloads(contest: Contest, load: Worker, folder: Path, times: int, say: Calla
                 {"loop": "once", "interface": GRPC, "target": server.target(GRPC), "method": RELOAD_METHOD}
                 | {"payload": str(folder / f"reload-{version}.bin")}
             )
-            follow(server, version, look=0.02)
+            wait_for_version(server, version, look=0.02)
             memory.append(resident_mib(server.process.pid))
         after = cpu_seconds(server.process.pid)
     finally:

@@ -1,4 +1,4 @@
-"""Puts a load on a server: closed (each client waits for its answer, then asks again) or at a steady rate."""
+"""Puts a load on a server: closed (each client asks again once it is answered) or at a steady rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH = 1.02  # ratio of neighbouring steps of a histogram: its percentiles are 
 
 @dataclass
 class Tally:
-    """What has come back so far."""
+    """The results so far."""
 
     latencies: list[float] = field(default_factory=list)  # seconds, within the window
     errors: Counter[str] = field(default_factory=Counter)
@@ -31,7 +31,7 @@ class Tally:
     first: bytes = b""
 
     def result(self, seconds: float, batch: int, cpu: float) -> dict[str, Any]:
-        """The record's part; `cpu`: seconds that the load generator took meanwhile."""
+        """Return the load's part of a record. cpu: seconds that the load generator took meanwhile."""
         return {
             **summary(self.latencies, seconds, batch),
             "histogram": histogram(self.latencies),
@@ -45,7 +45,9 @@ class Tally:
 async def closed(
     clients: Sequence[Client], seconds: float, warm: float, batch: int
 ) -> tuple[Tally, dict[str, Any]]:
-    """Every client asks, waits, asks again. What is answered in the window after `warm` seconds counts.
+    """Have every client send its next request after each answer.
+
+    Answers in the window after `warm` seconds count.
 
     The window lasts `seconds`, longer (up to PATIENCE times) where the clients weren't answered twice by
     then. Failures count from the first request on.
@@ -81,7 +83,7 @@ async def closed(
 
 
 async def steady(clients: Sequence[Client], rate: float, seconds: float) -> tuple[Tally, dict[str, Any]]:
-    """`rate` requests a second, in turn over the connections, whether or not earlier ones were answered.
+    """Send `rate` requests a second, in turn over the connections, whether or not earlier ones were answered.
 
     A latency counts from the moment at which the request was due: a stall of the server shows in all that
     should have been sent meanwhile.
@@ -118,24 +120,28 @@ async def steady(clients: Sequence[Client], rate: float, seconds: float) -> tupl
 
 
 def percentile(ordered: Sequence[float], rank: float) -> float | None:
-    """The value that a share `rank` of the sorted ones does not exceed; None where the tail is too thin."""
+    """Return the value that a share `rank` of the sorted ones does not exceed; None where the tail is too
+    thin.
+    """
     if not enough(len(ordered), rank):
         return None
     return ordered[max(0, math.ceil(rank * len(ordered)) - 1)]
 
 
 def enough(n: int, rank: float) -> bool:
-    """Whether a percentile of n requests says something: more than chance lies beyond it."""
+    """Return whether a percentile of n requests is meaningful: at least TAIL of them lie beyond it."""
     return n > 0 and (rank <= 0.5 or n * (1 - rank) >= TAIL - 1e-9)
 
 
 def histogram(latencies: Iterable[float]) -> dict[str, int]:
-    """Requests by steps on a logarithmic scale of milliseconds; small, and those of several rounds add up."""
+    """Return counts by steps on a logarithmic scale of milliseconds; small, and those of several rounds add
+    up.
+    """
     return dict(Counter(str(round(math.log(1000 * seconds, WIDTH))) for seconds in latencies))
 
 
 def summary(latencies: Sequence[float], seconds: float, batch: int) -> dict[str, Any]:
-    """Rates and percentiles of the requests that were answered within a window. latencies: seconds each."""
+    """Return rates and percentiles of the requests answered within a window. latencies: seconds each."""
     ordered = sorted(latencies)
     figures: dict[str, Any] = {
         "n": len(ordered),

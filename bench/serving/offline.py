@@ -1,8 +1,8 @@
-"""The SavedModel in a process, without a server: it makes the requests, times plain calls, reads answers.
+"""The SavedModel in a process, without a server: makes the requests, times plain calls, reads answers.
 
 python -m bench.serving.offline MODEL FOLDER STORE
 
-Its first line of output is what the requests should be answered; then jobs as JSON lines. Requests hold the
+Its first line of output holds the expected answers; then it answers jobs as JSON lines. Requests hold the
 real digits of the model's own warm-up records, so that the bench needs nothing but a model.
 """
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _digits(model: Path) -> tuple[Any, bytes]:
-    """uint8 [256, 28, 28] and a PNG, out of the warm-up records."""
+    """Return uint8 [256, 28, 28] and a PNG, from the warm-up records."""
     images, picture = None, b""
     for record in tf.compat.v1.io.tf_record_iterator(str(model / wire.WARMUP)):
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
@@ -86,7 +86,7 @@ def _request(signature: str, alias: str, value: Any) -> bytes:
 
 
 def _reload(store: Path, version: int) -> bytes:
-    """HandleReloadConfigRequest for one version of the bench's own store."""
+    """Return a HandleReloadConfigRequest for one version of the bench's own store."""
     request = model_management_pb2.ReloadConfigRequest()
     entry = request.config.model_config_list.config.add()
     entry.name, entry.model_platform = wire.MODEL, "tensorflow"
@@ -97,7 +97,7 @@ def _reload(store: Path, version: int) -> bytes:
 
 
 def _time(pixels: Any, images: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """Call the model again and again, from NumPy to NumPy as a caller would."""
+    """Call the model repeatedly, from NumPy to NumPy as a caller would."""
     rows = images[: job["batch"]]
     for _ in range(3):
         pixels(images=rows)
@@ -111,7 +111,7 @@ def _time(pixels: Any, images: Any, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(answer: str) -> dict[str, Any]:
-    """The digits of a serialized PredictResponse, in base64."""
+    """Return the digits of a serialized PredictResponse, in base64."""
     response = predict_pb2.PredictResponse.FromString(base64.b64decode(answer))
     return {"digits": tf.make_ndarray(response.outputs[wire.DIGIT]).tolist()}
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench.records import Record, read
-from bench.report import NONE, median, number, of, origin, pairs, percent, table
+from bench.report import NONE, median, number, origin, pairs, percent, select, table
 from bench.serving.cases import (
     BATCHES,
     FASTAPI,
@@ -59,10 +59,10 @@ SPAN = 5  # readings whose median is compared
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the tables; the exit code."""
+    """Print the tables; return the exit code."""
     about = (__doc__ or "").split("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m bench.serving.report", description=about)
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="of records, one a line")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file of records, one per line")
     try:
         print(report(read(*parser.parse_args(argv).files)))
     except DigitsError as error:
@@ -72,11 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def report(records: Sequence[Record]) -> str:
-    """What was measured, on what, and the tables. Raises DataError where there is nothing to tell."""
+    """Return what was measured, on what, and the tables. Raises DataError where there are no records."""
     parts = [f"## {title}\n\n{text}" for title, make in TABLES.items() if (text := make(records))]
     if not parts:
         raise DataError(f"none of the {len(records)} records can be shown: is it the file of another bench?")
-    absent = {f"- left out: {TITLES[r['server']]}: {r['reason']}": 1 for r in of(records, kind="left-out")}
+    absent = {
+        f"- left out: {TITLES[r['server']]}: {r['reason']}": 1 for r in select(records, kind="left-out")
+    }
     return "\n\n".join(["\n".join([origin(records), *absent]), *parts])
 
 
@@ -84,22 +86,22 @@ def report(records: Sequence[Record]) -> str:
 
 
 def case_of(record: Record) -> Case:
-    """The case that a record is of."""
+    """Return the case of a record."""
     return Case(*(record[key] for key in ("server", "interface", "payload", "batch", "clients")))
 
 
 def runs(records: Iterable[Record], case: Case) -> list[Record]:
-    """The records of a case, one a round."""
-    return [r for r in of(records, kind="case") if case_of(r) == case]
+    """Return the records of a case, one per round."""
+    return [r for r in select(records, kind="case") if case_of(r) == case]
 
 
 def value(records: Iterable[Record], case: Case, key: str) -> float | None:
-    """Median of a figure over the rounds."""
+    """Return the median of a figure over the rounds."""
     return median(r[key] for r in runs(records, case))
 
 
 def pool(histograms: Iterable[Mapping[str, int]], rank: float) -> float | None:
-    """A percentile, in milliseconds, over some histograms together; None where the tail is too thin."""
+    """Return a percentile, in milliseconds, over several histograms; None where the tail is too thin."""
     counts: Counter[int] = Counter()
     for each in histograms:
         counts.update({int(step): n for step, n in each.items()})
@@ -115,17 +117,17 @@ def pool(histograms: Iterable[Mapping[str, int]], rank: float) -> float | None:
 
 
 def latency(records: Iterable[Record], case: Case, rank: float) -> float | None:
-    """A percentile, in milliseconds, of the requests of all rounds together."""
+    """Return a percentile, in milliseconds, of the requests of all rounds together."""
     return pool((r["histogram"] for r in runs(records, case)), rank)
 
 
 def ratio(ours: Iterable[Record], base: Iterable[Record], key: str = "requests_per_s") -> float | None:
-    """Median over the rounds that have both."""
+    """Return the median over the rounds that have both."""
     return median(a / b for a, b in pairs(ours, base, key, "round"))
 
 
 def floor(records: Iterable[Record], clients: int) -> list[Record]:
-    """The better no-op server over gRPC in each round, with single images."""
+    """Return the better no-op server over gRPC in each round, with single images."""
     records = list(records)
     no_ops = [r for name in NOOP_GRPC for r in runs(records, Case(name, GRPC, PIXELS, 1, clients))]
     best = {(r["date"], r["round"]): r for r in sorted(no_ops, key=lambda r: float(r["requests_per_s"]))}
@@ -133,7 +135,7 @@ def floor(records: Iterable[Record], clients: int) -> list[Record]:
 
 
 def growth(record: Record) -> float | None:
-    """Memory at the end ÷ after the first SETTLE reloads, less one; None with too few readings."""
+    """Return memory at the end ÷ after the first SETTLE reloads, less one; None with too few readings."""
     memory = [float(m) for m in record["mib"] if m is not None]
     if len(memory) < SETTLE + 2 * SPAN:
         return None
@@ -153,7 +155,7 @@ def _ratios(records: Sequence[Record]) -> str:
     def against(case: Case, base: Case, key: str = "requests_per_s") -> float | None:
         return ratio(runs(records, case), runs(records, base), key)
 
-    called = of(records, kind="in-process", batch=256)
+    called = select(records, kind="in-process", batch=256)
     lone = [latency(records, ours(1, name), 0.5) for name in (JOINING, OURS)]
     ratios = [
         (
@@ -186,12 +188,12 @@ def _ratios(records: Sequence[Record]) -> str:
 
 
 def _every(records: Iterable[Record]) -> list[Case]:
-    """All cases that were measured, in order."""
-    return list(dict.fromkeys(case_of(r) for r in of(records, kind="case")))
+    """Return all cases that were measured, in order."""
+    return list(dict.fromkeys(case_of(r) for r in select(records, kind="case")))
 
 
 def _cells(records: Sequence[Record], case: Case) -> list[str]:
-    """The row of a case, after its name."""
+    """Return the row of a case, after its name."""
     share = value(records, case, "client_cpu_share")
     return [
         number(value(records, case, "requests_per_s"), 0 if case.server != FLASK else 1),
@@ -220,7 +222,7 @@ def _single(records: Sequence[Record]) -> str:
 def _batches(records: Sequence[Record]) -> str:
     rows = []
     for batch in BATCHES:
-        if called := of(records, kind="in-process", batch=batch):
+        if called := select(records, kind="in-process", batch=batch):
             rate = median(r["images_per_s"] for r in called) or 0.0
             cells = [number(rate / batch, 0), number(rate, 0), *[NONE] * len(TIMES)]
             rows.append([f"{batch} images, called in process", *cells])
@@ -232,7 +234,7 @@ def _batches(records: Sequence[Record]) -> str:
 
 
 def _rollouts(records: Sequence[Record]) -> str:
-    blocks = of(records, kind="rollouts")
+    blocks = select(records, kind="rollouts")
     rows = []
     for r in blocks:
         for name, load in (("without", r["without"]), ("with", r["with"])):
@@ -255,13 +257,13 @@ def _rollouts(records: Sequence[Record]) -> str:
 def _lifecycle(records: Sequence[Record]) -> str:
     lines = [
         f"- Ready after {_seconds(r['seconds'], 1)} s: from the command to a version that answers."
-        for r in of(records, kind="ready")
+        for r in select(records, kind="ready")
     ]
-    for r in of(records, kind="bad-config"):
+    for r in select(records, kind="bad-config"):
         lines.append(
             f"- A bad configuration file is reported, and the process ended, in {_seconds(r['seconds'])} s."
         )
-    for r in of(records, kind="reloads"):
+    for r in select(records, kind="reloads"):
         memory = r["mib"]
         shown = (
             f"{number(memory[at], 0)} ({at})" for at in (0, 1, 20, 50, 100, 150, 200) if at < len(memory)

@@ -1,4 +1,6 @@
-"""A steady load while the pointer goes to and fro between two versions, and the same load without."""
+"""Measures a steady load while the pointer alternates between two versions, and the same load without
+rollouts.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ LOOK = 0.1  # seconds between two looks at which version serves
 FOLLOW_LIMIT = 60.0  # seconds for a server to follow the pointer before the bench gives up
 
 
-def available(server: Server) -> list[int]:
-    """The versions that take requests, as the server's own status page tells."""
+def available_versions(server: Server) -> list[int]:
+    """Return the versions that accept requests, according to the server's status API."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.ports[REST], timeout=10)) as connection:
         connection.request("GET", f"/v1/models/{wire.MODEL}")
         answer = connection.getresponse()
@@ -31,10 +33,13 @@ def available(server: Server) -> list[int]:
     return sorted(int(state["version"]) for state in states if state["state"] == "AVAILABLE")
 
 
-def follow(server: Server, version: int, look: float) -> float:
-    """Seconds until that version alone takes requests. Raises DigitsError when that takes too long."""
+def wait_for_version(server: Server, version: int, look: float) -> float:
+    """Return the seconds until that version alone accepts requests.
+
+    Raises DigitsError when that takes too long.
+    """
     began = time.perf_counter()
-    while (serving := available(server)) != [version]:
+    while (serving := available_versions(server)) != [version]:
         if time.perf_counter() - began > FOLLOW_LIMIT:
             raise DigitsError(
                 f"{server.name} serves {serving or 'nothing'} {FOLLOW_LIMIT:.0f} s after version {version} "
@@ -57,7 +62,7 @@ def measure(
     quiet: float,
     say: Callable[[str], None],
 ) -> list[Record]:
-    """Blocks of `quiet` seconds of load, then the same load with a rollout every `every` seconds.
+    """Measure blocks of `quiet` seconds of load, then the same load with a rollout every `every` seconds.
 
     A rollout counts when the server has followed it while the load lasts. A server that needs longer than
     `every` makes fewer in a block, so that there are more blocks, up to twice as many.
@@ -77,7 +82,7 @@ def measure(
         while (began := time.perf_counter()) < end - every / 2:
             version = 3 - version
             pointer(store, version)
-            followed.append(follow(server, version, LOOK))
+            followed.append(wait_for_version(server, version, LOOK))
             rolls += time.perf_counter() < end
             memory.append(resident_mib(server.process.pid))
             time.sleep(max(0.0, began + every - time.perf_counter()))

@@ -52,7 +52,10 @@ class Bench:
         self.began = time.monotonic()
 
     def run(self) -> None:
-        """Everything, then the tables. Raises DigitsError when a server answers wrongly, or not at all."""
+        """Measure everything and print the tables.
+
+        Raises DigitsError when a server answers wrongly, or not at all.
+        """
         exported = self.contest.models / "exported"
         if not (exported / "saved_model.pb").is_file():
             raise DataError(f"{exported} holds no model: `make run` exports one")
@@ -80,7 +83,7 @@ class Bench:
         return worker
 
     def _names(self) -> list[str]:
-        """The servers that take part; the others are recorded with the reason."""
+        """Return the servers that take part; the others are recorded with the reason."""
         names = []
         for name in self.given.only or SERVERS:
             reason = unavailable(name, self.contest.models / "candidate")
@@ -90,7 +93,7 @@ class Bench:
             self._say(f"left out: {name}: {reason}")
             self.records.keep({"kind": "left-out", "server": name, "reason": reason})
         if not names:
-            raise DigitsError("no server is left to measure: the lines above say why")
+            raise DigitsError("no server is left to measure: see the reasons above")
         return names
 
     def _cases(self, servers: dict[str, Server], expected: dict[str, int]) -> None:
@@ -137,7 +140,7 @@ class Bench:
         self._say(f"  {case.title}: {result['requests_per_s']:,.0f}/s, {result['failed']} failed")
 
     def _check(self, case: Case, answer: str, expected: int) -> None:
-        """The first image's digit has to be what the model says without a server."""
+        """Check that the first image's digit is what the model says without a server."""
         if case.interface == GRPC:
             digits = self.offline.ask({"do": "read", "answer": answer})["digits"]
         else:
@@ -168,7 +171,7 @@ class Bench:
         self.records.keep(*blocks)
 
     def _lifecycle(self, names: Sequence[str]) -> None:
-        """With every other server gone: what is measured here is not to share the machine with idle ones."""
+        """Measure the lifecycle after every other server has ended: idle ones would share the machine."""
         if OURS not in names:
             return
         self.contest.prepare()

@@ -1,7 +1,7 @@
 """Scores `digits read` on strips of test digits, through a real embedded server.
 
     python -m bench.strips                      1,000 strips of each kind of models/exported; ten minutes
-    python -m bench.strips --split validation   for trials: what is chosen is chosen here
+    python -m bench.strips --split validation   for tuning: choices are made on this split
 
 Records are added to .bench/strips.jsonl, and their table printed.
 Three kinds: mixed (3 to 9 digits, every tenth pair touches), five (no pair touches), five touching (at least
@@ -43,10 +43,10 @@ START = 120.0  # seconds for the server to load the model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; the exit code."""
+    """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.strips")
-    parser.add_argument("--strips", type=int, default=1000, help="of each kind; default: 1000")
-    parser.add_argument("--photos", type=int, default=30, help="timed; default: 30")
+    parser.add_argument("--strips", type=int, default=1000, help="strips of each kind; default: 1000")
+    parser.add_argument("--photos", type=int, default=30, help="photos that are timed; default: 30")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "prepared", help="the prepared splits")
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def serve(model: Path, scratch: Path) -> Iterator[DigitClient]:
-    """A client of an embedded server of its own for a SavedModel, while the block lasts."""
+    """Yield a client of an embedded server for a SavedModel, which ends with the block."""
     shutil.copytree(model, scratch / "digits" / "1")  # a rerun of the pipeline may take it away meanwhile
     port, rest = children.free_ports(2)
     command = [sys.executable, "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}"]
@@ -80,7 +80,7 @@ def serve(model: Path, scratch: Path) -> Iterator[DigitClient]:
 
 
 def strips(kind: str, split: Split, n: int, seed: int) -> Iterator[tuple[Strip, bytes]]:
-    """n strips of a kind, and each as a JPEG file."""
+    """Yield n strips of a kind, each with its JPEG file."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     done = 0
     while done < n:
@@ -98,14 +98,14 @@ def strips(kind: str, split: Split, n: int, seed: int) -> Iterator[tuple[Strip, 
 
 
 def score(kind: str, split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
-    """The figures of one kind."""
+    """Return the figures of one kind."""
     drawn = strips(kind, split, given.strips, given.seed)
     rows = track(drawn, f"strips, {kind}", given.strips)
     return figures([judge(one, read(decoded(data), client.predict)) for one, data in rows])
 
 
 def photo(images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
-    """A JPEG of a strip of all these digits on a sheet."""
+    """Return a JPEG of a strip of all these digits on a sheet."""
     picture = strip(images, labels, rng, 0.0, "plain").picture
     fit = min(1.0, 0.95 * SIZE[1] / picture.shape[1])
     picture = cv2.resize(picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
@@ -122,7 +122,7 @@ def photo(images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.G
 
 
 def time_photos(split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
-    """Milliseconds from a file's bytes to its reading, the model's answers included, the first left out."""
+    """Measure milliseconds from a file's bytes to its reading, predictions included, the first left out."""
     rng = np.random.default_rng([given.seed, len(KINDS)])
     photos = []
     for _ in range(given.photos):

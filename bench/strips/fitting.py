@@ -1,9 +1,9 @@
-"""The numbers of digits_client.reading.ways, from strips of training digits.
+"""Fits the numbers of digits_client.reading.ways to strips of training digits.
 
     python -m bench.strips.fitting               prints SHAPES and WEIGHTS; a quarter of an hour
 
 SHAPES are medians and spreads of single digits. WEIGHTS are a conditional logit: of the ways to cut a blob
-those with the right text share the likelihood (McFadden 1974). `--held` strips, of other seeds, tell how
+those with the right text share the likelihood (McFadden 1974). `--held` strips, of other seeds, show how
 many blobs of one, two and more digits the best way reads right, with the old weights and the new.
 """
 
@@ -63,10 +63,10 @@ class Ways:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Collect, fit, print."""
+    """Collect strips, fit, print the numbers and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.strips.fitting")
-    parser.add_argument("--strips", type=int, default=1500, help="to fit to; default: 1500")
-    parser.add_argument("--held", type=int, default=500, help="to look at; default: 500")
+    parser.add_argument("--strips", type=int, default=1500, help="number of strips to fit to; default: 1500")
+    parser.add_argument("--held", type=int, default=500, help="number of strips for comparison; default: 500")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "prepared")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "exported")
     given = parser.parse_args(argv)
@@ -83,14 +83,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights = fit([lay_out(each, weights) for each in blobs], weights)
     print("WEIGHTS = (", *(f"    {weight:.3f}," for weight in weights), ")", sep="\n")
     for name, each in (("old", old), ("new", weights)):
-        print(name, right([lay_out(blob, each) for blob in held], each))
+        print(name, share_right([lay_out(blob, each) for blob in held], each))
     return 0
 
 
 def collect(
     client: DigitClient, split: Split, n: int, seed: int
 ) -> tuple[list[tuple[int, Piece]], list[Cut]]:
-    """(single digits with their pieces, blobs that were cut) on n strips."""
+    """Return (single digits with their pieces, blobs that were cut) of n strips."""
     singles: list[tuple[int, Piece]] = []
     blobs: list[Cut] = []
     seen: list[Any] = []
@@ -124,7 +124,7 @@ def _strips(split: Split, n: int, seed: int) -> Iterator[Strip]:
 
 
 def _text(one: Strip, box: Any) -> str:
-    """What is written within a box."""
+    """Return the digits that were written within a box."""
     return "".join(
         sign
         for sign, (x, y, w, h) in zip(one.text, one.boxes, strict=True)
@@ -133,7 +133,7 @@ def _text(one: Strip, box: Any) -> str:
 
 
 def shapes(singles: Sequence[tuple[int, Piece]]) -> tuple[Any, ...]:
-    """A row a digit, as `ways.SHAPES` has them."""
+    """Return a row for each digit, as in `ways.SHAPES`."""
     rows = []
     for digit in range(10):
         own = [piece for label, piece in singles if label == digit]
@@ -154,7 +154,7 @@ def _spread(values: Floats) -> float:
 
 
 def lay_out(blob: Cut, weights: Floats) -> Ways:
-    """Its best ways by these weights."""
+    """Return the best ways to cut a blob by these weights."""
     rows = [
         ways.known(piece, read_as, blob.rows) for piece, read_as in zip(blob.pieces, blob.reads, strict=True)
     ]
@@ -179,7 +179,7 @@ def lay_out(blob: Cut, weights: Floats) -> Ways:
 
 
 def fit(laid: Sequence[Ways], start: Floats) -> Floats:
-    """The weights under which the right texts are likeliest."""
+    """Return the weights under which the right texts are most likely."""
     useful = [each for each in laid if each.right.any()]
 
     def loss(weights: Floats) -> tuple[float, Floats]:
@@ -197,8 +197,8 @@ def fit(laid: Sequence[Ways], start: Floats) -> Floats:
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B").x)
 
 
-def right(laid: Sequence[Ways], weights: Floats) -> dict[int, str]:
-    """The share of blobs that the best way reads right, by their number of digits."""
+def share_right(laid: Sequence[Ways], weights: Floats) -> dict[int, str]:
+    """Return the share of blobs that the best way reads right, by their number of digits."""
     right_by_size = defaultdict(list)
     for each in laid:
         right_by_size[each.digits].append(bool(each.right[int(np.argmax(each.known @ weights))]))

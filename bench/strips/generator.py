@@ -1,6 +1,6 @@
-"""Draws strips of single digits at random, and knows where and what the digits are.
+"""Draws strips of single digits at random, with the truth about where and what the digits are.
 
-Pure. A strip has 3 to 9 digits on plain paper, on ruled paper or in boxes; the writing leans, the row is
+A strip has 3 to 9 digits on plain paper, on ruled paper or in boxes; the writing leans, the row is
 tilted, the light is uneven, the camera adds blur and noise, paper and ink have colours, one in seven is chalk
 on a board. Neighbours may touch: they are pushed together until their ink meets.
 """
@@ -37,7 +37,7 @@ def strip(
     touching: float = 0.1,
     ruling: str | None = None,
 ) -> Strip:
-    """A strip of digits in this order: uint8 [n, 28, 28], white on black, and their labels [n].
+    """Return a strip of digits in this order: uint8 [n, 28, 28], white on black, and their labels [n].
 
     touching: the chance of each pair of neighbours to touch; in boxes nothing touches.
     """
@@ -78,7 +78,7 @@ def strip(
 def _shape(
     image: NDArray[np.uint8], height: float, lean: float, crispness: float, rng: np.random.Generator
 ) -> Ink:
-    """A digit's ink, enlarged, leaning, cut to its extent: float32 [h, w] of 0–1."""
+    """Return a digit's ink, enlarged, leaning, cut to its extent: float32 [h, w] of 0–1."""
     scale = height / 20
     lean += rng.normal(0, 0.03)
     side = round(28 * scale * 1.5)
@@ -101,7 +101,7 @@ def _in_boxes(shapes: list[Ink], margin: int, pitch: float, rng: np.random.Gener
 def _in_a_row(
     shapes: list[Ink], margin: int, touches: NDArray[np.bool_], height: int, rng: np.random.Generator
 ) -> list[int]:
-    """Left edges: each digit a gap, or where it touches an overlap, from the one before."""
+    """Return the left edges: each digit a gap, or where it touches an overlap, from the one before."""
     spacing = rng.uniform(0.12, 0.6) * height
     lefts = [margin]
     for i, touch in enumerate(touches):
@@ -116,7 +116,7 @@ def _in_a_row(
 
 
 def _clear(left: Ink, right: Ink) -> int:
-    """How far right of the left digit's edge the right one's must be so that no row of both overlaps."""
+    """Return how far right of the left digit's edge the right one must be so that no row of both overlaps."""
     rows = max(len(left), len(right))
     end = np.full(rows, -(10**6))
     start = np.full(rows, 10**6)
@@ -149,7 +149,7 @@ def _ruling(
     n: int,
     rng: np.random.Generator,
 ) -> Ink:
-    """Lines across the page, or a comb of n boxes; nothing on plain paper. float32 of `size`."""
+    """Return lines across the page, or a comb of n boxes; nothing on plain paper. float32 of `size`."""
     ink = np.zeros(size, np.float32)
     thick = max(1, round(float(rng.uniform(0.02, 0.05)) * height))
     strength = float(rng.uniform(0.35, 0.9))
@@ -168,7 +168,7 @@ def _ruling(
 
 
 def _photograph(digits: Ink, lines: Ink, height: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Ink and lines of digits so high, on paper, in some light, by a camera. uint8 [h, w, 3], RGB."""
+    """Return ink and lines of digits so high, on paper, in some light, by a camera. uint8 [h, w, 3], RGB."""
     board = rng.random() < 1 / 7  # chalk
     paper = rng.uniform(20, 70) if board else rng.uniform(165, 250)
     ink = paper + rng.uniform(90, 170) if board else paper - rng.uniform(80, min(170, paper - 10))
@@ -190,7 +190,7 @@ def _photograph(digits: Ink, lines: Ink, height: int, rng: np.random.Generator) 
 
 
 def _light(size: tuple[int, ...], rng: np.random.Generator) -> Ink:
-    """1 at the brightest place, less elsewhere: a slope, and for one in two the soft edge of a shadow."""
+    """Return 1 at the brightest place, less elsewhere: a slope, and on half of them a shadow's soft edge."""
     y, x = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     across = np.cos(angle) * x + np.sin(angle) * y

@@ -1,4 +1,4 @@
-"""Compares readings of strips with the truth. Pure."""
+"""Compares readings of strips with the truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRECISION = 0.999  # of fields, at which coverage is given
 
 @dataclass(frozen=True)
 class Judgement:
-    """One strip."""
+    """The comparison for one strip."""
 
     separated: tuple[bool, ...]  # of digits that touch none, whether each was read right, in its place
     touching: tuple[bool, ...]  # of the others
@@ -27,7 +27,7 @@ class Judgement:
 
 
 def judge(truth: Strip, reading: Reading) -> Judgement:
-    """Compare."""
+    """Compare a reading with the truth."""
     right = [_right(box, text, reading) for box, text in zip(truth.boxes, truth.text, strict=True)]
     one = len(reading.fields) == 1
     return Judgement(
@@ -40,7 +40,7 @@ def judge(truth: Strip, reading: Reading) -> Judgement:
 
 
 def figures(strips: Sequence[Judgement]) -> dict[str, Any]:
-    """Shares right, and how many fields are answered at what precision."""
+    """Return shares right, and how many fields are answered at what precision."""
     answered = [strip for strip in strips if strip.accepted]
     return {
         "n": len(strips),
@@ -75,7 +75,7 @@ def _share(right: Sequence[bool]) -> dict[str, Any]:
 
 
 def _coverage(strips: Sequence[Judgement]) -> dict[str, float]:
-    """The threshold, chosen on these strips, that answers most of them at `PRECISION`."""
+    """Return the threshold, chosen on these strips, that answers most of them at `PRECISION`."""
     ranked = sorted(strips, key=lambda strip: -strip.confidence)
     wrong = np.cumsum([not strip.whole for strip in ranked])
     enough = np.flatnonzero(wrong <= (1 - PRECISION) * np.arange(1, len(ranked) + 1))

@@ -1,1 +1,1 @@
-"""The servers that ours is held against, each a process of its own."""
+"""The servers that ours is compared with, each a process of its own."""

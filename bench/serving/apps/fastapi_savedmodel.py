@@ -1,4 +1,4 @@
-"""What a careful newcomer writes: FastAPI on one uvicorn worker, the SavedModel called in a plain function.
+"""A careful beginner's server: FastAPI on one uvicorn worker, the SavedModel called in a plain function.
 
 python -m bench.serving.apps.fastapi_savedmodel PORT models/exported
 """
@@ -16,13 +16,13 @@ from pydantic import BaseModel
 
 
 class Body(BaseModel):
-    """A request as TensorFlow Serving takes it."""
+    """A request in TensorFlow Serving's format."""
 
     instances: list[list[list[int]]]
 
 
 def app(exported: str) -> FastAPI:
-    """The application, its model loaded and warm."""
+    """Return the application, with its model loaded and warmed up."""
     loaded = tf.saved_model.load(exported)
     predict = loaded.signatures["serving_default"]
     predict(images=tf.zeros((1, 28, 28), tf.uint8))

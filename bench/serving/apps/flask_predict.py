@@ -15,7 +15,7 @@ from digits.model.candidate import load_candidate
 
 
 def app(candidate: Path) -> Any:
-    """The application, its model loaded and warm."""
+    """Return the application, with its model loaded and warmed up."""
     from flask import Flask, jsonify, request  # type: ignore[import-not-found,unused-ignore]
 
     model = load_candidate(candidate)

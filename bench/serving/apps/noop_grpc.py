@@ -1,4 +1,5 @@
-"""The floor over gRPC: parse a PredictRequest, build a PredictResponse of the usual outputs, compute nothing.
+"""The baseline over gRPC: parses a PredictRequest, builds a PredictResponse of the usual outputs, computes
+nothing.
 
 python -m bench.serving.apps.noop_grpc PORT aio|threads
 
@@ -65,9 +66,9 @@ def answer(request: Any, response: Any) -> Any:
 
 
 def _messages() -> Any:
-    """The generated module of PredictRequest, without TensorFlow itself.
+    """Return the generated module of PredictRequest, without TensorFlow itself.
 
-    Its imports lead through the package `tensorflow`, whose start takes seconds and half a gigabyte. An empty
+    Its imports go through the package `tensorflow`, which takes seconds and half a gigabyte to load. An empty
     module of that name with the same path lets Python find the message modules below it, which need no more.
     """
     spec = importlib.util.find_spec("tensorflow")

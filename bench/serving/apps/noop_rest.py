@@ -1,9 +1,9 @@
-"""The floor over REST: parse the JSON, write JSON of the usual size, compute nothing.
+"""The baseline over REST: parses the JSON, writes JSON of the usual size, computes nothing.
 
 python -m bench.serving.apps.noop_rest PORT
 
 As cheap as Python's standard library can: a bare asyncio protocol that reads a POST with a Content-Length,
-and `json`, whose parser is in C. It is no server for anything else.
+and `json`, whose parser is in C. It is not a server for anything else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 
 
 def answer(body: bytes) -> bytes:
-    """As many predictions as the body has instances."""
+    """Return as many predictions as the body has instances."""
     one: dict[str, Any] = {
         "probabilities": PROBABILITIES,
         "digit": DIGIT,
@@ -34,7 +34,7 @@ def answer(body: bytes) -> bytes:
 
 
 class Server(asyncio.Protocol):
-    """One request after another on one connection."""
+    """Answers one request after another on one connection."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -42,12 +42,12 @@ class Server(asyncio.Protocol):
         self._body = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep where to write."""
+        """Store the transport for the answers."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer once a whole request is there."""
+        """Answer once a whole request has arrived."""
         self._buffer += data
         if not self._need:
             end = self._buffer.find(b"\r\n\r\n")

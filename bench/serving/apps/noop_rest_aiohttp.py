@@ -1,4 +1,4 @@
-"""The floor over REST with a server that people use, the embedded one too: aiohttp, and nothing computed.
+"""The baseline over REST with aiohttp, the library of the embedded server: nothing is computed.
 
 python -m bench.serving.apps.noop_rest_aiohttp PORT
 """
