@@ -1,4 +1,4 @@
-"""Synthetic digits in MNIST's manner, made in the fixture that needs them: legible, varied, easily learnt."""
+"""Synthetic digits like MNIST's, made in the fixture that needs them: legible, varied, easy to learn."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ BIG = 72  # pixels of a template's side; the digit itself is about 48 high
 
 
 def digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """`n` images uint8 [n, 28, 28], white on black, and labels uint8 [n]; classes as equal as n allows.
+    """Return `n` images uint8 [n, 28, 28], white on black, and labels uint8 [n]; classes as equal as n
+    allows.
 
-    Each is a glyph of one of six fonts in one of three weights, bent by a random quadrilateral, fitted into a
-    20×20 box and centred by its mass. Same n and seed, same bytes; other seeds, other images.
+    Each is a glyph of one of six fonts in one of three weights, distorted by a random quadrilateral, fitted
+    into a 20×20 box and centred by its mass. Same n and seed, same bytes; other seeds, other images.
     """
     rng = np.random.default_rng([seed, 20])
     labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A small disk of its own, for tests of what happens when it is full."""
+"""A small disk, for tests of what happens when it is full."""
 
 import contextlib
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 @contextlib.contextmanager
 def disk(folder, size):
-    """Mount one of a size such as 64k on a folder, empty; where that is not allowed the test is skipped."""
+    """Mount an empty disk of a size such as 64k on a folder; skip the test where that is not allowed."""
     folder.mkdir(exist_ok=True)
     mounting = ["mount", "-t", "tmpfs", "-o", f"size={size}", "digits-test", str(folder)]
     try:

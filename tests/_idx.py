@@ -1,4 +1,4 @@
-"""A data set in IDX files, as a mirror holds it."""
+"""A data set in IDX files, as a mirror has it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Labelled = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def idx_bytes(array: NDArray[Any]) -> bytes:
-    """An IDX file of unsigned bytes."""
+    """Return an IDX file of unsigned bytes."""
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     return header + np.ascontiguousarray(array, dtype=np.uint8).tobytes()
 
 
 def write_idx_dataset(directory: Path, train: Labelled, test: Labelled, *, gz: bool = True) -> dict[str, Any]:
-    """Write the four files; return what `ingest.files` of params.yaml says of them: name and sha256."""
+    """Write the four files; return their names and sha256 as `ingest.files` of params.yaml lists them."""
     directory.mkdir(parents=True, exist_ok=True)
     arrays = {
         "train-images": train[0],
@@ -52,7 +52,7 @@ def write_idx_dataset(directory: Path, train: Labelled, test: Labelled, *, gz: b
 
 
 def ingest_params(files: dict[str, Any], places: list[str], **changed: Any) -> IngestParams:
-    """Params of ingest for these files from these places, with short time-outs."""
+    """Return params of ingest for these files from these places, with short timeouts."""
     tree: dict[str, Any] = {
         "dataset": "synthetic",
         "sources": places,

@@ -1,4 +1,4 @@
-"""A web server on loopback that answers as a test says, in a thread."""
+"""A web server on loopback, in a thread, whose answers a test provides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = b"<!DOCTYPE html><html><body>Please log in to the network</body></html>"
 
 
 class Listener(ThreadingHTTPServer):
-    """Says nothing of who left before the end: it may be another test's standard error by then."""
+    """A server that does not report clients that left early: standard error may be another test's by then."""
 
     def handle_error(self, request: object, address: object) -> None:
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
@@ -27,7 +27,7 @@ class Listener(ThreadingHTTPServer):
 
 @dataclass
 class Server:
-    """Where it listens, and what it was asked."""
+    """The address of the server, and the requests that it has received."""
 
     url: str
     asked: list[str] = field(default_factory=list)
@@ -64,7 +64,7 @@ def serving(answer: Answers, headers: dict[str, str] | None = None) -> Iterator[
 
 
 def folder(directory: Path) -> Answers:
-    """Answer with the files of a directory, 404 for what is not there."""
+    """Return answers from the files of a directory, 404 for missing ones."""
 
     def answer(path: str) -> Answer:
         file = directory / path
@@ -74,7 +74,7 @@ def folder(directory: Path) -> Answers:
 
 
 def refused_url() -> str:
-    """An address on which nothing listens."""
+    """Return an address on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}/"

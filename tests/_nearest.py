@@ -1,4 +1,6 @@
-"""A stand-in for a trained model that needs no training: the digit of the likest of 600 synthetic images."""
+"""A stand-in for a trained model that needs no training: the digit of the most similar of 600 synthetic
+images.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from ._digits import digits
 
 
 class Nearest(keras.layers.Layer):
-    """uint8 [n, 28, 28] → logits float32 [n, 10]: 30 × the cosine to the likest image of each class."""
+    """A layer from uint8 [n, 28, 28] to logits float32 [n, 10]: 30 × the cosine to the closest image of each
+    class.
+    """
 
     def build(self, _: Any) -> None:
         images, self.labels = digits(600, seed=1)
@@ -32,6 +36,6 @@ class Nearest(keras.layers.Layer):
 
 @cache
 def nearest() -> keras.Model:
-    """The model, with a dropout layer that must not show when it answers."""
+    """Return the model, with a dropout layer that must not affect predictions."""
     images = keras.Input((28, 28), dtype="uint8")
     return keras.Model(images, keras.layers.Dropout(0.5)(Nearest()(images)))

@@ -18,7 +18,7 @@ def encode(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 
 def page(image: np.ndarray, side: int = 120, place: tuple[float, float] = (0.5, 0.5)) -> Image.Image:
-    """The digit, `side` pixels large, white on black, on a larger page."""
+    """Return the digit, `side` pixels large, white on black, on a larger page."""
     large = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
     made = Image.new("L", (side * 5 // 4, side * 3 // 2))
     made.paste(large, (int((made.width - side) * place[0]), int((made.height - side) * place[1])))
@@ -26,7 +26,7 @@ def page(image: np.ndarray, side: int = 120, place: tuple[float, float] = (0.5, 
 
 
 def kinds(image: np.ndarray) -> dict[str, bytes]:
-    """One digit in every form that must be read."""
+    """Return one digit in every form that must be readable."""
     white, black = page(image), ImageOps.invert(page(image))
     colour = ImageOps.colorize(page(image, place=(0.9, 0.1)), (230, 225, 190), (40, 50, 150))
     clear = Image.new("LA", white.size)
@@ -58,7 +58,7 @@ def kinds(image: np.ndarray) -> dict[str, bytes]:
 
 
 def png_claiming(width: int, height: int) -> bytes:
-    """A tiny PNG whose header claims a size."""
+    """Return a tiny PNG whose header claims a size."""
     made = bytearray(encode(Image.new("L", (28, 28))))
     made[16:24] = struct.pack(">II", width, height)
     made[29:33] = struct.pack(">I", zlib.crc32(bytes(made[12:29])))
@@ -66,7 +66,7 @@ def png_claiming(width: int, height: int) -> bytes:
 
 
 def jpeg_claiming(width: int, height: int) -> bytes:
-    """A tiny JPEG whose header claims a size."""
+    """Return a tiny JPEG whose header claims a size."""
     made = bytearray(encode(Image.new("L", (28, 28)), "JPEG"))
     start = made.index(b"\xff\xc0")
     made[start + 5 : start + 9] = struct.pack(">HH", height, width)
@@ -74,7 +74,7 @@ def jpeg_claiming(width: int, height: int) -> bytes:
 
 
 def hostile() -> dict[str, tuple[bytes, str]]:
-    """Files that must be refused, and what the refusal says."""
+    """Return files that must be refused, each with a part of the error."""
     png, jpeg = encode(Image.linear_gradient("L")), encode(Image.linear_gradient("L"), "JPEG")
     return {
         "png bomb": (png_claiming(50_000, 50_000), "is 50000 pixels wide and 50000 high"),
@@ -96,14 +96,14 @@ def hostile() -> dict[str, tuple[bytes, str]]:
 
 
 def letter(sign: str) -> np.ndarray:
-    """A letter on paper, uint8 [200, 200]."""
+    """Return a letter on paper, uint8 [200, 200]."""
     photo = np.full((200, 200), 225, np.uint8)
     cv2.putText(photo, sign, (60, 140), cv2.FONT_HERSHEY_SIMPLEX, 3, 40, 6, cv2.LINE_AA)
     return photo
 
 
 def cat() -> np.ndarray:
-    """The face of one, uint8 [400, 400, 3]."""
+    """Return the face of a cat, uint8 [400, 400, 3]."""
     photo = np.full((400, 400, 3), (210, 200, 180), np.uint8)
     fur, dark = (90, 110, 150), (30, 30, 30)
     cv2.ellipse(photo, (200, 220), (110, 95), 0, 0, 360, fur, -1)

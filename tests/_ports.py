@@ -7,7 +7,9 @@ BELOW = 32_000  # from about here on the system gives ports to connections of it
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on, and that no connection gets before the server does."""
+    """Return a port of the loopback that is unused, and that no outgoing connection gets before the server
+    does.
+    """
     while True:
         port = random.SystemRandom().randrange(15_000, BELOW)  # not one that a seed gives to two
         with socket.socket() as free:

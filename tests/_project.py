@@ -1,4 +1,4 @@
-"""A throw-away copy of the project on a tiny data set, driven by real processes."""
+"""A temporary copy of the project on a tiny data set, driven by real processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Project:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, *command: str, timeout: float = 600, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; its output is kept, its exit code not judged."""
+        """Run a command to its end, whatever its exit code; its output is captured."""
         return subprocess.run(
             command,
             cwd=self.root,
@@ -39,7 +39,7 @@ class Project:
         )
 
     def ok(self, *command: str, **extra: str) -> str:
-        """Run a command that must succeed; its standard output."""
+        """Run a command that must succeed, and return its standard output."""
         done = self.run(*command, **extra)
         assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         return done.stdout
@@ -64,13 +64,13 @@ class Project:
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
 
     def copy(self, to: Path) -> Project:
-        """The same tree elsewhere, with data, models and cache."""
+        """Copy the project to another folder, with data, models and cache."""
         shutil.copytree(self.root, to, symlinks=True)
         return Project(to, self.environment | {"PYTHONPATH": str(to / "src")})
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The machine's environment without what would change a run, and with a home of its own."""
+    """Return the machine's environment without what would change a run, and with a home of its own."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(SCRUBBED)}
     scripts = str(Path(sys.executable).parent)
     author = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org"}
@@ -84,7 +84,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def project(where: Path, *, train: int = 1200, test: int = 400, git: bool = True) -> Project:
-    """A copy of this project's files (as Git would take them) set on synthetic digits."""
+    """Return a copy of this project's files (as Git would take them) configured for synthetic digits."""
     root, home, mirror = where / "project", where / "home", where / "mirror"
     home.mkdir(parents=True)
     for name in source_files():
@@ -125,7 +125,7 @@ MADE = {
 
 
 def source_files() -> list[str]:
-    """The files that Git would take; in an unpacked archive, all but what runs leave behind."""
+    """Return the files that Git would take; in an unpacked archive, all but those that runs leave behind."""
     if (ROOT / ".git").exists():
         listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
         names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
@@ -138,7 +138,7 @@ TIME = re.compile(rb'"latency_ms": [0-9.e-]+')  # in reports/edge.json: measured
 
 
 def tree_digest(root: Path, *paths: str) -> dict[str, str]:
-    """Content digest of every file below the given paths; how long something took is no content."""
+    """Return the digest of every file below the given paths, durations in them left out."""
     import hashlib
 
     found = {}

@@ -1,4 +1,4 @@
-"""data/raw as ingest leaves it, made of arrays."""
+"""Makes data/raw, as ingest leaves it, from arrays."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ NAME = "synthetic"
 
 @cache
 def split(n: int, seed: int, name: str = NAME) -> Split:
-    """`n` synthetic digits of one batch; drawn once, so don't write into them."""
+    """Return `n` synthetic digits of one batch; they are shared, so don't write into them."""
     images, labels = digits(n, seed)
     return Split(images, labels, np.full(n, name))
 
 
 def base(train: int = 300, test: int = 100, name: str = NAME) -> dict[str, Split]:
-    """A clean data set without incoming rows."""
+    """Return a clean data set without incoming rows."""
     made = {"train": split(train, 1, name), "test": split(test, 2, name)}
     return made | {"heldout": made["train"].take(np.arange(0))}
 
 
 def with_batch(splits: dict[str, Split], batch: Split, heldout: int = 0) -> dict[str, Split]:
-    """The splits with a batch appended, its last `heldout` rows held out."""
+    """Return the splits with a batch appended, its last `heldout` rows held out."""
     cut = len(batch) - heldout
     return splits | {
         "train": concatenate([splits["train"], batch.take(np.arange(cut))]),

@@ -32,7 +32,7 @@ BENT = Augmentation(
 
 
 def tiny(**changes) -> Recipe:
-    """A few seconds of training on the CPU in float32; XLA, which takes seconds to compile, is off."""
+    """Return a recipe of a few seconds on the CPU in float32; XLA, which takes seconds to compile, is off."""
     recipe = Recipe(
         profile="fast",
         seed=1,

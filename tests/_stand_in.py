@@ -40,8 +40,11 @@ open(target, "w").write(text + open(stage + ".recipe").read())
 
 
 def pipeline(root, *, git=False):
-    """Make it in a folder, under Git if asked. The text of `start`, with that of incoming batches, goes
-    through all stages; a stage that it names fails, and "sleep" holds `train` up until SIGUSR1."""
+    """Make the pipeline in a folder, under Git if asked.
+
+    The text of `start`, with that of incoming batches, passes through all stages; a stage that it names
+    fails, and "sleep" blocks `train` until SIGUSR1.
+    """
     (root / "work.py").write_text(CODE)
     (root / "start").write_text("fine")
     lines, source = ["stages:"], "start"

@@ -1,7 +1,7 @@
-"""Trainings on one device and on two, in a process of its own: python -m tests._two_devices FOLDER.
+"""Trains on one device and on two, in a process of its own: python -m tests._two_devices FOLDER.
 
-TensorFlow takes the number of its logical devices once, before it computes anything. What each recipe made is
-left in FOLDER, <name>-<devices>.npz: the weights, the losses of each epoch, and how it ended.
+TensorFlow sets the number of its logical devices once, before it computes anything. The results of each
+recipe are written to FOLDER, <name>-<devices>.npz: the weights, the losses of each epoch, and how it ended.
 """
 
 import sys

@@ -17,32 +17,32 @@ def dvc_yaml() -> dict:
 
 
 def names(entries: list) -> list[str]:
-    """Paths of deps, outs or metrics, whether plain or with options."""
+    """Return the paths of deps, outs or metrics, whether plain or with options."""
     return [next(iter(e)) if isinstance(e, dict) else e for e in entries]
 
 
 @cache
 def modules() -> dict[str, Path]:
-    """Dotted name → file, of every module below src/digits."""
+    """Return the file of every module below src/digits, by its dotted name."""
     return _named(SRC)
 
 
 @cache
 def command_modules() -> dict[str, Path]:
-    """Dotted name → file, of the command line."""
+    """Return the file of every module of the command line, by its dotted name."""
     return _named(ROOT / "src" / "digits_cli")
 
 
 @cache
 def serving_modules() -> dict[str, Path]:
-    """Dotted name → file, of the package that publishes and serves; the client is a package of its own."""
+    """Return the file of every module of `serving`, by its dotted name, without those of the client."""
     client = ROOT / "serving" / "client"
     return {name: path for name, path in _named(ROOT / "serving").items() if client not in path.parents}
 
 
 @cache
 def flow_modules() -> dict[str, Path]:
-    """Dotted name → file, of the orchestration."""
+    """Return the file of every module of `flows`, by its dotted name."""
     return _named(ROOT / "flows")
 
 
@@ -56,7 +56,9 @@ def _named(package: Path) -> dict[str, Path]:
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """Every module that a module's text imports, inside functions too; only type checks are left out."""
+    """Return every module that a module's text imports, inside functions too, without those for type checks
+    only.
+    """
     every = modules() | command_modules() | serving_modules() | flow_modules()
     tree = ast.parse(every[module].read_text())
     typing_only = {
@@ -83,7 +85,7 @@ def local_imports(module: str) -> set[str]:
 
 
 def sources(path: Path) -> set[Path]:
-    """What DVC hashes of a dep that is code, but for the docstrings in `__init__.py`."""
+    """Return what DVC hashes of a dep that is code, but for the docstrings in `__init__.py`."""
     if path.is_file():
         return {path}
     found = (each for kind in ("*.py", "*.j2") for each in path.rglob(kind))
@@ -91,7 +93,7 @@ def sources(path: Path) -> set[Path]:
 
 
 def closure(module: str) -> set[str]:
-    """The module and everything inside src/digits that it imports, directly or not."""
+    """Return the module and everything inside src/digits that it imports, directly or not."""
     seen: set[str] = set()
     queue = [module]
     while queue:

@@ -1,10 +1,10 @@
-"""Acts on a store, each struck at every change on disk; a line of JSON for what each strike left.
+"""Interrupts acts on a store at every change on disk; prints a line of JSON for each interruption.
 
     python -m tests.faults._strike kill|full ACT SCRATCH
 
-For every change that the unbroken act makes: the store as it was before is put in place, a process that acts
-on it is killed at that change (or finds the disk full from there on), and what is left is told; then the same
-act is done again, unbroken.
+For every change that the uninterrupted act makes: the store is reset, a process that acts on it is killed at
+that change (or finds the disk full from there on), and the result is printed; then the same act is done again
+without interruption.
 """
 
 import importlib.util
@@ -45,7 +45,7 @@ ACTS = {
 
 
 def prepare(root, scratch):
-    """Versions 1 to 4; version 2 serves, 1 served before."""
+    """Make a store of versions 1 to 4; version 2 serves, 1 served before."""
     store = Store(root)
     for weights in "abcd":
         new = export(scratch / weights, weights)
@@ -72,7 +72,7 @@ def state(root):
 
 
 def act_in_child(act, root, new, action, at, record):
-    """Act in a forked process; (exit status, what it said)."""
+    """Act in a forked process; return (exit status, its output)."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

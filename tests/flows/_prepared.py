@@ -1,4 +1,4 @@
-"""A project's folder with tiny prepared data, and commands in it."""
+"""A project's folder with tiny prepared data, and commands run in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ sys.addaudithook(seen)
 
 
 class Prepared:
-    """The folder, and the environment that its commands run under: every file opened in it is noted."""
+    """The folder, and the environment of its commands, in which every opened file is recorded."""
 
     def __init__(self, where: Path, *, train: int = 240, validation: int = 100) -> None:
         self.root, home, hook = where / "project", where / "home", where / "hook"
@@ -55,7 +55,7 @@ class Prepared:
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """`digits …` in a process group of its own."""
+        """Start `digits …` in a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "digits_cli", *arguments],
             cwd=self.root,
@@ -67,13 +67,13 @@ class Prepared:
         )
 
     def digits(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`digits …` to its end."""
+        """Run `digits …` to its end."""
         process = self.start(*arguments)
         said, errors = process.communicate(timeout=500)
         return subprocess.CompletedProcess(arguments, process.returncode, said, errors)
 
     def opened(self) -> set[str]:
-        """The folders of prepared data that something was opened in."""
+        """Return the folders of prepared data in which a file was opened."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return {Path(line).parent.name for line in lines}
 

@@ -14,14 +14,14 @@ PATIENCE = 240.0  # seconds that anything may take on a busy machine
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The machine's, without what would change a run, and with this tree's modules."""
+    """Return the machine's environment, without what would change a run, and with this tree's modules."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DIGITS_", "PREFECT_", "PYTEST_"))}
     paths = [str(ROOT / "src"), str(ROOT), str(ROOT / "serving" / "client")]
     return kept | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | extra
 
 
 def wait_for(what, seconds: float = PATIENCE, told=lambda: ""):
-    """The first true value of `what()`."""
+    """Return the first true value of `what()`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := what():

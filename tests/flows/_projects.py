@@ -40,7 +40,7 @@ FILES = {
 
 
 def sh(root: Path, *command: str) -> str:
-    """Run a command that must succeed; its standard output."""
+    """Run a command that must succeed, and return its standard output."""
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
     return done.stdout.strip()
@@ -51,7 +51,7 @@ def dvc(root: Path, *arguments: str) -> str:
 
 
 def make(root: Path, branch: str = "main") -> Path:
-    """The project, committed; its stages have not run."""
+    """Make the project, committed; its stages have not run."""
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -74,7 +74,7 @@ def write(root: Path, name: str, text: str) -> Path:
 
 
 def batch(inbox: Path, name: str, *pictures: str) -> Path:
-    """A batch that has arrived: pictures that are text, and a labels.csv."""
+    """Put a batch into the inbox: pictures that are text, and a labels.csv."""
     for picture in pictures or ("a", "b"):
         write(inbox, f"{name}/{picture}.png", f"{name} {picture}")
     rows = "".join(f"{picture}.png,1\n" for picture in pictures or ("a", "b"))
@@ -83,7 +83,9 @@ def batch(inbox: Path, name: str, *pictures: str) -> Path:
 
 
 def state(project: Path) -> dict[str, object]:
-    """All of a project that scheduled retraining must leave alone: tree, index, branches, HEAD, settings."""
+    """Return all of a project that scheduled retraining must not change: tree, index, branches, HEAD,
+    settings.
+    """
     ours = {".digits", ".git"}
     tree = {
         str(path.relative_to(project)): path.read_bytes()
@@ -118,7 +120,7 @@ READING = {
 def killed_at(at: int, act) -> tuple[int, list[str]]:
     """Act in a child process that is killed just before the at-th change: a rename, a removal, a command.
 
-    Commands that only read don't count. Its exit status, and the changes that it made, in order.
+    Commands that only read don't count. Return its exit status, and the changes that it made, in order.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -157,7 +159,7 @@ def killed_at(at: int, act) -> tuple[int, list[str]]:
 
 
 def _method(step, original):
-    """The n-th start of a command counts as a step too."""
+    """Wrap a method that starts a command, which counts as a change too."""
 
     def started(self, *args, **kwargs):
         return step("command", lambda *a, **k: original(self, *a, **k))(*args, **kwargs)

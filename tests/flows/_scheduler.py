@@ -1,4 +1,4 @@
-"""A project's folder, and schedulers in it as real processes, asked over the API of their real server."""
+"""A project's folder, and schedulers in it as real processes, observed through their real server's API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Project:
         return [sys.executable, "-m", "flows.deploy", "--project", str(self.root), *given]
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
-        """A scheduler in the background, once it serves."""
+        """Start a scheduler in the background and wait until it is ready."""
         before = self.said().count("serving retrain/")
         with self.log.open("ab") as stream:
             process = subprocess.Popen(
@@ -53,7 +53,7 @@ class Project:
         return process
 
     def run(self, *options: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-        """A scheduler's command to its end."""
+        """Run a scheduler's command to its end."""
         return subprocess.run(
             self.command(*options),
             cwd=self.root.parent,
@@ -72,7 +72,7 @@ class Project:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def ask(self, path: str, body: dict | None = None):
-        """A question to the server's API."""
+        """Call the server's API."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -83,11 +83,11 @@ class Project:
 
     @property
     def named(self) -> dict:
-        """The API's filter for its deployment, among those of all that share a server."""
+        """Return the API's filter for its deployment, among those of all that share a server."""
         return {"name": {"any_": [self.root.name]}}
 
     def states(self) -> dict[str, str]:
-        """Flow runs by id and the name of the state that they are in, but for those to come."""
+        """Return flow runs by id with the name of their state, except future ones."""
         runs = self.ask("flow_runs/filter", {"limit": 200, "sort": "START_TIME_ASC"})
         return {run["id"]: run["state_name"] for run in runs if run["state_name"] != "Scheduled"}
 
@@ -95,7 +95,7 @@ class Project:
         return json.loads((self.root / ".prefect" / "server.json").read_text())["pid"]
 
     def end(self) -> None:
-        """End whatever is left."""
+        """End all processes that are left."""
         for process in self.started:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -108,5 +108,5 @@ class Project:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process's children and theirs."""
+    """Return a process's children and grandchildren."""
     return psutil.Process(pid).children(recursive=True)

@@ -1,4 +1,4 @@
-"""A stand-in for the retraining flow: notes that it ran, then waits for as long as a file `hold` is there."""
+"""A stand-in for the retraining flow: records that it ran, then waits for as long as a file `hold` exists."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The scheduler's command with a plain look into the inbox: every entry but those that begin with a dot."""
+"""The scheduler's command with a simple inbox: every entry but those that begin with a dot."""
 
 import sys
 import types

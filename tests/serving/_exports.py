@@ -1,4 +1,4 @@
-"""Exported models without a model: tiny files with the provenance that vouches for them."""
+"""Exported models without a model: tiny files with the provenance of a real export."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ TEST_IMAGES = "digest-of-the-test-images"
 
 
 def export(directory, weights="one", *, accuracy=0.99, sample=False, passed=True, test_images=TEST_IMAGES):
-    """Write what the export stage writes, in miniature; `weights` makes its content."""
+    """Write a tiny export, as the export stage does; `weights` determines its content."""
     content = {"saved_model.pb": "graph", DATA_FILE: weights, "assets.extra/tf_serving_warmup_requests": "w"}
     for name, text in content.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def export(directory, weights="one", *, accuracy=0.99, sample=False, passed=True
 
 
 def make_formats(directory, exported, kernel="one"):
-    """Write what the convert stage writes of an export, in miniature; `kernel` makes its content."""
+    """Write tiny formats of an export, as the convert stage does; `kernel` determines their content."""
     content = {
         "answer.json": "{}",
         "int8.tflite": kernel,
@@ -44,5 +44,5 @@ def make_formats(directory, exported, kernel="one"):
 
 
 def tree(root):
-    """Relative path → content of every file below a directory."""
+    """Return the content of every file below a directory by its relative path."""
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}

@@ -1,4 +1,4 @@
-"""Small SavedModels of several kinds, none of them digits'."""
+"""Small SavedModels of several kinds, none of them for digits."""
 
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def graded(path: Path, half: float = 0.5) -> Path:
     """TF1 style, as old exports serve Examples: y = x / 2 + 2 of the float feature `x`, with method names.
 
     `regress` and `regress_column` answer [n] and [n, 1]; `classify` labels and scores, `scores` and `labels`
-    one of the two; the others have something wrong with them.
+    one of the two; the others are invalid in some way.
     """
     with v1.Graph().as_default(), v1.Session() as session:
         files = v1.placeholder(tf.string, [None], name="files")
@@ -168,8 +168,9 @@ TYPES = (
 
 
 def oldest(path: Path) -> Path:
-    """As TensorFlow 1.0 wrote it: y = x / 2 + 3. The signatures tell no shapes; x is fed amid the graph, and
-    the strings that `regress` takes are declared as floats."""
+    """As TensorFlow 1.0 wrote it: y = x / 2 + 3. The signatures have no shapes; x is fed in the middle of the
+    graph, and the strings that `regress` takes are declared as floats.
+    """
     with v1.Graph().as_default(), v1.Session() as session:
         files = v1.placeholder(tf.string, name="tf_example")
         parsed = v1.parse_example(files, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
@@ -222,7 +223,7 @@ def pinned(path: Path, device: str = "/device:GPU:0") -> Path:
 
 
 def joinable(path: Path) -> Path:
-    """What shows how requests are run together: each row answers with the size of its run."""
+    """A model that shows how requests are run together: each row's answer is the size of its run."""
     with v1.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, [None, None], name="x")
         s = v1.placeholder(tf.string, [None], name="s")

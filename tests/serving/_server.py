@@ -66,7 +66,7 @@ class Server:
         return self.process.wait(60)
 
     def memory(self) -> float:
-        """MiB."""
+        """Return the resident memory in MiB."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 return int(line.split()[1]) / 1024
@@ -75,7 +75,7 @@ class Server:
     def rest(
         self, path: str, body: object = None, headers: dict[str, str] | None = None
     ) -> tuple[int, object]:
-        """(HTTP status, JSON) of a GET, or of a POST with a body."""
+        """Return (HTTP status, JSON) of a GET, or of a POST with a body."""
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.rest_port}{path}", data, headers or {})
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,8 +1,8 @@
-"""A model server in miniature: Predict, Classify and REST over functions, in threads or as a process.
+"""A minimal model server: Predict, Classify and REST over functions, in threads or as a process.
 
     python -m tests.serving._stand_in --port=P --rest_api_port=R --model_config_file=F
 
-Its `faults` make it misbehave as a test says. It loads TensorFlow.
+Its `faults` make it misbehave as a test needs. It loads TensorFlow.
 """
 
 import base64
@@ -27,7 +27,9 @@ from .._loopback import Listener
 
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """models: name → function (signature, {alias: array}) → {alias: array}, ValueError for a bad input."""
+    """models: name → function (signature, {alias: array}) → {alias: array}, which raises ValueError for a bad
+    input.
+    """
 
     def __init__(self, models, faults=()):
         self.models, self.faults = models, set(faults)
@@ -128,7 +130,7 @@ def handler(service):
 
 @contextlib.contextmanager
 def listening(service, port=0, rest_port=0):
-    """Both ports while the block lasts."""
+    """Open both ports while the block runs."""
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
@@ -146,7 +148,7 @@ def listening(service, port=0, rest_port=0):
 
 
 def loaded(directory):
-    """The function of a SavedModel."""
+    """Return the function of a SavedModel."""
     model = tf.saved_model.load(directory)
 
     def answer(signature, inputs):

@@ -1,4 +1,4 @@
-"""A SavedModel with this project's signatures and next to nothing in it, exported as the real one is."""
+"""A tiny SavedModel with this project's signatures, exported as the real one is."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ IMAGES = np.random.default_rng(3).integers(0, 256, (32, 28, 28), dtype=np.uint8)
 
 
 def export(directory, *, shift=0, accuracy=0.99, images_sha256="", broken=False):
-    """Write it. Its digit is that of the brightest of ten pixels, plus `shift`; `broken` makes it fail."""
+    """Write it. Its digit is the index of the brightest of ten pixels plus `shift`; `broken`: it fails."""
     scale = tf.Variable(1 / 64, dtype=tf.float32)
 
     def answer(scores):
@@ -63,5 +63,5 @@ def export(directory, *, shift=0, accuracy=0.99, images_sha256="", broken=False)
 
 
 def digits(images, shift=0):
-    """What the model reads in images [n, 28, 28]."""
+    """Return the model's digits of images [n, 28, 28]."""
     return (images[:, 14, 5:15].argmax(axis=1) + shift) % 10

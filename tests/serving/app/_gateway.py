@@ -21,7 +21,7 @@ FREE = Limits(rate=0)  # tests ask fast
 
 
 class Running:
-    """Its address, and what it said."""
+    """A running gateway: its address and its output."""
 
     def __init__(self) -> None:
         self.port, self.said, self.state = 0, [], None
@@ -35,14 +35,14 @@ class Running:
         self.said.append(dict(fields))
 
     def ask(self, method, path, body=None, kind="application/octet-stream", **headers):
-        """(status, headers, body), the body parsed where it is JSON."""
+        """Return (status, headers, body), the body parsed where it is JSON, after a check by the document."""
         status, found, tree = self.exchange(method, path, body, kind, **headers)
         answered = found.get("content-type", "").partition(";")[0]
         _openapi.check(document(), method, path, status, answered, tree)
         return status, found, tree
 
     def exchange(self, method, path, body=None, kind="application/octet-stream", **headers):
-        """The same without a look into the document."""
+        """Do the same without checking against the document."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             given.setdefault("Content-Type", kind)
@@ -58,7 +58,7 @@ class Running:
         return reply.status, found, json.loads(data) if is_json and data else data
 
     def end(self) -> None:
-        """As a signal does."""
+        """End it as a signal does."""
         self._server.handle_exit(15, None)
 
     def _run(self, settings, drain) -> None:
@@ -88,7 +88,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(settings=None, *, drain=0.0, **changes):
-    """`changes` to the settings; without a rate limit unless they say so."""
+    """Run a gateway. `changes` to the settings; without a rate limit unless they set one."""
     made = Running()
     given = replace(settings or Settings(limits=FREE), **changes)
     thread = threading.Thread(target=made._run, args=[given, drain])

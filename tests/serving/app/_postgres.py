@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, on a Unix socket in a folder of its own."""
+"""A temporary PostgreSQL server on a Unix socket."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ NEEDED = pytest.mark.skipif(
 
 
 class Postgres:
-    """Started and stopped as a test wants it."""
+    """A server that a test can start and stop."""
 
     def __init__(self, folder):
         self.folder, self.process = folder, None
@@ -54,12 +54,12 @@ class Postgres:
                 time.sleep(0.1)
 
     def stop(self, how=signal.SIGINT):
-        """Cut off who is connected, and end: in order, or with SIGQUIT at once."""
+        """Disconnect the clients, and end: in order, or with SIGQUIT at once."""
         self.process.send_signal(how)
         self.process.wait(120)
 
     def database(self):
-        """The URL of a new, empty one."""
+        """Return the URL of a new, empty database."""
         self._made += 1
         self.execute(f"CREATE DATABASE test{self._made}")
         return f"postgresql://{USER}@/test{self._made}?host={self.folder}"
@@ -71,7 +71,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def running():
-    """One that runs until the block ends."""
+    """Run a server until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="digits-pg-"))  # short: a socket's path has at most 107 bytes
     try:
         if os.getuid() == 0:
@@ -99,7 +99,7 @@ def running():
 
 
 def _as_user():
-    """Before a command: as another user where we are root; it ends with this process."""
+    """Prepare a command's process: another user than root, and it ends with this process."""
     return [PROGRAMS["setpriv"], *_user(), "--pdeathsig", "QUIT"]
 
 

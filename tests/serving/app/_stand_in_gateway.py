@@ -1,7 +1,7 @@
-"""The gateway's HTTP in miniature, so that its page can be tried against every mood of a server.
+"""A minimal gateway, so that its page can be tested against every behaviour of a server.
 
-`gateway.say` sets what a route answers instead of its usual; `gateway.stop()` and `start()` take the port
-away and give it back; `gateway.asked` holds the bodies that came, by route.
+`gateway.say` replaces a route's usual answer; `gateway.stop()` and `start()` close the port and open it
+again; `gateway.asked` holds the received bodies, by route.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ AT_ROOT = {
 
 
 class Refused(Exception):
-    """An answer that is an error."""
+    """An error as an answer."""
 
     def __init__(self, status: int, code: str, message: str, after: int | None = None) -> None:
         super().__init__(message)
@@ -65,13 +65,13 @@ class Gateway:
         self._lock = threading.Lock()
 
     def reset(self) -> None:
-        """As it was at first."""
+        """Return to the initial state."""
         self.version, self.key, self.hangs = 3, None, 0.0
         for kept in (self.newer, self.moods, self.asked, self.at_once):
             kept.clear()
 
     def say(self, route: str, mood: Any = None) -> None:
-        """Refused, or a function body → tree, for a route; None: its usual again."""
+        """Set a route's answer: Refused, or a function from body to tree; None for the usual one."""
         self.moods[route] = mood
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class Gateway:
         }
 
     def answer(self, route: str, body: bytes) -> tuple[int, Any]:
-        """Status and tree of an API call. Raises Refused."""
+        """Return status and tree of an API call. Raises Refused."""
         with self._lock:
             self.asked[route].append(body)
             self._now[route] += 1
@@ -142,7 +142,7 @@ class Gateway:
 
 
 def slow(seconds: float, tree: Any) -> Any:
-    """A mood: the answer, later."""
+    """Return an answer for `say` that comes later."""
 
     def wait(_: bytes) -> Any:
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What every server of the exported model must answer to the client: for a run against a real one."""
+"""What every server of the exported model must answer to the client; also for a run against a real one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from digits_client import BadRequest, ModelNotFound, Prediction
 
 
 def drawing(form: str = "PNG", *, ink: bool = True) -> bytes:
-    """A photo-like seven."""
+    """Return a photo-like seven."""
     image = Image.new("L", (80, 80), 255)
     if ink:
         ImageDraw.Draw(image).line([(20, 15), (60, 15), (35, 65)], fill=0, width=7)
@@ -29,7 +29,7 @@ HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xc3\x50\0\0\xc3\x50\x08\0\0\0\0"  # c
 def check(address: str, connect: Callable[..., Any]) -> list[Prediction]:
     """Raise AssertionError where a server falls short; `connect` makes a client of it, as in conftest.
 
-    Gives predictions, which those over another transport must equal.
+    Returns predictions, which those over another transport must equal.
     """
     client = connect(address, timeout=60, chunk_images=100)
     assert client.health() is True

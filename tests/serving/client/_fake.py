@@ -1,7 +1,7 @@
 """A model server on loopback whose model is arithmetic, with faults on request: real sockets, no TensorFlow.
 
 An MNIST-like image shows the digit of its first pixel. A picture is MAGIC and its digit in ASCII; one that
-goes on with "bad" is refused.
+continues with "bad" is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HTTP |= {"INTERNAL": 500, "UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EX
 
 
 def picture(digit: int, tail: bytes = b"") -> bytes:
-    """A picture of that digit, to the fake."""
+    """Return a picture of that digit, for the fake."""
     return MAGIC + str(digit).encode() + tail
 
 
@@ -46,7 +46,7 @@ class Refusal(Exception):
 
 @dataclass
 class Fake:
-    """What the server has been asked, and what it shall do."""
+    """The requests that the server has received, and how it shall answer."""
 
     versions: dict[int, str] = field(default_factory=lambda: {3: "AVAILABLE"})
     faults: list[Refusal] = field(default_factory=list)  # one for each of the next requests
@@ -111,7 +111,7 @@ class Fake:
 
 
 def shares(digit: int) -> list[float]:
-    """The fake's probabilities: exact in float32, summing to 1."""
+    """Return the fake's probabilities: exact in float32, summing to 1."""
     return [SURE if i == digit else (0.0625 if i == (digit + 1) % 10 else 0.0) for i in range(10)]
 
 
@@ -173,7 +173,7 @@ def _grpc_status(fake: Fake, body: bytes) -> bytes:
 def grpc_server(
     fake: Fake, handlers: Any = None, tls: Any = None, limit: int = -1, port: int = 0
 ) -> tuple[Any, int]:
-    """A started server, which takes messages of at most `limit` bytes, and its port."""
+    """Start a server, which takes messages of at most `limit` bytes; return it and its port."""
     options = [("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(4), options=options)
 
@@ -230,7 +230,7 @@ def _rest(fake: Fake, path: str, body: bytes) -> dict[str, Any]:
 
 
 def rest_server(fake: Fake) -> ThreadingHTTPServer:
-    """A server, not yet serving."""
+    """Return a server that is not yet serving."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -284,7 +284,7 @@ def rest_server(fake: Fake) -> ThreadingHTTPServer:
 
 @contextlib.contextmanager
 def serving(tls: tuple[Path, Path] | None = None) -> Iterator[Fake]:
-    """Both doors open until the block ends; encrypted if given the files of a key and its certificate."""
+    """Open both ports until the block ends; encrypted if given the files of a key and its certificate."""
     fake = Fake()
     web = rest_server(fake)
     credentials = None

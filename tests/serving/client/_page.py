@@ -10,5 +10,5 @@ SECTIONS: dict[str, str] = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE.
 
 
 def recipes(section: str, language: str) -> list[str]:
-    """The pieces of code of a section."""
+    """Return the code blocks of a section."""
     return re.findall(rf"^```{language}\n(.*?)^```", SECTIONS[section], re.M | re.S)

@@ -1,4 +1,4 @@
-"""Connections that break: relays and listeners on loopback that misbehave as a test says."""
+"""Broken connections: relays and listeners on loopback that misbehave as a test needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def listening(serve: Callable[[socket.socket, int], None]) -> Iterator[str]:
-    """An address; each connection goes to `serve`, with its number from 0, in a thread; then it is closed."""
+    """Yield an address.
+
+    Each connection is passed to `serve`, with its number from 0, in a thread, then closed.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     open_ones: list[socket.socket] = []
 
@@ -39,7 +42,7 @@ def listening(serve: Callable[[socket.socket, int], None]) -> Iterator[str]:
 
 
 def relay(address: str, cut: int) -> Callable[[socket.socket, int], None]:
-    """Serve by passing on to `address`; the first `cut` connections end when their first bytes have come."""
+    """Return a `serve` that relays to `address`; the first `cut` connections end after their first bytes."""
     host, _, port = address.rpartition(":")
 
     def pump(source: socket.socket, sink: socket.socket) -> None:
@@ -63,7 +66,7 @@ def relay(address: str, cut: int) -> Callable[[socket.socket, int], None]:
 
 
 def saying(answer: bytes, pause: float | None = None) -> Callable[[socket.socket, int], None]:
-    """Serve by these bytes whatever is asked; with a pause one at a time and again and again."""
+    """Return a `serve` that sends these bytes in any case; with a pause one at a time, repeatedly."""
 
     def serve(connection: socket.socket, number: int) -> None:
         connection.recv(65536)

@@ -1,4 +1,4 @@
-"""Requests for the model y = x / 2 + c, and starts that fail."""
+"""Requests for the model y = x / 2 + c, and servers that fail to start."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from .._server import ROOT, environment
 
 
 def predict(channel, x, model="default", timeout=20.0):
-    """y for one x, over gRPC."""
+    """Return y for one x, over gRPC."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model
     request.inputs["x"].dtype = 1
@@ -25,7 +25,7 @@ def predict(channel, x, model="default", timeout=20.0):
 
 
 def start(*flags, seconds=60):
-    """A server that ends by itself."""
+    """Run a server that ends by itself."""
     command = [sys.executable, "-m", "serving.model_server", *flags]
     return subprocess.run(
         command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=seconds, check=False
@@ -33,14 +33,14 @@ def start(*flags, seconds=60):
 
 
 def refused_start(*flags):
-    """What a server says on stdout that doesn't start."""
+    """Return the standard output of a server that doesn't start."""
     done = start(f"--port={free_port()}", *flags)
     assert done.returncode == 255 and "Traceback" not in done.stderr, done.stderr
     return done.stdout
 
 
 def until(true, seconds=30.0):
-    """Wait for something to hold."""
+    """Wait until a function returns true."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen"

@@ -1,4 +1,4 @@
-"""What the tests of the server's calls have in common: a server for a module, and gRPC clients."""
+"""Helpers for the tests of the server's calls: a server for a module, and gRPC clients."""
 
 from contextlib import contextmanager
 
@@ -14,7 +14,7 @@ CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
 @contextmanager
 def serving(base, models, *flags):
-    """A server for models by name; `base` takes its config and its log."""
+    """Run a server for models by name; `base` takes its config and its log."""
     listed = "".join(
         f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" }}'
         for name, path in models.items()
@@ -39,7 +39,7 @@ def example(**features):
 
 
 def examples(*values, context=None):
-    """An Input of Examples with the feature x."""
+    """Return an Input of Examples with the feature x."""
     sent = input_pb2.Input()
     into = sent.example_list
     if context is not None:
@@ -50,7 +50,7 @@ def examples(*values, context=None):
 
 
 def asked(kind, model, signature, sent, version=None):
-    """A classification or regression request."""
+    """Return a classification or regression request."""
     request = kind(input=sent)
     request.model_spec.name, request.model_spec.signature_name = model, signature
     if version is not None:
@@ -67,7 +67,7 @@ def regression(*arguments, **more):
 
 
 def tasks(*told, sent):
-    """A MultiInferenceRequest of (model, signature, method) tasks."""
+    """Return a MultiInferenceRequest of (model, signature, method) tasks."""
     request = inference_pb2.MultiInferenceRequest(input=sent)
     for model, signature, method in told:
         task = request.tasks.add(method_name=method)

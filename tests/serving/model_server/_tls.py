@@ -1,4 +1,4 @@
-"""Certificates for an hour, and the SSLConfig files that hold them."""
+"""Certificates that are valid for an hour, and the SSLConfig files that hold them."""
 
 import datetime
 import ipaddress
@@ -35,13 +35,13 @@ class Authority:
 
 
 def protected(password: bytes) -> str:
-    """A key that nobody reads without its password."""
+    """Return a new key encrypted with a password."""
     key = ec.generate_private_key(ec.SECP256R1())
     return _key_pem(key, serialization.BestAvailableEncryption(password))
 
 
 def config(path: Path, **fields: str | bool) -> Path:
-    """A text SSLConfig."""
+    """Write a text SSLConfig and return its path."""
     lines = [f"{name}: {json.dumps(value)}" for name, value in fields.items()]
     path.write_text("\n".join(lines))
     return path

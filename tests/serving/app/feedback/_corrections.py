@@ -1,4 +1,4 @@
-"""Corrections that differ."""
+"""Corrections that differ from each other."""
 
 import base64
 
@@ -8,7 +8,7 @@ from serving.app.feedback.corrections import Correction
 
 
 def image(number=0):
-    """784 bytes of a stroke such as a 1, with `number` written into its shades; MNIST's own form."""
+    """Return 784 bytes of a stroke such as a 1, with `number` encoded in its shades; MNIST's own form."""
     pixels = np.zeros((28, 28), np.uint8)
     pixels[6:23, 13:16] = 255
     pixels[12:16, 13:16] = 100 + np.frombuffer(int(number).to_bytes(12, "big"), np.uint8).reshape(4, 3) // 2
@@ -34,7 +34,7 @@ def given(number=0, label=1, **facts):
 
 
 def tree(**facts):
-    """A request's JSON."""
+    """Return a request's JSON."""
     return {
         "image": base64.b64encode(image()).decode(),
         "label": 1,

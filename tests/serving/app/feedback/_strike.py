@@ -1,4 +1,4 @@
-"""Exports that are killed: a line `URL INBOX STEP` in, a line `EXIT-CODE STEPS` out, again and again.
+"""Runs exports that are killed: reads lines `URL INBOX STEP`, prints a line `EXIT-CODE STEPS` for each.
 
 A step is a change on disk or a commit of the store; each export is a process of its own, killed before its
 STEP, or ending by itself when it has fewer.
