@@ -19,6 +19,12 @@ def test_a_model_whose_logits_were_multiplied_is_set_right(distortion: float) ->
     assert fit_temperature(distortion * logits, labels) == pytest.approx(distortion, rel=0.05)
 
 
+@pytest.mark.parametrize(("distortion", "temperature"), [(0.001, 0.05), (1000.0, 20.0)])
+def test_temperatures_stay_within_their_bounds(distortion: float, temperature: float) -> None:
+    logits, labels = honest(500, scale=2.0)
+    assert fit_temperature(distortion * logits, labels) == pytest.approx(temperature, rel=1e-3)
+
+
 def test_no_other_temperature_has_less_loss() -> None:
     logits, labels = honest(5_000, scale=3.0)
     best = fit_temperature(5 * logits, labels)
@@ -26,11 +32,12 @@ def test_no_other_temperature_has_less_loss() -> None:
     assert losses[0] == min(losses)
 
 
-def test_a_small_flawless_validation_split_does_not_make_a_model_infallible() -> None:
-    labels = np.arange(100, dtype=np.uint8) % 10
+@pytest.mark.parametrize("n", [10, 100])
+def test_a_small_flawless_validation_split_does_not_make_a_model_infallible(n: int) -> None:
+    labels = np.arange(n, dtype=np.uint8) % 10
     logits = 5.0 * np.eye(10)[labels]
     doubt = 1 - np.exp(log_softmax(logits / fit_temperature(logits, labels))).max(axis=1)
-    assert doubt == pytest.approx(1 / 102, rel=0.05)  # Platt's: one more mistake in n + 2
+    assert doubt == pytest.approx(1 / (n + 2), rel=1e-3)  # Platt's: one more mistake in n + 2
 
 
 def test_no_validation_images_are_refused() -> None:

@@ -20,6 +20,11 @@ def test_wilson_is_scipys(correct: int, n: int) -> None:
     assert metrics.wilson(correct, n) == pytest.approx((interval.low, interval.high), abs=1e-12)
 
 
+def test_rounding_takes_no_interval_out_of_0_to_1() -> None:
+    ends = [metrics.wilson(correct, n) for n in range(1, 500) for correct in (0, n)]
+    assert all(0 <= low < high <= 1 for low, high in ends)
+
+
 def test_nothing_seen_says_nothing_about_the_rate() -> None:
     assert metrics.wilson(0, 0) == (0.0, 1.0)
 
@@ -34,11 +39,17 @@ def test_log_loss_of_huge_logits_is_finite() -> None:
     assert metrics.log_loss(np.array([[1e4] + [0] * 9]), np.array([1], np.uint8)) == pytest.approx(1e4)
 
 
+def test_a_row_of_huge_logits_changes_no_other_row() -> None:
+    logits = np.array([[1e4] + [0] * 9, [1.0] + [0] * 9])
+    assert np.array_equal(metrics.log_softmax(logits)[1:], metrics.log_softmax(logits[1:]))
+
+
 def test_per_digit_is_scikit_learns() -> None:
     seen = metrics.per_digit(metrics.confusion(LABELS, PREDICTED))
     precision, recall, f1, n = reference.precision_recall_fscore_support(LABELS, PREDICTED)
     for digit in range(10):
         row = seen[str(digit)]
+        assert row["correct"] == LABELS[PREDICTED == LABELS].tolist().count(digit)
         assert [row["precision"], row["recall"], row["f1"], row["n"]] == pytest.approx(
             [precision[digit], recall[digit], f1[digit], n[digit]]
         )
@@ -51,12 +62,14 @@ def test_a_digit_without_images_or_answers_is_nan() -> None:
 
 def test_most_confused_pairs_come_first_without_the_diagonal() -> None:
     matrix = np.diag([100] * 10)
-    matrix[4, 9], matrix[9, 4], matrix[3, 5] = 2, 7, 2
+    matrix[4, 9], matrix[9, 4], matrix[3, 5], matrix[0, 6] = 2, 7, 2, 1
     assert metrics.confused_pairs(matrix) == [
         {"truth": 9, "predicted": 4, "n": 7},
         {"truth": 3, "predicted": 5, "n": 2},
         {"truth": 4, "predicted": 9, "n": 2},
+        {"truth": 0, "predicted": 6, "n": 1},
     ]
+    assert len(metrics.confused_pairs(np.ones((10, 10), np.int64))) == 10
 
 
 def sure(confidence: float) -> list[float]:
@@ -70,6 +83,12 @@ def test_calibration_error_by_hand() -> None:
     scores = metrics.reliability(logits, np.array([0, 0, 0, 1, 0], np.uint8), temperature=1)
     assert scores.error == pytest.approx(0.22)
     assert scores.n.sum() == 5 and len(scores.n) == 15
+
+
+def test_the_last_bin_holds_what_is_entirely_sure() -> None:
+    logits = np.array([[1e4] + [0.0] * 9, sure(0.95), sure(0.92)])
+    scores = metrics.reliability(logits, np.zeros(3, np.uint8), temperature=1)
+    assert scores.n.tolist() == [0] * 13 + [1, 2]
 
 
 def test_temperature_changes_the_confidence_and_not_the_accuracy() -> None:
@@ -94,12 +113,23 @@ def test_the_worst_mistakes_gave_the_truth_the_least_probability() -> None:
     assert (PREDICTED[rows] != LABELS[rows]).all()
     truth = PROBABILITIES[np.arange(500), LABELS]
     assert truth[rows].tolist() == sorted(truth[PREDICTED != LABELS])[:5]
+    assert (
+        sorted(metrics.worst_mistakes(LOGITS, LABELS, limit=500))
+        == np.flatnonzero(PREDICTED != LABELS).tolist()
+    )
+
+
+def test_equally_bad_mistakes_keep_their_order() -> None:
+    worse = RNG.integers(0, 2, 100)
+    logits = np.array([[0.0, 1.0 + each] + [0.0] * 8 for each in worse])
+    rows = metrics.worst_mistakes(logits, np.zeros(100, np.uint8), limit=100)
+    assert rows.tolist() == [*np.flatnonzero(worse == 1), *np.flatnonzero(worse == 0)]
 
 
 def test_rounding_makes_plain_json_and_none_of_what_json_lacks() -> None:
-    tree = {"a": 1 / 3, "b": [math.nan, math.inf, 2], "c": {"d": np.float32(0.5), "e": True, "f": "x"}}
+    tree = {"a": 1 / 3, "b": (math.nan, math.inf, 2), "c": {"d": [np.float32(1 / 3)], "e": True, "f": "x"}}
     assert metrics.round_floats(tree) == {
         "a": 0.333333,
         "b": [None, None, 2],
-        "c": {"d": 0.5, "e": True, "f": "x"},
+        "c": {"d": [0.333333], "e": True, "f": "x"},
     }
