@@ -170,8 +170,7 @@ def _paired(duel: Duel, limits: Limits) -> Rule:
 def _drift(candidate: Contender, duel: Duel | None, best: Best | None, limits: Limits) -> Rule:
     if best is None:
         return Rule("best_ever", None, None, True, "no version promoted so far was tested on these images")
-    measured = duel is not None and len(duel.candidate_right) > 0
-    value = float(duel.candidate_right.mean()) if duel is not None and measured else candidate.accuracy
+    value = float(duel.candidate_right.mean()) if duel and len(duel.candidate_right) else candidate.accuracy
     most = limits.drift_sample if candidate.sample else limits.drift
     floor = best.accuracy - most
     if value is None:

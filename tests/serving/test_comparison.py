@@ -1,3 +1,5 @@
+import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -35,8 +37,17 @@ def failing(outcome):
     return failed
 
 
+def rules(outcome):
+    return {rule.rule: rule for rule in outcome.rules}
+
+
+NAMES = ["sample", "accuracy", "paired_test", "best_ever", "size", "latency"]
+
+
 def test_an_equal_candidate_passes():
-    assert failing(compare(CANDIDATE, CHAMPION, duel(both=32), Best(3, 0.9968))) == []
+    for best in (None, Best(3, 0.9968)):
+        outcome = compare(CANDIDATE, CHAMPION, duel(both=32), best)
+        assert failing(outcome) == [] and list(rules(outcome)) == NAMES
 
 
 def test_a_loss_of_five_hundredths_of_a_point_is_allowed_and_one_image_more_is_not():
@@ -49,6 +60,16 @@ def test_a_loss_of_five_hundredths_of_a_point_is_allowed_and_one_image_more_is_n
 def test_few_but_one_sided_losses_count_as_worse():
     assert failing(compare(CANDIDATE, CHAMPION, duel(only_champion=5), None)) == ["paired_test"]
     assert failing(compare(CANDIDATE, CHAMPION, duel(only_champion=4), None)) == []
+    assert failing(compare(CANDIDATE, CHAMPION, duel(both=40, only_champion=5), None)) == ["paired_test"]
+
+
+def test_a_p_at_the_limit_passes_and_one_below_it_does_not():
+    lost = duel(only_champion=5)
+    for limit, passed in ((1 / 32, True), (math.nextafter(1 / 32, 1), False)):
+        assert (
+            rules(compare(CANDIDATE, CHAMPION, lost, None, Limits(p_worse=limit)))["paired_test"].passed
+            is passed
+        )
 
 
 @pytest.mark.parametrize(("a", "b"), [(0, 0), (5, 0), (0, 5), (30, 20), (20, 30), (700, 640), (3000, 3000)])
@@ -66,8 +87,11 @@ def test_allowed_losses_must_not_add_up():
 
 def test_what_was_made_on_the_sample_never_replaces_what_was_made_on_everything():
     sample = replace(CANDIDATE, sample=True)
-    assert failing(compare(sample, CHAMPION, duel(only_candidate=50), None)) == ["sample"]
-    assert failing(compare(CANDIDATE, replace(CHAMPION, sample=True), duel(), None)) == []
+    refused = compare(sample, CHAMPION, duel(only_candidate=50), None)
+    assert failing(refused) == ["sample"]
+    assert refused.failed == ("made on the sample, while version 3 was made on the full data set",)
+    passed = compare(CANDIDATE, replace(CHAMPION, sample=True), duel(), None)
+    assert failing(passed) == [] and rules(passed)["sample"].reason == "made on no less data"
 
 
 def test_between_two_made_on_the_sample_one_image_weighs_more():
@@ -78,6 +102,16 @@ def test_between_two_made_on_the_sample_one_image_weighs_more():
         "accuracy"
     ]
     assert failing(compare(sample, champion, small, Best(1, 0.996))) == ["best_ever"]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "loss"),
+    [(False, False, 0.0005), (True, False, 0.0005), (False, True, 0.0005), (True, True, 0.005)],
+)
+def test_the_wider_limit_is_for_two_that_were_made_on_the_sample(candidate, champion, loss):
+    pair = replace(CANDIDATE, sample=candidate), replace(CHAMPION, sample=champion)
+    rule = rules(compare(*pair, duel(both=20, only_champion=3), None))["accuracy"]
+    assert (rule.value, rule.threshold) == pytest.approx((0.9977, 0.998 - loss))
 
 
 def test_a_much_larger_or_slower_candidate_is_refused():
@@ -91,6 +125,13 @@ def test_a_much_larger_or_slower_candidate_is_refused():
 
 def test_without_test_images_nothing_is_passed():
     assert failing(compare(CANDIDATE, CHAMPION, duel(n=0), None)) == ["accuracy", "paired_test"]
+    uneven = replace(duel(n=10), champion_right=np.ones(9, bool))
+    assert failing(compare(CANDIDATE, CHAMPION, uneven, None)) == ["accuracy", "paired_test"]
+
+
+def test_the_best_ever_is_met_by_what_was_measured_and_else_by_what_is_on_record():
+    for n, value in ((0, CANDIDATE.accuracy), (1, 1.0)):
+        assert rules(compare(CANDIDATE, CHAMPION, duel(n=n), Best(1, 0.99)))["best_ever"].value == value
 
 
 def test_every_reason_that_failed_is_given():
@@ -100,23 +141,27 @@ def test_every_reason_that_failed_is_given():
         duel(only_champion=200, latency=(9, 1)),
         Best(1, 1),
     )
-    assert failing(outcome) == ["sample", "accuracy", "paired_test", "best_ever", "size", "latency"]
+    assert failing(outcome) == NAMES
 
 
 def test_the_first_version_ever_passes_and_says_so():
     outcome = without_champion(CANDIDATE, None)
     assert failing(outcome) == []
     assert outcome.champion is None
+    assert list(rules(outcome)) == ["champion", "best_ever"]
     assert "nothing is in service yet" in outcome.rules[0].reason
 
 
 def test_without_a_champion_the_best_ever_still_counts():
     assert failing(without_champion(CANDIDATE, Best(1, 0.9979))) == ["best_ever"]
     assert failing(without_champion(replace(CANDIDATE, accuracy=None), Best(1, 0.99))) == ["best_ever"]
+    assert failing(without_champion(CANDIDATE, Best(1, 0.9979), Limits(drift=0.01))) == []
 
 
 def test_limits_can_be_given_and_the_outcome_is_plain():
     strict = Limits(loss=0.0, p_worse=0.0)
     outcome = compare(CANDIDATE, CHAMPION, duel(only_champion=1), None, strict)
     assert failing(outcome) == ["accuracy"]
-    assert outcome.as_dict()["rules"][1]["passed"] is False
+    plain = outcome.as_dict()
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain["rules"][1]["passed"] is False
