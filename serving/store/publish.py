@@ -73,7 +73,6 @@ def publish(
         store.write_history(known.with_highest(number))  # before the version: a number is never given twice
         incoming = store.folder / f".incoming-{number}-{secrets.token_hex(4)}"
         try:
-            incoming.mkdir()
             disk.copy(source, incoming, listed)
             content = {**export.provenance, "published": {"version": number, **facts}}
             (incoming / wire.PROVENANCE).parent.mkdir(exist_ok=True)
@@ -100,8 +99,6 @@ def prune(store: Store, keep: int = KEEP) -> list[int]:
         pointer, known = store.current(), store.history()
         kept = {known.previous()} | (pointer.versions if pointer else set())
         pruned = [old for old in store.versions()[:-keep] if old.number not in kept]
-        if pruned:
-            store.write_history(known.with_highest(store.highest(known)))
         for old in pruned:  # one rename hides it from the servers; then it is deleted
             aside = store.folder / f".pruned-{old.number}-{secrets.token_hex(4)}"
             old.path.rename(aside)

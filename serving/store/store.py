@@ -110,7 +110,7 @@ class Store:
         pointer = self.current()
         on_disk = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
         named = [*(event.version for event in known.events), *(pointer.versions if pointer else ())]
-        numbers: list[int] = [0, known.highest, *on_disk, *named]
+        numbers: list[int] = [known.highest, *on_disk, *named]
         return max(numbers)
 
     @contextlib.contextmanager
@@ -130,7 +130,7 @@ class Store:
 
     def write_history(self, known: History) -> None:
         """Replace the record if it differs; only within `alone`."""
-        if self.record.exists() and known == self._recorded():
+        if known == self._recorded():
             return
         files.write_json(self.record, history.to_plain(known))
         disk.sync(self.root)
@@ -141,9 +141,7 @@ class Store:
         In this order, so that after a crash between the two the record is completed from the pointer. A new
         base path is recorded first, since the pointer does not say whether it was given by a person.
         """
-        recorded = self._recorded()
-        if recorded.base_path != known.base_path:
-            self.write_history(recorded.with_base_path(known.base_path))
+        self.write_history(self._recorded().with_base_path(known.base_path))
         files.write_text(self.pointer, render(pointer))
         disk.sync(self.root)
         self.write_history(known)

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -5,16 +6,17 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from digits.runtime.errors import StoreError
 from serving.store import disk, promote, publish
-from serving.store.history import Refusal
+from serving.store.history import UNRECORDED, Event, Refusal
 from serving.store.pointer import Pointer
 from serving.store.store import Store
 
-from ._exports import DATA_FILE, export, tree
+from ._exports import DATA_FILE, TEST_IMAGES, export, tree
 
 FACTS = {"commit": "abc", "dirty": False, "at": "2030-01-01T00:00:00Z"}
 
@@ -70,6 +72,18 @@ def test_the_same_content_is_one_version_unless_forced(store, tmp_path):
     assert published(store, tmp_path, "a", "b", "a") == 1
     assert publish.publish(store, tmp_path / "exports" / "a", FACTS, force=True) == 3
     assert [v.number for v in store.versions()] == [1, 2, 3]
+    assert published(store, tmp_path, "a") == 3, "of two the newer stands for it"
+
+
+def test_an_export_with_no_file_beside_its_provenance_is_published(store, tmp_path):
+    source = export(tmp_path / "exported")
+    (source / "assets.extra/tf_serving_warmup_requests").unlink()
+    path = source / "assets.extra/provenance.json"
+    content = json.loads(path.read_text())
+    del content["files"]["assets.extra/tf_serving_warmup_requests"]
+    path.write_text(json.dumps(content))
+    assert publish.publish(store, source, FACTS) == 1
+    assert store.intact(1).provenance["published"]["version"] == 1
 
 
 def test_a_damaged_version_does_not_stand_for_the_same_content(store, tmp_path):
@@ -88,12 +102,23 @@ def test_numbers_are_never_reused_even_after_pruning_the_highest(store, tmp_path
     assert published(store, tmp_path, "e") == 5
 
 
+def test_a_number_that_only_the_pointer_still_names_is_not_reused(store, tmp_path):
+    published(store, tmp_path, "a", "b")
+    promote.promote(store, 1, None)
+    promote.promote(store, 2, 1, canary=True)
+    disk.delete(store.folder / "2")
+    store.record.unlink()
+    assert published(store, tmp_path, "c") == 3
+
+
 def test_what_dead_writers_left_is_swept(store, tmp_path):
     published(store, tmp_path, "a")
     for name in (".incoming-2-dead", ".pruned-1-dead"):
         shutil.copytree(store.folder / "1", store.folder / name)
+    (store.root / ".models.config.new-dead").touch()
     assert published(store, tmp_path, "b") == 2
     assert not scratch(store)
+    assert sorted(path.name for path in store.root.iterdir()) == [".lock", "digits", "history.json"]
 
 
 def spoil(store, number, name=DATA_FILE):
@@ -172,6 +197,7 @@ def test_the_versions_are_listed_with_the_damaged_ones_and_without_strangers(sto
     published(store, tmp_path, "a", "b")
     (store.folder / "007").mkdir()
     (store.folder / "notes").mkdir()
+    (store.folder / "6").touch()
     spoil(store, 2, "assets.extra/provenance.json")
     found = store.versions()
     assert [(v.number, bool(v.unreadable)) for v in found] == [(1, False), (2, True)]
@@ -183,8 +209,15 @@ def test_the_versions_are_listed_with_the_damaged_ones_and_without_strangers(sto
 
 def test_the_first_promotion_needs_no_champion(store, tmp_path):
     published(store, tmp_path, "a")
+    assert store.moved() is None
     assert promote.promote(store, 1, None) == Pointer(str(store.folder), 1)
     assert store.current() == Pointer(str(store.folder), 1)
+    assert sorted(path.name for path in store.root.iterdir()) == [
+        ".lock",
+        "digits",
+        "history.json",
+        "models.config",
+    ]
 
 
 def test_a_stale_candidate_is_told_what_serves_and_what_to_do(store, tmp_path):
@@ -195,6 +228,8 @@ def test_a_stale_candidate_is_told_what_serves_and_what_to_do(store, tmp_path):
         StoreError, match=r"judged against version 1, .* version 2 is in service: run `digits promote 3`"
     ):
         promote.promote(store, 3, 1)
+    with pytest.raises(StoreError, match="judged against nothing, but by now version 2 serves"):
+        promote.promote(store, 3, None)
     assert store.current().stable == 2
 
 
@@ -209,11 +244,14 @@ def test_a_canary_is_tried_beside_the_stable_version_and_then_takes_its_place(st
 
 def test_a_trial_can_be_ended_without_touching_the_stable_version(store, tmp_path):
     published(store, tmp_path, "a", "b")
+    with pytest.raises(StoreError, match="no version is on trial"):
+        promote.withdraw(store)
     promote.promote(store, 1, None)
     with pytest.raises(StoreError, match="no version is on trial"):
         promote.withdraw(store)
     promote.promote(store, 2, 1, canary=True)
     assert promote.withdraw(store) == Pointer(str(store.folder), 1)
+    assert store.history().served() == [1]
 
 
 def test_a_trial_needs_a_stable_version_beside_it(store, tmp_path):
@@ -226,6 +264,9 @@ def test_a_trial_needs_a_stable_version_beside_it(store, tmp_path):
 
 
 def test_a_missing_or_damaged_version_is_never_pointed_at(store, tmp_path):
+    assert store.versions() == []
+    with pytest.raises(StoreError, match=r"version 1 is not in .*: nothing is published"):
+        promote.promote(store, 1, None)
     published(store, tmp_path, "a", "b")
     with pytest.raises(StoreError, match=r"version 9 is not in .*: the published versions are 1, 2"):
         promote.promote(store, 9, None)
@@ -238,8 +279,9 @@ def test_a_missing_or_damaged_version_is_never_pointed_at(store, tmp_path):
 def test_promoting_what_serves_already_changes_nothing(store, tmp_path):
     published(store, tmp_path, "a")
     promote.promote(store, 1, None)
-    before = tree(store.root)
+    before, record = tree(store.root), store.record.stat().st_ino
     promote.promote(store, 1, 1)
+    assert store.record.stat().st_ino == record
     assert {k: v for k, v in tree(store.root).items() if k != ".lock"} == {
         k: v for k, v in before.items() if k != ".lock"
     }
@@ -256,6 +298,8 @@ def test_rolling_back_twice_goes_back_two_versions(store, tmp_path):
     assert promote.rollback(store).stable == 1
     with pytest.raises(StoreError, match=r"no version served before version 1; .* versions are 1, 2, 3"):
         promote.rollback(store)
+    with pytest.raises(StoreError, match="version 1 serves already; published are 1, 2, 3"):
+        promote.rollback(store, 1)
     assert promote.rollback(store, 3).stable == 3
 
 
@@ -306,7 +350,12 @@ def test_a_promotion_that_was_not_recorded_is_known_from_the_pointer(store, tmp_
     store.record.write_bytes(before)
     known = store.history()
     assert known.previous() == 1
-    assert known.was_promoted(2)
+    assert known.events[-1] == Event(2, UNRECORDED, None, 0.991, TEST_IMAGES)
+    promote.promote(store, 2, 2)
+    assert [event["action"] for event in json.loads(store.record.read_text())["events"]] == [
+        "promote",
+        "unrecorded",
+    ]
     assert promote.rollback(store).stable == 1
 
 
@@ -316,9 +365,34 @@ def test_a_damaged_pointer_or_record_names_the_file(store, tmp_path):
     with pytest.raises(StoreError, match=r"history.json is damaged"):
         promote.promote(store, 1, None)
     store.record.unlink()
+    store.record.mkdir()
+    with pytest.raises(StoreError, match="Is a directory"):
+        store.history()
+    store.record.rmdir()
+    store.pointer.mkdir()
+    with pytest.raises(StoreError, match="Is a directory"):
+        store.current()
+    store.pointer.rmdir()
     store.pointer.write_bytes(b"\xff\xfe")
     with pytest.raises(StoreError, match=r"models.config is not text"):
         promote.promote(store, 1, None)
+
+
+def test_a_disk_that_fails_is_an_error_of_one_line(store, tmp_path, monkeypatch):
+    published(store, tmp_path, "a")
+
+    def fails(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", fails)
+    with pytest.raises(StoreError, match=r"Input/output error .*: fix it"):
+        store.versions()
+
+
+def test_a_store_below_a_file_is_an_error_of_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="Not a directory"), Store(tmp_path / "file" / "serving").alone():
+        pass
 
 
 def test_a_moved_project_says_so_and_promoting_writes_the_pointer_anew(store, tmp_path):
@@ -334,6 +408,14 @@ def test_a_moved_project_says_so_and_promoting_writes_the_pointer_anew(store, tm
     assert moved.history().previous() is None
 
 
+def test_in_a_moved_project_rolling_back_to_what_serves_writes_the_pointer_anew(store, tmp_path):
+    published(store, tmp_path, "a")
+    promote.promote(store, 1, None)
+    (tmp_path / "models").rename(tmp_path / "elsewhere")
+    moved = Store(tmp_path / "elsewhere" / "serving")
+    assert promote.rollback(moved, 1) == moved.current() == Pointer(str(moved.folder), 1)
+
+
 def test_where_containers_see_the_store_is_remembered(store, tmp_path):
     published(store, tmp_path, "a", "b")
     promote.promote(store, 1, None, base_path="/models/digits")
@@ -341,8 +423,22 @@ def test_where_containers_see_the_store_is_remembered(store, tmp_path):
     assert store.base_path_problem() is None
     assert promote.rollback(store) == Pointer("/models/digits", 1)
     assert promote.promote(store, 2, 1, base_path=str(store.folder)).base_path == str(store.folder)
+    assert store.history().base_path is None
     with pytest.raises(StoreError, match="relative"):
         promote.promote(store, 1, 2, base_path="models/digits")
+
+
+def test_where_containers_see_the_store_is_remembered_before_the_pointer_says_so(
+    store, tmp_path, monkeypatch
+):
+    published(store, tmp_path, "a", "b")
+    promote.promote(store, 1, None)
+    with monkeypatch.context() as killed:
+        killed.setattr("serving.store.store.render", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            promote.promote(store, 2, 1, base_path="/models/digits")
+    known = store.history()
+    assert known.base_path == "/models/digits" and not known.promoted(2)
 
 
 def test_a_refusal_is_remembered(store, tmp_path):
@@ -360,10 +456,11 @@ def test_a_refusal_is_remembered(store, tmp_path):
 def test_pruning_keeps_the_last_and_what_serves_is_on_trial_or_served_before(store, tmp_path):
     published(store, tmp_path, *"abcdefg")
     promote.promote(store, 1, None)
-    promote.promote(store, 3, 1)
-    promote.promote(store, 4, 3, canary=True)
-    assert publish.prune(store, keep=2) == [2, 5]
-    assert [v.number for v in store.versions()] == [1, 3, 4, 6, 7]
+    promote.promote(store, 4, 1)
+    promote.promote(store, 5, 4, canary=True)
+    assert publish.prune(store) == [2], "five are kept unless another number is given"
+    assert publish.prune(store, keep=2) == [3]
+    assert [v.number for v in store.versions()] == [1, 4, 5, 6, 7]
     assert not scratch(store)
     with pytest.raises(StoreError, match="at least 1"):
         publish.prune(store, keep=0)
@@ -380,6 +477,28 @@ def test_a_store_that_is_held_too_long_names_the_holder(store):
     said = f"process {os.getpid()} has held"
     with store.alone(), pytest.raises(StoreError, match=said), disk.lock(store.root, patience=0.05):
         pass
+
+
+def test_what_changes_a_store_waits_for_who_holds_it(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c")
+    promote.promote(store, 1, None)
+    promote.promote(store, 2, 1)
+    promote.promote(store, 3, 2, canary=True)
+    acts = {
+        "withdraw": lambda: promote.withdraw(store),
+        "rollback": lambda: promote.rollback(store),
+        "refuse": lambda: promote.refuse(store, Refusal(3, 2, ("worse",))),
+        "prune": lambda: publish.prune(store, keep=1),
+    }
+    for name, act in acts.items():
+        waiting = threading.Thread(target=act)
+        with store.alone():
+            before = tree(store.root)
+            waiting.start()
+            waiting.join(0.1)
+            assert waiting.is_alive() and tree(store.root) == before, name
+        waiting.join()
+        assert tree(store.root) != before, name
 
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(store, tmp_path):
