@@ -88,7 +88,7 @@ def digest(files: Mapping[str, Path]) -> str:
 
 def _files(folder: Path, links: bool) -> Iterator[Path]:
     try:
-        entries = sorted(folder.iterdir())
+        entries = list(folder.iterdir())
     except OSError as error:
         raise _unreadable(folder, error) from None
     for entry in entries:

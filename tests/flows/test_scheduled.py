@@ -8,10 +8,10 @@ import signal
 import pytest
 
 from digits import STAGES
-from digits.pipeline.repro import Run, StageRun
+from digits.pipeline.repro import Run
 from flows import scheduled
 from flows.clone import inbox as inboxes
-from flows.clone import intake, lineage
+from flows.clone import lineage
 from flows.clone.workspace import prepare
 from flows.rollout import outcomes, rollout
 from flows.rollout.canary import PROMOTED, ROLLED_BACK, Settlement
@@ -133,6 +133,7 @@ def test_data_that_fail_without_the_batch_are_not_its_fault(project):
     assert folder.exists()
 
 
+<<<<<<< HEAD:tests/flows/test_scheduled.py
 @pytest.mark.parametrize(
     ("failed", "fault"),
     [
@@ -159,6 +160,8 @@ def test_a_batch_is_blamed_for_data_alone(failed, fault, monkeypatch, tmp_path):
     assert found.became == ("refused" if fault else "left")
 
 
+=======
+>>>>>>> 89eef3d (Arrival and intake of batches have test files of their own):tests/flows/test_isolated.py
 @pytest.mark.slow
 def test_a_run_s_own_profile_and_seed_are_in_the_clone_for_that_run_alone(project):
     retrain(project, profile="speedrun", seed=7)

@@ -1,13 +1,11 @@
-"""Batches from the inbox: when they are whole, taken once, kept or set aside, whatever is killed."""
+"""Batches from the inbox: taken once, kept or set aside, whatever is killed."""
 
 import os
 import shutil
 import signal
-import time
 
 import pytest
 
-from flows.clone import arrival
 from flows.clone import inbox as inboxes
 from flows.clone.arrival import BatchArriving, BatchError
 from flows.clone.inbox import accept, refuse, take, waiting
@@ -31,50 +29,18 @@ def rows(root):
     return (root / "data" / "raw" / "rows.txt").read_text().split()
 
 
-# --- arrival
+# --- waiting
 
 
-def test_only_what_has_been_still_for_a_while_is_waiting(inbox):
-    batch(inbox, "scans")
-    assert waiting(inbox, still=3600) == []
-    assert waiting(inbox, still=0) == [inbox / "scans"]
-
-
-def test_the_last_write_counts_though_the_copy_keeps_old_dates(inbox):
-    folder = batch(inbox, "scans")
-    for path in (*folder.iterdir(), folder):
-        os.utime(path, (0, 0))
-    now = time.time()
-    assert not arrival.is_complete(folder, now + 10, still=30)
-    assert arrival.is_complete(folder, now + 31, still=30)
-
-
-def test_a_clock_that_was_moved_back_does_not_block_the_inbox(inbox):
-    assert arrival.is_complete(batch(inbox, "scans"), time.time() - 86400, still=30)
-
-
-def test_the_mark_has_a_batch_taken_at_once_and_is_not_part_of_it(inbox):
-    folder = batch(inbox, "scans")
-    write(folder, ".complete", "")
-    assert waiting(inbox, still=3600) == [folder]
-    assert set(arrival.contents(folder)) == {"a.png", "b.png", "labels.csv"}
-
-
-@pytest.mark.parametrize("name", ["a.png.part", "deep/b.partial", "x.filepart", "c.crdownload"])
-def test_an_unfinished_file_keeps_its_batch_waiting(inbox, name):
-    folder = batch(inbox, "scans")
-    write(folder, name, "half")
-    assert waiting(inbox, still=0) == []
-
-
-def test_empty_folders_hidden_ones_loose_files_and_the_quarantine_are_no_batches(inbox):
-    (inbox / "empty" / "deep").mkdir(parents=True)
-    batch(inbox, ".upload-1")
-    batch(inbox, "quarantine/bad")
+def test_only_whole_batches_wait_by_name_and_the_quarantine_is_none(inbox):
+    for name in ("b", "a", "quarantine", ".upload-1"):
+        batch(inbox, name)
     write(inbox, "labels.csv", "file,label\n")
-    (inbox / "link").symlink_to(inbox / "quarantine")
     write(inbox, "more.npz", "arrays")
-    assert waiting(inbox, still=0) == [inbox / "more.npz"]
+    assert waiting(inbox, still=0) == [inbox / "a", inbox / "b", inbox / "more.npz"]
+    assert waiting(inbox) == []
+    write(inbox, "b/.complete", "")
+    assert waiting(inbox) == [inbox / "b"]
 
 
 def test_a_missing_inbox_is_an_error_and_not_an_empty_one(tmp_path):

@@ -1,0 +1,225 @@
+"""What becomes of a waiting batch: kept, set aside with its reason and evidence, or left for the next run.
+
+The clone is a plain folder here: what the stages come to, and whether a batch can be taken and kept, is
+decided by the test. Refusing is the real one; tests/flows/test_isolated.py has the rest with Git and DVC.
+"""
+
+import pytest
+
+from digits.pipeline import repro
+from digits.pipeline.repro import Run, StageRun
+from digits.runtime.errors import DigitsError
+from flows.clone import arrival, inbox, intake
+from flows.clone.arrival import BatchArriving, BatchError
+from flows.clone.inbox import Taken
+from flows.clone.intake import ACCEPTED, LEFT, REFUSED, Intake
+from flows.clone.workspace import Workspace
+
+from .._projects import batch, write
+
+GOOD = Run([StageRun("ingest", "ran"), StageRun("validate", "ran")], 1.0, True)
+POISONED = StageRun("validate", "failed", 1.0, "labels look exchanged", 3)
+CHANGED = "it was changed meanwhile: the next run takes it as it is then"
+
+
+def failed(*stages, error=""):
+    return Run(list(stages), 1.0, False, error)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    (tmp_path / "clone").mkdir()
+    return Workspace(tmp_path, tmp_path / "clone", "base")
+
+
+@pytest.fixture
+def monday(tmp_path):
+    (tmp_path / "inbox").mkdir()
+    return batch(tmp_path / "inbox", "monday")
+
+
+@pytest.fixture
+def judge(clone, monday, monkeypatch):
+    """Take `monday` and have the stages come to a run; what became of it, and what was taken out again."""
+
+    def taken(run, *, keeps=True, meanwhile=lambda: None):
+        left = []
+        digest = arrival.digest(arrival.contents(monday))
+        known = Taken(monday, "monday-ab12", digest, new=True)
+        monkeypatch.setattr(inbox, "take", lambda *_: known)
+        monkeypatch.setattr(inbox, "leave", lambda _, which: left.append(which.name))
+        monkeypatch.setattr(inbox, "accepted", lambda *_: keeps)
+        monkeypatch.setattr(intake, "judged", lambda *_: meanwhile() or run)
+        return intake.one(clone, monday, print), left
+
+    return taken
+
+
+def quarantined(monday):
+    """The place of a refused batch and what it holds."""
+    place = monday.parent / "quarantine" / "monday"
+    return place, sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
+
+
+THREE = ["monday/a.png", "monday/b.png", "monday/labels.csv"]
+
+
+def test_a_batch_that_passes_is_accepted(judge):
+    assert judge(GOOD) == (Intake("monday", "accepted", ""), [])
+
+
+def test_a_batch_that_passes_and_was_changed_meanwhile_is_left(judge):
+    assert judge(GOOD, keeps=False) == (Intake("monday", LEFT, CHANGED), [])
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [POISONED, StageRun("ingest", "failed", 1.0, "data/incoming/monday-ab12: no labels.csv", 3)],
+)
+def test_a_batch_is_refused_for_data_that_fail_with_it(judge, monday, stage):
+    found, left = judge(failed(StageRun("ingest", "ran"), stage))
+    assert (found, left) == (Intake("monday", REFUSED, stage.error), ["monday-ab12"])
+    place, files = quarantined(monday)
+    assert files == [*THREE, "reason.txt"] and not monday.exists()
+    assert (place / "reason.txt").read_text() == f"{stage.error}\n"
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        StageRun("ingest", "failed", 1.0, "no source answers", 3),
+        StageRun("validate", "failed", 1.0, "the disk is full", 1),
+        StageRun("ingest", "failed", 1.0, "data/incoming/monday-ab12: the disk is full", 1),
+    ],
+)
+def test_a_batch_is_left_for_what_is_no_fault_of_its_data(judge, monday, stage):
+    found, left = judge(failed(stage))
+    assert (found, left) == (Intake("monday", LEFT, f"{stage.stage}: {stage.error}"), ["monday-ab12"])
+    assert monday.exists() and not quarantined(monday)[1]
+
+
+def test_a_batch_is_left_where_dvc_fails_before_a_stage_does(judge):
+    found, left = judge(failed(StageRun("ingest", "not reached"), error="another run is at work"))
+    assert (found, left) == (Intake("monday", LEFT, "another run is at work"), ["monday-ab12"])
+
+
+def test_a_poisoned_batch_that_was_changed_meanwhile_is_left(judge, monday):
+    found, _ = judge(failed(POISONED), meanwhile=lambda: write(monday, "late.png", "late") and None)
+    assert found == Intake("monday", LEFT, CHANGED)
+    assert (monday / "late.png").exists() and not quarantined(monday)[1]
+
+
+def test_a_refused_batch_has_what_validate_showed_of_it_beside_it(judge, clone, monday):
+    write(clone.root, "reports/validation/pictures/bad.png", "bad")
+    write(clone.root, "reports/validation.json", "{}")
+    write(clone.scratch, "evidence/of/another.txt", "old")
+    write(clone.scratch, "evidence/validation/old.txt", "old")
+    place, _ = quarantined(monday)
+    write(place, "reports/notes.txt", "of a person")
+    other = write(clone.scratch, "batch/a.png", "another's")
+    found, _ = judge(failed(POISONED))
+    assert found == Intake("monday", REFUSED, f"labels look exchanged (these reports are in {place})")
+    reports = ["reports/notes.txt", "reports/validation.json", "reports/validation/pictures/bad.png"]
+    assert quarantined(monday)[1] == [*THREE, "reason.txt", *reports]
+    assert other.exists()
+
+
+def test_there_is_no_evidence_where_validate_did_not_get_to_it(judge, clone, monday):
+    write(clone.root, "reports/metrics.json", "{}")
+    assert judge(failed(POISONED))[0] == Intake("monday", REFUSED, "labels look exchanged")
+    assert quarantined(monday)[1] == [*THREE, "reason.txt"]
+
+
+def test_evidence_lacks_the_rules_where_validate_wrote_none(judge, clone, monday):
+    write(clone.root, "reports/validation/seen.txt", "seen")
+    judge(failed(POISONED))
+    assert quarantined(monday)[1] == [*THREE, "reason.txt", "reports/validation/seen.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "became", "set_aside"),
+    [
+        (BatchArriving("it was written to"), LEFT, False),
+        (BatchError("odd is neither a file nor a folder"), REFUSED, True),
+    ],
+)
+def test_a_batch_that_cannot_be_taken_is_refused_and_one_that_still_arrives_is_left(
+    clone, monday, monkeypatch, error, became, set_aside
+):
+    def refused(*_):
+        raise error
+
+    write(clone.root, "reports/validation/seen.txt", "of the data without the batch")
+    monkeypatch.setattr(inbox, "take", refused)
+    assert intake.one(clone, monday, print) == Intake("monday", became, str(error))
+    assert quarantined(monday)[1] == ([*THREE, "reason.txt"] if set_aside else [])
+    assert monday.exists() != set_aside
+
+
+# --- all of them
+
+
+@pytest.fixture
+def waiting(tmp_path, monday):
+    """An inbox with two batches that have arrived and one that has not."""
+    for name in ("monday", "tuesday"):
+        write(batch(tmp_path / "inbox", name), ".complete", "")
+    batch(tmp_path / "inbox", "wednesday")
+    return tmp_path / "inbox"
+
+
+def all_waiting(clone, folder, judge, monkeypatch):
+    """Which batches are taken, and what is told."""
+    told = []
+    monkeypatch.setattr(intake, "judged", judge)
+    found = intake.all_waiting(clone, folder, lambda _, path: Intake(path.name, ACCEPTED), told.append)
+    return [each.batch for each in found], told
+
+
+def test_every_batch_that_has_arrived_is_taken_once_the_data_without_them_pass(clone, waiting, monkeypatch):
+    assert all_waiting(clone, waiting, lambda *_: GOOD, monkeypatch) == (["monday", "tuesday"], [])
+
+
+def test_no_batch_is_touched_while_the_data_without_them_fail(clone, waiting, monkeypatch):
+    taken, told = all_waiting(clone, waiting, lambda *_: failed(POISONED), monkeypatch)
+    assert taken == []
+    assert told == ["the data without the new batches are refused already: the batches stay in the inbox"]
+
+
+def test_no_batch_is_touched_when_the_data_cannot_be_judged(clone, waiting, monkeypatch):
+    def busy(*_):
+        raise DigitsError("another run is at work")
+
+    assert all_waiting(clone, waiting, busy, monkeypatch) == (
+        [],
+        ["the batches stay in the inbox: another run is at work"],
+    )
+
+
+def test_an_empty_inbox_has_nothing_judged(clone, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    never = []
+    assert all_waiting(clone, tmp_path / "empty", lambda *_: never.append(1), monkeypatch) == ([], [])
+    assert not never
+
+
+def test_a_missing_inbox_is_an_error(clone, tmp_path, monkeypatch):
+    with pytest.raises(BatchError, match="No such file"):
+        all_waiting(clone, tmp_path / "none", lambda *_: GOOD, monkeypatch)
+
+
+def test_a_run_s_message_tells_of_the_batches_that_were_not_accepted():
+    found = [Intake("a", ACCEPTED), Intake("b", REFUSED, "bad"), Intake("c", LEFT, "late")]
+    assert intake.summary(found) == "batch b was refused: bad; batch c was left: late"
+    assert intake.summary(found[:1]) == intake.summary([]) == ""
+
+
+def test_the_stages_are_run_up_to_validate_and_a_source_that_answers_again_is_told(tmp_path, monkeypatch):
+    for folder in ("data/raw", ".dvc"):
+        (tmp_path / folder).mkdir(parents=True)
+    told, runs = [], []
+    monkeypatch.setattr(repro, "healing_source", lambda *_: "the mirror")
+    monkeypatch.setattr(repro, "repro", lambda *asked, **how: runs.append((asked, how)) or GOOD)
+    assert intake.judged(tmp_path, told.append) is GOOD
+    assert runs == [((tmp_path, "validate"), {"reingest": True})]
+    assert told == ["the mirror answers: taking the data from there in place of the sample"]
