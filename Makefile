@@ -1,6 +1,6 @@
 # The doors to the project. `make run` and `make test` set everything up by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-exhaustive test-all check format bench-train bench-serving bench-orchestration bench-app lock clean clean-data
+.PHONY: help setup run test test-slow test-exhaustive test-all check format bench-train bench-serving bench-orchestration bench-app mutants lock clean clean-data
 
 BIN  := .venv/bin
 DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
@@ -57,6 +57,9 @@ bench-app: $(DONE) ## formats, photos and the gateway, prints tables (a quarter 
 	python -m bench.edge
 	python -m bench.strips
 	python -m bench.gateway
+
+mutants: $(DONE) ## what the tests of the gate, the store and the inbox would not notice (minutes)
+	python -m bench.mutants
 
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q
 lock: $(DONE) ## resolve again: requirements.lock, and of it the lines that stages compute with
