@@ -142,6 +142,25 @@ def test_links_and_pipes_are_not_read(project, inbox, kind):
     assert (place / "scans" / "odd").is_symlink() or kind == "pipe"
 
 
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("my scans (2)", "my-scans-2"),
+        ("scans.2030", "scans.2030"),
+        ("scans.npz", "scans"),
+        ("--x.", "x"),
+        ("ß", "batch"),
+        ("a" * 70, "a" * 60),
+    ],
+)
+def test_a_batch_is_named_after_itself_and_its_content_and_no_name_is_given_twice(inbox, name, own):
+    path = write(inbox, name, "arrays") if name.endswith(".npz") else batch(inbox, name)
+    used = set()
+    for expected in (f"{own}-01234567", f"{own}-01234567-2", f"{own}-01234567-3"):
+        assert inboxes._name(path, "0123456789", used) == expected
+        used.add(expected)
+
+
 # --- accepting
 
 
@@ -264,6 +283,23 @@ def test_a_second_refusal_of_one_name_has_a_place_of_its_own(project, inbox):
         place = refuse(workspace, batch(inbox, "bad"), "two")
     assert place == inbox / "quarantine" / "bad-2"
     assert (place / "reason.txt").read_text() == "two\n"
+
+
+def test_a_refusal_that_was_broken_off_goes_on_in_its_place(inbox):
+    write(inbox, "quarantine/bad/reason.txt", "half")
+    place = refuse(None, batch(inbox, "bad"), "one")
+    assert place == inbox / "quarantine" / "bad"
+    assert (place / "reason.txt").read_text() == "one\n" and whole(place / "bad")
+    (inbox / "quarantine").rename(inbox / "elsewhere")
+    assert refuse(None, batch(inbox, "bad"), "two") == place
+
+
+def test_a_quarantine_that_cannot_be_written_to_is_named(inbox):
+    folder = batch(inbox, "bad")
+    write(inbox, "quarantine", "a file")
+    with pytest.raises(BatchError, match=r"quarantine.*: fix that and run again"):
+        refuse(None, folder, "bad")
+    assert whole(folder)
 
 
 def test_a_refused_original_that_changed_since_is_looked_at_again(project, inbox):
