@@ -47,7 +47,7 @@ TARGETS: Mapping[str, Sequence[str]] = {  # module: its tests
     "serving.store.promote": STORE,
     "flows.clone.arrival": ("tests/flows/clone/test_arrival.py",),
     "flows.clone.intake": ("tests/flows/clone/test_intake.py",),
-}  # flows.clone.inbox, which carries batches, is left out: most of its tests run DVC, some of them for minutes
+}  # flows.clone.inbox is left out: most of its tests run DVC, some of them for minutes
 HEAVY = (  # imported before the children are forked, so once; nothing that imports a module above
     *("scipy.stats", "scipy.optimize", "sklearn.metrics", "digits.pipeline.repro", "digits.non_digits"),
     *("digits.evaluate.corruptions", "tensorflow_serving.config.model_server_config_pb2"),

@@ -133,35 +133,6 @@ def test_data_that_fail_without_the_batch_are_not_its_fault(project):
     assert folder.exists()
 
 
-<<<<<<< HEAD:tests/flows/test_scheduled.py
-@pytest.mark.parametrize(
-    ("failed", "fault"),
-    [
-        (StageRun("validate", "failed", 1.0, "labels look exchanged", 3), True),
-        (StageRun("ingest", "failed", 1.0, "data/incoming/monday-ab12: no labels.csv", 3), True),
-        (StageRun("ingest", "failed", 1.0, "no source answers", 3), False),
-        (StageRun("validate", "failed", 1.0, "the disk is full", 1), False),
-    ],
-)
-def test_a_batch_is_blamed_for_data_alone(failed, fault, monkeypatch, tmp_path):
-    refused, left = [], []
-    taken = inboxes.Batch(tmp_path / "monday", "monday-ab12", "digest", new=True)
-    monkeypatch.setattr(inboxes, "take", lambda *_: taken)
-    monkeypatch.setattr(inboxes, "refuse", lambda *_: refused.append(1) or tmp_path)
-    monkeypatch.setattr(inboxes, "leave", lambda *_: left.append(1))
-    monkeypatch.setattr(intake, "judge", lambda *_: Run([failed], 1.0, False))
-
-    class Clone:
-        root = tmp_path
-        scratch = tmp_path / "scratch"
-
-    found = intake.take_one(Clone(), tmp_path / "monday", print)
-    assert (bool(refused), bool(left)) == (fault, not fault)
-    assert found.became == ("refused" if fault else "left")
-
-
-=======
->>>>>>> 89eef3d (Arrival and intake of batches have test files of their own):tests/flows/test_isolated.py
 @pytest.mark.slow
 def test_a_run_s_own_profile_and_seed_are_in_the_clone_for_that_run_alone(project):
     retrain(project, profile="speedrun", seed=7)

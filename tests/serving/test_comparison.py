@@ -89,9 +89,9 @@ def test_what_was_made_on_the_sample_never_replaces_what_was_made_on_everything(
     sample = replace(CANDIDATE, sample=True)
     refused = compare(sample, CHAMPION, duel(only_candidate=50), None)
     assert failing(refused) == ["sample"]
-    assert refused.failed == ("made on the sample, while version 3 was made on the full data set",)
+    assert refused.failed == ("trained on the sample, while version 3 was trained on the full data set",)
     passed = compare(CANDIDATE, replace(CHAMPION, sample=True), duel(), None)
-    assert failing(passed) == [] and rules(passed)["sample"].reason == "made on no less data"
+    assert failing(passed) == [] and rules(passed)["sample"].reason == "trained on no less data"
 
 
 def test_between_two_made_on_the_sample_one_image_weighs_more():

@@ -209,7 +209,7 @@ def test_the_versions_are_listed_with_the_damaged_ones_and_without_strangers(sto
 
 def test_the_first_promotion_needs_no_champion(store, tmp_path):
     published(store, tmp_path, "a")
-    assert store.moved() is None
+    assert store.base_path_problem() is None
     assert promote.promote(store, 1, None) == Pointer(str(store.folder), 1)
     assert store.current() == Pointer(str(store.folder), 1)
     assert sorted(path.name for path in store.root.iterdir()) == [
@@ -228,7 +228,7 @@ def test_a_stale_candidate_is_told_what_serves_and_what_to_do(store, tmp_path):
         StoreError, match=r"judged against version 1, .* version 2 is in service: run `digits promote 3`"
     ):
         promote.promote(store, 3, 1)
-    with pytest.raises(StoreError, match="judged against nothing, but by now version 2 serves"):
+    with pytest.raises(StoreError, match="judged against nothing, but now version 2 is in service"):
         promote.promote(store, 3, None)
     assert store.current().stable == 2
 
@@ -251,7 +251,7 @@ def test_a_trial_can_be_ended_without_touching_the_stable_version(store, tmp_pat
         promote.withdraw(store)
     promote.promote(store, 2, 1, canary=True)
     assert promote.withdraw(store) == Pointer(str(store.folder), 1)
-    assert store.history().served() == [1]
+    assert store.history().serving_stack() == [1]
 
 
 def test_a_trial_needs_a_stable_version_beside_it(store, tmp_path):
@@ -298,7 +298,9 @@ def test_rolling_back_twice_goes_back_two_versions(store, tmp_path):
     assert promote.rollback(store).stable == 1
     with pytest.raises(StoreError, match=r"no version served before version 1; .* versions are 1, 2, 3"):
         promote.rollback(store)
-    with pytest.raises(StoreError, match="version 1 serves already; published are 1, 2, 3"):
+    with pytest.raises(
+        StoreError, match="version 1 is in service already; the published versions are 1, 2, 3"
+    ):
         promote.rollback(store, 1)
     assert promote.rollback(store, 3).stable == 3
 
@@ -438,7 +440,7 @@ def test_where_containers_see_the_store_is_remembered_before_the_pointer_says_so
         with pytest.raises(KeyboardInterrupt):
             promote.promote(store, 2, 1, base_path="/models/digits")
     known = store.history()
-    assert known.base_path == "/models/digits" and not known.promoted(2)
+    assert known.base_path == "/models/digits" and not known.was_promoted(2)
 
 
 def test_a_refusal_is_remembered(store, tmp_path):

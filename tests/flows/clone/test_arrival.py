@@ -5,7 +5,15 @@ import time
 
 import pytest
 
-from flows.clone.arrival import BatchArriving, BatchError, arrived, contents, digest, fingerprint, is_batch
+from flows.clone.arrival import (
+    BatchArriving,
+    BatchError,
+    contents,
+    digest,
+    fingerprint,
+    is_batch,
+    is_complete,
+)
 
 from .._projects import batch, write
 
@@ -41,38 +49,38 @@ def test_folders_and_archives_are_batches_and_what_is_hidden_linked_or_loose_is_
 
 def test_a_batch_is_whole_once_it_has_been_still_for_a_while(scans):
     last = written(scans)
-    assert not arrived(scans, last + 29.9)
-    assert arrived(scans, last + 30)
-    assert not arrived(scans, last + 30, still=60) and arrived(scans, last + 60, still=60)
+    assert not is_complete(scans, last + 29.9)
+    assert is_complete(scans, last + 30)
+    assert not is_complete(scans, last + 30, still=60) and is_complete(scans, last + 60, still=60)
 
 
 def test_a_batch_that_is_still_written_to_is_not_whole_though_its_first_files_are(scans):
     time.sleep(0.05)
     write(scans, "late.png", "late")
-    assert not arrived(scans, written(scans) + 0.01, still=0.03)
+    assert not is_complete(scans, written(scans) + 0.01, still=0.03)
 
 
 def test_the_last_write_counts_though_the_copy_keeps_old_dates(scans):
     for path in (*scans.iterdir(), scans):
         os.utime(path, (0, 0))
     now = time.time()
-    assert not arrived(scans, now + 10)
-    assert arrived(scans, now + 31)
+    assert not is_complete(scans, now + 10)
+    assert is_complete(scans, now + 31)
 
 
 def test_a_clock_that_was_moved_back_does_not_block_the_inbox(scans):
-    assert arrived(scans, time.time() - 86400)
+    assert is_complete(scans, time.time() - 86400)
 
 
 def test_the_mark_has_a_batch_taken_at_once_and_is_not_part_of_it(scans):
     write(scans, ".complete", "")
-    assert arrived(scans, time.time())
+    assert is_complete(scans, time.time())
     assert set(contents(scans)) == {"a.png", "b.png", "labels.csv"}
 
 
 def test_an_archive_is_whole_once_it_has_been_still_too(inbox):
     archive = write(inbox, "more.npz", "arrays")
-    assert not arrived(archive, time.time()) and arrived(archive, time.time() + 31)
+    assert not is_complete(archive, time.time()) and is_complete(archive, time.time() + 31)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,7 @@ def test_an_archive_is_whole_once_it_has_been_still_too(inbox):
 )
 def test_an_unfinished_file_keeps_its_batch_waiting(scans, name):
     write(scans, name, "half")
-    assert not arrived(scans, time.time() + 86400)
+    assert not is_complete(scans, time.time() + 86400)
 
 
 def test_a_folder_without_a_file_of_its_own_is_never_whole(inbox):
@@ -88,9 +96,9 @@ def test_a_folder_without_a_file_of_its_own_is_never_whole(inbox):
     write(inbox, "hidden/.DS_Store", "x")
     write(inbox, "scans/deep/a.png", "x")
     write(inbox, "scans/.DS_Store", "x")
-    assert arrived(inbox / "scans", time.time() + 86400)
+    assert is_complete(inbox / "scans", time.time() + 86400)
     for name in ("empty", "hidden", "gone"):
-        assert not arrived(inbox / name, time.time() + 86400)
+        assert not is_complete(inbox / name, time.time() + 86400)
 
 
 # --- its files
@@ -114,7 +122,7 @@ def test_an_archive_is_its_own_file_and_a_link_to_one_is_none(inbox):
 
 def test_a_batch_without_a_file_is_no_batch(inbox):
     write(inbox, "hidden/.DS_Store", "x")
-    with pytest.raises(BatchError, match="holds no file"):
+    with pytest.raises(BatchError, match="contains no file"):
         contents(inbox / "hidden")
 
 
@@ -157,9 +165,9 @@ def test_a_file_that_goes_away_while_it_is_read_leaves_the_batch_to_the_next_run
     found = contents(scans)
     (scans / "a.png").unlink()
     for look in (fingerprint, digest):
-        with pytest.raises(BatchArriving, match=r"a.png went away"):
+        with pytest.raises(BatchArriving, match=r"a.png disappeared"):
             look(found)
-    with pytest.raises(BatchArriving, match="gone went away"):
+    with pytest.raises(BatchArriving, match="gone disappeared"):
         contents(inbox / "gone")
 
 

@@ -1,7 +1,7 @@
 """What becomes of a waiting batch: kept, set aside with its reason and evidence, or left for the next run.
 
 The clone is a plain folder here: what the stages come to, and whether a batch can be taken and kept, is
-decided by the test. Refusing is the real one; tests/flows/test_isolated.py has the rest with Git and DVC.
+decided by the test. Refusing is the real one; tests/flows/test_scheduled.py has the rest with Git and DVC.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from digits.pipeline.repro import Run, StageRun
 from digits.runtime.errors import DigitsError
 from flows.clone import arrival, inbox, intake
 from flows.clone.arrival import BatchArriving, BatchError
-from flows.clone.inbox import Taken
+from flows.clone.inbox import Batch
 from flows.clone.intake import ACCEPTED, LEFT, REFUSED, Intake
 from flows.clone.workspace import Workspace
 
@@ -19,7 +19,7 @@ from .._projects import batch, write
 
 GOOD = Run([StageRun("ingest", "ran"), StageRun("validate", "ran")], 1.0, True)
 POISONED = StageRun("validate", "failed", 1.0, "labels look exchanged", 3)
-CHANGED = "it was changed meanwhile: the next run takes it as it is then"
+CHANGED = "it changed meanwhile: the next run takes it as it is then"
 
 
 def failed(*stages, error=""):
@@ -45,12 +45,12 @@ def judge(clone, monday, monkeypatch):
     def taken(run, *, keeps=True, meanwhile=lambda: None):
         left = []
         digest = arrival.digest(arrival.contents(monday))
-        known = Taken(monday, "monday-ab12", digest, new=True)
+        known = Batch(monday, "monday-ab12", digest, new=True)
         monkeypatch.setattr(inbox, "take", lambda *_: known)
         monkeypatch.setattr(inbox, "leave", lambda _, which: left.append(which.name))
-        monkeypatch.setattr(inbox, "accepted", lambda *_: keeps)
-        monkeypatch.setattr(intake, "judged", lambda *_: meanwhile() or run)
-        return intake.one(clone, monday, print), left
+        monkeypatch.setattr(inbox, "accept", lambda *_: keeps)
+        monkeypatch.setattr(intake, "judge", lambda *_: meanwhile() or run)
+        return intake.take_one(clone, monday, print), left
 
     return taken
 
@@ -118,7 +118,7 @@ def test_a_refused_batch_has_what_validate_showed_of_it_beside_it(judge, clone, 
     write(place, "reports/notes.txt", "of a person")
     other = write(clone.scratch, "batch/a.png", "another's")
     found, _ = judge(failed(POISONED))
-    assert found == Intake("monday", REFUSED, f"labels look exchanged (these reports are in {place})")
+    assert found == Intake("monday", REFUSED, f"labels look exchanged (the reports on it are in {place})")
     reports = ["reports/notes.txt", "reports/validation.json", "reports/validation/pictures/bad.png"]
     assert quarantined(monday)[1] == [*THREE, "reason.txt", *reports]
     assert other.exists()
@@ -151,7 +151,7 @@ def test_a_batch_that_cannot_be_taken_is_refused_and_one_that_still_arrives_is_l
 
     write(clone.root, "reports/validation/seen.txt", "of the data without the batch")
     monkeypatch.setattr(inbox, "take", refused)
-    assert intake.one(clone, monday, print) == Intake("monday", became, str(error))
+    assert intake.take_one(clone, monday, print) == Intake("monday", became, str(error))
     assert quarantined(monday)[1] == ([*THREE, "reason.txt"] if set_aside else [])
     assert monday.exists() != set_aside
 
@@ -171,8 +171,8 @@ def waiting(tmp_path, monday):
 def all_waiting(clone, folder, judge, monkeypatch):
     """Which batches are taken, and what is told."""
     told = []
-    monkeypatch.setattr(intake, "judged", judge)
-    found = intake.all_waiting(clone, folder, lambda _, path: Intake(path.name, ACCEPTED), told.append)
+    monkeypatch.setattr(intake, "judge", judge)
+    found = intake.take_all(clone, folder, lambda _, path: Intake(path.name, ACCEPTED), told.append)
     return [each.batch for each in found], told
 
 
@@ -183,7 +183,7 @@ def test_every_batch_that_has_arrived_is_taken_once_the_data_without_them_pass(c
 def test_no_batch_is_touched_while_the_data_without_them_fail(clone, waiting, monkeypatch):
     taken, told = all_waiting(clone, waiting, lambda *_: failed(POISONED), monkeypatch)
     assert taken == []
-    assert told == ["the data without the new batches are refused already: the batches stay in the inbox"]
+    assert told == ["the data fail validation even without the new batches, so these stay in the inbox"]
 
 
 def test_no_batch_is_touched_when_the_data_cannot_be_judged(clone, waiting, monkeypatch):
@@ -218,8 +218,8 @@ def test_the_stages_are_run_up_to_validate_and_a_source_that_answers_again_is_to
     for folder in ("data/raw", ".dvc"):
         (tmp_path / folder).mkdir(parents=True)
     told, runs = [], []
-    monkeypatch.setattr(repro, "healing_source", lambda *_: "the mirror")
+    monkeypatch.setattr(repro, "source_replacing_sample", lambda *_: "the mirror")
     monkeypatch.setattr(repro, "repro", lambda *asked, **how: runs.append((asked, how)) or GOOD)
-    assert intake.judged(tmp_path, told.append) is GOOD
+    assert intake.judge(tmp_path, told.append) is GOOD
     assert runs == [((tmp_path, "validate"), {"reingest": True})]
-    assert told == ["the mirror answers: taking the data from there in place of the sample"]
+    assert told == ["the mirror answers: using its data instead of the sample"]

@@ -247,7 +247,7 @@ def test_a_promoted_version_that_answers_otherwise_than_on_trial_is_rolled_back(
     assert world.store.history().last_refusal(number, before)
     assert world.unchanged(before)
     assert not clients.failures
-    with pytest.raises(StoreError, match=f"version {number} does not serve"):
+    with pytest.raises(StoreError, match=f"version {number} is no longer in service"):
         canary.watch(world.store, number, world.replicas, 1)
 
 
