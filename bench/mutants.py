@@ -37,11 +37,11 @@ from digits.runtime.errors import DigitsError
 
 ROOT = Path(__file__).parents[1]
 ACCEPTED = Path(__file__).with_name("mutants_accepted.toml")
-STORE = ("tests/serving/test_store.py", "tests/serving/test_edges.py")
+STORE = ("tests/serving/store/test_store.py", "tests/serving/store/test_edge.py")
 TARGETS: Mapping[str, Sequence[str]] = {  # module: its tests
-    "digits.evaluate.gate": ("tests/test_gate.py",),
-    "digits.evaluate.metrics": ("tests/test_metrics.py", "tests/test_calibration.py"),
-    "serving.checks.comparison": ("tests/serving/test_comparison.py",),
+    "digits.evaluate.gate": ("tests/evaluate/test_gate.py",),
+    "digits.evaluate.metrics": ("tests/evaluate/test_metrics.py", "tests/evaluate/test_calibration.py"),
+    "serving.checks.comparison": ("tests/serving/checks/test_comparison.py",),
     "serving.store.store": STORE,
     "serving.store.publish": STORE,
     "serving.store.promote": STORE,

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ._digits import digits
+from tests._digits import digits
 
 
 class Nearest(keras.layers.Layer):

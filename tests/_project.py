@@ -12,8 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from ._digits import digits
-from ._idx import write_idx_dataset
+from tests._digits import digits
+from tests.ingest._idx import write_idx_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRUBBED = ("DIGITS_", "DVC_", "GIT_", "PREFECT_", "PYTEST_", "COV_")

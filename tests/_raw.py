@@ -10,8 +10,7 @@ import numpy as np
 
 from digits import files
 from digits.dataset import Split, array_sha256, concatenate, save_split
-
-from ._digits import digits
+from tests._digits import digits
 
 NAME = "synthetic"
 

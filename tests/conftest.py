@@ -13,7 +13,7 @@ def built(tmp_path_factory):
 
     Built once: of the processes that tests are shared out to, the others copy what the first has made.
     """
-    from ._project import Project, environment, project
+    from tests._project import Project, environment, project
 
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"

@@ -7,8 +7,7 @@ import tensorflow as tf
 from digits import non_digits
 from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 from digits.ink import LEAST, has_ink
-
-from ._digits import digits
+from tests._digits import digits
 
 IMAGES, LABELS = digits(60, seed=5)
 

@@ -8,8 +8,7 @@ from scipy.ndimage import center_of_mass
 
 from digits.normalize import normalize, thumbnail, to_grey
 from digits.runtime.errors import DataError
-
-from ._digits import digits
+from tests._digits import digits
 
 IMAGES, _ = digits(30, seed=5)
 Picture = NDArray[np.uint8]

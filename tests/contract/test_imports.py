@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from digits import STAGES
-
-from ._graph import (
+from tests.contract._graph import (
     ROOT,
     SRC,
     closure,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ._graph import ROOT
+from tests.contract._graph import ROOT
 
 PAGE = ROOT / "docs" / "serving-compatibility.md"
 TESTS = ROOT / "tests" / "serving" / "model_server"

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ._graph import COMPUTE_LOCK, COMPUTING, ROOT, closure, imports
+from tests.contract._graph import COMPUTE_LOCK, COMPUTING, ROOT, closure, imports
 
 
 def test_dvc_telemetry_is_off_in_the_repository():

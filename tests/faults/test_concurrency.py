@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .._project import tree_digest
+from tests._project import tree_digest
 
 
 def test_of_two_dvc_repro_at_once_none_spoils_anything(copy):

@@ -3,9 +3,8 @@
 import pytest
 
 from digits import STAGES
-
-from .._project import ROOT, tree_digest
-from ..contract._graph import dvc_yaml, names
+from tests._project import ROOT, tree_digest
+from tests.contract._graph import dvc_yaml, names
 
 INJECT = str(ROOT / "tests" / "faults" / "inject")
 

@@ -10,9 +10,8 @@ import pytest
 
 from serving.store import promote, publish
 from serving.store.store import Store
-
-from .._project import ROOT
-from ..serving._exports import export
+from tests._project import ROOT
+from tests.serving._exports import export
 
 ACTS = ["publish", "promote", "canary", "rollback", "prune", "container"]
 BEFORE = {"stable": 2, "canary": None, "base_path": "HERE", "versions": {"1": [], "2": [], "3": [], "4": []}}

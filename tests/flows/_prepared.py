@@ -12,9 +12,8 @@ import yaml
 
 from digits import dataset
 from digits.dataset import Split
-
-from .._digits import digits
-from .._project import ROOT, environment
+from tests._digits import digits
+from tests._project import ROOT, environment
 
 HOOK = """
 import os, sys

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from .._ports import free_port
-from ._processes import PATIENCE, ROOT, environment, wait_for
+from tests._ports import free_port
+from tests.flows._processes import PATIENCE, ROOT, environment, wait_for
 
 ENTRYPOINT = f"{ROOT / 'tests' / 'flows' / '_tiny_flow.py'}:retrain"
 

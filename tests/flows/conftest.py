@@ -2,7 +2,7 @@
 
 import pytest
 
-from ._projects import make
+from tests.flows._projects import make
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import pytest
 from digits.dataset import Split
 from digits.runtime.errors import DataError
 from flows import crossval
-
-from ._prepared import Prepared
+from tests.flows._prepared import Prepared
 
 
 def test_folds_are_stratified_disjoint_even_and_seeded():

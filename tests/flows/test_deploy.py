@@ -15,10 +15,9 @@ from digits.runtime.errors import ParamsError
 from digits_cli import schedule
 from flows import deploy
 from flows.scheduling import server, settings
-
-from .._ports import free_port
-from ._processes import environment, gone, wait_for
-from ._scheduler import Project, family
+from tests._ports import free_port
+from tests.flows._processes import environment, gone, wait_for
+from tests.flows._scheduler import Project, family
 
 BATCHES = str(Path(__file__).with_name("_with_inbox.py"))
 

@@ -14,12 +14,11 @@ import psutil
 import pytest
 
 from flows.scheduling import server
-
-from .._disk import disk
-from .._project import ROOT
-from .._stand_in import pipeline
-from ._processes import environment, gone, wait_for
-from ._projects import commit, write
+from tests._disk import disk
+from tests._project import ROOT
+from tests._stand_in import pipeline
+from tests.flows._processes import environment, gone, wait_for
+from tests.flows._projects import commit, write
 
 pytestmark = pytest.mark.slow
 

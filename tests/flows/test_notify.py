@@ -17,8 +17,7 @@ from prefect.blocks.notifications import SlackWebhook
 
 from flows import notify
 from flows.notify import Notice
-
-from .._loopback import Listener
+from tests._loopback import Listener
 
 NOTICE = Notice(
     "digits", "2030-01-31 schedule", "Refused", "accuracy 0.9 is below 0.98", "http://here/runs/1"

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from digits import STAGES
-
-from .._stand_in import pipeline
+from tests._stand_in import pipeline
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,11 @@ from flows.scheduled import RunContext, RunOptions
 from serving.checks.comparison import Comparison
 from serving.store import promote, publish
 from serving.store.store import Store
-
-from .._project import ROOT
-from .._stand_in import pipeline
-from ..serving._exports import export
-from ._projects import commit, killed_at, make, sh, state, write
-from .test_retrain import server, task_runs  # noqa: F401 - a fixture
+from tests._project import ROOT
+from tests._stand_in import pipeline
+from tests.flows._projects import commit, killed_at, make, sh, state, write
+from tests.flows.test_retrain import server, task_runs  # noqa: F401 - a fixture
+from tests.serving._exports import export
 
 WHEN = "2030-01-01T00:00:00Z"
 

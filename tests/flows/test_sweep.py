@@ -13,9 +13,8 @@ import yaml
 from PIL import Image
 
 from digits.runtime import params
-
-from .._project import ROOT, environment
-from ._prepared import Prepared
+from tests._project import ROOT, environment
+from tests.flows._prepared import Prepared
 
 GOOD, BAD = [0.004, 0.005, 0.006, 0.007, 0.008], 1e-9
 

@@ -12,10 +12,9 @@ import pytest
 import yaml
 
 from flows.scheduling import server
-
-from .._ports import free_port
-from ._processes import ROOT, environment, gone, wait_for
-from ._scheduler import Project
+from tests._ports import free_port
+from tests.flows._processes import ROOT, environment, gone, wait_for
+from tests.flows._scheduler import Project
 
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 

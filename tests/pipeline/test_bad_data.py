@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from .._digits import digits
-from .._idx import NAMES, write_idx_dataset
-from .._project import project
+from tests._digits import digits
+from tests._project import project
+from tests.ingest._idx import NAMES, write_idx_dataset
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .._project import project
+from tests._project import project
 
 
 def one_line(done, stage):

@@ -7,9 +7,8 @@ import yaml
 
 from digits import STAGES
 from digits.train.profiles import PROFILES
-
-from .._project import project, tree_digest
-from ..contract._graph import dvc_yaml, names
+from tests._project import project, tree_digest
+from tests.contract._graph import dvc_yaml, names
 
 OUTS = {
     stage: names(entry.get("outs", [])) + names(entry.get("metrics", []))

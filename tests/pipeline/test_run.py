@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .._project import project
+from tests._project import project
 
 
 def dataset(made):

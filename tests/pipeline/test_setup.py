@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .._project import project
+from tests._project import project
 
 
 def other_pythons():

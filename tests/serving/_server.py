@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .._ports import free_port
+from tests._ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,8 +22,7 @@ from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_
 
 from digits import wire
 from serving.checks import golden
-
-from .._loopback import Listener
+from tests._loopback import Listener
 
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):

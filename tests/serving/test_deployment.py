@@ -12,8 +12,7 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 
 from serving.model_server.flags import Flags
-
-from ..contract._graph import ROOT
+from tests.contract._graph import ROOT
 
 SERVING = ROOT / "serving"
 METRICS = "/monitoring/prometheus/metrics"

@@ -14,8 +14,7 @@ from flows.clone.arrival import (
     is_batch,
     is_complete,
 )
-
-from .._projects import batch, write
+from tests.flows._projects import batch, write
 
 
 @pytest.fixture

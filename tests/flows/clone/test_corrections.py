@@ -8,9 +8,8 @@ from flows.clone.inbox import accept, take, waiting
 from flows.clone.workspace import prepare
 from serving.app.feedback import export as exporting
 from serving.app.feedback import review
-
-from ...serving.app.feedback._corrections import given
-from ...serving.app.feedback.conftest import opened
+from tests.serving.app.feedback._corrections import given
+from tests.serving.app.feedback.conftest import opened
 
 pytestmark = pytest.mark.usefixtures("own_home")
 

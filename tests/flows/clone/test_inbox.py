@@ -10,8 +10,7 @@ from flows.clone import inbox as inboxes
 from flows.clone.arrival import BatchArriving, BatchError
 from flows.clone.inbox import accept, refuse, take, waiting
 from flows.clone.workspace import prepare
-
-from .._projects import batch, commit, dvc, killed_at, sh, state, write
+from tests.flows._projects import batch, commit, dvc, killed_at, sh, state, write
 
 pytestmark = pytest.mark.usefixtures("own_home")
 

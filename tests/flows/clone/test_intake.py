@@ -14,8 +14,7 @@ from flows.clone.arrival import BatchArriving, BatchError
 from flows.clone.inbox import Batch
 from flows.clone.intake import ACCEPTED, LEFT, REFUSED, Intake
 from flows.clone.workspace import Workspace
-
-from .._projects import batch, write
+from tests.flows._projects import batch, write
 
 GOOD = Run([StageRun("ingest", "ran"), StageRun("validate", "ran")], 1.0, True)
 POISONED = StageRun("validate", "failed", 1.0, "labels look exchanged", 3)

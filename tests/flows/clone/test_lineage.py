@@ -8,8 +8,7 @@ import pytest
 from flows.clone import lineage
 from flows.clone.lineage import LineageError, facts, record
 from flows.clone.workspace import prepare
-
-from .._projects import dvc, killed_at, sh, state, write
+from tests.flows._projects import dvc, killed_at, sh, state, write
 
 pytestmark = pytest.mark.usefixtures("own_home")
 

@@ -10,8 +10,7 @@ import pytest
 
 from flows.clone import inbox as inboxes
 from flows.clone.workspace import WorkspaceBusy, WorkspaceError, prepare
-
-from .._projects import batch, commit, dvc, killed_at, make, sh, state, write
+from tests.flows._projects import batch, commit, dvc, killed_at, make, sh, state, write
 
 pytestmark = pytest.mark.usefixtures("own_home")
 

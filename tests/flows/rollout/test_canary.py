@@ -18,9 +18,8 @@ from flows.rollout.analysis import Trial
 from flows.rollout.replicas import Server
 from serving.store import promote, publish
 from serving.store.store import Store
-
-from ...serving import _server
-from ...serving._tiny import IMAGES, export
+from tests.serving import _server
+from tests.serving._tiny import IMAGES, export
 
 pytestmark = pytest.mark.slow  # two real servers, and minutes of waiting for them to follow
 

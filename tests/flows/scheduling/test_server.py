@@ -20,9 +20,8 @@ from urllib3.util.retry import Retry
 
 from digits.runtime.errors import DigitsError
 from flows.scheduling import server, settings
-
-from ..._ports import free_port
-from .._processes import PATIENCE, environment, gone, wait_for
+from tests._ports import free_port
+from tests.flows._processes import PATIENCE, environment, gone, wait_for
 
 STARTER = """
 import sys, time

@@ -5,8 +5,7 @@ from digits.augment.policies import SMALL, augmentation
 from digits.train.profiles import PROFILES
 from flows import sweep
 from flows.search import space
-
-from ..._project import ROOT
+from tests._project import ROOT
 
 BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
 

@@ -14,8 +14,7 @@ from dataclasses import replace
 from serving.app.application import open_gateway
 from serving.app.server import Address, Server, bind
 from serving.app.settings import Limits, Settings
-
-from . import _openapi
+from tests.serving.app import _openapi
 
 FREE = Limits(rate=0)  # tests ask fast
 

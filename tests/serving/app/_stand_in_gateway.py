@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.browser import STATIC
-
-from ..._loopback import Listener
+from tests._loopback import Listener
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; style-src 'self'; "

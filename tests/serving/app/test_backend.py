@@ -9,8 +9,7 @@ import pytest
 
 from digits.runtime.errors import ServingError
 from serving.app import backend
-
-from ..client import _fake
+from tests.serving.client import _fake
 
 FAILING = [sys.executable, "-c", "import sys; print('no model', flush=True); sys.exit(3)"]
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]

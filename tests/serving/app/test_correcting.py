@@ -6,9 +6,8 @@ import pytest
 
 from digits.runtime.errors import StoreError
 from serving.app.feedback.store import StoreBusy, StoreFull
-
-from ._gateway import running
-from .feedback._corrections import tree
+from tests.serving.app._gateway import running
+from tests.serving.app.feedback._corrections import tree
 
 ROUTE, JSON = "/api/feedback", "application/json"
 

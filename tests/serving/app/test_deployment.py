@@ -9,9 +9,8 @@ import yaml
 
 from serving.app import main
 from serving.app.settings import add_options
-
-from ...contract._graph import ROOT
-from .._server import environment
+from tests.contract._graph import ROOT
+from tests.serving._server import environment
 
 SERVING = ROOT / "serving"
 PACKAGES = (SERVING / "app" / "packages.txt").read_text().split()

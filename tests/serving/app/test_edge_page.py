@@ -16,9 +16,8 @@ from digits.convert import tfjs, tflite
 from digits.export import signatures
 from digits.ink import has_ink
 from digits.model import architectures
-
-from ..._digits import digits
-from ..._pictures import encode, page
+from tests._digits import digits
+from tests._pictures import encode, page
 
 TEXT = (ROOT / "docs" / "edge.md").read_text()
 ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}

@@ -15,11 +15,10 @@ from playwright.sync_api import expect
 
 from bench.browser import draw, problems
 from digits import dataset, files
-
-from ..._digits import digits
-from ..._pictures import cat, encode, letter
-from ..._ports import free_port
-from .._server import Server
+from tests._digits import digits
+from tests._pictures import cat, encode, letter
+from tests._ports import free_port
+from tests.serving._server import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # A 3 in one stroke, as shares of the paper's side.

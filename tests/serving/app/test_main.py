@@ -18,10 +18,9 @@ from digits.runtime.errors import ParamsError, StoreError
 from serving.app import main
 from serving.app.settings import add_options
 from serving.store.store import Store
-
-from ..._ports import free_port
-from .._server import environment
-from ..client import _fake
+from tests._ports import free_port
+from tests.serving._server import environment
+from tests.serving.client import _fake
 
 KEY = "0123456789abcdef"
 

@@ -13,9 +13,8 @@ from digits.export.parity import MANNERS
 from digits.export.pictures import grey, normalize
 from digits.ink import has_ink
 from digits.model.canonicalize import canonicalize
-
-from ..._digits import digits
-from ..._pictures import kinds
+from tests._digits import digits
+from tests._pictures import kinds
 
 PICTURES = 700
 SIDES = (20, 300)  # pixels

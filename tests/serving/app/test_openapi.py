@@ -12,11 +12,10 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from serving.app.settings import Limits
-
-from ..client import _fake
-from . import _openapi
-from ._gateway import document, running
-from .feedback._corrections import tree
+from tests.serving.app import _openapi
+from tests.serving.app._gateway import document, running
+from tests.serving.app.feedback._corrections import tree
+from tests.serving.client import _fake
 
 JSON = "application/json"
 

@@ -19,10 +19,9 @@ from digits import wire
 from digits.convert import tfjs
 from digits.export import signatures
 from digits.model import architectures
-
-from ..._digits import digits
-from ..._pictures import encode, page, png_claiming
-from ._stand_in_gateway import Gateway, Refused, slow
+from tests._digits import digits
+from tests._pictures import encode, page, png_claiming
+from tests.serving.app._stand_in_gateway import Gateway, Refused, slow
 
 ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}
 EVIL = "<img src=x onerror=document.title='hacked'>.png"

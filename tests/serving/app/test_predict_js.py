@@ -13,9 +13,8 @@ from digits.convert import tfjs
 from digits.export import signatures
 from digits.export.parity import MANNERS
 from digits.model import architectures
-
-from ..._digits import digits
-from ..._pictures import encode, kinds, page
+from tests._digits import digits
+from tests._pictures import encode, kinds, page
 
 TEMPERATURE, THRESHOLD = 0.7, 0.8
 

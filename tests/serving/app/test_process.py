@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from .._server import environment
-from ..client import _fake
+from tests.serving._server import environment
+from tests.serving.client import _fake
 
 SIGNALLED = """
 import io, os, signal, sys

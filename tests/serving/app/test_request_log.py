@@ -12,8 +12,7 @@ import pytest
 
 from serving.app import request_log
 from serving.app.request_log import Entry, RequestLog
-
-from ..._disk import disk
+from tests._disk import disk
 
 COLUMNS = "at, route, status, digest, digit, confidence, accepted, version, latency, image"
 

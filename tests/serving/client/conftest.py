@@ -8,8 +8,7 @@ import inspect
 import pytest
 
 from digits_client import AsyncDigitClient, DigitClient
-
-from . import _fake
+from tests.serving.client import _fake
 
 KINDS = [("grpc", DigitClient), ("rest", DigitClient), ("grpc", AsyncDigitClient), ("rest", AsyncDigitClient)]
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ._against import check
+from tests.serving.client._against import check
 
 answers = {}
 

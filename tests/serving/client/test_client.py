@@ -14,8 +14,7 @@ from digits_client import (
     ServingError,
     VersionStatus,
 )
-
-from ._fake import MAGIC, SURE, picture, shares
+from tests.serving.client._fake import MAGIC, SURE, picture, shares
 
 
 def images(*digits):

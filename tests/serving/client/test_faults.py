@@ -13,10 +13,9 @@ from digits_client import (
     ServingError,
     Unavailable,
 )
-
-from ..._ports import free_port
-from ._fake import Fake, Refusal, grpc_server, picture, serving
-from ._sockets import listening, relay, saying
+from tests._ports import free_port
+from tests.serving.client._fake import Fake, Refusal, grpc_server, picture, serving
+from tests.serving.client._sockets import listening, relay, saying
 
 IMAGE = np.zeros((28, 28), np.uint8)
 

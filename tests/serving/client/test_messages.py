@@ -16,9 +16,8 @@ from digits_client import DigitClient, codec_grpc, results
 from digits_client.codec import Pictures, Pixels, Spec
 from digits_client.codec_grpc import PREDICT, STATUS, GrpcCodec
 from digits_client.codec_rest import RestCodec
-
-from ._fake import SURE, Fake, grpc_server, picture, shares
-from ._page import recipes
+from tests.serving.client._fake import SURE, Fake, grpc_server, picture, shares
+from tests.serving.client._page import recipes
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ import re
 import pytest
 
 from digits_client import BadRequest, Prediction
-
-from ._fake import picture
+from tests.serving.client._fake import picture
 
 BAD = picture(0, b"bad")
 
@@ -51,7 +50,7 @@ def test_a_server_that_counts_through_joined_requests_accuses_nobody_innocent(cl
 
 
 def test_a_refusal_for_a_strangers_picture_is_not_ours(client, fake):
-    from ._fake import Refusal
+    from tests.serving.client._fake import Refusal
 
     fake.faults = [Refusal("INVALID_ARGUMENT", "image_bytes[1] is blank")]
     assert digits(client.predict_bytes([picture(7), picture(8), picture(9)])) == [7, 8, 9]

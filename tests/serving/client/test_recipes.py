@@ -12,9 +12,8 @@ import sys
 import pytest
 
 from digits_client import DigitClient
-
-from ._fake import picture
-from ._page import SECTIONS, recipes
+from tests.serving.client._fake import picture
+from tests.serving.client._page import SECTIONS, recipes
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from digits_client import Unavailable
-
-from ._fake import serving
+from tests.serving.client._fake import serving
 
 IMAGE = np.full((28, 28), 6, np.uint8)
 

@@ -8,9 +8,8 @@ import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.model_server.runtime import tensors
-
-from ..._ports import free_port
-from .._server import ROOT, environment
+from tests._ports import free_port
+from tests.serving._server import ROOT, environment
 
 
 def predict(channel, x, model="default", timeout=20.0):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .. import _models
+from tests.serving import _models
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,8 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-from .. import _models
-from .._server import Server
+from tests.serving import _models
+from tests.serving._server import Server
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
-from .. import _models
-from .._server import Server
-from ._asking import start
-from ._calls import examples, regression, stub
+from tests.serving import _models
+from tests.serving._server import Server
+from tests.serving.model_server._asking import start
+from tests.serving.model_server._calls import examples, regression, stub
 
 
 @pytest.fixture(scope="module")

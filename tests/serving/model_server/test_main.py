@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from ..._ports import free_port
-from .. import _models
-from .._server import Server
-from ._asking import predict, refused_start, start, until
+from tests._ports import free_port
+from tests.serving import _models
+from tests.serving._server import Server
+from tests.serving.model_server._asking import predict, refused_start, start, until
 
 
 def test_unknown_arguments_are_told_with_the_usage_and_the_start_goes_on(half, tmp_path):

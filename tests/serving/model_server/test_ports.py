@@ -10,8 +10,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from .._server import Server
-from ._asking import until
+from tests.serving._server import Server
+from tests.serving.model_server._asking import until
 
 ELSEWHERE = "127.0.0.2"  # this machine too, but not the address that the server listens on
 

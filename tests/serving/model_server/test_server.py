@@ -30,9 +30,9 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-from ..._ports import free_port
-from .. import _models
-from .._server import ROOT, Server, environment
+from tests._ports import free_port
+from tests.serving import _models
+from tests.serving._server import ROOT, Server, environment
 
 
 @pytest.fixture(scope="module")

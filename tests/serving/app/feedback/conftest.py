@@ -6,8 +6,7 @@ import contextlib
 import pytest
 
 from serving.app.feedback.store import FeedbackStore
-
-from .._postgres import NEEDED, running
+from tests.serving.app._postgres import NEEDED, running
 
 POSTGRES = pytest.param("postgresql", marks=NEEDED)
 

@@ -10,8 +10,7 @@ from digits.ink import has_ink as has_ink_in_the_graph
 from digits.normalize import normalize
 from digits.runtime.errors import DataError
 from serving.app.feedback.corrections import correction, has_ink
-
-from ._corrections import image, tree
+from tests.serving.app.feedback._corrections import image, tree
 
 
 def test_a_whole_request_is_taken_as_it_is():

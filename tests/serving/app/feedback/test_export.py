@@ -14,9 +14,8 @@ from serving.app.feedback import export as module
 from serving.app.feedback import review
 from serving.app.feedback.export import export
 from serving.app.feedback.store import StoreBusy
-
-from ...._disk import disk
-from ._corrections import given, image
+from tests._disk import disk
+from tests.serving.app.feedback._corrections import given, image
 
 
 async def accepted(store, numbers, label=None, sent=1, **facts):

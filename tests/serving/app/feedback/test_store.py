@@ -17,11 +17,10 @@ from digits.runtime.errors import ParamsError, StoreError
 from serving.app.feedback import review
 from serving.app.feedback.schema import METADATA
 from serving.app.feedback.store import FeedbackStore, StoreBusy, StoreFull
-
-from ...._disk import disk
-from .._postgres import NEEDED
-from ._corrections import given, image
-from .conftest import opened
+from tests._disk import disk
+from tests.serving.app._postgres import NEEDED
+from tests.serving.app.feedback._corrections import given, image
+from tests.serving.app.feedback.conftest import opened
 
 
 def test_a_correction_is_kept_as_it_came_and_waits(url, using):

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 
 from digits_client.results import Answer, Prediction
-
-from ...._digits import digits
+from tests._digits import digits
 
 
 @cache

@@ -13,12 +13,11 @@ from digits_cli import read as digits_read
 from digits_client import DigitClient
 from digits_client.reading import opened, read
 from digits_client.reading.command import main
-
-from ...._digits import digits
-from ...._ports import free_port
-from ....test_bundle import saved
-from ..._server import Server
-from ._sheet import sheet
+from tests._digits import digits
+from tests._ports import free_port
+from tests.serving._server import Server
+from tests.serving.client.reading._sheet import sheet
+from tests.test_saved_model import saved
 
 
 def table_of(path):

@@ -9,9 +9,8 @@ from PIL import Image, ImageOps
 
 from digits_client import BadRequest
 from digits_client.reading import decoded, opened, read
-
-from ...._pictures import encode, jpeg_claiming, kinds, png_claiming
-from ._sheet import ask, one, sheet
+from tests._pictures import encode, jpeg_claiming, kinds, png_claiming
+from tests.serving.client.reading._sheet import ask, one, sheet
 
 
 @pytest.mark.parametrize("kind", sorted(kinds(np.zeros((28, 28), np.uint8) + 9)))

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from digits_client.reading import Box, annotated, as_tree, read, read_later
-
-from ...._pictures import cat, letter
-from ._sheet import ask, one, sheet
+from tests._pictures import cat, letter
+from tests.serving.client.reading._sheet import ask, one, sheet
 
 
 def texts(photo):

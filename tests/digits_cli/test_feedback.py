@@ -1,0 +1,314 @@
+"""`digits feedback …` from the command line to its exit code; the review on a real terminal."""
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import click
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits.ingest.batches import read_batch
+from digits_cli import feedback, main
+from serving.app.feedback import review
+from tests.serving.app.feedback._corrections import given, image
+from tests.serving.app.feedback.conftest import opened
+
+
+class Project:
+    """A project's folder with five corrections, and what its commands said last."""
+
+    def __init__(self, root, capsys):
+        self.root, self.capsys = root, capsys
+        self.url = f"sqlite:///{root}/.digits/feedback.db"
+        self.code, self.out, self.err = None, "", ""
+        self.ids = self.store(self._five)
+
+    def store(self, act):
+        async def once():
+            async with opened(self.url) as store:
+                return await act(store)
+
+        return asyncio.run(once())
+
+    def states(self):
+        return {row.image: (row.state, row.final, row.reviewer) for row in self.store(review.rows)}
+
+    def feedback(self, *arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["feedback", *map(str, arguments)])
+        self.code = ended.value.code or 0
+        self.out, self.err = self.capsys.readouterr()
+        return self
+
+    def refused(self, *arguments, code):
+        self.feedback(*arguments)
+        assert self.code == code, self.out + self.err
+        assert self.err.startswith("digits: ") and len(self.err.splitlines()) == 1, self.err
+        return self.err
+
+    @staticmethod
+    async def _five(store):
+        return [(await store.add(given(number)))[0] for number in range(5)]
+
+
+@pytest.fixture
+def project(tmp_path, capsys, monkeypatch):
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path, capsys)
+
+
+def test_the_store_is_found_by_option_then_environment_then_in_the_project(project, tmp_path, monkeypatch):
+    elsewhere = f"sqlite:///{tmp_path / 'other.db'}"
+    assert "pending   5" in project.feedback("status").out
+    monkeypatch.setenv("DIGITS_FEEDBACK", elsewhere)
+    assert "pending   0" in project.feedback("status").out and "other.db" in project.out
+    assert "pending   5" in project.feedback("status", "--feedback", project.url).out
+
+
+def test_status_counts_each_state_for_people_and_for_programs(project):
+    assert "pending   5" in project.feedback("status").out and str(project.root) in project.out
+    counts = json.loads(project.feedback("status", "--json").out)
+    assert counts == {"pending": 5, "accepted": 0, "rejected": 0, "exporting": 0, "exported": 0}
+
+
+def test_the_list_shows_what_was_said_and_no_pixels(project):
+    lines = project.feedback("list").out.splitlines()
+    assert len(lines) == 6 and project.ids[0][:8] in lines[1] and "7 75.0%" in lines[1]
+    rows = [json.loads(line) for line in project.feedback("list", "--json").out.splitlines()]
+    assert [row["id"] for row in rows] == project.ids and "image" not in rows[0]
+    assert rows[0]["label"] == 1 and rows[0]["received"].endswith("+00:00")
+    assert project.feedback("list", "--state", "rejected").out.strip() == "no corrections"
+
+
+def test_corrections_are_accepted_and_rejected_by_the_start_of_their_ids(project):
+    first, second, third = (identity[:8] for identity in project.ids[:3])
+    assert f"{project.ids[0]} accepted as 1" in project.feedback("accept", first, "--reviewer", "ann").out
+    assert "accepted as 9" in project.feedback("accept", second, "--label", 9, "--reviewer", "ann").out
+    assert "rejected" in project.feedback("reject", third, "--reviewer", "bob").out
+    states = project.states()
+    assert [states[image(n)] for n in range(3)] == [
+        ("accepted", 1, "ann"),
+        ("accepted", 9, "ann"),
+        ("rejected", 1, "bob"),
+    ]
+
+
+def test_the_second_of_two_reviewers_is_told_and_what_is_not_there_is(project):
+    project.feedback("accept", project.ids[0], "--reviewer", "ann")
+    said = project.refused("reject", project.ids[0], code=6)
+    assert f"somebody else has decided: {project.ids[0]} is accepted, by ann" in said
+    assert "`digits feedback list` shows them" in project.refused("accept", "nothing!", code=3)
+
+
+def test_the_reviewer_is_by_default_who_runs_it(project, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "carol")
+    project.feedback("accept", project.ids[0])
+    assert project.states()[image(0)][2] == "carol"
+
+
+def test_the_sheet_is_a_picture_of_what_waits(project):
+    project.feedback("reject", project.ids[0])
+    sheet = project.root / "sheet.png"
+    assert "4 of 4 corrections awaiting review" in project.feedback("sheet", sheet).out
+    with Image.open(sheet) as picture:
+        assert picture.format == "PNG" and picture.width > 1000 and np.asarray(picture).std() > 10
+    project.feedback("reject", *project.ids[1:])
+    assert project.feedback("sheet", sheet).code == 0  # of nothing, too
+
+
+def test_what_is_accepted_is_exported_once_with_its_label(project):
+    inbox = project.root / "inbox"
+    assert "make it, then export again" in project.refused("export", "--inbox", inbox, code=6)
+    inbox.mkdir()
+    assert "no newly accepted corrections" in project.feedback("export", "--inbox", inbox).out
+    project.feedback("accept", *project.ids[:2])
+    project.feedback("accept", project.ids[2], "--label", 6)
+    assert "3 corrections" in project.feedback("export", "--inbox", inbox).out
+    (folder,) = [path for path in inbox.iterdir() if path.is_dir()]
+    batch = read_batch(folder)
+    assert sorted(batch.labels.tolist()) == [1, 1, 6] and not batch.rejected
+    assert "no newly accepted corrections" in project.feedback("export", "--inbox", inbox).out
+    assert "exported  3" in project.feedback("status").out
+
+
+def test_corrections_are_deleted_by_id_or_state(project):
+    project.feedback("reject", *project.ids[:2])
+    assert "2 deleted" in project.feedback("delete", "--state", "rejected").out
+    assert "1 deleted" in project.feedback("delete", project.ids[2][:8]).out
+    assert len(project.states()) == 2
+    for strange in ((), (project.ids[3], "--state", "pending")):
+        assert "either the ids" in project.refused("delete", *strange, code=2)
+
+
+def test_another_store_is_given_by_its_url(project, tmp_path):
+    elsewhere = f"sqlite:///{tmp_path}/elsewhere.db"
+    assert "pending   0" in project.feedback("status", "--feedback", elsewhere).out
+    assert "no place for corrections" in project.refused("status", "--feedback", "mysql://x/y", code=2)
+
+
+def test_a_review_without_a_terminal_is_refused_in_a_line(project, monkeypatch):
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as stdin, os.fdopen(writer, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        said = project.refused("review", code=2)
+    assert "needs a terminal" in said and "`digits feedback sheet`" in said
+
+
+class Terminal:
+    """`digits feedback review` on a terminal of its own."""
+
+    def __init__(self, project, *options):
+        self.master, slave = pty.openpty()
+        self.output = ""
+        command = [sys.executable, "-m", "digits_cli", "feedback", "review", *options]
+        self.process = subprocess.Popen(
+            command,
+            cwd=project.root,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: _controlling(slave),
+        )
+        os.close(slave)
+
+    def until(self, text):
+        """Read until a text is shown; what was read since the last one."""
+        end = time.monotonic() + 120
+        while text not in self.output:
+            assert time.monotonic() < end, self.output
+            if select.select([self.master], [], [], 0.5)[0]:
+                try:
+                    self.output += os.read(self.master, 65536).decode()
+                except OSError:  # the other end is closed
+                    assert text in self.output, self.output
+        before, _, self.output = self.output.partition(text)
+        return before
+
+    def press(self, keys):
+        """Press keys as soon as they are waited for: earlier ones are dropped."""
+        end = time.monotonic() + 60
+        while termios.tcgetattr(self.master)[3] & termios.ICANON:
+            assert time.monotonic() < end, "no key is waited for"
+            time.sleep(0.01)
+        os.write(self.master, keys.encode())
+
+    def ended(self):
+        code = self.process.wait(120)
+        with contextlib.suppress(OSError):  # nothing was left to read
+            self.output += os.read(self.master, 65536).decode()
+        os.close(self.master)
+        assert "Traceback" not in self.output
+        return code
+
+
+def _controlling(slave):
+    import fcntl
+
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+
+def test_a_review_on_a_terminal_takes_single_keys(project):
+    terminal = Terminal(project, "--reviewer", "ann")
+    shown = terminal.until("1 of 5")
+    assert "███" in shown
+    terminal.press("a")
+    terminal.until("accepted as 1")
+    terminal.until("2 of 5")
+    terminal.press("5")
+    terminal.until("accepted as 5")
+    terminal.press("rsq")
+    terminal.until("2 accepted, 1 rejected, 1 skipped; `digits feedback export --inbox DIR`")
+    assert terminal.ended() == 0
+    states = project.states()
+    assert [states[image(n)][:2] for n in range(5)] == [
+        ("accepted", 1),
+        ("accepted", 5),
+        ("rejected", 1),
+        ("pending", 1),
+        ("pending", 1),
+    ]
+
+
+@pytest.mark.parametrize("when", ["before it waits for a key", "while it waits"])
+def test_an_interrupt_ends_a_review_whenever_it_comes(monkeypatch, when):
+    waits = when == "while it waits"
+
+    def wait():
+        assert waits
+        signal.raise_signal(signal.SIGINT)
+        return "a"
+
+    async def review():
+        key = feedback._keys()
+        if not waits:
+            signal.raise_signal(signal.SIGINT)
+        await key()
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(click, "getchar", wait)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(review())
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_keys_that_come_together_are_taken_one_by_one_and_ctrl_c_among_them_is_heard(monkeypatch):
+    async def review():
+        key = feedback._keys()
+        taken.extend([await key(), await key()])
+        await key()
+
+    taken = []
+    monkeypatch.setattr(click, "getchar", lambda: "a5\x03")
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(review())
+    assert taken == ["a", "5"]
+
+
+@pytest.mark.parametrize("ended", [EOFError, OSError, None, "", "\x04"])
+def test_a_review_without_another_key_ends(monkeypatch, ended):
+    def gone():
+        if isinstance(ended, type):
+            raise ended
+        return ended
+
+    monkeypatch.setattr(click, "getchar", gone)
+    assert asyncio.run(feedback._keys()()) == ""
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "ctrl-d", "interrupted", "hang up", "killed"])
+def test_what_was_decided_stays_decided_however_a_review_ends(project, how):
+    terminal = Terminal(project, "--reviewer", "ann")
+    terminal.until("1 of 5")
+    terminal.press("a")
+    terminal.until("2 of 5")
+    if how == "ctrl-c":
+        terminal.press("\x03")
+        assert terminal.ended() == 130
+    elif how == "ctrl-d":
+        terminal.press("\x04")
+        terminal.until("1 accepted, 0 rejected, 0 skipped")
+        assert terminal.ended() == 0
+    elif how == "interrupted":
+        terminal.process.send_signal(signal.SIGINT)  # as Ctrl-C does before a key is waited for
+        assert terminal.ended() == 130
+    elif how == "killed":
+        terminal.process.kill()
+        assert terminal.ended() == -signal.SIGKILL
+    else:
+        os.close(terminal.master)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            terminal.process.wait(60)
+        assert terminal.process.returncode is not None
+    assert [state for state, *_ in project.states().values()].count("accepted") == 1

@@ -1,0 +1,445 @@
+"""`digits …` from the command line to its exit code, on a store of tiny versions, without a model server."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+
+from digits import dataset
+from digits.dataset import Split
+from digits.pipeline.repro import Run
+from digits.runtime.errors import StoreError
+from digits_cli import COMMANDS, main
+from flows.rollout import canary, outcomes, release, rollout
+from flows.rollout.rollout import Acts
+from serving.checks import infra_validator, served_scores
+from serving.checks.comparison import Duel
+from serving.store import edge, promote
+from serving.store.store import Store
+from tests._loopback import folder, refused_url, serving
+from tests.serving._exports import DATA_FILE, export, make_formats
+
+IMAGES = np.arange(20 * 784, dtype=np.uint64).astype(np.uint8).reshape(20, 28, 28)
+DIGEST = dataset.array_sha256(IMAGES)
+
+
+class Project:
+    """A project's folder with a prepared test split, and what its commands said last."""
+
+    def __init__(self, root, capsys):
+        self.root, self.capsys = root, capsys
+        self.store = Store(root / "models" / "serving")
+        self.code, self.out, self.err = None, "", ""
+
+    def digits(self, *arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        self.code = ended.value.code or 0
+        self.out, self.err = self.capsys.readouterr()
+        return self
+
+    def refused(self, *arguments, code):
+        """The one line that a refused command leaves."""
+        self.digits(*arguments)
+        assert self.code == code, self.out + self.err
+        assert self.err.startswith("digits: ") and len(self.err.splitlines()) == 1, self.err
+        return self.err
+
+    def export(self, weights, **facts):
+        return export(self.root / "models" / "exported", weights, **{"test_images": DIGEST, **facts})
+
+    def publish(self, *weights, **facts):
+        for each in weights:
+            self.export(each, **facts)
+            assert self.digits("publish").code == 0, self.err
+
+
+@pytest.fixture
+def project(tmp_path, capsys, monkeypatch):
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    dataset.save_split(
+        tmp_path / "data/prepared/test", Split(IMAGES, np.arange(20) % 10, np.array(["mnist"] * 20))
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(release, "_load_tensorflow", lambda: None)
+    monkeypatch.setattr(
+        infra_validator, "validate", lambda *_: infra_validator.Report("stand-in", 9, 3.0, ())
+    )
+    return Project(tmp_path, capsys)
+
+
+@pytest.fixture
+def duels(monkeypatch):
+    """Set how many of the 20 test images a candidate misreads that the champion reads; who met whom."""
+    met = []
+
+    def outcome(misread):
+        def duel(_store, candidate, champion, images, labels):
+            assert len(images) == len(labels) == 20
+            met.append((candidate, champion))
+            right = np.ones(20, bool)
+            right[:misread] = False
+            return Duel(right, np.ones(20, bool), 1.0, 1.0)
+
+        monkeypatch.setattr(served_scores, "duel", duel)
+        return met
+
+    return outcome
+
+
+def test_every_command_has_help_of_its_own(project):
+    assert project.digits("--help").code == 0
+    assert not [name for name in COMMANDS if name not in project.out]
+    for name in COMMANDS:
+        assert project.digits(name, "--help").code == 0
+
+
+# --- publish
+
+
+def test_publishing_without_an_export_says_what_makes_one(project):
+    assert "make run" in project.refused("publish", code=6)
+
+
+def test_publishing_records_commit_changes_time_and_the_trial_on_a_server(project):
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "dvc.yaml"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], cwd=project.root, check=True)
+    project.publish("a")
+    assert "published version 1: `digits promote 1`" in project.out
+    facts = project.store.version(1).provenance["published"]
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=project.root, check=True, capture_output=True, text=True
+    )
+    assert facts["commit"] == head.stdout.strip() and facts["dirty"] is True
+    assert facts["at"].endswith("Z") and facts["infra"]["requests"] == 9
+
+
+def test_outside_of_git_the_commit_is_not_on_record(project, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.root.parent))
+    project.publish("a")
+    assert project.store.version(1).provenance["published"]["commit"] is None
+
+
+def test_the_same_export_is_published_and_tried_once(project, monkeypatch):
+    project.publish("a")
+    monkeypatch.setattr(infra_validator, "validate", lambda *_: pytest.fail("tried again"))
+    assert "version 1 has this content already" in project.digits("publish").out
+    monkeypatch.setattr(
+        infra_validator, "validate", lambda *_: infra_validator.Report("stand-in", 9, 3.0, ())
+    )
+    assert "published version 2" in project.digits("publish", "--force").out
+
+
+def test_formats_for_phones_and_browsers_go_beside_their_version_at_once_or_later(project):
+    project.publish("a")
+    assert edge.find(project.store, 1) is None and "formats" not in project.out
+    make_formats(project.root / "models" / "edge", project.root / "models" / "exported")
+    assert "version 1 has this content already" in project.digits("publish").out
+    assert (edge.find(project.store, 1) / "int8.tflite").read_text() == "one"
+
+    project.publish("b")
+    assert "without formats for phones and browsers" in project.out + project.err
+    assert "made from another export: run `dvc repro convert`" in project.out + project.err
+    assert edge.find(project.store, 2) is None
+
+    make_formats(project.root / "models" / "edge", project.export("c"))
+    assert project.digits("publish").code == 0 and edge.find(project.store, 3) is not None
+
+
+def test_what_a_server_does_not_take_up_is_not_published(project, monkeypatch):
+    def refuse(*_):
+        raise StoreError("the model was not loaded: no variables")
+
+    monkeypatch.setattr(infra_validator, "validate", refuse)
+    project.export("a")
+    assert "no variables" in project.refused("publish", code=6)
+    assert project.store.versions() == []
+
+
+# --- promote
+
+
+def test_the_first_promotion_takes_the_newest_and_says_that_nothing_served(project):
+    project.publish("a", "b")
+    assert project.digits("promote").code == 0
+    assert "nothing is in service yet" in project.out and "version 2 serves" in project.out
+    assert project.store.current().stable == 2
+    assert "serves already" in project.digits("promote", "2").out
+
+
+def test_there_must_be_something_to_promote(project):
+    assert "digits publish" in project.refused("promote", code=6)
+    assert "version 7 is not in" in project.refused("promote", "7", code=6)
+
+
+def test_a_candidate_that_is_no_worse_takes_the_place_of_the_champion(project, duels):
+    met = duels(misread=0)
+    project.publish("a", "b")
+    project.digits("promote", "1")
+    assert project.digits("promote", "2").code == 0, project.err
+    assert met == [(2, 1)]
+    assert "on the same 20 images" in project.out
+    assert project.store.current().stable == 2
+
+
+def test_a_worse_candidate_is_refused_with_every_reason_and_what_keeps_serving(project, duels):
+    duels(misread=6)
+    project.publish("a", "b")
+    project.digits("promote", "1")
+    said = project.refused("promote", "2", code=5)
+    for part in ("version 1 keeps serving", "70.00% right", "p = 0.016", "best ever promoted"):
+        assert part in said
+    assert project.store.current().stable == 1
+    assert project.store.history().last_refusal(2, 1).reasons
+
+
+def test_a_canary_is_tried_and_taken_off_again(project, duels):
+    duels(misread=0)
+    project.publish("a", "b")
+    project.digits("promote", "1")
+    assert "on trial as digits_canary" in project.digits("promote", "2", "--canary").out
+    assert project.store.current().canary == 2
+    assert "the trial has ended; version 1 serves" in project.digits("rollback", "--canary").out
+    assert project.store.current().canary is None
+    assert "takes no version" in project.refused("rollback", "2", "--canary", code=2)
+
+
+def test_promoting_another_version_ends_a_trial_and_says_so(project, duels):
+    duels(misread=0)
+    project.publish("a", "b", "c")
+    project.digits("promote", "1")
+    project.digits("promote", "2", "--canary")
+    assert "the trial of version 2 has ended" in project.digits("promote", "3").out
+    assert project.store.current().versions == {3}
+
+
+def test_a_version_that_was_tested_on_other_images_can_not_be_compared(project):
+    project.publish("a")
+    project.publish("b", test_images="others")
+    project.digits("promote", "1")
+    assert "digits rollback 2" in project.refused("promote", "2", code=6)
+
+
+def test_a_damaged_champion_can_be_passed_over(project):
+    project.publish("a", "b")
+    project.digits("promote", "1")
+    damaged = project.store.folder / "1" / DATA_FILE
+    damaged.parent.chmod(0o755)
+    damaged.unlink()
+    assert "digits rollback 2" in project.refused("promote", "2", code=6)
+    assert "version 2 serves again" in project.digits("rollback", "2").out
+
+
+def test_where_containers_see_the_store_can_be_told(project):
+    project.publish("a")
+    project.digits("promote", "--base-path", "/models/digits")
+    assert project.store.current().base_path == "/models/digits"
+
+
+# --- rollback, versions, prune
+
+
+def test_rolling_back_goes_to_the_version_before(project, duels):
+    duels(misread=0)
+    project.publish("a", "b")
+    project.digits("promote", "1")
+    project.digits("promote", "2")
+    assert "version 1 serves again" in project.digits("rollback").out
+    assert "no version served before" in project.refused("rollback", code=6)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5"])
+def test_what_is_no_version_number_is_refused(project, text):
+    assert project.digits("explain", text).code == 2
+    assert "Traceback" not in project.err
+
+
+def test_the_versions_are_listed_for_people_and_for_programs(project, duels):
+    duels(misread=0)
+    assert "nothing is published" in project.digits("versions").out
+    project.publish("a", "b", "c")
+    for number in ("1", "2"):
+        project.digits("promote", number)
+    listed = project.digits("versions").out.splitlines()
+    assert [line.split()[0] for line in listed] == ["version", "3", "2", "1"]
+    assert "stable" in listed[2] and "previous" in listed[3] and "99.00%" in listed[1]
+    found = json.loads(project.digits("versions", "--json").out)
+    assert [(row["version"], row["role"], row["problems"]) for row in found] == [
+        (3, "", []),
+        (2, "stable", []),
+        (1, "previous", []),
+    ]
+
+
+def test_the_formats_of_a_version_are_told(project):
+    source = project.export("a")
+    make_formats(project.root / "models" / "edge", source)
+    project.digits("publish")
+    assert json.loads(project.digits("versions", "--json").out)[0]["formats"] == ["int8", "tfjs"]
+    assert project.digits("versions").out.splitlines()[1].split()[-1] == "2"
+    assert "int8, tfjs in " in project.digits("explain", "1").out
+    project.publish("b")
+    assert project.digits("versions").out.splitlines()[1].split()[-1] == "none"
+    assert "none for phones" in project.digits("explain", "2").out
+
+
+def test_pruning_tells_what_went_and_what_is_left(project):
+    project.publish("a", "b", "c", "d")
+    project.digits("promote", "1")
+    assert (
+        "deleted version 2; the published versions are 1, 3, 4" in project.digits("prune", "--keep", "2").out
+    )
+    assert "nothing to delete" in project.digits("prune").out
+    assert "at least 1" in project.refused("prune", "--keep", "0", code=6)
+
+
+# --- status, explain
+
+
+def port_of(url):
+    return url.rstrip("/").rpartition(":")[2]
+
+
+def test_the_status_of_nothing_says_what_to_do(project):
+    port = port_of(refused_url())
+    project.digits("status", "--grpc-port", port, "--rest-port", port)
+    assert project.code == 0
+    for part in ("none: `make run` makes it", "nothing listens", "no model server"):
+        assert part in project.out
+
+
+def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(project, tmp_path):
+    project.publish("a")
+    project.digits("promote")
+    project.export("b")
+    for version, said in ((1, "serves digits 1"), (9, "not version 1")):
+        status = {
+            "model_version_status": [
+                {"version": str(version), "state": "AVAILABLE"},
+                {"version": "4", "state": "END"},
+            ]
+        }
+        answers = tmp_path / f"answers{version}" / "v1" / "models"
+        answers.mkdir(parents=True)
+        (answers / "digits").write_text(json.dumps(status))
+        with serving(folder(answers.parents[1])) as server:
+            port = port_of(server.url)
+            out = project.digits("status", "--grpc-port", port, "--rest-port", port).out
+            plain = json.loads(
+                project.digits("status", "--json", "--grpc-port", port, "--rest-port", port).out
+            )
+        assert said in out and "not published: `digits publish`" in out and "something listens" in out
+        assert plain["stable"] == 1 and plain["rest"]["serves"] == {"digits": [version]}
+
+
+def test_a_web_server_that_is_no_model_server_is_told_apart(project):
+    with serving(lambda _: (200, b"<html>")) as server:
+        out = project.digits("status", "--rest-port", port_of(server.url)).out
+    assert "what answers there is not a model server" in out
+
+
+def test_the_status_warns_of_a_moved_project(project):
+    project.publish("a")
+    project.digits("promote")
+    text = project.store.pointer.read_text().replace(str(project.store.folder), "/old/place")
+    project.store.pointer.write_text(text)
+    assert "/old/place" in project.digits("status").out
+    assert project.digits("promote", "1").code == 0
+    assert "/old/place" not in project.digits("status").out
+
+
+def test_a_version_is_explained_down_to_its_data_and_its_refusals(project, duels):
+    duels(misread=6)
+    project.publish("a", "b")
+    project.digits("promote", "1")
+    project.digits("promote", "2")
+    out = project.digits("explain", "1").out
+    for part in ("(stable)", "promote", "data", DIGEST[:16], "99.00%", "passed", "whole"):
+        assert part in out
+    assert "against version 1" in project.digits("explain", "2").out
+    plain = json.loads(project.digits("explain", "1", "--json").out)
+    assert plain["provenance"]["metrics"]["accuracy"] == 0.99 and plain["role"] == "stable"
+    assert "the published versions are 1, 2" in project.refused("explain", "3", code=6)
+
+
+def test_a_file_system_error_is_one_line(project):
+    project.store.root.parent.mkdir(parents=True, exist_ok=True)
+    project.store.root.write_text("a file where a folder should be")
+    project.export("a")
+    assert "Traceback" not in project.refused("publish", code=6)
+
+
+# --- what a retraining does after the export
+
+
+def into_service(project):
+    acts = Acts(lambda root, store, at: release.publish(root, store, at=at), release.compare, canary.go_live)
+    run = Run([], 0.0, True)
+    return rollout.bring_into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
+
+
+def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(project, duels):
+    met = duels(misread=0)
+    project.export("a")
+    first = into_service(project)
+    assert first.reason.startswith("published version 1, promoted: `digits serve`")
+    assert (first.name, first.version, first.new) == (outcomes.PROMOTED, 1, True)
+    again = into_service(project)
+    assert (again.name, again.reason) == (outcomes.SERVES, "version 1 is in service")
+    project.export("b")
+    assert "published version 2, promoted" in into_service(project).reason
+    assert met == [(2, 1)]
+
+
+def test_a_run_whose_model_is_not_better_says_so_and_does_not_try_it_twice(project, duels):
+    met = duels(misread=6)
+    for weights in "ab":
+        project.export(weights)
+        said = into_service(project)
+    assert said.name == outcomes.NOT_BETTER and "version 1 keeps serving" in said.reason
+    again = into_service(project)
+    assert again.name == outcomes.NOT_BETTER and "version 1 keeps serving" in again.reason
+    assert met == [(2, 1)]
+
+
+def test_a_run_does_not_undo_a_rollback(project, duels):
+    duels(misread=0)
+    for weights in "ab":
+        project.export(weights)
+        into_service(project)
+    promote.rollback(project.store)
+    assert "`digits promote 2` puts it in service again" in into_service(project).reason
+    assert project.store.current().stable == 1
+
+
+def test_an_export_that_a_server_does_not_serve_is_an_outcome_not_a_crash(project, monkeypatch):
+    def unfit(*_):
+        raise StoreError("the server answers otherwise")
+
+    monkeypatch.setattr(infra_validator, "validate", unfit)
+    project.export("a")
+    ended = into_service(project)
+    assert (ended.name, ended.reason) == (outcomes.NOT_FIT, "the server answers otherwise")
+    assert project.store.versions() == []
+
+
+def test_a_run_does_not_end_a_trial(project, duels):
+    duels(misread=0)
+    project.publish("a", "b")
+    project.digits("promote", "1")
+    project.digits("promote", "2", "--canary")
+    assert "version 2 is on trial" in into_service(project).reason
+    project.export("c")
+    assert "waits: version 2 is on trial" in into_service(project).reason
+    assert project.store.current().canary == 2
+
+
+def test_a_run_in_a_moved_project_writes_the_pointer_anew(project):
+    project.export("a")
+    into_service(project)
+    text = project.store.pointer.read_text().replace(str(project.store.folder), "/old/place")
+    project.store.pointer.write_text(text)
+    assert "its pointer was updated" in into_service(project).reason
+    assert project.store.base_path_problem() is None

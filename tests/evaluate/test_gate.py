@@ -1,0 +1,247 @@
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from digits.evaluate.corruptions import CORRUPTIONS
+from digits.evaluate.gate import RULES, Rule, decide
+from digits.non_digits import KINDS
+from digits.runtime import params
+
+PARAMS = params.load("evaluate", Path(__file__).parents[2] / "params.yaml")
+
+
+def metrics(correct: int, n: int, dataset: str, wrong: dict[str, int] | None = None) -> dict[str, Any]:
+    """Figures of a good model; `wrong` says of which digits the mistakes are, else they are spread evenly."""
+    mistakes = wrong or {str(d): (n - correct + d) // 10 for d in range(10)}
+    digits = {str(d): {"n": n // 10, "correct": n // 10 - mistakes.get(str(d), 0)} for d in range(10)}
+    return {
+        "dataset": dataset,
+        "n_test": n,
+        "correct": correct,
+        "accuracy": correct / n,
+        "ece": 0.004,
+        "digits": digits,
+        "corruptions": dict.fromkeys(CORRUPTIONS, 0.95),
+        "slices": {},
+        "non_digits": {kind: {"share": 0.5} for kind in KINDS},
+        "not_finite": 0,
+    }
+
+
+GOOD = metrics(9955, 10_000, "mnist")
+SAMPLE = metrics(990, 1000, "mnist-sample-5k")
+
+
+def failing(content: dict[str, Any]) -> list[str]:
+    verdict = decide(content, PARAMS)
+    failed = [rule.rule for rule in verdict.rules if not rule.passed]
+    assert verdict.passed == (not failed)
+    assert len(verdict.rules) == len(RULES) and all(rule.reason for rule in verdict.rules)
+    return failed
+
+
+def outcome(name: str, content: dict[str, Any], section: params.EvaluateParams = PARAMS) -> Rule:
+    (found,) = [rule for rule in decide(content, section).rules if rule.rule == name]
+    return found
+
+
+def changed(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    tree = copy.deepcopy(base)
+    *parents, last = path.split("/")
+    part = tree
+    for key in parents:
+        part = part[key]
+    part[last] = value
+    return tree
+
+
+def removed(base: dict[str, Any], path: str) -> dict[str, Any]:
+    tree = copy.deepcopy(base)
+    *parents, last = path.split("/")
+    part = tree
+    for key in parents:
+        part = part[key]
+    del part[last]
+    return tree
+
+
+@pytest.mark.parametrize("content", [GOOD, SAMPLE])
+def test_a_good_model_passes_every_rule(content: dict[str, Any]) -> None:
+    assert failing(content) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "rules"),
+    [
+        (metrics(9799, 10_000, "mnist"), ["accuracy", "accuracy_lower_bound"]),
+        (metrics(9800, 10_000, "mnist"), ["accuracy_lower_bound"]),  # could be luck
+        (metrics(9810, 10_000, "mnist"), ["accuracy_lower_bound"]),
+        (metrics(9830, 10_000, "mnist"), []),
+        (metrics(979, 1000, "mnist-sample-5k"), ["accuracy", "accuracy_lower_bound"]),
+        (metrics(983, 1000, "mnist-sample-5k"), []),  # a wide interval alone refuses nothing
+        (metrics(9955, 9999, "mnist"), ["test_images"]),
+        (metrics(995, 1000, "mnist"), ["test_images"]),
+        (metrics(9955, 10_000, "fashion"), ["test_images"]),
+        (metrics(10_000, 10_000, "mnist"), ["not_perfect"]),
+        (metrics(1000, 1000, "mnist-sample-5k"), []),  # a thousand may all be right
+        (
+            metrics(9870, 10_000, "mnist", {"8": 130}),
+            ["every_digit"],
+        ),  # the total is fine, one digit collapsed
+        (metrics(992, 1000, "mnist-sample-5k", {"3": 8}), []),  # 92 of 100: within chance of the floor
+        (metrics(985, 1000, "mnist-sample-5k", {"3": 15}), ["every_digit"]),
+        (changed(GOOD, "not_finite", 1), ["finite_answers"]),
+        (changed(GOOD, "ece", 0.08), ["calibration_error"]),
+        (changed(GOOD, "corruptions", dict.fromkeys(CORRUPTIONS, 0.8)), ["corruption_mean"]),
+        (changed(GOOD, "corruptions/inverted", 0.1), ["corruption_worst"]),
+        (changed(GOOD, "slices", {"scans": {"n": 200, "correct": 190}}), []),
+        (changed(GOOD, "slices", {"scans": {"n": 20, "correct": 17}}), []),  # few images: within chance
+        (changed(GOOD, "slices", {"scans": {"n": 1, "correct": 1}}), []),
+        (
+            changed(GOOD, "slices", {"a": {"n": 20, "correct": 20}, "b": {"n": 200, "correct": 160}}),
+            ["new_batches"],
+        ),
+    ],
+)
+def test_each_rule_refuses_what_it_is_for_and_nothing_else(content: dict[str, Any], rules: list[str]) -> None:
+    assert failing(content) == rules
+
+
+@pytest.mark.parametrize(
+    ("rule", "limit"),
+    [
+        ("accuracy", "accuracy"),
+        ("accuracy_lower_bound", "lower_bound"),
+        ("every_digit", "digit"),
+        ("corruption_mean", "corruption_mean"),
+        ("corruption_worst", "corruption_worst"),
+        ("calibration_error", "calibration_error"),
+        ("new_batches", "new_batch"),
+        ("non_digits", "non_digits"),
+    ],
+)
+def test_a_figure_at_its_limit_passes_and_one_beyond_it_does_not(rule: str, limit: str) -> None:
+    content = changed(GOOD, "slices", {"scans": {"n": 200, "correct": 190}})
+    value = outcome(rule, content).value
+    assert value is not None and 0 <= value <= 1
+    beyond = math.nextafter(value, 0 if rule == "calibration_error" else 1)
+    at, past = (outcome(rule, content, PARAMS.model_copy(update={limit: v})) for v in (value, beyond))
+    assert (at.passed, at.threshold) == (True, value)
+    assert (past.passed, past.threshold) == (False, beyond)
+
+
+def test_a_test_set_counts_as_large_from_its_very_size_on() -> None:
+    at, above = (PARAMS.model_copy(update={"large_test": n}) for n in (1000, 1001))
+    lucky, perfect = (metrics(correct, 1000, "mnist-sample-5k") for correct in (983, 1000))
+    assert not outcome("accuracy_lower_bound", lucky, at).passed
+    assert outcome("accuracy_lower_bound", lucky, above).passed
+    assert not outcome("not_perfect", perfect, at).passed
+    assert outcome("not_perfect", perfect, above).passed
+
+
+def test_rules_without_a_limit_in_params_say_what_they_hold_a_figure_against() -> None:
+    shown = {name: (rule.value, rule.threshold) for name in RULES for rule in [outcome(name, GOOD)]}
+    assert shown["not_perfect"] == (0.9955, 1.0)
+    assert shown["finite_answers"] == (0, 0)
+    assert shown["new_batches"] == (1.0, PARAMS.new_batch)
+    assert outcome("not_perfect", metrics(10_000, 10_000, "mnist")).threshold == 1.0
+
+
+def test_the_verdict_is_plain_values_with_the_data_set() -> None:
+    plain = decide(GOOD, PARAMS).as_dict()
+    assert json.loads(json.dumps(plain)) == plain
+    assert set(plain) == {"passed", "dataset", "rules"} and plain["dataset"] == "mnist"
+    assert [rule["rule"] for rule in plain["rules"]] == list(RULES)
+    assert decide({}, PARAMS).dataset == "unknown"
+
+
+def test_collapsed_digits_are_named_with_their_rates_and_else_the_worst() -> None:
+    reason = outcome("every_digit", metrics(9750, 10_000, "mnist", {"8": 130, "2": 120})).reason
+    assert "digit 2 at best 89.9%, 8 at best 88.9% right" in reason and "95.0% wanted" in reason
+    assert "digit 5 at best 99.8% right" in outcome("every_digit", GOOD).reason
+
+
+BROKEN = [math.nan, math.inf, -0.1, None, "0.99", True, [], 1.5, 98.5]
+
+
+@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("accuracy", "accuracy"),
+        ("ece", "calibration_error"),
+        ("corruptions/blur", "corruption_mean"),
+        ("corruptions/blur", "corruption_worst"),
+    ],
+)
+def test_a_broken_share_refuses_with_its_name(path: str, rule: str, value: Any) -> None:
+    content = changed(GOOD, path, value)
+    found = outcome(rule, content)
+    assert not decide(content, PARAMS).passed and not found.passed
+    assert path.replace("/", ".").split(".")[-1] in found.reason
+    assert ("outside 0 to 1" if value in (-0.1, 1.5, 98.5) else "not a number") in found.reason
+    assert found.value is None
+
+
+@pytest.mark.parametrize("value", [math.nan, None, "10000", -1, True, {}])
+@pytest.mark.parametrize("path", ["n_test", "correct", "not_finite", "digits/3/n", "digits/3/correct"])
+def test_a_broken_count_refuses(path: str, value: Any) -> None:
+    assert failing(changed(GOOD, path, value)) != []
+
+
+@pytest.mark.parametrize("key", [k for k in GOOD if k != "dataset"])
+def test_a_missing_figure_refuses(key: str) -> None:
+    verdict = decide(removed(GOOD, key), PARAMS)
+    assert not verdict.passed
+    assert any(f"{key} is missing" in rule.reason for rule in verdict.rules if not rule.passed)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("corruptions/spatter", "spatter is missing"),
+        ("digits/7", "7.n is missing"),
+        ("digits/7/correct", "7.correct is missing"),
+        ("non_digits/letters", "letters.share is missing"),
+    ],
+)
+def test_a_missing_part_of_a_table_refuses_with_its_place(path: str, said: str) -> None:
+    content = removed(GOOD, path)
+    assert failing(content) != []
+    assert any(said in rule.reason for rule in decide(content, PARAMS).rules)
+
+
+def test_a_text_in_place_of_a_table_is_no_table() -> None:
+    assert failing(changed(GOOD, "digits/3", "n and correct")) == ["every_digit"]
+
+
+def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floor_is_set() -> None:
+    content = changed(GOOD, "non_digits", {kind: {"share": 0.0} for kind in KINDS})
+    assert failing(content) == []
+    strict = PARAMS.model_copy(update={"non_digits": 0.3})
+    (rule,) = [rule for rule in decide(content, strict).rules if not rule.passed]
+    assert rule.rule == "non_digits" and "0.0% of the pictures without a digit refused" in rule.reason
+    assert decide(GOOD, strict).passed
+    one = outcome("non_digits", changed(content, f"non_digits/{KINDS[0]}/share", 1.0))
+    assert one.value == pytest.approx(1 / len(KINDS))
+
+
+def test_figures_that_contradict_each_other_refuse() -> None:
+    assert failing(changed(GOOD, "correct", 9000)) == ["accuracy", "accuracy_lower_bound"]
+    assert failing(changed(GOOD, "digits/4/correct", 5000)) == ["every_digit"]
+    for rounding in (-8e-6, 8e-6):
+        assert failing(changed(GOOD, "accuracy", GOOD["accuracy"] + rounding)) == []
+        assert failing(changed(GOOD, "accuracy", GOOD["accuracy"] + 2 * rounding)) == ["accuracy"]
+
+
+def test_a_digit_without_test_images_refuses() -> None:
+    assert failing(changed(GOOD, "digits/4", {"n": 0, "correct": 0})) == ["every_digit"]
+
+
+@pytest.mark.parametrize("content", [{}, {"dataset": None}, {"digits": [], "slices": 3, "corruptions": "x"}])
+def test_nonsense_is_refused_without_a_crash(content: dict[str, Any]) -> None:
+    assert "accuracy" in failing(content)

@@ -1,0 +1,114 @@
+"""PNG and JPEG bytes → 28×28, in the graph: equal to the NumPy pipeline, and safe from what people send."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from digits.export.signatures import pictures
+from digits.ingest import batches as by_pillow
+from digits.normalize import normalize
+from tests._digits import digits
+from tests._nearest import nearest
+from tests._pictures import encode, hostile, jpeg_claiming, kinds, page
+
+MAX_PIXELS = 1_000_000
+IMAGES, LABELS = digits(240, seed=4)
+
+
+@pytest.fixture(scope="module")
+def read():
+    """A batch of files → uint8 [n, 28, 28], traced once as in an exported model."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def graph(files):
+        return pictures(files, MAX_PIXELS)
+
+    return lambda files: graph(tf.constant(list(files), tf.string)).numpy()
+
+
+def test_it_draws_as_the_numpy_pipeline_does(read):
+    rng = np.random.default_rng(0)
+    files = []
+    for row, image in enumerate(IMAGES):
+        picture = page(image, int(rng.integers(40, 400)), tuple(rng.random(2)))
+        if row % 2:
+            picture = ImageOps.invert(picture)
+        if row % 3 == 0:
+            picture = ImageOps.colorize(picture, (30, 20, 120), (240, 230, 200))
+        files.append(encode(picture, "JPEG" if row % 4 == 0 else "PNG"))
+    expected = np.stack([normalize(by_pillow.decode(file)) for file in files]).astype(int)
+    difference = np.abs(read(files) - expected)
+    assert difference.max() <= 3  # of 255; one is rounding
+    assert difference.mean() < 0.01
+
+
+def test_a_digit_in_mnists_own_form_passes_unchanged(read):
+    assert (read([encode(Image.fromarray(image)) for image in IMAGES]) == IMAGES).all()
+
+
+@pytest.mark.parametrize("kind", list(kinds(IMAGES[0])))
+def test_every_kind_of_picture_shows_the_digit(read, kind):
+    files = [kinds(image)[kind] for image in IMAGES[:40]]
+    read_as = nearest()(read(files), training=False).numpy().argmax(axis=1)
+    assert (read_as == LABELS[:40]).sum() >= 38
+
+
+def test_pictures_of_all_sizes_share_a_batch_and_none_is_a_batch_too(read):
+    together = read(kinds(IMAGES[3]).values())
+    assert together.shape == (len(kinds(IMAGES[3])), 28, 28)
+    assert read([]).shape == (0, 28, 28)
+
+
+@pytest.mark.parametrize("name", list(hostile()))
+def test_what_cant_be_read_is_refused_with_a_reason(read, name):
+    file, reason = hostile()[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
+        read([encode(page(IMAGES[0])), file])
+
+
+def test_a_refusal_names_the_row(read):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[2\]"):
+        read([encode(page(IMAGES[0]))] * 2 + [b"?"])
+
+
+def test_the_limit_is_on_the_whole_picture(read):
+    assert read([encode(ImageOps.pad(page(IMAGES[0]), (1000, 1000)))]).shape == (1, 28, 28)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="1 to 1000000 pixels"):
+        read([jpeg_claiming(1001, 1000)])
+
+
+@pytest.mark.parametrize("side", [(1, 60), (60, 1), (2, 2), (3, 3)])
+def test_pictures_too_thin_for_a_border_are_drawn_too(read, side):
+    levels = np.zeros(side[::-1], np.uint8)
+    levels.flat[0] = 200
+    assert read([encode(Image.fromarray(levels))]).max() == 255
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_photos_are_turned_as_their_exif_says(read, turn, endian):
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010F], exif[0x0112] = "a maker", turn
+    file = encode(page(IMAGES[7]), "JPEG", exif=exif, quality=95)
+    assert np.abs(read([file])[0] - normalize(by_pillow.decode(file)).astype(int)).max() <= 3
+
+
+@pytest.mark.parametrize("turn", [0, 9, 60_000])
+def test_a_nonsense_orientation_is_passed_over(read, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    plain, odd = (encode(page(IMAGES[7]), "JPEG", **options) for options in ({}, {"exif": exif}))
+    assert (read([odd]) == read([plain])).all()
+
+
+def test_a_damaged_exif_block_is_passed_over(read):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain, file = (encode(page(IMAGES[7]), "JPEG", **options) for options in ({}, {"exif": exif}))
+    start = file.index(b"Exif\0\0") + 6
+    for place in range(start, start + 10):  # byte order, magic, offset, count
+        damaged = file[:place] + b"\xff" + file[place + 1 :]
+        assert read([damaged]).shape == (1, 28, 28)
+    assert (read([file[: start + 4] + b"\xff\xff\xff\xff" + file[start + 8 :]]) == read([plain])).all()

@@ -1,0 +1,94 @@
+import json
+import warnings
+
+import matplotlib
+import numpy as np
+import pytest
+import yaml
+from optuna.trial import TrialState
+from PIL import Image
+
+from flows.search import report, space
+from flows.search import study as sweep_study
+from flows.search.report import Plan
+from tests._project import ROOT
+
+BASE = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]
+SPACE = space.parse(
+    [
+        "train.steps=uniform(5,50)",
+        "train.rate=log(0.001,0.1)",
+        "train.batch=[32,64]",
+        "train.early_stopping=[null,3]",
+    ],
+    BASE,
+)
+PLAN = Plan(SPACE, BASE, "made-up", "random", 4, 1, 1, None, True)
+TRAINED = {"train_accuracy": 0.9, "share": 1.0, "seconds": 2.0, "pid": 7, "began": 5.0}
+
+
+def written(root, *ends):
+    """What a sweep with trials that ended so writes. ends: a state, or the accuracy of a whole trial."""
+    with sweep_study.open_study(root, "s", {}, "random", 1, prune=True) as study:
+        for end in ends:
+            trial, _ = sweep_study.ask(study, SPACE)
+            if end == TrialState.FAIL:
+                study.tell(trial, state=end)
+                continue
+            pruned = end == TrialState.PRUNED
+            accuracy = 0.4 if pruned else end
+            loss = None if pruned else 0.3
+            trial.set_user_attr(sweep_study.RESULT, TRAINED | {"accuracy": accuracy, "loss": loss})
+            study.tell(trial, None if pruned else accuracy, state=end if pruned else TrialState.COMPLETE)
+        return report.write(root, PLAN, study)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        (0.91, 0.98, 0.95),
+        (0.91, TrialState.PRUNED, TrialState.FAIL, 0.98),
+        (0.91,),
+        (0.91, 0.91),
+        (TrialState.FAIL,),
+        (),
+    ],
+    ids=["whole", "pruned and failed ones", "one", "equal ones", "a failed one alone", "none"],
+)
+def test_a_sweep_is_drawn_whatever_became_of_its_trials(tmp_path, ends):
+    found = written(tmp_path, *ends)
+    assert found.picture == tmp_path / "reports" / "sweeps" / "made-up.png"
+    with Image.open(found.picture) as picture:
+        assert picture.format == "PNG"
+        assert 600 < picture.width < 2000 and 400 < picture.height < 800
+        assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_drawing_leaves_no_figure_and_no_window_behind(tmp_path):
+    written(tmp_path, 0.91, 0.98)
+    assert matplotlib.get_backend().lower() == "agg"
+    assert matplotlib.pyplot.get_fignums() == []
+
+
+def test_the_names_under_the_axes_are_in_the_order_in_which_they_are_drawn(tmp_path):
+    from optuna.visualization.matplotlib import plot_parallel_coordinate
+
+    written(tmp_path, 0.91, 0.98)
+    opened = sweep_study.open_study(tmp_path, "s", {}, "random", 1, prune=True)
+    with opened as study, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        axes = plot_parallel_coordinate(study)
+    drawn = [label.get_text() for label in axes.get_xticklabels()][1:]
+    scales = [twin.get_yscale() for twin in axes.figure.axes if twin is not axes][1:]  # after the colours'
+    matplotlib.pyplot.close(axes.figure)
+    keys = sorted(dimension.key for dimension in SPACE)
+    assert all(key.startswith(name.removesuffix("...")) for key, name in zip(keys, drawn, strict=True))
+    assert dict(zip(keys, scales, strict=True))["train.rate"] == "log"
+
+
+def test_the_table_tells_every_trial_the_winner_and_its_command(tmp_path):
+    found = written(tmp_path, 0.91, TrialState.PRUNED, 0.98, TrialState.FAIL)
+    table = json.loads(found.table.read_text())
+    assert [trial["outcome"] for trial in table["trials"]] == ["complete", "pruned", "complete", "failed"]
+    assert table["winner"] == found.winner.number == 3
+    assert table["command"] == found.command and f"{found.winner.settings['train.rate']}" in found.command

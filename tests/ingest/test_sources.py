@@ -1,0 +1,210 @@
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from digits.ingest import sources
+from digits.runtime.errors import DataError
+from tests._digits import digits
+from tests._loopback import PAGE, folder, refused_url, serving
+from tests.ingest._idx import NAMES, ingest_params, write_idx_dataset
+
+IMAGES = f"{NAMES['train-images']}.gz"
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGITS_MIRROR", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(sources, "BACK_OFF", 0.01)
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A directory with the four files, and what params.yaml says of them."""
+    directory = tmp_path_factory.mktemp("mirror")
+    return directory, write_idx_dataset(directory, digits(40, 1), digits(20, 2))
+
+
+def test_a_web_mirror_gives_the_files(mirror: tuple[Path, dict[str, Any]]) -> None:
+    directory, files = mirror
+    with serving(folder(directory)) as server:
+        contents, passed_over = sources.fetch(ingest_params(files, [server.url]))
+    assert contents is not None and set(contents) == set(NAMES) and not passed_over
+    assert len(contents["train-images"]) == 16 + 40 * 28 * 28
+
+
+def test_raw_files_do_as_well_as_gzip(tmp_path: Path) -> None:
+    files = write_idx_dataset(tmp_path, digits(40, 1), digits(20, 2), gz=False)
+    with serving(folder(tmp_path)) as server:
+        for place in (server.url, str(tmp_path), tmp_path.as_uri()):
+            contents, _ = sources.fetch(ingest_params(files, [place]))
+            assert contents is not None, place
+
+
+@pytest.mark.parametrize("form", [str, Path.as_uri])
+def test_digits_mirror_goes_first(
+    mirror: tuple[Path, dict[str, Any]], form: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, files = mirror
+    monkeypatch.setenv("DIGITS_MIRROR", form(directory))
+    with serving(lambda _: (200, PAGE)) as other:
+        contents, passed_over = sources.fetch(ingest_params(files, [other.url]))
+        assert contents is not None and not passed_over and not other.asked
+
+
+@pytest.mark.parametrize(
+    ("status", "spoil", "says"),
+    [
+        (200, lambda _: PAGE, "is a web page, not data"),
+        (200, lambda data: data[: len(data) // 2], "is a truncated or damaged gzip file"),
+        (200, lambda _: b"\x1f\x8b" + bytes(100), "is a truncated or damaged gzip file"),
+        (200, lambda _: b"\0\0\x08\x03" + bytes(100), "has the sha256 .*…, expected"),
+        (200, lambda _: b"", "has the sha256 .*…, expected"),
+        (404, lambda data: data, "it has neither .*gz nor"),
+        (403, lambda data: data, "it has neither .*gz nor"),
+        (401, lambda data: data, "it answers 401"),
+        (503, lambda data: data, r"it answers 503 .* \(3 times\)"),
+        (0, lambda data: data, r"the transfer is cut off \(3 times\)"),
+    ],
+)
+def test_a_source_with_a_fault_is_named_and_the_next_one_taken(
+    mirror: tuple[Path, dict[str, Any]],
+    status: int,
+    spoil: Any,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    directory, files = mirror
+    good = folder(directory)
+
+    def bad(path: str) -> tuple[int, bytes]:
+        found, body = good(path)
+        return (status, spoil(body)) if path == IMAGES else (found, body)
+
+    with serving(bad) as first, serving(good) as second:
+        contents, passed_over = sources.fetch(ingest_params(files, [first.url, second.url]))
+    assert contents is not None
+    assert len(passed_over) == 1 and passed_over[0].startswith(first.url)
+    assert re.search(says, passed_over[0]), passed_over
+    assert passed_over[0] in capsys.readouterr().out
+
+
+def test_a_transient_fault_is_tried_again(mirror: tuple[Path, dict[str, Any]]) -> None:
+    directory, files = mirror
+    good = folder(directory)
+    faults = iter([503, 0])  # then it works
+
+    def flaky(path: str) -> tuple[int, bytes]:
+        status, body = good(path)
+        return (next(faults, status), body) if path == IMAGES else (status, body)
+
+    with serving(flaky) as server:
+        contents, passed_over = sources.fetch(ingest_params(files, [server.url]))
+        assert contents is not None and not passed_over
+        assert server.asked.count(IMAGES) == 3
+
+
+@pytest.mark.parametrize(("says", "seconds"), [("1", 1), ("soon", 0)])
+def test_a_server_may_say_when_to_try_again(
+    mirror: tuple[Path, dict[str, Any]], says: str, seconds: float
+) -> None:
+    good = folder(mirror[0])
+    busy = iter([(503, b"")])
+    started = time.monotonic()
+    with serving(lambda path: next(busy, None) or good(path), {"Retry-After": says}) as server:
+        contents, _ = sources.fetch(ingest_params(mirror[1], [server.url]))
+    assert contents is not None
+    assert seconds <= time.monotonic() - started < seconds + 5
+
+
+def test_a_silent_server_is_left_after_the_read_time_out(mirror: tuple[Path, dict[str, Any]]) -> None:
+    directory, files = mirror
+
+    def silent(_: str) -> tuple[int, bytes]:
+        time.sleep(0.5)
+        return 200, b""
+
+    with serving(silent) as server:
+        chosen = ingest_params(files, [server.url, str(directory)], read_timeout=0.1, retries=1)
+        contents, passed_over = sources.fetch(chosen)
+    assert contents is not None and "it stops answering (2 times)" in passed_over[0]
+
+
+def test_without_a_network_it_gives_up_at_once(mirror: tuple[Path, dict[str, Any]]) -> None:
+    started = time.monotonic()
+    chosen = ingest_params(mirror[1], [refused_url(), "http://no-such-host.invalid/"], retries=5)
+    contents, passed_over = sources.fetch(chosen)
+    assert contents is None
+    assert "refuses the connection" in passed_over[0] and "does not resolve" in passed_over[1]
+    assert time.monotonic() - started < 10
+    assert sources.available(chosen) is None
+
+
+def test_a_mirror_that_is_wrong_is_refused_rather_than_replaced(
+    mirror: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, files = mirror
+    chosen = ingest_params(files, [str(directory)])
+    cases = {"there is no such directory": tmp_path / "none", "it has neither": tmp_path / "empty"}
+    (tmp_path / "empty").mkdir()
+    cases["has the sha256"] = tmp_path / "other"
+    write_idx_dataset(tmp_path / "other", digits(40, 3), digits(20, 4))
+    for says, place in cases.items():
+        monkeypatch.setenv("DIGITS_MIRROR", str(place))
+        with pytest.raises(DataError, match=f"DIGITS_MIRROR={place}: .*{says}"):
+            sources.fetch(chosen)
+    with serving(lambda _: (200, PAGE)) as portal:
+        monkeypatch.setenv("DIGITS_MIRROR", portal.url)
+        with pytest.raises(DataError, match="is a web page"):
+            sources.fetch(chosen)
+    monkeypatch.setenv("DIGITS_MIRROR", "s3://bucket/mnist")
+    with pytest.raises(DataError, match="expected a directory or an address"):
+        sources.fetch(chosen)
+
+
+def test_a_mirror_that_does_not_answer_is_passed_over(
+    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, files = mirror
+    monkeypatch.setenv("DIGITS_MIRROR", refused_url())
+    contents, passed_over = sources.fetch(ingest_params(files, [str(directory)]))
+    assert contents is not None and "refuses the connection" in passed_over[0]
+
+
+def test_a_password_in_an_address_is_not_shown(mirror: tuple[Path, dict[str, Any]]) -> None:
+    with_password = refused_url().replace("//", "//user:secret@")
+    _, passed_over = sources.fetch(ingest_params(mirror[1], [with_password]))
+    assert "secret" not in passed_over[0]
+
+
+def test_available_names_the_first_source_that_holds_data(
+    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory, files = mirror
+    with serving(lambda _: (200, PAGE)) as portal, serving(folder(directory)) as good:
+        assert sources.available(ingest_params(files, [portal.url])) is None, "a log-in page is no data"
+        assert sources.available(ingest_params(files, [refused_url(), portal.url, good.url])) == good.url
+    assert sources.available(ingest_params(files, [str(directory / "none"), str(directory)])) == str(
+        directory
+    )
+    monkeypatch.setenv("DIGITS_MIRROR", "/no/such/directory")
+    assert sources.available(ingest_params(files, [])) == "/no/such/directory", "for ingest to complain of"
+    assert capsys.readouterr().out == ""
+
+
+def test_available_waits_seconds_at_most(
+    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "PROBE", 0.3)
+
+    def slow(_: str) -> tuple[int, bytes]:
+        time.sleep(1.0)
+        return 200, b""
+
+    with serving(slow) as server:
+        started = time.monotonic()
+        assert sources.available(ingest_params(mirror[1], [server.url])) is None
+        assert time.monotonic() - started < 0.9

@@ -1,0 +1,232 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits import dataset, files
+from digits.ingest import stage
+from digits.runtime.errors import DataError
+from digits.runtime.params import IngestParams
+from tests._digits import digits
+from tests._loopback import PAGE, refused_url, serving
+from tests._project import tree_digest
+from tests.ingest._idx import ingest_params, write_idx_dataset
+
+TRAIN, TEST = digits(60, seed=1), digits(30, seed=2)
+
+
+@pytest.fixture(autouse=True)
+def _no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGITS_MIRROR", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    made = tmp_path / "incoming"
+    made.mkdir()
+    (made / ".gitignore").write_text("# batches\n")
+    return made
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> IngestParams:
+    return ingest_params(write_idx_dataset(tmp_path / "mirror", TRAIN, TEST), [str(tmp_path / "mirror")])
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "raw"
+
+
+def test_the_data_set_becomes_arrays_and_a_manifest(incoming: Path, chosen: IngestParams, raw: Path) -> None:
+    stage.run(incoming, raw, chosen)
+    train, test, heldout = (dataset.load_split(raw / name) for name in ("train", "test", "heldout"))
+    np.testing.assert_array_equal(train.images, TRAIN[0])
+    np.testing.assert_array_equal(train.labels, TRAIN[1])
+    np.testing.assert_array_equal(test.images, TEST[0])
+    assert set(train.batches) == set(test.batches) == {"synthetic"} and len(heldout) == 0
+    manifest = files.read_json(raw / "manifest.json")
+    assert manifest["dataset"] == "synthetic" and manifest["sample"] is False and manifest["batches"] == {}
+    assert {name: part["n"] for name, part in manifest["splits"].items()} == {
+        "train": 60,
+        "test": 30,
+        "heldout": 0,
+    }
+    assert manifest["splits"]["test"]["images_sha256"] == dataset.array_sha256(TEST[0])
+    assert manifest["splits"]["test"]["labels_sha256"] == dataset.array_sha256(TEST[1])
+
+
+def test_the_sample_is_loud_and_does_not_stick(
+    incoming: Path, chosen: IngestParams, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda _: (200, PAGE)) as portal:
+        without = chosen.model_copy(update={"sources": [refused_url(), portal.url]})
+        stage.run(incoming, raw, without)
+    manifest = files.read_json(raw / "manifest.json")
+    assert manifest["dataset"] == "mnist-sample-5k" and manifest["sample"] is True
+    assert manifest["splits"]["train"]["n"] == 4000 and manifest["splits"]["test"]["n"] == 1000
+    loud = [line for line in capsys.readouterr().out.splitlines() if "NO SOURCE GAVE SYNTHETIC" in line]
+    assert len(loud) == 1
+    for part in ("mnist-sample-5k", "refuses the connection", "is a web page", "DIGITS_MIRROR"):
+        assert part in loud[0]
+    stage.run(incoming, raw, chosen)
+    assert files.read_json(raw / "manifest.json")["dataset"] == "synthetic"
+    assert len(dataset.load_split(raw / "train")) == 60
+
+
+def test_without_leave_to_use_the_sample_it_stops(incoming: Path, chosen: IngestParams, raw: Path) -> None:
+    with pytest.raises(DataError, match=r"no source gave synthetic .*refuses the connection.*DIGITS_MIRROR"):
+        stage.run(
+            incoming, raw, chosen.model_copy(update={"sources": [refused_url()], "allow_sample": False})
+        )
+    assert not raw.exists()
+
+
+def test_files_with_the_right_digest_and_wrong_content_are_refused(
+    incoming: Path, tmp_path: Path, raw: Path
+) -> None:
+    labels = TRAIN[1].copy()
+    labels[5] = 10
+    described = write_idx_dataset(tmp_path / "wrong", (TRAIN[0], labels), TEST)
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte holds label 10 in row 5"):
+        stage.run(incoming, raw, ingest_params(described, [str(tmp_path / "wrong")]))
+    described["train-images"] = described["train-labels"]
+    with pytest.raises(DataError, match=r"holds uint8 with 1 dimensions, expected .* 3 dimensions"):
+        stage.run(incoming, raw, ingest_params(described, [str(tmp_path / "wrong")]))
+    assert not raw.exists()
+
+
+def picture_batch(directory: Path, n: int, seed: int) -> None:
+    images, labels = digits(n, seed)
+    directory.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(255 - image).resize((64, 64)).save(directory / f"{number:03}.png")
+    rows = "".join(f"{number:03}.png,{label}\n" for number, label in enumerate(labels))
+    (directory / "labels.csv").write_text(f"file,label\n{rows}gone.png,3\n")
+
+
+def array_batch(directory: Path, n: int, seed: int) -> None:
+    images, labels = digits(n, seed)
+    directory.mkdir()
+    np.savez(directory / "scans.npz", images=images, labels=labels)
+
+
+def test_batches_are_appended_and_a_fifth_of_a_large_one_held_out(
+    incoming: Path, chosen: IngestParams, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture_batch(incoming / "office", 120, seed=3)
+    array_batch(incoming / "small", 99, seed=4)
+    stage.run(incoming, raw, chosen)
+    train, test, heldout = (dataset.load_split(raw / name) for name in ("train", "test", "heldout"))
+    np.testing.assert_array_equal(test.images, TEST[0], err_msg="the test split is the data set's alone")
+    np.testing.assert_array_equal(train.images[:60], TRAIN[0])
+    names, counts = np.unique(train.batches, return_counts=True)
+    assert dict(zip(names, counts, strict=True)) == {"office": 100, "small": 99, "synthetic": 60}
+    assert set(heldout.batches) == {"office"} and np.bincount(heldout.labels).tolist() == [2] * 10
+    manifest = files.read_json(raw / "manifest.json")
+    assert manifest["batches"] == {
+        "office": {"rows": 121, "train": 100, "heldout": 20, "rejected": 1},
+        "small": {"rows": 99, "train": 99, "heldout": 0, "rejected": 0},
+    }
+    with (raw / "rejected" / "rejected.csv").open(newline="") as stream:
+        refused = list(csv.DictReader(stream))
+    assert refused == [
+        {
+            "batch": "office",
+            "row": "120",
+            "file": "gone.png",
+            "label": "3",
+            "reason": "the file can't be read: No such file or directory",
+        }
+    ]
+    assert np.load(raw / "rejected" / "images.npy").shape == (1, 28, 28)
+    assert "batch office: 1 rows refused, the first: the file can't be read" in capsys.readouterr().out
+
+
+def test_an_unreadable_batch_stops_it_and_what_was_there_stays(
+    incoming: Path, chosen: IngestParams, raw: Path
+) -> None:
+    stage.run(incoming, raw, chosen)
+    before = tree_digest(raw, ".")
+    (incoming / "odd").mkdir()
+    np.savez(incoming / "odd" / "x.npz", images=TRAIN[0] / 255, labels=TRAIN[1])
+    with pytest.raises(DataError, match="images are float64, 0 to 1; expected uint8"):
+        stage.run(incoming, raw, chosen)
+    assert tree_digest(raw, ".") == before
+    assert [p.name for p in raw.parent.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize("name", ["synthetic", "mnist-sample-5k"])
+def test_a_batch_named_like_a_data_set_is_refused(
+    incoming: Path, chosen: IngestParams, raw: Path, name: str
+) -> None:
+    (incoming / name).mkdir()
+    np.savez(incoming / name / "digits.npz", images=TRAIN[0][:3], labels=TRAIN[1][:3])
+    with pytest.raises(DataError, match=f"{name} is named like the data set"):
+        stage.run(incoming, raw, chosen)
+    assert not raw.exists()
+
+
+def test_equal_input_gives_equal_bytes_whatever_the_source(
+    incoming: Path, chosen: IngestParams, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture_batch(incoming / "office", 110, seed=3)
+    array_batch(incoming / "small", 30, seed=4)
+    stage.run(incoming, raw, chosen)
+    write_idx_dataset(tmp_path / "other", TRAIN, TEST, gz=False)
+    monkeypatch.setenv("DIGITS_MIRROR", str(tmp_path / "other"))
+    stage.run(incoming, tmp_path / "again", chosen)
+    assert tree_digest(raw, ".") == tree_digest(tmp_path / "again", ".")
+
+
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from digits import files
+from digits.runtime import params
+from digits.ingest import stage
+{prelude}
+tree = eval(sys.argv[3])
+stage.run(Path(sys.argv[1]), Path(sys.argv[2]), params.parse("ingest", tree))
+print(sorted(name for name in sys.modules if name.split(".")[0] in ("tensorflow", "keras")))
+"""
+DIE = """
+save = stage.save_split
+def save_and_die(directory, split):
+    save(directory, split)
+    if directory.name == "test":
+        os.kill(os.getpid(), signal.SIGKILL)
+stage.save_split = save_and_die
+"""
+
+
+def child(prelude: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", SCRIPT.format(prelude=prelude), *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "DIGITS_MIRROR"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_killed_while_writing_it_leaves_nothing_half_written(
+    incoming: Path, chosen: IngestParams, raw: Path
+) -> None:
+    killed = child(DIE, incoming, raw, chosen.model_dump(by_alias=True))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not raw.exists()
+    stage.run(incoming, raw, chosen)
+    assert [p.name for p in raw.parent.iterdir()] == ["raw"], "what the killed run left is swept away"
+    assert len(dataset.load_split(raw / "test")) == 30
+
+
+def test_it_loads_no_tensorflow_even_for_the_sample(incoming: Path, chosen: IngestParams, raw: Path) -> None:
+    without = chosen.model_copy(update={"sources": []})
+    done = child("", incoming, raw, without.model_dump(by_alias=True))
+    assert done.returncode == 0, done.stderr
+    assert "NO SOURCE GAVE" in done.stdout and done.stdout.splitlines()[-1] == "[]"

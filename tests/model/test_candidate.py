@@ -1,0 +1,59 @@
+import json
+
+import numpy as np
+import pytest
+
+from digits.model import architectures, candidate
+from digits.runtime.errors import DataError
+from tests._digits import digits
+from tests.train._recipes import tiny
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = architectures.build("compact", seed=4)
+    candidate.save_candidate(tmp_path, model, tiny())
+    return tmp_path, model
+
+
+def test_a_model_comes_back_the_same(saved):
+    directory, model = saved
+    images, _ = digits(8)
+    assert np.array_equal(candidate.load_candidate(directory)(images), model(images))
+    assert candidate.load_recipe(directory) == tiny()
+
+
+def test_equal_models_give_equal_bytes(saved, tmp_path):
+    directory, _ = saved
+    other = tmp_path / "other"
+    other.mkdir()
+    candidate.save_candidate(other, architectures.build("compact", seed=4), tiny())
+    for name in (candidate.WEIGHTS, candidate.RECIPE):
+        assert (other / name).read_bytes() == (directory / name).read_bytes()
+
+
+def test_the_recipe_names_everything_that_rebuilds_it(saved):
+    recipe = json.loads((saved[0] / candidate.RECIPE).read_text())
+    assert {"architecture", "profile", "seed", "n_train", "small_data", "augmentation"} <= set(recipe)
+
+
+def test_missing_and_damaged_files_are_told(saved):
+    directory, _ = saved
+    weights = directory / candidate.WEIGHTS
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"model\.weights\.h5"):
+        candidate.load_candidate(directory)
+    weights.unlink()
+    with pytest.raises(DataError, match=r"model\.weights\.h5 is missing"):
+        candidate.load_candidate(directory)
+    recipe = directory / candidate.RECIPE
+    recipe.write_text(recipe.read_text().replace("compact", "vast"))
+    with pytest.raises(DataError, match="vast"):
+        candidate.load_candidate(directory)
+    recipe.write_text(json.dumps({"architecture": "compact"}))
+    with pytest.raises(DataError, match="recipe holds architecture"):
+        candidate.load_candidate(directory)
+    recipe.unlink()
+    with pytest.raises(DataError, match=r"recipe\.json is missing"):
+        candidate.load_candidate(directory)

@@ -1,0 +1,98 @@
+"""A `dvc repro` followed stage by stage, on a DVC project whose stages are named as ours and print a line."""
+
+import json
+import time
+
+import pytest
+
+from digits import STAGES
+from digits.pipeline.repro import steps
+from digits.runtime import processes
+from digits.runtime.errors import DigitsError
+from tests._stand_in import pipeline
+
+
+@pytest.fixture
+def root(tmp_path):
+    return pipeline(tmp_path)
+
+
+def followed(root, **options):
+    """Stage → (outcome, lines), and the whole run."""
+    found = {}
+    with steps(root, **options) as following:
+        for stage in STAGES:
+            lines = []
+            done = following.stage(stage, lines.append)
+            found[stage] = (done.outcome, lines)
+            if done.outcome == "failed":
+                break
+        return found, following.finish(), following.error
+
+
+def test_each_stage_has_its_own_lines_and_the_second_time_all_are_cached(root):
+    found, run, _ = followed(root)
+    assert run.ok
+    for stage, (outcome, lines) in found.items():
+        assert outcome == "ran"
+        assert f"{stage} at work" in lines
+        assert not [line for line in lines for other in STAGES if other != stage and f"{other} at" in line]
+    again, run, _ = followed(root)
+    assert run.ok
+    assert {outcome for outcome, _ in again.values()} == {"cached"}
+    assert [stage.outcome for stage in run.stages] == ["cached"] * len(STAGES)
+
+
+def test_dvc_begins_at_the_first_stale_stage(root):
+    followed(root)
+    (root / "train.recipe").write_text("another")
+    found, _, _ = followed(root)
+    assert [outcome for outcome, _ in found.values()] == ["cached"] * 3 + ["ran"] * 4
+
+
+def test_a_failed_stage_is_told_with_its_reason_and_the_rest_is_not_reached(root):
+    (root / "start").write_text("preprocess")
+    found, run, error = followed(root)
+    assert found["preprocess"][0] == "failed"
+    assert [(s.outcome, s.error) for s in run.stages[2:4]] == [("failed", "bad"), ("not reached", "")]
+    assert "preprocess" in error
+
+
+def test_a_stage_can_be_forced(root):
+    followed(root)
+    found, run, _ = followed(root, force="train")
+    assert run.ok
+    assert {stage: outcome for stage, (outcome, _) in found.items() if outcome == "ran"} == {"train": "ran"}
+
+
+@pytest.mark.slow
+def test_leaving_early_ends_the_stage_and_lets_the_next_run_start(root):
+    (root / "start").write_text("sleep")
+    with steps(root) as following:
+        for stage in ("ingest", "validate", "preprocess"):
+            following.stage(stage, lambda _: None)
+        end = time.monotonic() + 30
+        while not (root / "sleeping").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    pid = int((root / "sleeping").read_text())
+    end = time.monotonic() + 30
+    while processes.alive(pid):
+        assert time.monotonic() < end, "the stage's process stayed"
+        time.sleep(0.05)
+    (root / "start").write_text("fine")
+    assert followed(root)[1].ok
+
+
+def test_two_at_once_are_refused(root):
+    with steps(root), pytest.raises(DigitsError, match="another run"), steps(root):
+        pass
+
+
+def test_records_are_json_lines(root):
+    log = root / "log"
+    log.write_text(json.dumps({"stage": "train", "seconds": 1, "ok": True}) + "\n")
+    from digits.pipeline.repro import read_records, stage_run
+
+    assert stage_run(read_records(log), "train", None).outcome == "ran"
+    assert stage_run(read_records(log), "export", 1).outcome == "not reached"

@@ -1,0 +1,152 @@
+"""What the gateway tells: the version in service, where it comes from, its formats, files and metrics."""
+
+import json
+import re
+import time
+
+import pytest
+
+from serving.app.versions import Published
+from serving.store import publish
+from serving.store.store import Store
+from tests.serving._exports import export, make_formats
+from tests.serving.app._gateway import running
+from tests.serving.client import _fake
+
+FACTS = {"commit": "abc", "dirty": False, "at": "2026-11-21T10:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Version 1 with formats for browsers, version 2 without."""
+    root = tmp_path_factory.mktemp("published")
+    made = Store(root / "serving")
+    first = export(root / "a", "one", accuracy=0.9962)
+    publish.publish(made, first, FACTS, formats=make_formats(root / "edge", first))
+    publish.publish(made, export(root / "b", "two"), FACTS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def fake():
+    with _fake.serving() as server:
+        server.versions = {1: "AVAILABLE"}
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(fake, store):
+    with running(server=fake.grpc, store=store.root) as one:
+        yield one
+
+
+def test_the_version_in_service_is_told_with_its_figures_and_formats(gateway):
+    status, _, told = gateway.ask("GET", "/api/about")
+    assert status == 200
+    assert told["model"] == {"ready": True, "version": 1, "message": ""}
+    assert told["edge"] == "/edge/1/"
+    facts = {"accuracy": 0.9962, "commit": "abc", "dirty": False, "published": FACTS["at"], "passed": True}
+    assert facts.items() <= told["facts"].items()
+    assert (told["feedback"], told["key"]) == (False, False)
+    assert told["limits"]["bytes"] == 16 << 20
+
+
+def test_a_version_that_the_store_does_not_have_is_told_by_its_number_alone(fake, tmp_path):
+    with running(server=fake.grpc, store=tmp_path) as gateway:
+        told = gateway.ask("GET", "/api/about")[2]
+        assert (told["model"]["version"], told["edge"], told["facts"]) == (1, None, None)
+        assert gateway.ask("GET", "/api/versions/1")[0] == 404
+
+
+def test_everything_that_is_known_of_a_version_can_be_asked_for(gateway, store):
+    status, _, told = gateway.ask("GET", "/api/versions/2")
+    assert status == 200 and told == json.loads(
+        (store.folder / "2" / "assets.extra/provenance.json").read_text()
+    )
+    for path, code in (("/api/versions/9", 404), ("/api/versions/x", 400)):
+        status, _, tree = gateway.ask("GET", path)
+        assert status == code and set(tree) == {"error"}
+
+
+def test_the_formats_of_a_version_are_served_to_be_kept_and_nothing_beside_them(gateway):
+    status, headers, body = gateway.ask("GET", "/edge/1/tfjs/weights.bin")
+    assert (status, body) == (200, b"one") and "immutable" in headers["cache-control"]
+    for path in (
+        "/edge/1/../../models.config",
+        "/edge/1/%2e%2e/%2e%2e/models.config",
+        "/edge/1/",
+        "/edge/2/answer.json",
+    ):
+        assert gateway.ask("GET", path)[0] == 404
+
+
+def test_damaged_formats_are_not_served(store, tmp_path):
+    root = tmp_path / "serving"
+    made = Store(root)
+    source = export(tmp_path / "a", "one")
+    publish.publish(made, source, FACTS, formats=make_formats(tmp_path / "edge", source))
+    damaged = root / "edge" / "1" / "tfjs" / "weights.bin"
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"other")
+    assert Published(root).formats(1) is None
+    assert Published(store.root).formats(1) is not None
+    assert Published(None).formats(1) is None
+
+
+def test_the_pages_modules_come_with_their_types_compressed_and_checked_anew(gateway):
+    status, headers, body = gateway.ask("GET", "/static/vendor/tfjs.js", Accept_Encoding="gzip")
+    assert status == 200 and headers["content-encoding"] == "gzip" and len(body) < 200_000
+    assert headers["content-type"].startswith("text/javascript") and headers["cache-control"] == "no-cache"
+    wasm = gateway.ask("GET", "/static/vendor/tfjs-backend-wasm-simd.wasm")[1]
+    assert wasm["content-type"] == "application/wasm"
+    again = gateway.ask(
+        "GET", "/static/normalize.js", If_None_Match=gateway.ask("GET", "/static/normalize.js")[1]["etag"]
+    )
+    assert again[0] == 304
+
+
+def test_the_api_describes_itself(gateway):
+    told = gateway.ask("GET", "/openapi.json")[2]
+    posts = {path for path, verbs in told["paths"].items() if "post" in verbs}
+    assert posts == {"/api/predict", "/api/read", "/api/feedback"}
+    assert set(told["paths"]["/api/predict"]["post"]["requestBody"]["content"]) == {
+        *("application/octet-stream", "application/json", "image/png", "image/jpeg")
+    }
+    for verbs in told["paths"].values():
+        for verb in verbs.values():
+            assert verb["description"].endswith(".") and "422" not in verb["responses"]
+
+
+def test_the_api_describes_the_key_where_one_is_needed(gateway, fake):
+    with running(server=fake.grpc, key="correct horse battery") as guarded:
+        told = guarded.ask("GET", "/openapi.json")[2]
+    assert told["components"]["securitySchemes"]["key"] == {"type": "http", "scheme": "bearer"}
+    for path, verbs in told["paths"].items():
+        for verb in verbs.values():
+            assert verb.get("security") == ([{"key": []}] if path.startswith("/api/") else None)
+    assert "securitySchemes" not in gateway.ask("GET", "/openapi.json")[2]["components"]
+
+
+def test_requests_are_counted_by_route_and_told_on_lines(gateway):
+    gateway.ask("POST", "/api/predict", bytes(784))
+    gateway.ask("GET", "/somebody/types/anything")
+    gateway.ask("GET", "/static/normalize.js")
+    text = gateway.ask("GET", "/metrics")[2].decode()
+    assert re.search(r'digits_gateway_requests_total{route="/api/predict",status="200"} \d', text)
+    assert re.search(r'digits_gateway_requests_total{route="other",status="404"} \d', text)
+    assert 'digits_gateway_digits_total{accepted="false",digit="0"}' in text
+    assert "digits_gateway_model_version 1.0" in text
+    lines = [each for each in gateway.said if each.get("route") == "/api/predict"]
+    assert {"request", "method", "status", "ms", "client"} <= set(lines[-1]) and lines[-1]["status"] == 200
+    assert not [each for each in gateway.said if each.get("route") == "/static"]
+
+
+def test_a_failure_that_nobody_foresaw_is_an_honest_500_and_a_line(fake, monkeypatch):
+    with running(server=fake.grpc) as gateway:
+        monkeypatch.setattr(gateway.state.about, "describe", lambda: 1 / 0)
+        status, _, tree = gateway.ask("GET", "/api/about")
+        assert (status, tree["error"]["code"]) == (500, "failed") and "ZeroDivision" not in str(tree)
+        until = time.monotonic() + 20  # the answer comes first
+        while not any("ZeroDivisionError" in each.get("message", "") for each in gateway.said):
+            assert time.monotonic() < until
+            time.sleep(0.01)

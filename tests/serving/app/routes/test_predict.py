@@ -1,0 +1,157 @@
+"""POST /api/predict, on real sockets, with a model server whose model is arithmetic."""
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.serving.app._gateway import running
+from tests.serving.client import _fake
+
+ROUTE = "/api/predict"
+
+
+@pytest.fixture(scope="module")
+def fake():
+    with _fake.serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(fake):
+    with running(server=fake.grpc) as one:
+        yield one
+
+
+def image(digit):
+    made = np.zeros((28, 28), np.uint8)
+    made[0, 0] = digit
+    return made
+
+
+def test_bytes_json_and_a_picture_are_answered_alike(gateway):
+    three = image(3)
+    answers = [
+        gateway.ask("POST", ROUTE, three.tobytes()),
+        gateway.ask("POST", ROUTE, json.dumps({"images": [three.tolist()]}), "application/json"),
+        gateway.ask("POST", ROUTE, _fake.picture(3), "image/png"),
+    ]
+    for status, headers, told in answers:
+        assert status == 200 and headers["cache-control"] == "no-store"
+        (prediction,) = told["predictions"]
+        assert (told["version"], prediction["digit"]) == (3, 3)
+        assert prediction["confidence"] == _fake.SURE == prediction["probabilities"][3]
+        assert sum(prediction["probabilities"]) == 1
+
+
+def test_several_images_are_answered_in_their_order(gateway):
+    body = b"".join(image(digit).tobytes() for digit in (7, 1, 9))
+    _, _, told = gateway.ask("POST", ROUTE, body)
+    assert [each["digit"] for each in told["predictions"]] == [7, 1, 9]
+
+
+def test_what_many_visitors_ask_at_once_goes_to_the_model_together(gateway, fake):
+    fake.stuck.clear()
+    fake.asked.clear()
+    found = {}
+
+    def visit(digit):
+        found[digit] = gateway.ask("POST", ROUTE, image(digit).tobytes())[2]["predictions"]
+
+    visitors = [threading.Thread(target=visit, args=[digit]) for digit in range(10)]
+    for each in visitors:
+        each.start()
+    until = time.monotonic() + 20
+    while gateway.state.metrics.under_way._value.get() < 10:  # all have come
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.1)
+    fake.stuck.set()
+    for each in visitors:
+        each.join()
+    assert {digit: [each["digit"] for each in told] for digit, told in found.items()} == {
+        digit: [digit] for digit in range(10)
+    }
+    assert sum(count for _, count, _ in fake.asked) == 10
+    assert len(fake.asked) <= 4  # two while the first were held, then the rest
+
+
+def test_an_answer_on_a_kept_connection_does_not_wait_for_an_acknowledgement(gateway):
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    times = []
+    with contextlib.closing(connection):
+        for _ in range(15):
+            began = time.perf_counter()
+            connection.request("POST", ROUTE, bytes(784), {"Content-Type": "application/octet-stream"})
+            connection.getresponse().read()
+            times.append(time.perf_counter() - began)
+    assert sorted(times)[7] < 0.03, "a delayed acknowledgement takes 40 ms"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "code", "told"),
+    [
+        (b"x" * 783, "application/octet-stream", 400, "bad_request", "783 bytes"),
+        (b"", "application/octet-stream", 400, "bad_request", "0 bytes"),
+        (b"{", "application/json", 400, "bad_request", "no JSON"),
+        (b"[1]", "application/json", 400, "bad_request", "other JSON"),
+        (b'{"images": []}', "application/json", 400, "bad_request", "empty"),
+        (b'{"images": [[[0.5]]]}', "application/json", 400, "bad_request", "rows"),
+        (b"x" * 784 * 257, "application/octet-stream", 413, "too_large", "257 images"),
+        (b"digit=3", "application/x-www-form-urlencoded", 415, "wrong_type", "expected one of"),
+        (b"%PDF-1.7", "image/png", 400, "bad_picture", "neither a PNG nor a JPEG"),
+        (_fake.picture(3, b"bad"), "image/png", 400, "bad_picture", "blank"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_words(gateway, body, kind, status, code, told):
+    found, _, tree = gateway.ask("POST", ROUTE, body, kind)
+    assert (found, tree["error"]["code"]) == (status, code)
+    assert told in tree["error"]["message"] and "\n" not in tree["error"]["message"]
+
+
+def test_without_a_model_server_the_answer_says_so_and_it_is_asked_again_when_it_is_back(tmp_path):
+    with _fake.serving() as gone:
+        address = gone.grpc
+    with running(server=address, timeout=2.0) as gateway:
+        status, headers, tree = gateway.ask("POST", ROUTE, image(3).tobytes())
+        assert (status, tree["error"]["code"]) == (503, "no_model") and int(headers["retry-after"]) >= 1
+        assert gateway.ask("GET", "/readyz")[0] == 503 and gateway.ask("GET", "/healthz")[0] == 200
+        about = gateway.ask("GET", "/api/about")[2]
+        assert about["model"]["ready"] is False and address in about["model"]["message"]
+        back = _fake.Fake()
+        server, _ = _fake.grpc_server(back, port=int(address.rpartition(":")[2]))
+        try:
+            until = time.monotonic() + 30
+            while gateway.ask("POST", ROUTE, image(3).tobytes())[0] != 200:
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            time.sleep(1.1)
+            assert gateway.ask("GET", "/readyz")[0] == 200
+        finally:
+            server.stop(None).wait()
+
+
+def test_a_version_that_is_promoted_meanwhile_answers_the_next_request(fake):
+    with running(server=fake.grpc) as gateway:
+        assert gateway.ask("GET", "/api/about")[2]["model"]["version"] == 3
+        fake.versions = {3: "END", 4: "AVAILABLE"}
+        try:
+            assert gateway.ask("POST", ROUTE, image(1).tobytes())[2]["version"] == 4
+            time.sleep(1.1)
+            assert gateway.ask("GET", "/api/about")[2]["model"]["version"] == 4
+        finally:
+            fake.versions = {3: "AVAILABLE"}
+
+
+def test_a_model_that_is_too_slow_is_told_apart_from_one_that_is_away(fake):
+    with running(server=fake.grpc, timeout=0.3) as gateway:
+        fake.stuck.clear()
+        try:
+            status, _, tree = gateway.ask("POST", ROUTE, image(1).tobytes())
+        finally:
+            fake.stuck.set()
+        assert (status, tree["error"]["code"]) == (504, "late")

@@ -1,0 +1,135 @@
+"""POST /api/read: photos of every kind over real sockets; the model server knows synthetic digits."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving.app.settings import Limits
+from tests._digits import digits
+from tests._pictures import encode, png_claiming
+from tests.serving.app._gateway import running
+from tests.serving.client import _fake
+from tests.serving.client.reading import _sheet
+
+ROUTE = "/api/read"
+
+
+@pytest.fixture(scope="module")
+def fake():
+    with _fake.serving() as server:
+        server.digit = lambda _, image: _sheet.ask(np.array([image], np.uint8)).predictions[0].digit
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(fake):
+    with running(server=fake.grpc, limits=Limits(rate=0, pixels=2_000_000)) as one:
+        yield one
+
+
+def photo(count=4, seed=5):
+    """Black digits on white in a row, and what they are."""
+    images, labels = digits(count, seed=seed)
+    strip = np.full((120, 60 + 100 * count), 255, np.uint8)
+    for i, image in enumerate(images):
+        large = np.asarray(Image.fromarray(image).resize((70, 70)))
+        strip[25:95, 40 + 100 * i : 110 + 100 * i] = 255 - large
+    return Image.fromarray(strip), [int(each) for each in labels]
+
+
+def test_a_row_of_digits_is_found_read_and_each_shown_as_the_model_saw_it(gateway):
+    picture, labels = photo()
+    status, _, told = gateway.ask("POST", ROUTE, encode(picture), "image/png")
+    assert status == 200 and told["version"] == 3
+    found = [d for line in told["lines"] for field in line["fields"] for d in field["digits"]]
+    assert [each["digit"] for each in found] == labels
+    for each in found:
+        pixels = np.frombuffer(base64.b64decode(each["image"]), np.uint8).reshape(28, 28)
+        assert _sheet.ask(pixels[None]).predictions[0].digit == each["digit"]
+        assert pixels.max() > 200 and pixels[0].max() == 0
+
+
+def test_a_field_is_accepted_from_the_confidence_that_is_asked_for(gateway, fake):
+    fake.accepts = True
+    try:
+        picture, _ = photo(2)
+        easy = gateway.ask("POST", f"{ROUTE}?least=0.1", encode(picture), "image/png")[2]
+        hard = gateway.ask("POST", f"{ROUTE}?least=0.999", encode(picture), "image/png")[2]
+    finally:
+        fake.accepts = None
+    assert [line["fields"][0]["accepted"] for line in (*easy["lines"], *hard["lines"])] == [True, False]
+
+
+def test_a_confidence_out_of_range_is_refused(gateway):
+    status, _, tree = gateway.ask("POST", f"{ROUTE}?least=2", encode(photo(1)[0]), "image/png")
+    assert (status, tree["error"]["code"]) == (400, "bad_request") and "least" in tree["error"]["message"]
+
+
+def variants():
+    picture, _ = photo(3)
+    grey = np.asarray(picture)
+    colour = picture.convert("RGB")
+    clear = picture.convert("RGBA")
+    clear.putalpha(Image.fromarray(255 - grey))
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    frames = io.BytesIO()
+    picture.save(frames, "GIF", save_all=True, append_images=[Image.new("L", picture.size, 255)] * 2)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter to the right to see it upright
+    return {
+        "16-bit PNG": encode(deep),
+        "CMYK JPEG": encode(colour.convert("CMYK"), "JPEG"),
+        "alpha": encode(clear),
+        "palette": encode(colour.convert("P")),
+        "animated GIF": frames.getvalue(),
+        "WebP": encode(colour, "WEBP"),
+        "TIFF": encode(picture, "TIFF"),
+        "turned by EXIF": encode(picture.rotate(90, expand=True), "JPEG", exif=exif, quality=95),
+    }
+
+
+@pytest.mark.parametrize("name", variants())
+def test_pictures_of_every_kind_are_read_alike(gateway, name):
+    _, labels = photo(3)
+    status, _, told = gateway.ask("POST", ROUTE, variants()[name], "application/octet-stream")
+    assert status == 200
+    found = [d for line in told["lines"] for field in line["fields"] for d in field["digits"]]
+    assert [each["digit"] for each in found] == labels
+
+
+BAD = {
+    "empty": (b"", "empty"),
+    "a PDF named .png": (b"%PDF-1.7 not a picture", "but a PDF"),
+    "200 megapixels": (png_claiming(20_000, 10_000), "too many pixels"),
+    "a little too large": (encode(Image.new("L", (1500, 1500), 255)), "at most 2 million"),
+    "cut off": (encode(Image.effect_noise((300, 300), 50))[:-400], "damaged or cut off"),
+    "tiny": (encode(Image.new("L", (3, 3), 255)), "at least 8"),
+    "SVG": (b"<svg onload=alert(1)>", "no picture"),
+}
+
+
+@pytest.mark.parametrize(("body", "told"), BAD.values(), ids=BAD)
+def test_what_is_no_picture_is_refused_in_words(gateway, body, told):
+    status, _, tree = gateway.ask("POST", ROUTE, body, "image/png")
+    assert (status, tree["error"]["code"]) == (400, "bad_picture")
+    assert told in tree["error"]["message"] and "\n" not in tree["error"]["message"]
+
+
+def test_paper_without_digits_holds_none_and_asks_nobody(gateway, fake):
+    fake.asked.clear()
+    status, _, told = gateway.ask("POST", ROUTE, encode(Image.new("L", (300, 200), 255)), "image/png")
+    assert (status, told["lines"], told["version"], fake.asked) == (200, [], None, [])
+
+
+def test_more_photos_than_can_wait_are_told_to_come_back(fake):
+    limits = Limits(rate=0, readers=1, waiting=0)
+    with running(server=fake.grpc, limits=limits) as gateway:
+        gateway.state.waiting = 1  # as if one were being read
+        status, headers, tree = gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")
+        assert (status, tree["error"]["code"], headers["retry-after"]) == (503, "busy", "2")
+        gateway.state.waiting = 0
+        assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")[0] == 200
+        assert gateway.state.waiting == 0

@@ -1,0 +1,166 @@
+import contextlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from digits import wire
+from digits.runtime.errors import StoreError
+from serving.checks import golden, infra_validator, server_process
+from serving.model_server import tfrecord
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    from tests.serving._tiny import export
+
+    return export(tmp_path_factory.mktemp("tiny") / "exported")
+
+
+@pytest.fixture(scope="module")
+def asked(exported):
+    """The golden requests of the tiny model, the right answers, and the model as a function."""
+    from tests.serving._stand_in import loaded
+
+    requests, model = golden.read(exported / wire.WARMUP), loaded(str(exported))
+    return requests, [model(request.signature, request.inputs) for request in requests], model
+
+
+def check(asked, *faults):
+    from tests.serving._stand_in import Service, listening
+
+    requests, expected, model = asked
+    with listening(Service({wire.MODEL: model}, faults)) as ports:
+        return infra_validator.check(*ports, requests, expected)
+
+
+def test_every_signature_and_batch_size_is_asked_for(asked):
+    names = [request.name for request in asked[0]]
+    small = [f"{s} × {n}" for n in (1, 8) for s in wire.SIGNATURES]
+    assert names == [*small, f"{wire.PIXELS} × 32"]
+
+
+def test_a_server_that_answers_as_the_model_does_passes(asked):
+    first, notes = check(asked)
+    assert first > 0 and notes == ()
+
+
+def test_without_the_classify_api_the_signature_is_asked_through_predict_and_that_is_noted(asked):
+    assert check(asked, "no Classify")[1] == (infra_validator.NO_CLASSIFY,)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("wrong digits", "serving_default × 1 over gRPC: digit differs"),
+        ("off by 1e-4", r"serving_default × 1 over gRPC: \w+ is off by 0.0001"),
+        (
+            "no confidence",
+            "answered accepted, digit, probabilities, expected accepted, confidence, digit, probabilities",
+        ),
+        ("empty batch fails", "gRPC answered INTERNAL: no rows"),
+        ("takes any shape", "images of 27×27 were answered, expected INVALID_ARGUMENT"),
+        ("dies of a wrong shape", "images of 27×27 got UNAVAILABLE"),
+        ("REST fails", "serving_default × 1 over REST: 500 .*out of order"),
+        ("REST answers nonsense", "REST answer can't be read"),
+    ],
+)
+def test_a_server_that_answers_otherwise_is_refused_with_what_differs(asked, fault, said):
+    with pytest.raises(StoreError, match=said):
+        check(asked, fault)
+
+
+@pytest.mark.slow
+def test_a_whole_validation_with_a_server_of_its_own_process(exported):
+    program = [sys.executable, "-m", "tests.serving._stand_in"]
+    report = infra_validator.validate(exported, program, first_request=10_000)
+    assert report.requests == 7 and report.notes == ()
+    assert report.as_dict()["server"].endswith("tests.serving._stand_in")
+
+
+def test_a_first_request_over_the_budget_is_refused(exported, asked, monkeypatch):
+    from tests.serving._stand_in import Service, listening
+
+    with listening(Service({wire.MODEL: asked[2]})) as ports:
+        monkeypatch.setattr(infra_validator.server_process, "start", already(*ports))
+        monkeypatch.setattr(infra_validator.offline, "compute", lambda *_: Answered(asked[1]))
+        assert infra_validator.validate(exported, first_request=10_000).server == "stand-in"
+        with pytest.raises(StoreError, match=r"first request took \d+ ms, at most 0 ms allowed; the server"):
+            infra_validator.validate(exported, first_request=0.001)
+
+
+class Answered:
+    def __init__(self, answers):
+        self.answers = answers
+
+    def __enter__(self):
+        return lambda: self.answers
+
+    def __exit__(self, *_):
+        return None
+
+
+def already(grpc_port, rest_port):
+    """A stand-in for server_process.start with a server that runs in this process."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+
+    @contextlib.contextmanager
+    def running(_pointer, directory, *_):
+        yield server_process.Server(grpc_port, rest_port, "stand-in", directory / "log", process)
+
+    return running
+
+
+@pytest.mark.slow
+def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path):
+    from tests.serving._tiny import export
+
+    broken = export(tmp_path / "exported", broken=True)
+    program = [sys.executable, "-c", LISTENS]
+    with pytest.raises(StoreError, match=r"can't be run without a server: .*28"):
+        infra_validator.validate(broken, program)
+
+
+LISTENS = """
+import signal, socket, sys
+flags = dict(f[2:].split("=", 1) for f in sys.argv[1:])
+kept = [socket.create_server(("127.0.0.1", int(flags[f]))) for f in ("port", "rest_api_port")]
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        (lambda f: f.unlink(), "can't be read"),
+        (lambda f: f.write_bytes(f.read_bytes()[:-5]), "is damaged, .*truncated record"),
+        (lambda f: f.write_bytes(b"\x01\x02"), "is damaged, .*truncated record at 0"),
+        (
+            lambda f: f.write_bytes((d := f.read_bytes())[:-1] + bytes([d[-1] ^ 1])),
+            "is damaged, .*corrupted record",
+        ),
+        (lambda f: f.write_bytes(b""), "has no request for classify, encoded, serving_default"),
+        (lambda f: f.write_bytes(tfrecord.frame(b"\xff\xff\xff")), "not a PredictionLog"),
+        (lambda f: f.write_bytes(tfrecord.frame(b"")), "a record without a request"),
+    ],
+)
+def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_path, spoiled, said):
+    copy = shutil.copytree(exported, tmp_path / "copy")
+    spoiled(copy / wire.WARMUP)
+    with pytest.raises(StoreError, match=said) as refused:
+        infra_validator.validate(copy, ["/nowhere"])
+    assert "export again" in str(refused.value)
+
+
+def test_an_export_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="can't be copied"):
+        infra_validator.validate(tmp_path / "exported")
+
+
+@pytest.mark.slow
+def test_the_embedded_server_passes(exported):
+    report = infra_validator.validate(exported, [sys.executable, "-m", "serving.model_server"])
+    assert report.requests == 7
+    assert report.first_request < infra_validator.FIRST_REQUEST

@@ -1,0 +1,141 @@
+"""`digits-client IMAGE…`, as a process and as a function."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from digits_client.cli import main
+from tests._ports import free_port
+from tests.serving.client._fake import SURE, picture
+
+
+@pytest.fixture
+def files(tmp_path):
+    for digit in (7, 3):
+        (tmp_path / f"{digit}.png").write_bytes(picture(digit))
+    (tmp_path / "bad.png").write_bytes(picture(0, b"bad"))
+    return tmp_path
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def server(request, fake):
+    return ["--transport", request.param, "--server", fake.address(request.param)]
+
+
+def test_columns_parted_by_tabs_go_to_a_pipe(server, files, capsys):
+    assert main([*server, str(files / "7.png"), str(files / "3.png")]) == 0
+    assert capsys.readouterr().out == f"{files}/7.png\t7\t0.9375\t-\n{files}/3.png\t3\t0.9375\t-\n"
+
+
+def test_json_is_an_object_a_line_with_the_version(server, files, capsys):
+    assert main([*server, "--json", str(files / "7.png"), str(files / "bad.png")]) == 1
+    out, err = capsys.readouterr()
+    good, bad = map(json.loads, out.splitlines())
+    assert (good["file"], good["digit"], good["confidence"], good["version"]) == (
+        f"{files}/7.png",
+        7,
+        SURE,
+        3,
+    )
+    assert good["probabilities"][7] == SURE
+    assert bad == {"file": f"{files}/bad.png", "error": f"{files}/bad.png: is blank: expected ink"}
+    assert err == f"digits-client: {files}/bad.png: is blank: expected ink\n"
+
+
+@pytest.mark.parametrize(("accepts", "word"), [(True, "sure"), (False, "not sure"), (None, "-")])
+def test_what_is_not_accepted_is_told_as_not_sure(server, fake, files, capsys, accepts, word):
+    fake.accepts = accepts
+    assert main([*server, str(files / "7.png")]) == 0
+    assert capsys.readouterr().out == f"{files}/7.png\t7\t0.9375\t{word}\n"
+    assert main([*server, "--json", str(files / "7.png")]) == 0
+    assert json.loads(capsys.readouterr().out)["accepted"] is accepts
+
+
+def test_bad_pictures_are_a_line_each_and_the_others_are_read(server, files, capsys):
+    names = [str(files / name) for name in ("bad.png", "7.png", "none.png")]
+    assert main([*server, *names], prog="digits predict") == 1
+    out, err = capsys.readouterr()
+    assert out == f"{files}/7.png\t7\t0.9375\t-\n"
+    assert [line.split(": ")[0] for line in err.splitlines()] == ["digits predict"] * 2
+    assert "is blank" in err
+    assert "No such file" in err
+
+
+def test_no_server_is_one_line_and_code_7(files, capsys):
+    address = f"127.0.0.1:{free_port()}"
+    assert main(["--server", address, "--timeout", "0.3", str(files / "7.png")]) == 7
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert address in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--timeout", "0"], ["--server", "host:port"], ["-", "-"], ["--model", ""]], ids=str
+)
+def test_wrong_usage_is_one_line_and_code_2(arguments, files, capsys):
+    assert main([*arguments, str(files / "7.png")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_more_pictures_than_a_batch_come_in_order(fake, files, capsys, monkeypatch):
+    monkeypatch.setattr("digits_client.cli.CHUNK_IMAGES", 2)
+    names = [str(files / f"{digit}.png") for digit in (7, 3, 3, 7, 3)]
+    assert main(["--server", fake.grpc, *names]) == 0
+    assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == list("73373")
+    assert [n for _, n, _ in fake.asked] == [2, 2, 1]
+
+
+def run(*arguments, **options):
+    command = [sys.executable, "-m", "digits_client.cli", *arguments]
+    return subprocess.run(command, capture_output=True, timeout=60, **options)
+
+
+def test_a_dash_reads_standard_input(fake, files):
+    done = run("--server", fake.grpc, str(files / "3.png"), "-", input=picture(8))
+    assert done.stdout.decode() == f"{files}/3.png\t3\t0.9375\t-\n-\t8\t0.9375\t-\n"
+    empty = run("--server", fake.grpc, "-", stdin=subprocess.DEVNULL)
+    assert (empty.returncode, empty.stderr) == (
+        1,
+        b"digits-client: -: is empty: expected a PNG or JPEG file\n",
+    )
+
+
+def test_a_terminal_gets_a_table(fake, files):
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "digits_client.cli", "--server", fake.grpc, str(files / "7.png")]
+    done = subprocess.run(command, stdout=follower, stderr=subprocess.PIPE, timeout=60)
+    os.close(follower)  # what was written stays to be read
+    shown = os.read(leader, 4096).decode().splitlines()
+    os.close(leader)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown[0].split() == ["file", "digit", "confidence", "sure?"]
+    name, digit, confidence, sure = shown[1].split()
+    assert str(files / "7.png").endswith(name.lstrip("…"))
+    assert len(name) <= 60
+    assert (digit, confidence, sure) == ("7", "93.75%", "-")
+
+
+def test_a_full_disk_is_one_line(fake, files):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        command = [sys.executable, "-m", "digits_client.cli", "--server", fake.grpc, str(files / "7.png")]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == (
+        b"digits-client: can't write the results (No space left on device): "
+        b"free some space or write them elsewhere\n"
+    )
+
+
+def test_names_that_would_steer_a_terminal_are_shown_harmless(fake, tmp_path, capsys):
+    nasty = tmp_path / "a\x1b[2J\tb\n.png"
+    nasty.write_bytes(picture(1))
+    assert main(["--server", fake.grpc, str(nasty)]) == 0
+    line = capsys.readouterr().out
+    assert "\x1b" not in line
+    assert line.count("\t") == 3
+    assert line.count("\n") == 1

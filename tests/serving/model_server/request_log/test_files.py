@@ -1,0 +1,124 @@
+import subprocess
+import sys
+
+import pytest
+
+from serving.model_server import tfrecord
+from serving.model_server.request_log import files as log_files
+from serving.model_server.request_log.files import LogFiles
+from tests._disk import disk
+from tests.serving._server import ROOT, environment
+
+
+def kept(prefix):
+    """The records of each file, oldest first."""
+    return [list(tfrecord.records(path.read_bytes())) for path in log_files.files(prefix)]
+
+
+def test_records_go_to_files_of_bounded_size(tmp_path):
+    files = LogFiles(str(tmp_path / "log"), 3 * (16 + 100), 10)
+    records = [bytes([number]) * 100 for number in range(7)]
+    for record in records:
+        files.write(record)
+    assert kept(tmp_path / "log") == [records[:3], records[3:6], records[6:]]
+
+
+def test_a_record_that_is_larger_than_a_file_has_one_of_its_own(tmp_path):
+    files = LogFiles(str(tmp_path / "log"), 100, 10)
+    for record in (b"a", b"b" * 500, b"c"):
+        files.write(record)
+    assert kept(tmp_path / "log") == [[b"a"], [b"b" * 500], [b"c"]]
+
+
+def test_so_many_files_are_kept_those_of_earlier_servers_included(tmp_path):
+    old = tmp_path / "log-20200101T000000Z-1-0001.tfrecord"
+    others = [
+        "log-20200101T000000Z-1-0001.txt",
+        "log-mine.tfrecord",
+        "log-a-20200101T000000Z-1-0001.tfrecord",
+    ]
+    for name in [old.name, *others]:
+        (tmp_path / name).touch()
+    files = LogFiles(str(tmp_path / "log"), 1, 3)
+    for number in range(15):
+        files.write(str(number).encode())
+    assert kept(tmp_path / "log") == [[b"12"], [b"13"], [b"14"]] and not old.exists()
+    assert all((tmp_path / name).exists() for name in others)
+
+
+def test_a_file_that_another_server_writes_to_is_not_deleted(tmp_path):
+    other = LogFiles(str(tmp_path / "log"), 1000, 1)
+    other.write(b"first")
+    files = LogFiles(str(tmp_path / "log"), 1, 1)
+    files.write(b"second")
+    other.write(b"third")
+    assert kept(tmp_path / "log") == [[b"first", b"third"], [b"second"]]
+    other.close()
+    files.write(b"fourth")
+    assert kept(tmp_path / "log") == [[b"fourth"]]
+
+
+def test_a_file_that_somebody_deletes_is_begun_anew(tmp_path):
+    files = LogFiles(str(tmp_path / "log"), 1000, 5)
+    files.write(b"first")
+    next(log_files.files(tmp_path / "log")).unlink()
+    files.write(b"second")
+    assert kept(tmp_path / "log") == [[b"second"]]
+
+
+def test_strangers_can_t_read_what_people_sent(tmp_path):
+    LogFiles(str(tmp_path / "log"), 1000, 5).write(b"private")
+    (path,) = log_files.files(tmp_path / "log")
+    assert path.stat().st_mode & 0o007 == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 kB."""
+    with disk(tmp_path, "64k"):
+        yield tmp_path
+
+
+def test_a_full_disk_keeps_whole_records_and_goes_on_when_there_is_room(small_disk):
+    files, record = LogFiles(str(small_disk / "log"), 1 << 20, 5), b"x" * 3000
+    with pytest.raises(OSError, match="No space left"):
+        for _ in range(1000):
+            files.write(record)
+    (found,) = kept(small_disk / "log")
+    assert set(found) == {record} and len(found) > 10
+    subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
+    files.write(b"last")
+    assert kept(small_disk / "log") == [[*found, b"last"]]
+
+
+def test_a_disk_that_was_full_from_the_start_holds_no_empty_files(small_disk):
+    with (small_disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
+        while True:
+            filler.write(bytes(4096))
+    with pytest.raises(OSError, match="No space left"):
+        LogFiles(str(small_disk / "log"), 1000, 5).write(b"x" * 5000)
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+WRITER = """
+import sys
+from serving.model_server.request_log.files import LogFiles
+files = LogFiles(sys.argv[1], 1 << 16, 1000)
+for number in range(10**9):
+    files.write(b"%d " % number * (1 + number % 500))
+    if number == 20:
+        print("under way", flush=True)
+"""
+
+
+def test_a_process_that_is_killed_leaves_whole_records(tmp_path):
+    prefix = tmp_path / "log"
+    command = [sys.executable, "-c", WRITER, str(prefix)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as writer:
+        assert writer.stdout.readline()
+        writer.kill()
+    numbers = [int(record.split()[0]) for file in kept(prefix) for record in file]
+    assert numbers == list(range(len(numbers))) and len(numbers) > 20
+    files = LogFiles(str(prefix), 1000, 1)
+    files.write(b"after")  # the lock of the dead went with them
+    assert kept(prefix) == [[b"after"]]

@@ -1,0 +1,129 @@
+"""A version's formats for phones and browsers: beside it, of its own export only, never in its way."""
+
+import json
+
+import pytest
+
+from digits.runtime.errors import StoreError
+from serving.store import disk, edge, publish, version
+from serving.store.store import Store
+from tests.serving._exports import export, make_formats, tree
+
+FACTS = {"commit": "abc", "at": "2026-11-21T10:00:00+00:00"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "models" / "serving")
+
+
+@pytest.fixture
+def source(tmp_path):
+    return export(tmp_path / "exported")
+
+
+@pytest.fixture
+def made(tmp_path, source):
+    return make_formats(tmp_path / "edge", source)
+
+
+def test_formats_are_published_beside_their_version_with_their_own_provenance(store, source, made):
+    number = publish.publish(store, source, FACTS, formats=made)
+    found = edge.find(store, number)
+    assert found == store.root / "edge" / "1"
+    published, original = tree(found), tree(made)
+    record = json.loads(published.pop("provenance.json"))
+    assert record.pop("published") == {"version": 1, **FACTS}
+    assert record == json.loads(original.pop("provenance.json"))
+    assert published == original
+    assert found.stat().st_mode & 0o222 == 0, "published formats are read-only"
+    assert version.problems(store.version(number)) == []
+
+
+def test_a_version_without_formats_is_whole(store, source, tmp_path):
+    assert publish.publish(store, source, FACTS) == 1
+    assert publish.publish(store, export(tmp_path / "b", "b"), FACTS, formats=tmp_path / "none") == 2
+    assert edge.find(store, 1) is None and edge.find(store, 2) is None
+
+
+def test_formats_of_another_export_stay_out_and_the_version_is_published(store, source, made, tmp_path):
+    other = export(tmp_path / "other", "other")
+    listed = publish.read_export(other).provenance["files"]
+    assert "made from another export: run `dvc repro convert`" in edge.mismatch(made, listed)
+    assert publish.publish(store, other, FACTS, formats=made) == 1
+    assert edge.find(store, 1) is None
+
+
+def spoiled(made, how):
+    if how == "missing":
+        (made / "int8.tflite").unlink()
+    elif how == "changed":
+        (made / "int8.tflite").write_text("other")
+    elif how == "a stranger":
+        (made / "tfjs" / "more.bin").write_text("other")
+    elif how == "no provenance":
+        (made / "provenance.json").unlink()
+    else:
+        record = json.loads((made / "provenance.json").read_text())
+        record["files"]["../../escape"] = "0"
+        (made / "provenance.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("how", ["missing", "changed", "a stranger", "no provenance", "outside"])
+def test_damaged_formats_are_never_published(store, source, made, how):
+    spoiled(made, how)
+    assert "is incomplete" in edge.mismatch(made, publish.read_export(source).provenance["files"])
+    assert publish.publish(store, source, FACTS, formats=made) == 1
+    assert edge.find(store, 1) is None
+
+
+def test_publishing_again_adds_formats_that_were_made_later_and_changes_none(store, source, made, tmp_path):
+    publish.publish(store, source, FACTS)
+    assert publish.publish(store, source, FACTS, formats=made) == 1
+    first = tree(edge.find(store, 1))
+    make_formats(made, source, "another")
+    assert publish.publish(store, source, FACTS, formats=made) == 1
+    assert tree(edge.find(store, 1)) == first
+    assert publish.publish(store, source, FACTS, formats=made, force=True) == 2
+    assert (edge.find(store, 2) / "int8.tflite").read_text() == "another"
+
+
+def test_published_formats_that_were_damaged_are_laid_anew(store, source, made):
+    publish.publish(store, source, FACTS, formats=made)
+    (store.edges / "1" / "int8.tflite").chmod(0o644)
+    (store.edges / "1" / "int8.tflite").write_text("spoiled")
+    assert edge.find(store, 1) is None
+    listed = publish.read_export(source).provenance["files"]
+    edge.add(store, 1, made, listed, FACTS)
+    assert (edge.find(store, 1) / "int8.tflite").read_text() == "one"
+
+
+def test_pruning_takes_the_formats_with_the_version(store, source, tmp_path):
+    for weights in "abc":
+        new = export(tmp_path / weights, weights)
+        publish.publish(store, new, FACTS, formats=make_formats(tmp_path / f"{weights}-edge", new))
+    assert publish.prune(store, keep=1) == [1, 2]
+    assert [path.name for path in store.edges.iterdir()] == ["3"]
+
+
+def test_formats_whose_version_is_gone_are_removed_by_the_next_command(store, source, made, tmp_path):
+    publish.publish(store, source, FACTS, formats=made)
+    disk.delete(store.folder / "1")
+    publish.publish(store, export(tmp_path / "b", "b"), FACTS)
+    assert not list(store.edges.iterdir())
+
+
+def test_a_file_that_changes_under_the_copy_is_noticed_and_nothing_half_written(
+    store, source, made, monkeypatch
+):
+    publish.publish(store, source, FACTS)
+    copy = disk.copy
+
+    def changed_first(*arguments):
+        (made / "int8.tflite").write_text("changed")
+        copy(*arguments)
+
+    monkeypatch.setattr(disk, "copy", changed_first)
+    with pytest.raises(StoreError, match="changed while it was copied"):
+        publish.publish(store, source, FACTS, formats=made)
+    assert not list(store.edges.iterdir())

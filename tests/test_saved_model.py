@@ -1,0 +1,90 @@
+"""A SavedModel directory: what lies in it, and that equal models have equal bytes."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from digits import saved_model, wire
+from digits.export.signatures import endpoints, trace
+from tests._nearest import nearest
+
+WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)]
+
+
+def saved(directory):
+    model = nearest()
+    functions = trace(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
+    saved_model.save(directory, functions, [variable.value for variable in model.variables])
+    return directory
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    directory = saved(tmp_path_factory.mktemp("bundle") / "model")
+    saved_model.add_extra(directory, [b"one", b"two"], {"dataset": "mnist"})
+    return directory
+
+
+def test_only_the_files_that_a_server_reads_lie_there(made):
+    assert set(saved_model.digests(made)) == {
+        "saved_model.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+        wire.WARMUP,
+        wire.PROVENANCE,
+    }
+    assert all(any(path.iterdir()) for path in made.rglob("*") if path.is_dir())
+
+
+def test_warm_up_records_and_provenance_read_back(made):
+    assert [record.numpy() for record in tf.data.TFRecordDataset(str(made / wire.WARMUP))] == [b"one", b"two"]
+    content = json.loads((made / wire.PROVENANCE).read_text())
+    digest = hashlib.sha256((made / "saved_model.pb").read_bytes()).hexdigest()
+    assert content["dataset"] == "mnist" and content["files"]["saved_model.pb"] == digest
+
+
+def test_variables_that_no_signature_uses_stay_behind(made):
+    assert any("seed" in variable.path for variable in nearest().variables)
+    stored = [name for name, _ in tf.train.list_variables(str(made / "variables" / "variables"))]
+    assert len([name for name in stored if name.startswith("weights/")]) == 1
+
+
+def test_nothing_in_the_graph_tells_where_it_was_made(made):
+    graph = (made / "saved_model.pb").read_bytes()
+    assert str(Path.cwd()).encode() not in graph and str(made.parent).encode() not in graph
+
+
+def test_random_and_python_operations_are_found():
+    module = tf.Module()
+    module.call = tf.function(
+        lambda x: tf.random.normal([2], seed=1) + tf.py_function(lambda y: y, [x], tf.float32)
+    )
+    graph = module.call.get_concrete_function(tf.constant([1.0, 2.0])).graph.as_graph_def()
+    whole = saved_model_pb2.SavedModel()
+    whole.meta_graphs.add().graph_def.CopyFrom(graph)
+    assert saved_model.unservable(whole) == ["EagerPyFunc", "RandomStandardNormal"]
+
+
+@pytest.mark.slow
+def test_two_processes_write_equal_bytes(tmp_path):
+    """Without a common hash seed: sets and dictionaries of theirs are ordered otherwise."""
+    script = "import sys, pathlib, tests.test_saved_model as t; t.saved(pathlib.Path(sys.argv[1]))"
+    for name in ("one", "two"):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / name)], check=True, capture_output=True)
+    assert saved_model.digests(tmp_path / "one") == saved_model.digests(tmp_path / "two")
+
+
+def test_the_digest_of_weights_is_of_their_content():
+    assert saved_model.weights_sha256(WEIGHTS) == saved_model.weights_sha256(
+        [weight.copy() for weight in WEIGHTS]
+    )
+    changed = [WEIGHTS[0] + np.float32(1e-6), WEIGHTS[1]]
+    reshaped = [WEIGHTS[0].reshape(3, 2), WEIGHTS[1]]
+    assert len({saved_model.weights_sha256(w) for w in (WEIGHTS, changed, reshaped, WEIGHTS[::-1])}) == 4

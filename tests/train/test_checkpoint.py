@@ -1,0 +1,84 @@
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from digits.dataset import Split
+from digits.train import checkpoint
+from digits.train.history import Epoch, Progress, State
+from tests.train._recipes import tiny
+
+EPOCH = Epoch(1, 5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.1 + 0.2, 0.7)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def split():
+    return Split(np.zeros((3, 28, 28), np.uint8), np.arange(3, dtype=np.uint8), np.full(3, "x"))
+
+
+def state(step):
+    return State(step, {"now/kernels": np.arange(step, dtype=np.float32), "optimizer/0": np.array(step)})
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        Progress(state(5), (EPOCH,)),
+        Progress(state(9), (EPOCH,) * 2, state(5), 1),
+        Progress(state(9), (EPOCH,) * 2, epochs=1, finished=(state(3).arrays, state(4).arrays)),
+    ],
+)
+def test_a_checkpoint_comes_back_exactly(here, split, progress):
+    path = checkpoint.path_of(tiny(), split)
+    checkpoint.save(path, progress)
+    back = checkpoint.load(path)
+    assert back.history == progress.history
+    assert (back.waited, back.epochs) == (progress.waited, progress.epochs)
+    for mine, theirs in zip(progress.finished, back.finished, strict=True):
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[k], theirs[k]) for k in mine)
+    for mine, theirs in ((progress.state, back.state), (progress.best, back.best)):
+        assert (mine is None) == (theirs is None)
+        if mine:
+            assert mine.step == theirs.step
+            assert all(np.array_equal(mine.arrays[k], theirs.arrays[k]) for k in mine.arrays | theirs.arrays)
+
+
+def test_other_data_or_another_recipe_is_another_training(here, split):
+    other = replace(split, labels=split.labels[::-1].copy())
+    paths = {checkpoint.path_of(*k) for k in [(tiny(), split), (tiny(seed=2), split), (tiny(), other)]}
+    assert len(paths) == 3
+    assert checkpoint.path_of(tiny(), split) in paths
+    pictures = split.images[:2]
+    exposed = {checkpoint.path_of(tiny(), split, outliers=some) for some in (None, pictures, pictures + 1)}
+    assert len(exposed) == 3 and exposed & paths == {checkpoint.path_of(tiny(), split)}
+
+
+def test_none_or_a_damaged_one_means_a_fresh_start(here, split):
+    path = checkpoint.path_of(tiny(), split)
+    assert checkpoint.load(path) is None
+    checkpoint.save(path, Progress(state(5), (EPOCH,)))
+    path.write_bytes(path.read_bytes()[:200])
+    assert checkpoint.load(path) is None
+
+
+def test_a_finished_one_goes_and_the_newest_others_stay(here, split):
+    paths = [checkpoint.path_of(tiny(seed=seed), split) for seed in range(6)]
+    for age, path in enumerate(paths):
+        checkpoint.save(path, Progress(state(1), (EPOCH,)))
+        os.utime(path, (1000 - age, 1000 - age))
+    checkpoint.prune(paths[0])
+    assert sorted(paths[0].parent.iterdir()) == sorted(paths[1 : 1 + checkpoint.OTHERS])
+
+
+def test_a_checkpoint_of_other_code_is_another_one(here, split, monkeypatch):
+    path = checkpoint.path_of(tiny(), split)
+    monkeypatch.setattr(checkpoint, "code_sha256", lambda stage: f"another {stage}")
+    assert checkpoint.path_of(tiny(), split) != path

@@ -1,0 +1,117 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from digits import dataset
+from digits.dataset import Split
+from digits.train import input_pipeline
+from digits.train.fit import fit
+from digits.train.input_pipeline import Feed
+from tests._digits import digits
+from tests._project import ROOT
+from tests.train._recipes import STILL, tiny
+
+
+@pytest.fixture
+def held():
+    images, labels = digits(320, 1)
+    return Split(images, labels, np.full(320, "synthetic"))
+
+
+@pytest.fixture
+def on_disk(held, tmp_path):
+    np.save(tmp_path / "images.npy", held.images)
+    return Split(np.load(tmp_path / "images.npy", mmap_mode="r"), held.labels, held.batches)
+
+
+ORDER = np.random.default_rng(1).permutation(320).astype(np.int32).reshape(20, 16)
+
+
+def fed(blocks):
+    """Images and labels of every step."""
+    steps = [
+        (images.numpy()[rows], labels.numpy()[rows]) for images, labels, order in blocks for rows in order
+    ]
+    return np.concatenate([i for i, _ in steps]), np.concatenate([k for _, k in steps])
+
+
+def test_what_fits_is_held_and_fed_at_once(held, on_disk):
+    for train in (held, on_disk):
+        (block,) = Feed(train, dataset.reader(train.images, limit=1 << 30)).blocks(ORDER)
+        images, labels = fed([block])
+        assert np.array_equal(images, held.images[ORDER.ravel()])
+        assert np.array_equal(labels, held.labels[ORDER.ravel()])
+
+
+def test_what_does_not_fit_comes_from_disk_in_blocks_and_in_order(held, on_disk, monkeypatch):
+    monkeypatch.setattr(input_pipeline, "BLOCK", 3 * 16 * 784)  # three steps
+    made = Feed(on_disk, dataset.reader(on_disk.images, limit=1000))
+    blocks = list(made.blocks(ORDER))
+    assert [len(order) for _, _, order in blocks] == [3] * 6 + [2]
+    images, labels = fed(blocks)
+    assert np.array_equal(images, held.images[ORDER.ravel()])
+    assert np.array_equal(labels, held.labels[ORDER.ravel()])
+
+
+@pytest.mark.parametrize("outliers", [0.0, 0.1])
+def test_a_training_from_disk_gives_the_same_weights(held, on_disk, monkeypatch, outliers):
+    monkeypatch.setattr(input_pipeline, "BLOCK", 2 * 64 * 784)
+    recipe = tiny(architecture="small", steps=8, augmentation=STILL, outliers=outliers)
+    pictures = held.images[:30, ::-1]  # digits upside down stand in for pictures without one
+    whole = fit(held, held, recipe, outliers=pictures)
+    read = dataset.reader(on_disk.images, limit=1000)
+    streamed = fit(on_disk, held, recipe, read=read, outliers=pictures)
+    assert [e.val_loss for e in streamed.history] == [e.val_loss for e in whole.history]
+    assert [e.loss for e in streamed.history] == pytest.approx([e.loss for e in whole.history])
+    pairs = zip(streamed.model.get_weights(), whole.model.get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+STREAMED = """
+import sys
+import numpy as np
+from digits import dataset, dataset
+from digits.train.fit import fit
+from digits.dataset import Split
+from tests._digits import digits
+from tests.train._recipes import STILL, tiny
+path, count = sys.argv[1], int(sys.argv[2])
+few, labels = digits(1000, 1)
+with open(path, "wb") as stream:
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": "|u1", "fortran_order": False, "shape": (count, 28, 28)}
+    )
+    for _ in range(count // 1000):
+        stream.write(few.tobytes())
+train = Split(np.load(path, mmap_mode="r"), np.resize(labels, count), np.resize(np.array(["x"]), count))
+held = Split(few[:100], labels[:100], np.full(100, "x"))
+dataset.array_sha256(train.images)
+recipe = tiny(architecture="small", batch=256, steps=300, augmentation=STILL, validation_every=100)
+result = fit(train, held, recipe, read=dataset.reader(train.images, 1 << 20))
+(peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(result.history[-1].step, result.validation_accuracy, int(peak) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's account of the peak memory")
+def test_two_million_images_are_trained_on_in_bounded_memory(tmp_path):
+    peaks = []
+    for count in (20_000, 2_000_000):
+        done = subprocess.run(
+            [sys.executable, "-c", STREAMED, str(tmp_path / "images.npy"), str(count)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        steps, accuracy, peak = done.stdout.split()[-3:]
+        assert int(steps) == 300
+        assert float(accuracy) > 0.9
+        peaks.append(int(peak))
+    images = 2_000_000 * 784 >> 20  # 1,495 MiB
+    assert peaks[1] - peaks[0] < images / 5  # labels, names and the order of the epoch are in memory
