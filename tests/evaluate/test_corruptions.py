@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from digits.evaluate.corruptions import CORRUPTIONS, corrupt
+from digits.evaluate.corruptions import CORRUPTIONS, corrupt, either_way, rotate, scale, shift
 from tests._digits import digits
 
 IMAGES, _ = digits(64, seed=3)
@@ -140,3 +140,32 @@ def test_a_hole_is_five_by_five_within_the_box_of_the_digit() -> None:
     assert (seen.sum(axis=(1, 2)) == 25).all()
     rows, columns = np.flatnonzero(seen.any(axis=(0, 2))), np.flatnonzero(seen.any(axis=(0, 1)))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 23, 4, 23)
+
+
+FLOATS = digits(40, seed=2)[0].astype(np.float32) / np.float32(255)
+
+
+def apply(move, images=FLOATS):
+    return move(images, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("move", [shift(0), rotate(0), scale(1), either_way(lambda _: [[1, 0], [0, 1]])])
+def test_no_move_changes_nothing(move):
+    assert apply(move) == pytest.approx(FLOATS, abs=1e-6)
+
+
+def test_a_half_turn_is_a_half_turn():
+    assert apply(rotate(180)) == pytest.approx(FLOATS[:, ::-1, ::-1], abs=1e-5)
+
+
+def test_a_quarter_turn_goes_either_way():
+    turned = apply(rotate(90))
+    ways = [np.abs(turned - np.rot90(FLOATS, k, axes=(1, 2))).max(axis=(1, 2)) < 1e-5 for k in (1, 3)]
+    assert (ways[0] ^ ways[1]).all()
+    assert 0.2 < ways[0].mean() < 0.8
+
+
+def test_what_is_uncovered_is_black():
+    white = np.ones((8, 28, 28), np.float32)
+    assert (apply(shift(5), white).sum(axis=(1, 2)) == 23 * 23).all()
+    assert apply(scale(0.5), white)[:, 0].max() == 0

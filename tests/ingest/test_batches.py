@@ -1,13 +1,17 @@
 import io
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from digits.ingest.batches import Batch, read_batch, read_batches
+from digits.ingest.batches import Batch, decode, hold_out, read_batch, read_batches
+from digits.normalize import to_grey
 from digits.runtime.errors import DataError
 from tests._digits import digits
 
@@ -230,3 +234,137 @@ def test_a_damaged_or_lying_archive_refuses_the_batch(tmp_path: Path) -> None:
         lying.writestr("labels.npy", header.getvalue())
     with pytest.raises(DataError, match="can't be read"):
         read_batch(directory)
+
+
+BALANCED = np.repeat(np.arange(10, dtype=np.uint8), 20)
+
+
+def split(labels=BALANCED, name="batch", share=0.2, at_least=100, seed=1):
+    return hold_out(labels, name, share=share, at_least=at_least, seed=seed)
+
+
+def test_a_fifth_of_every_digit_is_held_out() -> None:
+    rest, part = split()
+    assert np.bincount(BALANCED[part]).tolist() == [4] * 10
+    assert sorted([*rest, *part]) == list(range(200))
+
+
+def test_a_small_batch_is_trained_on_whole() -> None:
+    assert len(split(BALANCED[:99])[1]) == 0
+    assert len(split(BALANCED[:100])[1]) == 20
+
+
+def test_the_choice_hangs_on_seed_and_name() -> None:
+    np.testing.assert_array_equal(split()[1], split()[1])
+    assert split()[1].tolist() != split(name="other")[1].tolist()
+    assert split()[1].tolist() != split(seed=2)[1].tolist()
+
+
+def test_a_digit_with_one_row_is_trained_on() -> None:
+    labels = np.append(np.repeat(np.arange(9, dtype=np.uint8), 20), np.uint8(9))
+    rest, part = split(labels)
+    assert 180 in rest and len(part) == 36
+
+
+@pytest.mark.parametrize("labels", [BALANCED, np.arange(10, dtype=np.uint8)])
+def test_nothing_is_held_out_when_nothing_is_asked_or_possible(labels) -> None:
+    assert len(split(labels, share=0.0 if len(labels) > 10 else 0.2, at_least=1)[1]) == 0
+
+
+GREY = np.arange(40 * 60, dtype=np.uint32).reshape(40, 60).astype(np.uint8)
+
+
+def stored(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def palette() -> Image.Image:
+    picture = Image.fromarray(GREY).quantize(64)
+    assert picture.mode == "P"
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("data", "tolerance"),
+    [
+        (stored(Image.fromarray(GREY)), 0.01),
+        (stored(Image.fromarray(GREY).convert("RGB")), 0.01),
+        (stored(Image.fromarray(GREY).convert("RGBA")), 0.01),
+        (stored(Image.fromarray(GREY).convert("LA")), 0.01),
+        (stored(Image.fromarray(GREY.astype(np.uint16) * 257)), 0.01),
+        (stored(palette()), 4),
+        (stored(Image.fromarray(GREY), "JPEG", quality=95), 25),
+        (stored(Image.fromarray(GREY).convert("CMYK"), "JPEG", quality=95), 25),
+    ],
+    ids=["grey", "RGB", "RGBA", "grey and alpha", "16 bits", "palette", "JPEG", "CMYK"],
+)
+def test_every_mode_gives_the_same_grey(data: bytes, tolerance: float) -> None:
+    np.testing.assert_allclose(to_grey(decode(data)), GREY, atol=tolerance)
+
+
+def test_one_bit_and_transparent_palette() -> None:
+    black_and_white = (GREY > 127).astype(np.uint8) * 255
+    np.testing.assert_array_equal(
+        decode(stored(Image.fromarray(black_and_white).convert("1"))), black_and_white
+    )
+    see_through = stored(Image.fromarray(black_and_white).convert("P"), transparency=0)
+    assert decode(see_through).shape == (40, 60, 4)
+
+
+def test_orientation_noted_by_the_camera_is_honoured() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    turned: NDArray[Any] = decode(stored(Image.fromarray(GREY), "JPEG", quality=95, exif=exif))
+    assert turned.shape == (60, 40)
+    np.testing.assert_allclose(turned, np.rot90(GREY, -1), atol=25)
+
+
+def bomb(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + header
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return start + struct.pack(">I", 1000) + b"IDAT" + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (bomb(5000, 4000), "5000×4000 pixels, expected at most 16 million"),
+        (bomb(100_000, 100_000), "too many pixels, expected at most 16 million"),
+        (stored(Image.fromarray(GREY).resize((300, 200)))[:-100], "damaged"),
+        (stored(Image.fromarray(GREY), "JPEG")[:300], "damaged|no PNG"),
+        (b"not a picture", "no PNG or JPEG"),
+        (b"", "no PNG or JPEG"),
+        (stored(Image.fromarray(GREY), "BMP"), "no PNG or JPEG"),
+    ],
+)
+def test_what_can_not_be_decoded_is_refused(data: bytes, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        decode(data)
+
+
+def test_random_damage_never_escapes_as_another_error() -> None:
+    rng = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    colour = Image.fromarray(GREY).convert("RGB")
+    for whole in (stored(colour), stored(colour, "JPEG", exif=exif), stored(palette(), transparency=3)):
+        for _ in range(300):
+            data = bytearray(whole[: rng.integers(1, len(whole) + 1)] if rng.random() < 0.3 else whole)
+            for place in rng.integers(0, min(len(data), 200), size=3):  # where the headers are
+                data[place] = rng.integers(256)
+            try:
+                decode(bytes(data))
+            except DataError:
+                continue
+
+
+def test_exif_that_makes_no_sense_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nonsense(_: Image.Image) -> Image.Image:
+        raise TypeError("bad operand type for abs(): 'str'")  # seen with one changed byte in the EXIF data
+
+    monkeypatch.setattr("digits.ingest.batches.ImageOps.exif_transpose", nonsense)
+    with pytest.raises(DataError, match="damaged: bad operand"):
+        decode(stored(Image.fromarray(GREY)))

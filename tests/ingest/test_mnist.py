@@ -3,6 +3,7 @@ import struct
 import numpy as np
 import pytest
 
+from digits.ingest import mnist
 from digits.ingest.mnist import labelled_images, parse
 from digits.runtime.errors import DataError
 from tests.ingest._idx import idx_bytes
@@ -49,3 +50,15 @@ def test_a_header_that_claims_more_than_64_bits_is_truncated_not_overflowed() ->
     data = struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3)
     with pytest.raises(DataError, match="truncated"):
         parse(data, 3, "x")
+
+
+def test_the_sample_is_split_by_digit_and_seed() -> None:
+    train, test = mnist.load_sample(1000, 1)
+    assert (len(train), len(test)) == (4000, 1000)
+    assert np.bincount(test.labels).tolist() == [100] * 10
+    assert set(train.batches) == set(test.batches) == {"mnist-sample-5k"}
+    images = np.concatenate([train.images, test.images])
+    assert images.dtype == np.uint8 and images.shape == (5000, 28, 28)
+    assert len(np.unique(images.reshape(5000, -1), axis=0)) == 5000, "no image in both"
+    assert 25 < images.mean() < 40, "white ink on black"
+    assert not np.array_equal(mnist.load_sample(1000, 2)[1].images, test.images)
