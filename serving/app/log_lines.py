@@ -38,7 +38,7 @@ def event(message: str, level: str = "info") -> dict[str, str]:
 
 
 def _write(stream: TextIO, line: str) -> None:
-    # Whoever read the lines may have gone: requests go on.
+    # The log's reader may have gone away; keep serving.
     with contextlib.suppress(OSError, ValueError):
         stream.write(line + "\n")
         stream.flush()

@@ -52,7 +52,7 @@ def _remember(known: dict[int, Any], number: int, value: Any) -> None:
 
 
 def facts(provenance: dict[str, Any]) -> dict[str, Any]:
-    """The few figures that stand beside a version's number. Pure."""
+    """Return the few figures that stand beside a version's number."""
     names = {
         "accuracy": ("metrics", "accuracy"),
         "accuracy_interval": ("metrics", "accuracy_interval"),

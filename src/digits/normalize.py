@@ -88,7 +88,7 @@ def to_grey(picture: NDArray[Any]) -> Grey:
 
 
 def thumbnail(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """The whole picture made small, uint8 [28, 28], nothing cropped or mended: to show what was refused."""
+    """Return the whole picture made small, uint8 [28, 28], uncropped: it shows what was refused."""
     grey = Image.fromarray(np.clip(to_grey(picture), 0, 255))
     return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""A request's JSON → a correction: an image, what the model said it is and what a person says. Pure."""
+"""Checks the JSON of a correction, and makes of it an image, the model's answer and a person's label."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Accepted corrections → one batch in the inbox of retraining, in effect exactly once. Shell.
+"""Writes the accepted corrections as one batch into the inbox of retraining, exactly once in effect.
 
     accepted   → exporting   in one transaction, with the batch's name
     .feedback-NAME           the batch is written beside its place, then renamed: it appears whole
     exporting  → exported
 
-Whoever is killed in between leaves rows `exporting`: the next export writes the same batch again, byte for
-byte. The inbox knows a batch by its content, so one that was taken already changes nothing.
+An export that is killed in between leaves rows `exporting`; the next one writes the same batch again, byte
+for byte. The inbox knows a batch by its content, so one that was taken already changes nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of corrections, as queries and migrations know it, and a row of it. Pure."""
+"""The table of corrections, which queries and migrations share, and the type of its rows."""
 
 from __future__ import annotations
 

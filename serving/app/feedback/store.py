@@ -1,4 +1,4 @@
-"""Where corrections are kept until somebody reviews them: SQLite, or PostgreSQL by its URL. Shell."""
+"""Keeps corrections until somebody reviews them: in SQLite, or in PostgreSQL by its URL."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FeedbackStore:
     def _ended(self, work: asyncio.Task[tuple[str, bool]]) -> None:
         self._at_work.discard(work)
         if not work.cancelled():
-            work.exception()  # was told to whoever waited for it, if anybody still did
+            work.exception()  # raised to the waiting caller, if one is left
 
     async def _add(self, given: Correction) -> tuple[str, bool]:
         same = sql.select(CORRECTIONS.c.id).where(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def run(train: Path, validation: Path, candidate: Path, live: Path, params: TrainParams) -> None:
     """Train by the profile and its overrides. Equal data, params, CPU and thread count give equal weights."""
-    load_tensorflow()  # here, not above: a typo in params.yaml is told before seconds of loading
+    load_tensorflow()  # here, not above: a typo in params.yaml is reported before seconds of loading
     import tensorflow as tf
 
     from digits.train import checkpoint, devices, fit, history, profiles

@@ -1,4 +1,4 @@
-"""Photos with one or many digits → which digits, where, in which fields. Needs the extra `read`.
+"""Reads photos with one or many digits: which digits, where, in which fields. Needs the extra `read`.
 
     from digits_client import DigitClient
     from digits_client.reading import opened, read

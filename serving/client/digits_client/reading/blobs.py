@@ -1,6 +1,6 @@
-"""The mask of ink → pieces of ink that may be digits or marks between them, in rows.
+"""Divides the mask of ink into pieces that may be digits or marks between them, in rows.
 
-Pure. Sizes are counted in the height of a row's digits, so they hold for any photo.
+Sizes are counted in the height of a row's digits, so they hold for any photo.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Labels = NDArray[np.int32]
 
 LEAST = 6  # pixels of a digit's height
 SPECK = 0.006  # of the squared height of a digit: less ink is dirt, not worth a word
-TALL = 0.4  # of a row's height: lower pieces are parts of digits, marks or strangers
+TALL = 0.4  # of a row's height: lower pieces are parts of digits, marks or no digits
 SAME_ROW = 0.4  # share of the lower one's height that neighbours in a row have in common
 APART = 5.0  # heights between neighbours in a row, at most
 OVER = 0.5  # share of the narrower piece's width that pieces of one digit have in common

@@ -1,7 +1,4 @@
-"""A piece of ink → the 28×28 pixels that the model takes: white on black, the digit in 20×20, as in MNIST.
-
-Pure.
-"""
+"""Makes of a piece of ink the 28×28 pixels that the model takes: white on black, the digit in 20×20."""
 
 from __future__ import annotations
 
@@ -88,7 +85,7 @@ def extent(ink: Picture) -> Box | None:
 
 
 def crop(ink: Picture) -> Picture:
-    """A patch, or a part of one → uint8 [28, 28], the centre of mass in the middle; all 0 without ink."""
+    """Return a patch, or a part of one, as uint8 [28, 28], centred by its mass; all 0 without ink."""
     made = np.zeros((SIDE, SIDE), np.uint8)
     box = extent(ink)
     if box is None:

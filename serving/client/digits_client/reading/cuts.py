@@ -1,6 +1,6 @@
-"""Digits that touch: cuts through a patch, and all pieces between two of them.
+"""Cuts through digits that touch, and all pieces between two of the cuts.
 
-Pure. A cut is a path from top to bottom through as little ink as it can, near each of many places
+A cut is a path from top to bottom through as little ink as it can, near each of many places
 (over-segmentation; to choose by recognition is Fujisawa, Nakano & Kurino 1992, Proc. IEEE 80).
 """
 

@@ -1,4 +1,4 @@
-"""A reading drawn on its photo. Pure."""
+"""Draws a reading on its photo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALLEST = 900  # pixels of the longer side: smaller photos are enlarged, so tha
 
 
 def annotated(photo: Picture, reading: Reading) -> Picture:
-    """uint8 [h, w] or [h, w, 3] → uint8 [h, w, 3] with a box and a digit for each digit read.
+    """Return the photo, uint8 [h, w] or [h, w, 3], as uint8 [h, w, 3] with a box and a digit for each read.
 
     Accepted fields are green; in others, and around digits that are not sure, boxes are orange, with a
     question mark; what is no digit is crossed out in violet.

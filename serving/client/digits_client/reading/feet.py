@@ -1,6 +1,6 @@
-"""Digits that stand on a ruled line: a 0 loses its foot with the line, and is open below.
+"""Repairs digits that stand on a ruled line: a 0 loses its foot with the line, and is open below.
 
-Pure. Where a piece ends at a line in two places, the line's ink between them is given back to it.
+Where a piece ends at a line in two places, the line's ink between them is given back to it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A photo → how much ink lies where: light and polarity evened out.
+"""Measures how much ink lies where on a photo, with light and polarity evened out.
 
-Pure. The background is a wide median of the photo, so slow changes of light are in it and strokes are not.
-Ink is what differs from it, to the side (darker or lighter) on which more does, as a share of the background:
-half the light, half the contrast.
+The background is a wide median of the photo, so slow changes of light are in it and strokes are not. Ink is
+what differs from it, to the side (darker or lighter) on which more does, as a share of the background: half
+the light, half the contrast.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Inked:
 
 
 def inked(grey: Picture) -> Inked:
-    """uint8 [h, w] of any polarity and light → its ink. A photo without ink gives empty ones."""
+    """Return the ink of a photo, uint8 [h, w] of any polarity and light; empty ink if there is none."""
     ground = background(grey)
     smooth = cv2.GaussianBlur(grey, (0, 0), SMOOTH)
     level = cv2.max(ground, DARKEST)

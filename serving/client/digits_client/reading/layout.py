@@ -1,4 +1,4 @@
-"""Digits and marks in rows → fields and lines. Pure.
+"""Groups digits and marks in rows into fields and lines.
 
 A field ends where the gap is wide. Its kind is a guess by its form alone: what a number means, a form's
 designer knows better.

@@ -1,4 +1,4 @@
-"""The bytes of a picture file → upright pixels on white. Nothing is decoded before its size is known.
+"""Opens picture files as upright pixels on white. Nothing is decoded before its size is known.
 
 Takes what Pillow opens of FORMATS, of any mode: 16-bit, CMYK, palette, alpha, animated (its first picture).
 """
@@ -43,7 +43,7 @@ def opened(path: str | Path) -> NDArray[np.uint8]:
 
 
 def decoded(data: bytes, name: str = "the picture", *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """A picture file's bytes → uint8 [h, w, 3], RGB, or [h, w] without colours; upright, alpha over white.
+    """Decode a picture file to uint8 [h, w, 3], RGB, or [h, w] without colours; upright, alpha over white.
 
     Raises BadRequest: no picture, damaged, cut off, more than `max_pixels` or `MAX_BYTES`.
     """

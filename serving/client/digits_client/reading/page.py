@@ -1,4 +1,4 @@
-"""A photo in grey → its ink without ruled lines, in rows of blobs. Pure."""
+"""Finds the ink of a grey photo without its ruled lines, in rows of blobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Page:
 
 
 def page(grey: Picture) -> Page:
-    """uint8 [h, w] → what is written on it."""
+    """Return what is written on a photo, uint8 [h, w]."""
     found = inked(grey)
     mask, tilt, ruled = _without_rules(found.mask, found.faint)
     labels, blobs = components(mask)

@@ -1,6 +1,6 @@
-"""Pixels of a photo → what it shows, as a plan: it yields images and is sent the model's answer to them.
+"""Reads a photo as a plan: a generator that yields images and is sent the model's answer to them.
 
-Pure: whoever drives it asks a server, an event loop or a function; `digits_client.reading.reader` does.
+The caller asks a server, an event loop or a function; `digits_client.reading.reader` does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ class _Item:
 
 
 def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
-    """uint8 [h, w] or [h, w, 3] (RGB), upright → its Reading; fields are accepted from `least` on."""
+    """Return the Reading of a photo, uint8 [h, w] or [h, w, 3] (RGB), upright.
+
+    Fields are accepted from `least` on.
+    """
     height, width = photo.shape[:2]
     shrink = min(1.0, math.sqrt(WORKING / (height * width)))
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) if photo.ndim == 3 else photo

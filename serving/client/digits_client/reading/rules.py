@@ -1,7 +1,7 @@
-"""Ruled lines and boxes: how far they tilt, and the ink without them.
+"""Finds ruled lines and boxes: how far they tilt, and the ink without them.
 
-Pure. A ruled line is a run of ink longer than any stroke of a digit. Where a stroke crosses it the stroke is
-kept: what has ink on both sides of the line is closed again.
+A ruled line is a run of ink longer than any stroke of a digit. Where a stroke crosses it the stroke is kept:
+what has ink on both sides of the line is closed again.
 """
 
 from __future__ import annotations

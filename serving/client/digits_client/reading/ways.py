@@ -1,8 +1,8 @@
-"""Of all ways to cut digits that touch, the likeliest.
+"""Chooses the likeliest of all ways to cut digits that touch.
 
-Pure. A way's score is the sum over its pieces of a weighted sum of what is known of each: how surely the
-model reads it, whether it has the shape and the length of stroke of the digit that it is read as (an 8 and a
-0 that touch have twice the stroke of a 6), and what the cuts went through. The shares of all ways are the
+A way's score is the sum over its pieces of a weighted sum of what is known of each: how surely the model
+reads it, whether it has the shape and the length of stroke of the digit that it is read as (an 8 and a 0
+that touch have twice the stroke of a 6), and what the cuts went through. The shares of all ways are the
 softmax of their scores. Weights: a conditional logit fitted on strips of validation digits.
 """
 

@@ -1,4 +1,4 @@
-"""Arrays → the JSON that REST predict answers, in the row or the column format, white space as upstream's."""
+"""Writes arrays as the JSON that REST predict answers, by row or by column, spaced as upstream's."""
 
 from __future__ import annotations
 
