@@ -1,6 +1,6 @@
 """A model server for machines without `tensorflow_model_server`: its flags, gRPC and REST, any SavedModel.
 
-process      main, ports, flags, limits, readiness, process, metrics, middleware, status
+process      main, ports, flags, limits, process, metrics, middleware, status
 models/      configuration, versions on disk, loading and unloading, warm-up, ModelService
 runtime/     TensorFlow's C library: sessions, SavedModels, tensors
 batching/    joins requests that arrive at the same time

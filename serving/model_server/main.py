@@ -61,7 +61,7 @@ class _Server:
     def run(self) -> int:
         named = self._settings()  # before anything heavy: a bad file is reported at once
         page = self._page()
-        from serving.model_server import metrics, ports, readiness
+        from serving.model_server import metrics, ports, process
         from serving.model_server.models import factory
 
         ports.check(self.flags)
@@ -82,7 +82,7 @@ class _Server:
         manager.start(named)
         if self.flags.model_config_file and self.flags.model_config_file_poll_wait_seconds > 0:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
-        state = readiness.Readiness()
+        state = process.Readiness()
         starting = False  # from the first open port on there may be requests, which are to be drained
         closing, log = ports.open_ports(self.flags, manager, settings, state, page)
         stop.wait()
@@ -91,9 +91,9 @@ class _Server:
             LOG.info("no longer ready: the ports stay open for %d s", self.flags.shutdown_delay_seconds)
             time.sleep(self.flags.shutdown_delay_seconds)
         LOG.info("stopping: no new requests, up to %d s for those under way", self.flags.drain_seconds)
-        readiness.close_all(closing, self.flags.drain_seconds)
+        process.close_all(closing, self.flags.drain_seconds)
         log.close(self.flags.drain_seconds)  # last: it takes what the ports still answer
-        if not readiness.finishes_within(LAST, manager.stop):
+        if not process.finishes_within(LAST, manager.stop):
             LOG.warning("requests under way are cut off: they took longer than --drain_seconds")
         return 0
 

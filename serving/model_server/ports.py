@@ -14,7 +14,7 @@ from serving.model_server.grpc import server as grpc_server
 from serving.model_server.grpc import service as grpc_service
 from serving.model_server.inference.predict import Settings
 from serving.model_server.models.manager import Manager
-from serving.model_server.readiness import Close, Readiness
+from serving.model_server.process import Close, Readiness
 from serving.model_server.request_log.log import Bounds, RequestLog
 from serving.model_server.rest import api as rest_api
 from serving.model_server.rest import server as http_server

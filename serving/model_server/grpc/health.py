@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from serving.model_server.event_loop import EventLoopServer
-from serving.model_server.readiness import Readiness
+from serving.model_server.process import Readiness
 
 NAME = "grpc.health.v1.Health"
 SERVICES = ("", "ModelService", "PredictionService")  # as upstream names them, without their package

@@ -17,7 +17,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from serving.model_server import limits, status
 from serving.model_server.event_loop import EventLoopServer
 from serving.model_server.limits import Limits
-from serving.model_server.readiness import Readiness
+from serving.model_server.process import Readiness
 from serving.model_server.rest import api
 from serving.model_server.rest.api import Reply
 from serving.model_server.status import Status, invalid

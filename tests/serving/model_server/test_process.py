@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.model_server.readiness import Readiness, close_all, finishes_within
+from serving.model_server.process import Readiness, close_all, finishes_within
 from tests.serving import _models
 from tests.serving._server import Server
 from tests.serving.model_server._asking import predict, until
