@@ -296,7 +296,7 @@ def test_a_refusal_that_was_broken_off_goes_on_in_its_place(inbox):
 def test_a_quarantine_that_cannot_be_written_to_is_named(inbox):
     folder = batch(inbox, "bad")
     write(inbox, "quarantine", "a file")
-    with pytest.raises(BatchError, match=r"quarantine.*: fix that and run again"):
+    with pytest.raises(BatchError, match=r"quarantine.*: fix this and run again"):
         refuse(None, folder, "bad")
     assert whole(folder)
 
