@@ -55,9 +55,8 @@ READ = """async (count) => {
   }
   return { answers, each: spent / count };
 }"""
-PICTURES = (
-    100  # of each of digits.export.parity's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
-)
+# of each of digits.export.parity's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
+PICTURES = 100
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -33,18 +33,13 @@ from flows.rollout import outcomes
 
 ADDRESSES = "DIGITS_WEBHOOK_URL"
 BLOCK = "DIGITS_EMAIL_BLOCK"
-DEADLINE = (
-    30.0  # seconds that a run waits for all its notices; Apprise's own limits, 4 s each, are a socket's
-)
+# seconds that a run waits for all its notices; Apprise's own limits, 4 s each, are a socket's
+DEADLINE = 30.0
 RETRIES = 1
-LOGGERS = (
-    "apprise",
-    "urllib3.connectionpool",
-    "httpx",
-)  # at some level each logs the address that it posts to
-NEEDS_A_PERSON = frozenset(
-    {outcomes.REFUSED, outcomes.ROLLED_BACK, outcomes.NOT_FIT}
-)  # of those that completed
+# at some level each of these logs the address that it posts to
+LOGGERS = ("apprise", "urllib3.connectionpool", "httpx")
+# of the runs that completed
+NEEDS_A_PERSON = frozenset({outcomes.REFUSED, outcomes.ROLLED_BACK, outcomes.NOT_FIT})
 
 _sending = threading.local()  # .lines: what the thread has logged while it sends a notice
 

@@ -78,9 +78,8 @@ def server_start(folder: Path, patience: float) -> Iterator[None]:
 PORT = 4200
 PATIENCE = 120.0  # seconds until a new server must answer: the first start creates the database
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL, and that a server may be silent to `digits status`
-BUSY = (
-    60.0  # seconds that it may be silent to a process that needs it: its database may be waiting for writes
-)
+# seconds that it may be silent to a process that needs it: its database may be waiting for writes
+BUSY = 60.0
 LARGE = 10_000_000  # bytes of log above which a start begins a new one
 
 

@@ -190,7 +190,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def body(content: dict[str, type[BaseModel] | str]) -> dict[str, Any]:
-    """The `openapi_extra` of a route that reads its body itself: media type → model, or words for bytes."""
+    """Return `openapi_extra` of a route that reads its body itself: a model by media type, or words."""
     schemas = {
         kind: {"schema": {"description": form} if isinstance(form, str) else form.model_json_schema()}
         for kind, form in content.items()

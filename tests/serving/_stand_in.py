@@ -26,8 +26,9 @@ from tests._loopback import Listener
 
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """models: name → function (signature, {alias: array}) → {alias: array}, which raises ValueError for a bad
-    input.
+    """Answers with the functions of `models`, by name.
+
+    Each takes a signature and arrays by alias, and returns arrays by alias; ValueError stands for a bad input.
     """
 
     def __init__(self, models, faults=()):

@@ -201,7 +201,7 @@ CLOSE = 1e-3  # of weights around 0.1 to 1: five times what the order of float32
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A recipe's name → what one device made of it, and what two made together."""
+    """What one device made of each recipe, and what two made together, by the recipe's name."""
     folder = tmp_path_factory.mktemp("replicas")
     env = environment(folder) | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = [sys.executable, "-m", "tests.train._two_devices", str(folder)]
