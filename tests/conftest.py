@@ -7,26 +7,35 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """One pipeline on synthetic digits; don't change it.
-
-    Built once: of the processes that tests are shared out to, the others copy what the first has made.
-    """
-    from tests._project import Project, environment, project
-
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
-    shared.mkdir(exist_ok=True)
+def _once(factory, name, make):
+    """Return a folder that `make` has filled, once for all processes that tests are shared out to."""
+    base = factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared" / name
+    shared.mkdir(parents=True, exist_ok=True)
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        root, ready = shared / "built" / "project", shared / "ready"
-        if not ready.exists():
-            project(shared / "built").repro()
-            ready.touch()
-    mirror = {"DIGITS_MIRROR": str(shared / "built" / "mirror")}
-    first = Project(root, environment(shared / "built" / "home") | mirror)
+        if not (shared / "ready").exists():
+            make(shared / "content")
+            (shared / "ready").touch()
+    return shared / "content"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """One pipeline on synthetic digits; don't change it."""
+    from tests._project import Project, environment, project
+
+    made = _once(tmp_path_factory, "built", lambda where: project(where).repro())
+    first = Project(made / "project", environment(made / "home") | {"DIGITS_MIRROR": str(made / "mirror")})
     return first.copy(tmp_path_factory.mktemp("built") / "project")
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """A candidate, the reports that let it pass, and its export (tests._release); don't change it."""
+    from tests import _release
+
+    return _once(tmp_path_factory, "release", _release.make)
 
 
 @pytest.fixture
@@ -39,10 +48,11 @@ def pytest_collection_modifyitems(items):
     """Long files early, so that no process is left with one; while one builds the pipeline, nobody waits."""
     files = dict.fromkeys(item.path for item in items if "built" in getattr(item, "fixturenames", ()))
     first, top = next(iter(files), None), Path(__file__).parent
+    whole = {top / name for name in ("contract", "faults", "flows", "pipeline", "serving")}
 
     def rank(item):
         if item.path in files:
             return 0 if item.path == first else 2
-        return 3 if item.path.parent == top else 1  # what tests one module is quick
+        return 1 if whole & set(item.path.parents) else 3  # what tests one module is quick
 
     items.sort(key=rank)

@@ -1,8 +1,8 @@
 """models/exported → models/edge: what lies there, how it answers, and what a refused format leaves."""
 
 import json
+import shutil
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,50 +11,17 @@ from digits import dataset, files, wire
 from digits.convert import formats, stage
 from digits.convert.tfjs import load
 from digits.convert.tflite import Interpreter, convert, normalize
-from digits.dataset import Split
-from digits.export import stage as export
 from digits.model import architectures
 from digits.model.candidate import save_candidate
-from digits.runtime import params
 from digits.runtime.errors import DataError
 from digits.train.profiles import Hardware, resolve
-from tests._digits import digits
-
-SETTINGS = params.load_all()
-TEMPERATURE, THRESHOLD = 1.25, 0.9
+from tests._release import SETTINGS, THRESHOLD
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A small real candidate, its export and its formats; don't change them."""
-    root = tmp_path_factory.mktemp("made")
-    images, labels = digits(1500, seed=11)
-    model = architectures.build("compact", seed=1)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(2e-3), loss)
-    model.fit(images, labels, batch_size=50, epochs=4, verbose=0)
-    (root / "candidate").mkdir()
-    recipe = resolve(SETTINGS["train"], len(images), Hardware("cpu", "float32", "nothing"))
-    save_candidate(root / "candidate", model, recipe)
-    dataset.save_split(root / "train", Split(images, labels, np.full(len(labels), "mnist")))
-    images, labels = digits(260, seed=12)
-    dataset.save_split(root / "validation", Split(images, labels, np.full(len(labels), "mnist")))
-    right = float(np.mean(model.predict(images, verbose=0).argmax(1) == labels))
-    judged = {"accuracy": "accuracy", "test_images": "n_test", "corruption_mean": "corruption_mean"}
-    metrics = {"accuracy": 0.99, "n_test": 1000, "corruption_mean": 0.95, "ece": 0.01, "dataset": "mnist"}
-    metrics |= {"temperature": TEMPERATURE, "abstention": {"threshold": THRESHOLD}}
-    files.write_json(root / "metrics.json", metrics | {"validation_accuracy": right})
-    rules = [
-        {"rule": rule, "value": metrics[figure], "threshold": 0.5, "passed": True, "reason": "fine"}
-        for rule, figure in (judged | {"calibration_error": "ece"}).items()
-    ]
-    files.write_json(root / "verdict.json", {"dataset": "mnist", "passed": True, "rules": rules})
-    files.write_json(root / "manifest.json", {"dataset": "mnist", "sample": False, "splits": {}})
-    papers = {name: root / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
-    export.run(
-        root / "candidate", **papers, validation=root / "validation",
-        exported=root / "exported", params=SETTINGS["export"],
-    )  # fmt: skip
+def made(release, tmp_path_factory):
+    """The small candidate, its export and its formats; don't change them."""
+    root = shutil.copytree(release, tmp_path_factory.mktemp("made") / "root")
     call(root, root)
     return root
 

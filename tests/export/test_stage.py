@@ -1,121 +1,69 @@
-"""Candidate + verdict → models/exported: what lies there, and every refusal that leaves nothing."""
+"""Candidate + verdict → models/release: what lies there, and every refusal that leaves nothing."""
 
 import json
 import subprocess
 import sys
 import textwrap
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from digits import dataset, files, wire
-from digits.dataset import Split
-from digits.export import signatures, stage
-from digits.model import architectures
-from digits.model.candidate import load_candidate, save_candidate
-from digits.runtime import params
+from digits import dataset, wire
+from digits.export import signatures
+from digits.model.candidate import load_candidate
 from digits.runtime.errors import DataError, GateRefused
-from digits.train.profiles import Hardware, resolve
-from tests._digits import digits
 from tests._pictures import encode, page
-
-SETTINGS = params.load_all()
-TEMPERATURE, THRESHOLD = 1.25, 0.9
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A small but real candidate with the papers of a pass, and its export; don't change it."""
-    root = tmp_path_factory.mktemp("made")
-    images, labels = digits(1500, seed=11)
-    model = architectures.build("compact", seed=1)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(2e-3), loss)
-    model.fit(images, labels, batch_size=50, epochs=4, verbose=0)
-    (root / "candidate").mkdir()
-    recipe = resolve(SETTINGS["train"], len(images), Hardware("cpu", "float32", "nothing"))
-    save_candidate(root / "candidate", model, recipe)
-    images, labels = digits(260, seed=12)
-    dataset.save_split(root / "validation", Split(images, labels, np.full(len(labels), "mnist")))
-    right = float(np.mean(model.predict(images, verbose=0).argmax(1) == labels))
-    assert right > 0.97
-    metrics = {
-        "dataset": "mnist",
-        "accuracy": 0.99,
-        "n_test": 1000,
-        "corruption_mean": 0.95,
-        "ece": 0.01,
-        "temperature": TEMPERATURE,
-        "abstention": {"threshold": THRESHOLD},
-        "validation_accuracy": right,
-    }
-    judged = {"accuracy": "accuracy", "test_images": "n_test", "corruption_mean": "corruption_mean"}
-    rules = [
-        {"rule": rule, "value": metrics[figure], "threshold": 0.5, "passed": True, "reason": "fine"}
-        for rule, figure in (judged | {"calibration_error": "ece"}).items()
-    ]
-    files.write_json(root / "metrics.json", metrics)
-    files.write_json(root / "verdict.json", {"dataset": "mnist", "passed": True, "rules": rules})
-    files.write_json(
-        root / "manifest.json", {"dataset": "mnist", "sample": False, "splits": {"train": {"n": 1500}}}
-    )
-    call(root, root / "exported")
-    return root
-
-
-def call(root, exported, **others):
-    papers = {name: root / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
-    paths = papers | {name: root / name for name in ("candidate", "validation")} | others
-    stage.run(**paths, exported=exported, params=SETTINGS["export"])
+from tests._release import SETTINGS, TEMPERATURE, THRESHOLD, export
 
 
 @pytest.fixture
-def refused(made, tmp_path):
+def refused(release, tmp_path):
     """Run with something changed; nothing may be left, and what was exported before must stay."""
 
-    def attempt(error, match, exported="before", **others):
+    def attempt(error, match, name="before", **others):
         (tmp_path / "models" / "before").mkdir(parents=True, exist_ok=True)
         (tmp_path / "models" / "before" / "kept").write_text("as it was")
         with pytest.raises(error, match=match):
-            call(made, tmp_path / "models" / exported, **others)
+            export(release, tmp_path / "models" / name, **others)
         assert [path.name for path in (tmp_path / "models").rglob("*")] == ["before", "kept"]
 
     return attempt
 
 
-def changed(made, tmp_path, name, **values):
+def changed(release, tmp_path, name, **values):
     path = tmp_path / f"changed-{name}.json"
-    path.write_text(json.dumps(json.loads((made / f"{name}.json").read_text()) | values))
+    path.write_text(json.dumps(json.loads((release / f"{name}.json").read_text()) | values))
     return {name: path}
 
 
 @pytest.mark.slow
-def test_a_fresh_process_answers_as_the_candidate_does(made, tmp_path):
+def test_a_fresh_process_answers_as_the_candidate_does(release, tmp_path):
     script = f"""
         import numpy as np, tensorflow as tf
-        images = np.load({str(made / "validation" / "images.npy")!r})
-        loaded = tf.saved_model.load({str(made / "exported")!r})
+        images = np.load({str(release / "validation" / "images.npy")!r})
+        loaded = tf.saved_model.load({str(release / "exported")!r})
         answers = loaded.signatures["serving_default"](images=images)
         np.save({str(tmp_path / "answers.npy")!r}, answers["probabilities"])
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, capture_output=True)
-    images = dataset.load_split(made / "validation").images
-    expected = tf.nn.softmax(load_candidate(made / "candidate")(images, training=False) / TEMPERATURE).numpy()
+    images = dataset.load_split(release / "validation").images
+    expected = tf.nn.softmax(
+        load_candidate(release / "candidate")(images, training=False) / TEMPERATURE
+    ).numpy()
     assert np.load(tmp_path / "answers.npy") == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_threshold_that_evaluate_fitted_is_the_one_that_is_served(made, served):
-    answers = served.signatures[wire.PIXELS](images=dataset.load_split(made / "validation").images)
+def test_the_threshold_that_evaluate_fitted_is_the_one_that_is_served(release, served):
+    answers = served.signatures[wire.PIXELS](images=dataset.load_split(release / "validation").images)
     confidence, accepted = answers[wire.CONFIDENCE].numpy(), answers[wire.ACCEPTED].numpy()
     assert (accepted == (confidence >= THRESHOLD)).all() and 0 < accepted.sum() < len(accepted)
 
 
 @pytest.fixture(scope="module")
-def served(made):
-    return tf.saved_model.load(str(made / "exported"))
+def served(release):
+    return tf.saved_model.load(str(release / "exported"))
 
 
 def test_the_real_architecture_answers_empty_batches_too(served):
@@ -124,28 +72,25 @@ def test_the_real_architecture_answers_empty_batches_too(served):
         assert answers[wire.PROBABILITIES].shape == (n, 10)
 
 
-def test_pictures_are_read_as_the_digits_that_they_show(made, served):
-    known = dataset.load_split(made / "validation").take(np.arange(60))
+def test_pictures_are_read_as_the_digits_that_they_show(release, served):
+    known = dataset.load_split(release / "validation").take(np.arange(60))
     answers = served.signatures[wire.ENCODED](
         image_bytes=tf.constant([encode(page(i)) for i in known.images])
     )
     assert np.mean(answers[wire.DIGIT].numpy() == known.labels) >= 0.95
 
 
-def test_max_pixels_is_the_limit(made, tmp_path):
+def test_max_pixels_is_the_limit(release, tmp_path):
     tight = SETTINGS["export"].model_copy(update={"max_pixels": 360_000})
-    papers = {name: made / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
-    stage.run(
-        made / "candidate", **papers, validation=made / "validation", exported=tmp_path / "m", params=tight
-    )
+    export(release, tmp_path / "m", tight)
     encoded = tf.saved_model.load(str(tmp_path / "m")).signatures[wire.ENCODED]
-    large = encode(page(dataset.load_split(made / "validation").images[0], 480).resize((601, 600)))
+    large = encode(page(dataset.load_split(release / "validation").images[0], 480).resize((601, 600)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="1 to 360000 pixels"):
         encoded(image_bytes=tf.constant([large]))
 
 
-def test_warm_up_requests_name_this_models_inputs(made, served):
-    for record in tf.data.TFRecordDataset(str(made / "exported" / wire.WARMUP)):
+def test_warm_up_requests_name_this_models_inputs(release, served):
+    for record in tf.data.TFRecordDataset(str(release / "exported" / wire.WARMUP)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         if log.HasField("predict_log"):
             request = log.predict_log.request
@@ -153,24 +98,24 @@ def test_warm_up_requests_name_this_models_inputs(made, served):
             assert len(served.signatures[request.model_spec.signature_name](**feeds)) == 4
 
 
-def test_provenance_tells_data_recipe_scores_and_libraries_and_no_time_or_place(made):
-    text = (made / "exported" / wire.PROVENANCE).read_text()
+def test_provenance_tells_data_recipe_scores_and_libraries_and_no_time_or_place(release):
+    text = (release / "exported" / wire.PROVENANCE).read_text()
     record = json.loads(text)
-    assert record["recipe"] == json.loads((made / "candidate" / "recipe.json").read_text())
-    assert record["metrics"] == json.loads((made / "metrics.json").read_text())
+    assert record["recipe"] == json.loads((release / "candidate" / "recipe.json").read_text())
+    assert record["metrics"] == json.loads((release / "metrics.json").read_text())
     assert record["verdict"]["passed"] is True and record["data"]["splits"]["train"]["n"] == 1500
     assert record["threshold"] == THRESHOLD
     assert record["export"] == {"max_pixels": SETTINGS["export"].max_pixels}
     assert record["libraries"]["tensorflow"] == tf.__version__
-    assert str(made) not in text and "time" not in {key.lower() for key in record}
+    assert str(release) not in text and "time" not in {key.lower() for key in record}
 
 
-def test_a_failed_verdict_is_refused_with_its_reasons(made, refused, tmp_path):
-    rules = json.loads((made / "verdict.json").read_text())["rules"]
+def test_a_failed_verdict_is_refused_with_its_reasons(release, refused, tmp_path):
+    rules = json.loads((release / "verdict.json").read_text())["rules"]
     rules[0] |= {"passed": False, "reason": "97.10% right, 98.00% wanted"}
-    verdict = changed(made, tmp_path, "verdict", passed=False, rules=rules)
-    for exported in ("before", "none"):
-        refused(GateRefused, "accuracy: 97.10% right, 98.00% wanted", exported, **verdict)
+    verdict = changed(release, tmp_path, "verdict", passed=False, rules=rules)
+    for name in ("before", "none"):
+        refused(GateRefused, "accuracy: 97.10% right, 98.00% wanted", name, **verdict)
     assert GateRefused.exit_code == 5
 
 
@@ -185,23 +130,25 @@ def test_garbage_for_a_verdict_is_refused(refused, tmp_path, text):
     refused(DataError, "verdict|garbage", verdict=tmp_path / "garbage.json")
 
 
-def test_nan_among_the_metrics_is_refused(made, refused, tmp_path):
-    refused(DataError, "temperature is nan", **changed(made, tmp_path, "metrics", temperature=float("nan")))
+def test_nan_among_the_metrics_is_refused(release, refused, tmp_path):
+    refused(
+        DataError, "temperature is nan", **changed(release, tmp_path, "metrics", temperature=float("nan"))
+    )
 
 
-def test_metrics_of_another_model_are_refused(made, refused, tmp_path):
-    refused(DataError, "of another model", **changed(made, tmp_path, "metrics", validation_accuracy=0.5))
+def test_metrics_of_another_model_are_refused(release, refused, tmp_path):
+    refused(DataError, "of another model", **changed(release, tmp_path, "metrics", validation_accuracy=0.5))
 
 
-def test_no_validation_image_is_refused(made, refused, tmp_path):
-    whole = dataset.load_split(made / "validation")
+def test_no_validation_image_is_refused(release, refused, tmp_path):
+    whole = dataset.load_split(release / "validation")
     dataset.save_split(tmp_path / "empty", whole.take(np.arange(0)))
     refused(DataError, "no image to prove", validation=tmp_path / "empty")
 
 
-def test_a_damaged_candidate_is_refused(made, refused, tmp_path):
+def test_a_damaged_candidate_is_refused(release, refused, tmp_path):
     (tmp_path / "candidate").mkdir()
-    for file in (made / "candidate").iterdir():
+    for file in (release / "candidate").iterdir():
         (tmp_path / "candidate" / file.name).write_bytes(file.read_bytes())
     (tmp_path / "candidate" / "model.weights.h5").write_bytes(b"not weights")
     refused(DataError, "model.weights.h5", candidate=tmp_path / "candidate")

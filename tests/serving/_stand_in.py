@@ -28,7 +28,7 @@ from tests._loopback import Listener
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Answers with the functions of `models`, by name.
 
-    Each takes a signature and arrays by alias, and returns arrays by alias; ValueError stands for a bad input.
+    Each takes a signature and arrays by alias and returns such arrays; ValueError stands for a bad input.
     """
 
     def __init__(self, models, faults=()):

@@ -1,0 +1,65 @@
+"""A small but real candidate, the reports that let it pass, and its export, for the tests of these stages."""
+
+import keras
+import numpy as np
+
+from digits import dataset, files
+from digits.dataset import Split
+from digits.export import stage
+from digits.model import architectures
+from digits.model.candidate import save_candidate
+from digits.runtime import params
+from digits.train.profiles import Hardware, resolve
+from tests._digits import digits
+
+SETTINGS = params.load_all()
+TEMPERATURE, THRESHOLD = 1.25, 0.9
+JUDGED = {
+    "accuracy": "accuracy",
+    "test_images": "n_test",
+    "corruption_mean": "corruption_mean",
+    "calibration_error": "ece",
+}
+
+
+def make(root):
+    """Write candidate, train and validation, the reports on them, and the export into a folder."""
+    images, labels = digits(1500, seed=11)
+    model = architectures.build("compact", seed=1)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(2e-3), loss)
+    model.fit(images, labels, batch_size=50, epochs=4, verbose=0)
+    (root / "candidate").mkdir(parents=True)
+    recipe = resolve(SETTINGS["train"], len(images), Hardware("cpu", "float32", "nothing"))
+    save_candidate(root / "candidate", model, recipe)
+    dataset.save_split(root / "train", Split(images, labels, np.full(len(labels), "mnist")))
+    images, labels = digits(260, seed=12)
+    dataset.save_split(root / "validation", Split(images, labels, np.full(len(labels), "mnist")))
+    right = float(np.mean(model.predict(images, verbose=0).argmax(1) == labels))
+    assert right > 0.97
+    metrics = {
+        "dataset": "mnist",
+        "accuracy": 0.99,
+        "n_test": 1000,
+        "corruption_mean": 0.95,
+        "ece": 0.01,
+        "temperature": TEMPERATURE,
+        "abstention": {"threshold": THRESHOLD},
+        "validation_accuracy": right,
+    }
+    rules = [
+        {"rule": rule, "value": metrics[figure], "threshold": 0.5, "passed": True, "reason": "fine"}
+        for rule, figure in JUDGED.items()
+    ]
+    files.write_json(root / "metrics.json", metrics)
+    files.write_json(root / "verdict.json", {"dataset": "mnist", "passed": True, "rules": rules})
+    manifest = {"dataset": "mnist", "sample": False, "splits": {"train": {"n": 1500}}}
+    files.write_json(root / "manifest.json", manifest)
+    export(root, root / "exported")
+
+
+def export(root, exported, settings=SETTINGS["export"], **others):
+    """Export the candidate of a folder, with some of its paths replaced."""
+    papers = {name: root / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
+    paths = papers | {name: root / name for name in ("candidate", "validation")} | others
+    stage.run(**paths, exported=exported, params=settings)
