@@ -10,7 +10,7 @@ from digits.export.signatures import endpoints, trace
 from tests._digits import digits
 from tests._nearest import nearest
 
-IMAGES, LABELS = digits(220, seed=7)
+IMAGES, LABELS = digits(60, seed=7)
 THRESHOLD = 0.8
 
 
