@@ -123,7 +123,7 @@ def test_a_run_whose_prefect_server_is_killed_starts_it_again_and_ends_well(proj
     project.server().kill()
     time.sleep(1)
     project.go_on(project.root)
-    assert project.ended(child) == "Not published - as asked"
+    assert project.ended(child) == "Not published - the run was started without publishing"
 
 
 def test_a_run_on_the_server_of_someone_who_is_killed_takes_that_over(project):
@@ -136,7 +136,7 @@ def test_a_run_on_the_server_of_someone_who_is_killed_takes_that_over(project):
     other.kill()
     wait_for(lambda: gone(first), 60)
     project.go_on(project.root)
-    assert project.ended(child) == "Not published - as asked"
+    assert project.ended(child) == "Not published - the run was started without publishing"
     assert server.find_running(project.root) is None
 
 
@@ -149,7 +149,7 @@ def test_a_run_outlasts_a_database_that_someone_has_locked(project):
         project.go_on(project.root)
         time.sleep(20)
         database.rollback()
-    assert project.ended(child) == "Not published - as asked"
+    assert project.ended(child) == "Not published - the run was started without publishing"
 
 
 def test_a_stage_that_is_killed_is_named_and_the_next_run_heals(project):
@@ -161,7 +161,7 @@ def test_a_stage_that_is_killed_is_named_and_the_next_run_heals(project):
     (clone / "sleeping").unlink()
     child = project.start("scheduled")
     project.go_on(clone)
-    assert project.ended(child) == "Not published - as asked"
+    assert project.ended(child) == "Not published - the run was started without publishing"
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # DVC starts a stage through it
@@ -177,7 +177,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_heals(project, 
     (clone / "sleeping").unlink()
     child = project.start("scheduled")
     project.go_on(clone)
-    assert project.ended(child) == "Not published - as asked"
+    assert project.ended(child) == "Not published - the run was started without publishing"
 
 
 @pytest.fixture
@@ -193,4 +193,4 @@ def test_a_cache_on_a_full_disk_fails_the_run_in_a_line_and_the_next_one_heals(p
     said = project.run("scheduled")
     assert said.startswith("Failed - ") and "No space left" in said and len(said.splitlines()) == 1
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
-    assert project.run("scheduled") == "Not published - as asked"
+    assert project.run("scheduled") == "Not published - the run was started without publishing"

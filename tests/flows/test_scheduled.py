@@ -93,7 +93,7 @@ def test_a_poisoned_batch_is_set_aside_with_its_reason_and_the_run_goes_on_witho
     ended = retrain(project)
     assert ended.name == "Not published"
     set_aside = project.parent / "inbox" / "quarantine" / "poisoned"
-    reason = f"bad (these reports are in {set_aside})"
+    reason = f"bad (the reports on it are in {set_aside})"
     assert f"batch poisoned was refused: {reason}" in ended.message
     assert [(notice.run, notice.state, notice.reason) for notice in told] == [
         ("batch poisoned", "Batch refused", reason)

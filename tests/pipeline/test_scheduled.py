@@ -144,7 +144,9 @@ def in_git(world):
 def test_a_good_batch_goes_live_under_load_and_a_poisoned_one_changes_nothing_but_the_report(world):
     before = in_git(world)
     scheduler = world.schedule()
-    wait_for(lambda: ("Nothing new", "version 1 serves") in [r[1:] for r in world.runs()], told=world.said)
+    wait_for(
+        lambda: ("Nothing new", "version 1 is in service") in [r[1:] for r in world.runs()], told=world.said
+    )
 
     world.drop("monday", *digits(150, seed=11))
     wait_for(lambda: world.version() == 2, 2 * PATIENCE, told=lambda: (world.runs(), world.said()))
@@ -159,7 +161,7 @@ def test_a_good_batch_goes_live_under_load_and_a_poisoned_one_changes_nothing_bu
         2 * PATIENCE,
         told=world.runs,
     )
-    assert refused[0][1] == "Nothing new" and "version 2 serves" in refused[0][2]
+    assert refused[0][1] == "Nothing new" and "version 2 is in service" in refused[0][2]
     reason = (world.inbox / "quarantine" / "tuesday" / "reason.txt").read_text()
     assert reason.strip() in refused[0][2]
     assert world.version() == 2 and tags(world) == ["digits@v2"]

@@ -19,7 +19,7 @@ def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     assert published["commit"] and published["infra"]["requests"] == 7
 
     again = copy.digits("run")
-    assert "version 1 serves" in again.stdout and again.stdout.count("cached") == 7
+    assert "version 1 is in service" in again.stdout and again.stdout.count("cached") == 7
 
     copy.edit({"train": {"seed": 2}})
     changed = copy.digits("run")
@@ -27,5 +27,5 @@ def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     listed = json.loads(copy.digits("versions", "--json").stdout)
     assert [row["version"] for row in listed] == [2, 1]
     better = store.current().stable == 2
-    assert better or "not better than the champion" in changed.stdout
+    assert better or "is not promoted" in changed.stdout
     assert "serves again" in copy.digits("rollback", "2" if not better else "1").stdout

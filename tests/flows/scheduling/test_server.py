@@ -105,7 +105,7 @@ def test_a_server_that_is_silent_is_waited_for_and_then_told(running):
     later = threading.Timer(2, process.resume)
     try:
         with pytest.raises(
-            DigitsError, match=rf"process {process.pid}\) does not answer .* for 0.5 s: .*kill"
+            DigitsError, match=rf"process {process.pid}\) has not answered .* for 0.5 s: .*kill"
         ):
             server.find_running(project, 0.5)
         later.start()
