@@ -551,6 +551,14 @@ def test_the_badge_leads_to_where_the_version_comes_from(opened):
     expect(tab.locator("#provenance")).to_be_hidden()
 
 
+def test_a_version_from_outside_a_repository_has_no_clean_tree(opened, gateway, monkeypatch):
+    monkeypatch.setattr(gateway, "record", gateway.record | {"published": {"commit": None, "dirty": None}})
+    tab = opened()
+    tab.locator("#badge").click()
+    says(tab, "not recorded", "#provenance-body")
+    assert "clean" not in tab.locator("#provenance-body").inner_text()
+
+
 def test_narrow_and_wide_windows_have_a_page_that_fits(opened, strip):
     tab = opened(**PHONE)
     upload(tab, "x" * 120 + ".png", strip[0])

@@ -26,6 +26,12 @@ export function provenance(version, facts, record, problem, guarded) {
   ];
 }
 
+/** dirty: null where the project was not in a repository when it published. */
+function tree(dirty) {
+  if (dirty === undefined || dirty === null) return known();
+  return dirty ? "with changes that were not committed" : "clean";
+}
+
 function summary(record, metrics, published) {
   const [low, high] = metrics.accuracy_interval ?? [];
   const right = metrics.accuracy === undefined ? known() : percent(metrics.accuracy, 2);
@@ -35,7 +41,7 @@ function summary(record, metrics, published) {
     ["Accuracy", `${right} of ${count(metrics.n_test)} test images${between}`],
     ["Data set", set],
     ["Commit", published?.commit ? code(published.commit) : known()],
-    ["Working tree", published ? (published.dirty ? "with changes that were not committed" : "clean") : known()],
+    ["Working tree", tree(published?.dirty)],
     ["Published", known(published?.at)],
     ["Profile", `${known(record.recipe?.profile)}, ${count(metrics.training?.parameters)} parameters`],
     ["Sure from", record.threshold === undefined ? known() : percent(record.threshold, 2)],
