@@ -15,7 +15,7 @@ from tests.flows._projects import batch, commit, dvc, killed_at, sh, state, writ
 pytestmark = pytest.mark.usefixtures("own_home")
 
 ACCEPTED = "refs/digits/accepted/batches"
-SHARES = 2  # tests that share the strikes among them
+SHARES = 2  # a kill at every second step is a slow test; at the others an exhaustive one
 
 
 def names(root, commit="HEAD"):
@@ -328,9 +328,14 @@ def whole(folder):
     return sorted(p.name for p in folder.iterdir()) == ["a.png", "b.png", "labels.csv"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(1, SHARES + 1))
 @pytest.mark.parametrize("verdict", ["accept", "refuse"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(first, marks=pytest.mark.exhaustive if first > 1 else pytest.mark.slow)
+        for first in range(1, SHARES + 1)
+    ],
+)
 def test_a_kill_at_any_step_neither_loses_a_batch_nor_takes_it_twice(project, inbox, verdict, first):
     batch(inbox, "old")
     flow(project, inbox, "accept")
