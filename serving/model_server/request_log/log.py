@@ -24,6 +24,8 @@ from serving.model_server.request_log.records import Messages
 LOG = logging.getLogger("digits-model-server")
 MOST_WAITING = 64 << 20  # bytes of requests and answers waiting to be written
 OVERHEAD = 1024  # bytes of memory that even a small one takes
+# seconds from the first request to its writing: to wake the thread for each costs more than to write it
+GATHER = 0.05
 TIDY = 1.0  # seconds between two looks for files that are no longer wanted
 
 
@@ -101,9 +103,10 @@ class RequestLog:
         with self._changed:
             full = self._waiting and self._bytes + size + OVERHEAD > MOST_WAITING
             if not full and not self._stopping and self._runs():
+                if not self._waiting:
+                    self._changed.notify()
                 self._waiting.append(_Entry(api, model, wanted, size + OVERHEAD, messages))
                 self._bytes += size + OVERHEAD
-                self._changed.notify()
                 return
             self._lost += 1
             first = self._lost == 1
@@ -151,6 +154,7 @@ class RequestLog:
                 self._lost = 0
             if not self._waiting and not self._stopping:
                 self._changed.wait(TIDY if self._sinks else None)
+                self._changed.wait_for(lambda: self._stopping, GATHER)
             if self._waiting:
                 entry = self._waiting.popleft()
                 self._bytes -= entry.size
