@@ -1,4 +1,4 @@
-"""Candidate + verdict → models/release: what lies there, and every refusal that leaves nothing."""
+"""Stage `export`: what it writes, and every refusal, which leaves nothing behind."""
 
 import json
 import subprocess
