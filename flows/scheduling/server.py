@@ -1,9 +1,9 @@
 """Starts and finds a project's own Prefect server: one at a time, on loopback, its database in the project.
 
 The server is a child that dies with the process that started it. Other processes find it by the file
-server.json beside the database. With PREFECT_API_DATABASE_CONNECTION_URL it uses PostgreSQL instead of
-SQLite. Locks ensure that there is one scheduler, and one start of a server at a time; the kernel releases
-them however their holder ends.
+server.json beside the database, and may use it with the password beside that (`session`). With
+PREFECT_API_DATABASE_CONNECTION_URL it uses PostgreSQL instead of SQLite. Locks ensure that there is one
+scheduler, and one start of a server at a time; the kernel releases them however their holder ends.
 """
 
 from __future__ import annotations
@@ -16,15 +16,20 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digits import files
 from digits.runtime import locks
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
-from flows.scheduling import settings
+from flows.scheduling import prefect_app, settings
+
+if TYPE_CHECKING:
+    import requests
 
 
 class SchedulerBusy(DigitsError):
@@ -93,7 +98,7 @@ class Server:
     @property
     def page(self) -> str:
         """The address for a browser."""
-        return self.url.removesuffix("/api")
+        return page_of(self.url)
 
     def has_ended(self) -> bool:
         """Whether this process started it and it has ended."""
@@ -161,6 +166,25 @@ def find_running(project: Path, patience: float = GRACE) -> str | None:
     return url
 
 
+@contextlib.contextmanager
+def session(project: Path, url: str) -> Iterator[requests.Session]:
+    """A session for requests to the API of the project's server, without loading Prefect.
+
+    url: the address of the API. Raises requests.RequestException when it does not answer.
+    """
+    import requests
+
+    with requests.Session() as made:
+        made.trust_env = False  # never through a proxy: the server is on this machine
+        user, _, secret = settings.password(project).partition(":")
+        made.auth = (user, secret)
+        client = uuid.uuid4().hex
+        answer = made.get(f"{url}/csrf-token", params={"client": client}, timeout=GRACE)
+        answer.raise_for_status()
+        made.headers.update({"Prefect-Csrf-Client": client, "Prefect-Csrf-Token": answer.json()["token"]})
+        yield made
+
+
 def _start(project: Path, folder: Path, port: int) -> Server:
     import psutil
 
@@ -171,12 +195,14 @@ def _start(project: Path, folder: Path, port: int) -> Server:
     variables.pop("PREFECT_API_URL", None)
     url = f"http://{settings.LOOPBACK}:{port}/api"
     variables["PREFECT_SERVER_UI_API_URL"] = url  # else its pages ask the default port, whatever this one is
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", settings.LOOPBACK]
+    variables["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(prefect_app.origins(port))
+    log.touch(mode=0o600)
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [*command, "--port", str(port)],
+            [sys.executable, "-m", "flows.scheduling.prefect_app", str(port)],
             cwd=project,
             env=variables,
+            umask=0o077,  # its database and its log are the owner's alone
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -244,6 +270,11 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind((settings.LOOPBACK, 0))
         return int(free.getsockname()[1])
+
+
+def page_of(url: str) -> str:
+    """The address for a browser of the server whose API is at `url`."""
+    return url.removesuffix("/api")
 
 
 def port_of(url: str) -> int:

@@ -1,15 +1,23 @@
 """Settings of the Prefect that a project uses, as environment variables: its own, inside its folder.
 
 Prefect reads its settings when it is imported, so this module does not import it, and `apply` comes first.
-A user's profile, cloud account and server are left out unless DIGITS_PREFECT=own asks for them.
+A user's profile, cloud account and server, and settings that change how the project's server is reached, are
+left out unless DIGITS_PREFECT=own asks for them.
+
+Prefect's API runs any shell command that it is sent, and a port on loopback is open to every user of the
+machine and to every web page that its browser opens. So the project's server wants a password, which is in
+`.prefect/password`, and its clients get it by their environment, never on a command line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
 
 OWN = "DIGITS_PREFECT"  # "own": the user's profile, server and PREFECT_HOME in place of the project's
@@ -18,19 +26,22 @@ RUN_ID = "PREFECT__FLOW_RUN_ID"  # Prefect's, in the environment of every flow r
 LOOPBACK = "127.0.0.1"
 HEARTBEAT = 30  # seconds, the shortest that Prefect takes
 
-FOREIGN = frozenset(  # a user's identity, and where their runs go
-    {
-        "PREFECT_PROFILE",
-        "PREFECT_PROFILES_PATH",
-        "PREFECT_API_URL",
-        "PREFECT_API_KEY",
-        "PREFECT_API_AUTH_STRING",
-        "PREFECT_CLIENT_CUSTOM_HEADERS",
-        "PREFECT_UI_API_URL",
-        "PREFECT_UI_URL",
-        "PREFECT_SERVER_UI_API_URL",
-    }
+FOREIGN = (  # prefixes: a user's identity, where their runs go, and how a server is reached
+    "PREFECT_PROFILE",
+    "PREFECT_CLOUD_",
+    "PREFECT_API_",
+    "PREFECT_CLIENT_",
+    "PREFECT_UI_",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
+    "PREFECT_SERVER_API_",
+    "PREFECT_SERVER_CORS_",
+    "PREFECT_SERVER_CSRF_",
+    "PREFECT_SERVER_UI_",
+    "PREFECT_TEST_MODE",
+    "PREFECT_UNIT_TEST_MODE",
 )
+KEPT = ("PREFECT_API_DATABASE_",)  # where the project's server keeps its runs
+PASSWORD_FILE = "password"  # below the folder of the project's Prefect
 ALWAYS = {  # no telemetry, no prompts
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -52,6 +63,30 @@ def home(project: Path) -> Path:
     return project.resolve() / ".prefect"
 
 
+def password(project: Path) -> str:
+    """The password of the project's Prefect server, as `user:password`, which the first call makes.
+
+    Only the owner of the folder can read it. Raises DigitsError when it can be neither read nor made.
+    """
+    folder = home(project)
+    file, new = folder / PASSWORD_FILE, folder / f".{PASSWORD_FILE}.{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if not file.exists():
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                stream.write(f"digits:{secrets.token_urlsafe(32)}\n")
+            with contextlib.suppress(FileExistsError):
+                os.link(new, file)  # of two at once, one wins
+            new.unlink()
+        file.chmod(0o600)
+        if found := file.read_text(encoding="ascii").strip():
+            return found
+    except (OSError, ValueError) as error:
+        raise DigitsError(f"the password of the project's Prefect, {file}, can't be used ({error})") from None
+    raise DigitsError(f"the password of the project's Prefect, {file}, is empty: delete the file")
+
+
 def uses_own(variables: Mapping[str, str] | None = None) -> bool:
     """Whether the user asks for their own Prefect, not the project's. variables: default os.environ."""
     return (os.environ if variables is None else variables).get(OWN, "") == "own"
@@ -66,9 +101,20 @@ def environment(project: Path, variables: Mapping[str, str] | None = None) -> di
     if uses_own(base):
         return DEFAULTS | base | ALWAYS
     here = base.get(HERE)
-    kept = {k: v for k, v in base.items() if k not in FOREIGN and not k.startswith("PREFECT_CLOUD_")}
+    kept = {k: v for k, v in base.items() if not k.startswith(FOREIGN) or k.startswith(KEPT)}
+    secret = password(project)
     result = (
-        DEFAULTS | kept | ALWAYS | {"PREFECT_HOME": str(home(project)), "PREFECT_SERVER_API_HOST": LOOPBACK}
+        DEFAULTS
+        | kept
+        | ALWAYS
+        | {
+            "PREFECT_HOME": str(home(project)),
+            "PREFECT_SERVER_API_HOST": LOOPBACK,
+            "PREFECT_SERVER_API_AUTH_STRING": secret,
+            "PREFECT_API_AUTH_STRING": secret,
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+        }
     )
     if here and base.get("PREFECT_API_URL") == here:
         result["PREFECT_API_URL"] = here

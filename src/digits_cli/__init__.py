@@ -19,6 +19,7 @@ DESCRIPTION = "Handwritten digits: from labelled images to a gated, exported mod
 COMMANDS = (
     "run",
     "schedule",
+    "ui",
     "publish",
     "promote",
     "rollback",

@@ -6,11 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import psutil
 
+from flows.scheduling import server
 from tests._ports import free_port
 from tests.flows._processes import PATIENCE, ROOT, environment, wait_for
 
@@ -73,13 +73,12 @@ class Project:
 
     def ask(self, path: str, body: dict | None = None):
         """Call the server's API."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return json.loads(answer.read())
+        url = f"http://127.0.0.1:{self.port}/api"
+        with server.session(self.root, url) as session:
+            method = "GET" if body is None else "POST"
+            answer = session.request(method, f"{url}/{path}", json=body, timeout=PATIENCE)
+            answer.raise_for_status()
+            return answer.json()
 
     @property
     def named(self) -> dict:

@@ -1,17 +1,15 @@
 """prefect.yaml with a real server, work pool and worker; what needs an engine or a cluster is only read."""
 
-import json
 import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 
 import psutil
 import pytest
 import yaml
 
-from flows.scheduling import server
+from flows.scheduling import server, settings
 from tests._ports import free_port
 from tests.flows._processes import ROOT, environment, gone, wait_for
 from tests.flows._scheduler import Project
@@ -42,6 +40,7 @@ class Pool:
             DIGITS_PREFECT="own",
             PREFECT_HOME=str(where / "home"),
             PREFECT_API_URL=url,
+            PREFECT_API_AUTH_STRING=settings.password(where),
             DIGITS_PROJECT=str(self.project.root),
         )
         self.log, self.workers = where / "worker.log", []
@@ -75,12 +74,8 @@ class Pool:
         return self.workers[-1]
 
     def states(self):
-        with urllib.request.urlopen(
-            urllib.request.Request(
-                f"{self.url}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
-            )
-        ) as answer:
-            return [run["state_name"] for run in json.loads(answer.read())]
+        with server.session(self.where, self.url) as session:
+            return [run["state_name"] for run in session.post(f"{self.url}/flow_runs/filter", json={}).json()]
 
     def end(self):
         for worker in self.workers:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
@@ -33,10 +32,9 @@ time.sleep(600)
 """
 
 
-def post(found, path, **body):
+def post(project, found, path, **body):
     """What the API answers; asked again, as Prefect's own clients do, while it has no time (503)."""
-    with requests.Session() as session:
-        session.trust_env = False
+    with server.session(project, found.url) as session:
         again = Retry(total=20, backoff_factor=0.1, status_forcelist=[503], allowed_methods=None)
         session.mount(found.url, HTTPAdapter(max_retries=again))
         answer = session.post(f"{found.url}/{path}", json=body, timeout=PATIENCE)
@@ -58,7 +56,6 @@ def test_the_server_answers_on_loopback_and_keeps_its_database_in_the_project(ru
     project, port, found = running
     assert found.url == f"http://127.0.0.1:{port}/api" and found.page == f"http://127.0.0.1:{port}"
     assert (project / ".prefect" / "prefect.db").exists()
-    assert (project / ".prefect" / "server.log").stat().st_size > 0
     listening = [c for c in psutil.Process(found.process.pid).net_connections() if c.status == "LISTEN"]
     assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
 
@@ -119,11 +116,13 @@ def test_a_server_that_is_silent_is_waited_for_and_then_told(running):
 def test_many_runs_that_were_missed_do_not_collide_in_the_database(tmp_path):
     found = server.ensure(tmp_path, free_port())
     try:
-        flow = post(found, "flows/", name="any")
-        deployment = post(found, "deployments/", name="any", flow_id=flow["id"], entrypoint="any.py:any")
+        flow = post(tmp_path, found, "flows/", name="any")
+        deployment = post(
+            tmp_path, found, "deployments/", name="any", flow_id=flow["id"], entrypoint="any.py:any"
+        )
         overdue = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
         for _ in range(60):
-            post(found, f"deployments/{deployment['id']}/create_flow_run", state=overdue)
+            post(tmp_path, found, f"deployments/{deployment['id']}/create_flow_run", state=overdue)
         time.sleep(12)  # its services look every 5 s for runs whose time has passed
         assert "database is locked" not in (settings.home(tmp_path) / "server.log").read_text()
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from digits.runtime.errors import DigitsError
 from flows.scheduling import settings
 
 CLOUD = {
@@ -28,6 +29,38 @@ def test_a_users_cloud_profile_is_ignored(tmp_path):
 def test_a_users_cloud_profile_is_used_when_asked_for(tmp_path):
     found = settings.environment(tmp_path, {**CLOUD, "DIGITS_PREFECT": "own"})
     assert {name: found[name] for name in CLOUD} == CLOUD
+
+
+def test_settings_that_would_keep_the_clients_from_the_server_are_ignored(tmp_path):
+    left = {
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "false",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+        "PREFECT_SERVER_API_AUTH_STRING": "me:mine",
+        "PREFECT_API_AUTH_STRING": "me:other",
+        "PREFECT_SERVER_API_BASE_PATH": "/prefect",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "*",
+        "PREFECT_API_SSL_CERT_FILE": "/none.pem",
+        "PREFECT_TEST_MODE": "true",
+    }
+    assert settings.environment(tmp_path, left) == settings.environment(tmp_path, {})
+
+
+def test_the_password_is_the_projects_own_and_nobody_elses_to_read(tmp_path):
+    password = settings.password(tmp_path / "one")
+    assert settings.password(tmp_path / "one") == password != settings.password(tmp_path / "two")
+    assert len(password.removeprefix("digits:")) >= 32
+    home = settings.home(tmp_path / "one")
+    (file,) = home.iterdir()
+    assert (home.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+    found = settings.environment(tmp_path / "one", {})
+    assert found["PREFECT_API_AUTH_STRING"] == found["PREFECT_SERVER_API_AUTH_STRING"] == password
+
+
+def test_an_empty_password_is_refused(tmp_path):
+    settings.home(tmp_path).mkdir()
+    (settings.home(tmp_path) / settings.PASSWORD_FILE).touch()
+    with pytest.raises(DigitsError, match="is empty: delete the file"):
+        settings.environment(tmp_path, {})
 
 
 @pytest.mark.parametrize("asked", [{}, {"DIGITS_PREFECT": "own"}])
