@@ -11,6 +11,8 @@ from digits.runtime.errors import DigitsError, ParamsError
 from flows.scheduling.deployment import BUSY, ENTRYPOINT, Plan
 from flows.scheduling.server import PORT
 
+LONGEST = 366 * 24 * 3600  # seconds between two runs
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to a parser."""
@@ -44,8 +46,8 @@ def plan(project: Path, given: argparse.Namespace) -> Plan:
         raise ParamsError("--force and --why go with --once: every scheduled run would have them")
     if not (given.once or given.cron or given.interval is not None or given.inbox):
         raise ParamsError("nothing to wait for: give --cron, --interval or --inbox, or --once to run now")
-    if given.interval is not None and not 1 <= given.interval < float("inf"):
-        raise ParamsError(f"--interval {given.interval:g}: give at least 1 second")
+    if given.interval is not None and not 1 <= given.interval <= LONGEST:
+        raise ParamsError(f"--interval {given.interval:g}: give 1 to {LONGEST:,} seconds (a year)")
     if given.inbox and not given.inbox.is_dir():
         raise ParamsError(f"--inbox {given.inbox} is not a folder: create it, then start again")
     if not 0 < given.port < 65536:

@@ -5,8 +5,12 @@ The scheduler serves the deployment; `digits status` shows what `state` reads.
 
 from __future__ import annotations
 
+import contextlib
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +28,7 @@ BUSY = {
     "skip": "CANCEL_NEW",
     "queue": "ENQUEUE",
 }  # what Prefect does with a run that comes due during another
+FIELDS = 5  # of a line of crontab
 START = 600  # seconds that a run's process may take to start before it loses its slot
 
 
@@ -96,19 +101,26 @@ def schedule(plan: Plan) -> Schedule | None:
 
     Raises ParamsError when it is invalid.
     """
-    from prefect.client.schemas.schedules import CronSchedule
     from prefect.schedules import Cron, Interval
 
     if plan.cron is None:
         return Interval(plan.interval) if plan.interval else None
     try:
-        CronSchedule(cron=plan.cron, timezone=plan.timezone)
-    except ValueError:
+        zone = zoneinfo.ZoneInfo(plan.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise ParamsError(
-            f"--cron '{plan.cron}' in the time zone '{plan.timezone}' is not a schedule: give five fields as "
-            "in crontab (minute hour day month weekday), and a zone such as Europe/Berlin"
+            f"--timezone '{plan.timezone}' is not a time zone: give one such as Europe/Berlin"
         ) from None
-    return Cron(plan.cron, timezone=plan.timezone)
+    # Prefect would take a sixth field as seconds, where other programs have them first.
+    if len(plan.cron.split()) == FIELDS or plan.cron.startswith("@"):
+        with contextlib.suppress(ValueError, KeyError):
+            cron: Any = import_module("prefect._vendor.croniter")  # untyped; what Prefect's server uses
+            cron.croniter(plan.cron, datetime.now(zone)).get_next()
+            return Cron(plan.cron, timezone=plan.timezone)
+    raise ParamsError(
+        f"--cron '{plan.cron}' is not a schedule, or has no next date: give five fields as in crontab "
+        "(minute hour day month weekday), or @hourly, @daily, @weekly or @monthly"
+    )
 
 
 def name_of(project: Path) -> str:
@@ -141,16 +153,13 @@ def state(root: Path, runs: int = RUNS) -> dict[str, Any]:
     import requests
 
     try:
-        return known | {"page": url.removesuffix("/api")} | _ask(url, root, runs)
+        return known | {"page": server.page_of(url)} | _ask(url, root, runs)
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         return known | {"problem": f"the Prefect server at {url} did not answer ({type(error).__name__})"}
 
 
 def _ask(url: str, root: Path, runs: int) -> dict[str, Any]:
-    import requests
-
-    with requests.Session() as session:
-        session.trust_env = False  # never through a proxy: the server is on this machine
+    with server.session(root, url) as session:
         name = f"retrain/{name_of(root)}"
         answer = session.get(f"{url}/deployments/name/{name}", timeout=TIMEOUT)
         answer.raise_for_status()

@@ -16,8 +16,8 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import RUN_PID
@@ -37,7 +37,8 @@ PAUSE = 5.0  # seconds before another try when the server failed for longer than
 def schedule(project: Path, plan: Plan) -> int:
     """Serve until SIGTERM or SIGINT, then return 0.
 
-    Raises SchedulerBusy when another scheduler runs, DigitsError when the deployment can't be served.
+    Raises SchedulerBusy when another scheduler runs, DigitsError when the deployment can't be served and
+    trying again would not help.
     """
     with only_scheduler(settings.home(project)), prepare_prefect(project, plan) as supervisor:
         served = deployment.deployment(project, plan)
@@ -45,8 +46,13 @@ def schedule(project: Path, plan: Plan) -> int:
         with _signals(stop):
             while not stop.is_set():
                 try:
-                    _serve(plan, served, supervisor, stop)
+                    _serve(project, plan, served, supervisor, stop)
                 except Exception as error:
+                    if not _may_pass(error):
+                        raise DigitsError(
+                            f"the schedule can't be served ({type(error).__name__}: {error}): fix that, then "
+                            "start again"
+                        ) from None
                     say(f"serving was interrupted, trying again ({type(error).__name__}: {error})")
                     stop.wait(PAUSE)
             say("ending")
@@ -68,15 +74,21 @@ def run_once(project: Path, plan: Plan) -> int:
 def prepare_prefect(project: Path, plan: Plan) -> Iterator[Supervisor]:
     """Set this process up for the project's Prefect and have its server run until the end of the block.
 
-    Prefect must not be imported yet. Raises DigitsError when there is no server and none can be started.
+    Prefect must not be imported yet. Raises ParamsError for an invalid schedule, DigitsError for a flow that
+    can't be loaded, and when there is no server and none can be started.
     """
     settings.apply(project)
+    from prefect import context
+
     os.chdir(project)
+    deployment.schedule(plan)  # what can't be served is refused before a server is started
+    deployment.flow(plan)
     os.environ[RUN_PID] = str(os.getpid())
     running = None if settings.uses_own() else server.ensure(project, plan.port)
     if running:
         os.environ.update(settings.variables_for(running.url))
-        say(f"Prefect's server answers at {running.page}")
+        context.refresh_global_settings_context()  # Prefect read the environment when it was imported, above
+        say(f"Prefect's server answers at {running.page}; `digits ui` opens it and shows the password")
     else:
         deployment.need_server()
     supervisor = Supervisor(project, running, plan.port)
@@ -90,11 +102,13 @@ def prepare_prefect(project: Path, plan: Plan) -> Iterator[Supervisor]:
         _end_children()
 
 
-def _serve(plan: Plan, served: RunnerDeployment, supervisor: Supervisor, stop: threading.Event) -> None:
+def _serve(
+    project: Path, plan: Plan, served: RunnerDeployment, supervisor: Supervisor, stop: threading.Event
+) -> None:
     """Repair what the last scheduler left, then start the runs that are due until `stop` is set."""
     from prefect.client.orchestration import get_client
 
-    runner = _runner(stop)
+    runner = _runner(stop, settings.home(project) / "scratch" / uuid4().hex)
     id_ = runner.add_deployment(served)
     assert isinstance(id_, UUID)
     with get_client(sync_client=True) as client:
@@ -108,11 +122,31 @@ def _serve(plan: Plan, served: RunnerDeployment, supervisor: Supervisor, stop: t
     asyncio.run(_until(runner, stop))
 
 
-def _runner(stop: threading.Event) -> Runner:
+def _may_pass(error: BaseException) -> bool:
+    """Whether an error is, or came of, a server that did not answer or had a fault of its own."""
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+    if isinstance(error, httpx.TransportError | ConnectionError | TimeoutError):
+        return True
+    inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return any(_may_pass(other) for other in (*inside, error.__cause__, error.__context__) if other)
+
+
+def _runner(stop: threading.Event, scratch: Path) -> Runner:
+    """Prefect's runner. scratch: a folder for it to make, use and remove."""
     from prefect.runner import Runner
 
     class GracefulRunner(Runner):
-        """Prefect's own handler would exit and leave the flow runs' states open."""
+        """Prefect's own handler would exit and leave the flow runs' states open.
+
+        Prefect's own scratch folder is one that all users of the machine share.
+        """
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._tmp_dir = scratch
 
         def handle_sigterm(self, *_: object, **__: object) -> None:
             stop.set()

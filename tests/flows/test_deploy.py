@@ -1,7 +1,7 @@
 """The scheduler as people use it: real processes, a real Prefect server, a stand-in for the flow."""
 
 import argparse
-import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,18 +27,19 @@ def shared(tmp_path_factory):
     """A Prefect server that the projects of this module share."""
     folder, port = tmp_path_factory.mktemp("shared"), free_port()
     found = server.ensure(folder, port)
-    yield settings.home(folder) / "server.json", port
+    yield settings.home(folder), port
     found.stop()
 
 
 @pytest.fixture
 def project(shared, tmp_path, request):
     """A project that finds that server as its own."""
-    record, port = shared
+    home, port = shared
     made = Project(tmp_path / f"project-{abs(hash(request.node.name))}")
     made.port = port
     settings.home(made.root).mkdir()
-    (settings.home(made.root) / "server.json").write_bytes(record.read_bytes())
+    for name in ("server.json", settings.PASSWORD_FILE):
+        shutil.copy(home / name, settings.home(made.root))
     yield made
     made.end()
 
@@ -256,7 +257,9 @@ def test_the_server_itself_takes_a_silent_run_for_dead(project):
     ("options", "code", "told"),
     [
         ((), 2, "nothing to wait for"),
-        (("--interval", "0.5"), 2, "at least 1 second"),
+        (("--interval", "0.5"), 2, "give 1 to 31,622,400 seconds"),
+        (("--interval", "31622401"), 2, "give 1 to 31,622,400 seconds"),
+        (("--cron", "0 0 3 * * *"), 2, "is not a schedule"),
         (("--interval", "60", "--why", "x"), 2, "--once"),
         (("--inbox", "nowhere"), 2, "is not a folder"),
         (("--interval", "60", "--port", "0"), 2, "is not a port"),
@@ -268,7 +271,31 @@ def test_what_makes_no_sense_is_told_in_one_line_before_anything_starts(tmp_path
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
     assert told in done.stderr
-    assert not (tmp_path / ".prefect").exists()
+    assert not (tmp_path / ".prefect" / "server.json").exists()
+
+
+@pytest.mark.slow
+def test_another_users_files_in_the_temporary_folder_stop_nothing(alone, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "runner_storage").touch()  # Prefect's own folder for scratch files
+    alone.extra["TMPDIR"] = str(shared)
+    alone.start("--interval", "2")
+    wait_for(alone.fired, told=alone.said)
+
+
+@pytest.mark.slow
+def test_an_error_that_trying_again_would_not_help_ends_the_scheduler_in_one_line(alone):
+    first = alone.start("--interval", "3600")
+    first.send_signal(signal.SIGTERM)
+    first.wait(60)
+    scratch = settings.home(alone.root) / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.touch()
+    done = alone.run("--interval", "3600")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("digits: the schedule can't be served")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_command_takes_the_same_options(tmp_path, monkeypatch):
@@ -290,13 +317,6 @@ def test_a_folder_without_a_project_is_told(tmp_path):
     assert done.returncode == 1 and "no dvc.yaml" in done.stderr
 
 
-def test_a_cron_line_that_is_none_is_told(project):
-    done = project.run("--cron", "every night")
-    assert done.returncode == 2
-    assert "is not a schedule" in done.stderr and "Traceback" not in done.stderr
-    assert json.loads((settings.home(project.root) / "server.json").read_text())["pid"]
-
-
 def test_a_prefect_of_ones_own_without_a_server_is_told(tmp_path):
     project = Project(tmp_path / "own", DIGITS_PREFECT="own", PREFECT_HOME=str(tmp_path / "home"))
     done = project.run("--interval", "60")
@@ -304,9 +324,11 @@ def test_a_prefect_of_ones_own_without_a_server_is_told(tmp_path):
     assert "PREFECT_API_URL" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_a_flow_that_can_not_be_loaded_is_told(project):
+def test_a_flow_that_can_not_be_loaded_is_told_before_a_server_starts(tmp_path):
+    project = Project(tmp_path / "project")
     broken = project.root / "broken.py"
     broken.write_text("import nothing_of_that_name\n")
     done = project.run("--interval", "60", "--entrypoint", f"{broken}:retrain")
     assert done.returncode == 1
     assert "nothing_of_that_name" in done.stderr and "Traceback" not in done.stderr
+    assert not (settings.home(project.root) / "server.json").exists()

@@ -1,9 +1,11 @@
-"""What `digits status` tells of a scheduler: a real one, with a real server."""
+"""Which schedules are taken, and what `digits status` shows of a real scheduler with a real server."""
 
 import pytest
 
+from digits.runtime.errors import ParamsError
 from digits_cli import status
 from flows.scheduling import deployment
+from flows.scheduling.deployment import Plan
 from tests.flows._processes import wait_for
 from tests.flows._scheduler import Project
 
@@ -15,6 +17,26 @@ def told(root):
 def test_without_a_scheduler_the_status_says_how_to_start_one(tmp_path):
     assert told(tmp_path) == {"schedule": "no scheduler is running: `digits schedule`"}
     assert deployment.state(tmp_path)["runs"] == []
+
+
+@pytest.mark.parametrize("cron", ["0 3 * * *", "*/5 8-18 * * mon-fri", "0 0 29 2 *", "@daily"])
+def test_a_line_of_crontab_is_taken_as_it_is(cron):
+    assert deployment.schedule(Plan(cron=cron, timezone="Europe/Berlin")).cron == cron
+
+
+@pytest.mark.parametrize(
+    "cron",
+    ["every night", "0 0 3 * * *", "0 3 * * * * *", "0 3 31 2 *", "0 25 * * *", "0 3 * *", "@sometimes", ""],
+)
+def test_what_cron_itself_would_not_take_or_never_run_is_refused(cron):
+    with pytest.raises(ParamsError, match="five fields"):
+        deployment.schedule(Plan(cron=cron))
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "", "../UTC", "/etc/passwd", "x" * 300])
+def test_a_time_zone_that_does_not_exist_is_refused(zone):
+    with pytest.raises(ParamsError, match="is not a time zone"):
+        deployment.schedule(Plan(cron="0 3 * * *", timezone=zone))
 
 
 @pytest.mark.slow
