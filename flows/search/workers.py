@@ -29,6 +29,8 @@ ONE_THREAD = {
         "TF_NUM_INTEROP_THREADS",
     )
 } | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+# no page is served: Dask opens ports for them in any case, which want no certificate
+PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 PATIENCE = 120.0  # seconds that a worker waits for the answer to a report: then its work is no longer needed
 ANSWERS = 15.0  # seconds that a scheduler has to answer
 
@@ -46,6 +48,7 @@ def pool(workers: int, address: str | None, warm: Callable[[], Any]) -> Iterator
     warm: what each worker runs first, in the background. Raises DigitsError when no scheduler answers at the
     address, or it has no workers.
     """
+    import dask
     import distributed
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -68,12 +71,18 @@ def pool(workers: int, address: str | None, warm: Callable[[], Any]) -> Iterator
             del warming
         return
     with (
+        dask.config.set(PAGES),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
+            # Dask runs any code that it is sent, and other users of the machine reach its ports on loopback
+            # too: with TLS and a certificate that only these processes have, it is sent none.
+            security=True,
+            scheduler_kwargs={"dashboard": False},
             dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.ERROR,
             env=ONE_THREAD,

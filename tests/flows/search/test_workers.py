@@ -1,9 +1,13 @@
+import contextlib
 import os
 import signal
 import threading
 import time
 
+import distributed
+import psutil
 import pytest
+import requests
 
 from digits.runtime.errors import DigitsError, ParamsError
 from flows.search import workers
@@ -50,6 +54,29 @@ def client():
 
 def work(client, report, function, *given):
     return workers.work(client, threading.Event(), report, function, *given)
+
+
+def test_nobody_else_on_this_machine_can_use_the_workers(client):
+    family = psutil.Process().children(recursive=True)
+    ports = {
+        c.laddr for p in [psutil.Process(), *family] for c in p.net_connections() if c.status == "LISTEN"
+    }
+    ours = [address for address in ports if address.port in _ports(client)]
+    assert len(ours) == 3 and {address.ip for address in ports} == {"127.0.0.1"}
+    for address in ours:
+        with pytest.raises(OSError, match=r"in 3 s|closed|Timed out"):
+            distributed.Client(f"tcp://127.0.0.1:{address.port}", timeout=3)
+    for address in ports - set(ours):  # its pages
+        for path in ("/", "/json/identity.json", "/info/main/workers.html", "/status", "/health"):
+            with contextlib.suppress(requests.ConnectionError):
+                found = requests.get(f"http://127.0.0.1:{address.port}{path}", timeout=60)
+                assert found.status_code == 404, path
+
+
+def _ports(client):
+    addresses = [client.scheduler.address, *client.scheduler_info(n_workers=-1)["workers"]]
+    assert all(address.startswith("tls://127.0.0.1:") for address in addresses)
+    return {int(address.rpartition(":")[2]) for address in addresses}
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
