@@ -36,3 +36,4 @@ else
     .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
 fi
 .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+.venv/bin/python -c 'from pathlib import Path; from digits.pipeline import dvc_process; dvc_process.configure(Path.cwd())'

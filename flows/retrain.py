@@ -60,7 +60,7 @@ def run_stages(root: Path, force: str | None = None) -> Run:
 
     Data from the built-in sample are replaced if a source of the full data answers now.
     """
-    dvc_process.allow_missing_git(root)
+    dvc_process.configure(root)
     first = _ingested(root)
     if first and not first.ok:
         return first

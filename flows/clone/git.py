@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from digits.pipeline import dvc_process
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
 
@@ -72,10 +73,8 @@ def identity(project: Path) -> dict[str, str]:
 
 def dvc(root: Path, *arguments: str, patience: float = PATIENCE) -> str:
     """Run DVC at `root` and return its standard output. patience: seconds. Raises CommandFailed."""
-    scripts = Path(sys.executable).parent
     kept = {name: value for name, value in os.environ.items() if name not in REDIRECTING}
-    path = f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = kept | {"DVC_NO_ANALYTICS": "1", "PATH": path, "LC_ALL": "C.UTF-8"}
+    environment = kept | dvc_process.variables(root) | {"LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-m", "dvc", *arguments]
     return _run(command, root, environment, None, patience, _named("dvc", arguments))
 

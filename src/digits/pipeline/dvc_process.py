@@ -23,12 +23,33 @@ RUN_LOG = (
 GRACE = 10.0  # seconds for a stage to end after SIGTERM
 
 
-def allow_missing_git(root: Path) -> None:
-    """Let DVC work in a folder without `.git`, such as an unpacked archive."""
-    local = root / ".dvc" / "config.local"
-    if not (root / ".git").exists() and not (local.exists() and "no_scm" in local.read_text()):
-        with local.open("a") as stream:
-            stream.write("[core]\n    no_scm = true\n")
+def configure(root: Path) -> None:
+    """Write this machine's DVC settings of a project: its own site cache (`variables`), for a `dvc` that a
+    person starts, and that there is no `.git`, in an unpacked archive.
+
+    Raises DigitsError on settings that DVC refuses.
+    """
+    local, site, unversioned = root / ".dvc" / "config.local", _site_cache(root), not (root / ".git").exists()
+    known = local.read_text(encoding="utf-8") if local.exists() else ""
+    if f"site_cache_dir = {site}\n" in known and ("no_scm = true" in known or not unversioned):
+        return
+    from dvc.config import Config, ConfigError  # takes half a second to import
+
+    try:
+        with Config(str(root / ".dvc"), validate=False).edit("local") as settings:
+            core = settings.setdefault("core", {})
+            core["site_cache_dir"] = str(site)
+            if unversioned:
+                core["no_scm"] = True
+    except ConfigError as error:
+        raise DigitsError(f"{root / '.dvc'} has settings that DVC refuses: {error}") from None
+
+
+def _site_cache(root: Path) -> Path:
+    site = root.resolve() / ".dvc" / "tmp" / "site"
+    site.mkdir(mode=0o700, parents=True, exist_ok=True)
+    site.chmod(0o700)
+    return site
 
 
 @contextlib.contextmanager
@@ -83,19 +104,33 @@ def _is_dvc(info: dict[str, object]) -> bool:
         return False
 
 
+def variables(root: Path) -> dict[str, str]:
+    """The environment variables for DVC in a project's folder.
+
+    DVC unpickles what lies in its site cache, which by default is a folder of all users of the machine
+    (CVE-2025-69872), so it gets one in the project that only the owner can enter.
+    """
+    return {
+        "DVC_SITE_CACHE_DIR": str(_site_cache(root)),
+        "DVC_NO_ANALYTICS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+
+
 def start(
     root: Path, log: Path, arguments: Sequence[str], stdout: int | None = None
 ) -> subprocess.Popen[str]:
     """Start DVC in a process group of its own, which dies with this process."""
-    scripts = Path(sys.executable).parent
-    environment = os.environ | {
-        RUN_LOG: str(log),
-        RUN_PID: str(os.getpid()),
-        "DVC_NO_ANALYTICS": "1",
-        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
-        # DVC hashes the code that runs, in a clone too
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
-    }
+    environment = (
+        os.environ
+        | variables(root)
+        | {
+            RUN_LOG: str(log),
+            RUN_PID: str(os.getpid()),
+            # DVC hashes the code that runs, in a clone too
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
+        }
+    )
     if stdout is not None:
         environment["PYTHONUNBUFFERED"] = "1"
     return subprocess.Popen(

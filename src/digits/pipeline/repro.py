@@ -153,7 +153,7 @@ def repro(root: Path, *targets: str, reingest: bool = False) -> Run:
 
 def bring_up_to_date(root: Path, *targets: str, say: Callable[[str], None] = print) -> Run:
     """Do `repro`, and ingest anew where a sample stands in for a source that answers by now."""
-    dvc_process.allow_missing_git(root)
+    dvc_process.configure(root)
     first = ingest_if_missing(root)
     if first and not first.ok:
         return first
