@@ -28,6 +28,7 @@ DEBUG = "DIGITS_DEBUG"  # set: an unexpected error keeps its traceback
 
 def stage_main(stage: str, run: Callable[..., None], argv: Sequence[str] | None = None) -> None:
     """Run one stage from the command line and exit."""
+    run_code_of(Path.cwd())
     die_with_dvc()
     os.environ.setdefault(
         "TF_CPP_MIN_LOG_LEVEL", "2"
@@ -58,6 +59,25 @@ def stage_main(stage: str, run: Callable[..., None], argv: Sequence[str] | None 
     except KeyboardInterrupt:
         _finish(stage, started, "interrupted: run the same command again to go on", 130)
     _finish(stage, started, None, 0)
+
+
+def run_code_of(tree: Path) -> None:
+    """Start this process anew with the code below `src` of a project, unless it is the code that runs.
+
+    DVC hashes the code of the tree that it works in, but the environment of another worktree or clone has
+    that one's code installed. Exits with one line when this tree's code can't take its place.
+    """
+    wanted, running = (tree / "src").resolve(), Path(__file__).resolve().parents[2]
+    if not (wanted / "digits").is_dir() or wanted == running:
+        return
+    path = os.environ.get("PYTHONPATH", "")
+    if path.split(os.pathsep)[0] == str(wanted):  # this is the second start
+        sys.exit(
+            f"the code to run is below {wanted}, but Python loads {running}: run `make setup` in {tree} and "
+            "use its .venv"
+        )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(wanted), path]))}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def _finish(stage: str, started: float, message: str | None, code: int) -> None:
