@@ -4,6 +4,11 @@ The server is a child that dies with the process that started it. Other processe
 server.json beside the database, and may use it with the password beside that (`session`). With
 PREFECT_API_DATABASE_CONNECTION_URL it uses PostgreSQL instead of SQLite. Locks ensure that there is one
 scheduler, and one start of a server at a time; the kernel releases them however their holder ends.
+
+    python -m flows.scheduling.server PORT
+
+is the child: Prefect's own application behind a check of Host and Origin. Prefect has no setting for that,
+and a web page whose name leads to this machine could send requests as if it were the server's own page.
 """
 
 from __future__ import annotations
@@ -17,16 +22,16 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digits import files
 from digits.runtime import locks
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
-from flows.scheduling import prefect_app, settings
+from flows.scheduling import settings
 
 if TYPE_CHECKING:
     import requests
@@ -195,11 +200,11 @@ def _start(project: Path, folder: Path, port: int) -> Server:
     variables.pop("PREFECT_API_URL", None)
     url = f"http://{settings.LOOPBACK}:{port}/api"
     variables["PREFECT_SERVER_UI_API_URL"] = url  # else its pages ask the default port, whatever this one is
-    variables["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(prefect_app.origins(port))
+    variables["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(origins(port))
     log.touch(mode=0o600)
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.scheduling.prefect_app", str(port)],
+            [sys.executable, "-m", "flows.scheduling.server", str(port)],
             cwd=project,
             env=variables,
             umask=0o077,  # its database and its log are the owner's alone
@@ -280,3 +285,71 @@ def page_of(url: str) -> str:
 def port_of(url: str) -> int:
     """The port in the address of an API."""
     return int(url.removesuffix("/api").rpartition(":")[2])
+
+
+NAMES = (settings.LOOPBACK, "localhost")
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+def origins(port: int) -> tuple[str, ...]:
+    """The origins of the server's own pages."""
+    return tuple(f"http://{name}:{port}" for name in NAMES)
+
+
+class OwnAddress:
+    """An ASGI application that passes requests on whose Host, and Origin if any, are the server's own."""
+
+    def __init__(self, application: Application, port: int) -> None:
+        self._application = application
+        self._hosts = {f"{name}:{port}".encode() for name in NAMES}
+        self._origins = {origin.encode() for origin in origins(port)}
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request: 403 and one line, or a closed websocket, if it is refused."""
+        if scope["type"] == "lifespan" or self._is_own(scope["headers"]):
+            await self._application(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send(
+                {"type": "websocket.close", "code": 1008}
+            )  # answered as 403, since it was not accepted
+        else:
+            text = b"this server answers its own pages, and programs that name its own address, alone\n"
+            headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            await send({"type": "http.response.body", "body": text})
+
+    def _is_own(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        hosts = [value for name, value in headers if name == b"host"]
+        sent_from = [value for name, value in headers if name == b"origin"]
+        return len(hosts) == 1 and hosts[0].lower() in self._hosts and set(sent_from) <= self._origins
+
+
+def main() -> None:
+    """Run Prefect's server on the port of the command line until a signal, as the environment sets it up.
+
+    In place of `prefect server start`, which offers no way to wrap the application.
+    """
+    import uvicorn
+    from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    port, chosen = int(sys.argv[1]), get_current_settings().server
+    uvicorn.run(
+        OwnAddress(create_app(final=True), port),
+        host=settings.LOOPBACK,
+        port=port,
+        timeout_keep_alive=chosen.api.keepalive_timeout,
+        ws_ping_interval=chosen.api.websocket_ping_interval,
+        ws_ping_timeout=chosen.api.websocket_ping_timeout,
+        log_level=chosen.logging_level.lower(),
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
