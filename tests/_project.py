@@ -96,7 +96,7 @@ def project(where: Path, *, train: int = 1200, test: int = 400, git: bool = True
     made.edit(
         {
             "ingest": {"dataset": "synthetic", "sources": [], "files": files, "allow_sample": False},
-            "train": {"profile": "fast", "steps": 150, "batch": 64},
+            "train": {"profile": "speedrun", "steps": 80, "batch": 64},
             "evaluate": {"n_test": {"synthetic": test}},
         }
     )

@@ -4,10 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
-
-import pytest
 
 from tests._project import tree_digest
 
@@ -37,30 +33,6 @@ def test_locks_of_a_dead_process_block_nothing(copy):
     (locks / "lock").write_text(f"{dead.pid}\n")
     (locks / "digits-run.lock").write_text(str(dead.pid))
     assert copy.digits("run", "ingest").returncode == 0
-    copy.repro("-f", "-s", "ingest")
-
-
-def test_locks_of_a_process_that_nobody_collected_or_whose_number_is_anothers_block_nothing(copy):
-    zombie = subprocess.Popen(["true"])
-    while Path(f"/proc/{zombie.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        time.sleep(0.01)
-    held = {"pid": zombie.pid, "cmd": "dvc repro"}
-    other = {"pid": os.getpid(), "cmd": "dvc repro"}  # this process, which is no DVC
-    record = {
-        "write": {str(copy.root / "data/raw"): held},
-        "read": {str(copy.root / "data/incoming"): [other]},
-    }
-    (copy.root / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(record))
-    done = copy.digits("run", "ingest")
-    assert done.returncode == 0, done.stdout + done.stderr
-    zombie.wait()
-
-
-@pytest.mark.parametrize("left", ["", '{"write": {"/data/ra'])
-def test_half_a_record_of_dvcs_locks_is_no_reason_to_clean_up_by_hand(copy, left):
-    (copy.root / ".dvc" / "tmp" / "rwlock").write_text(left)
-    done = copy.digits("run", "ingest")
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_killed_stage_is_named_and_the_rerun_heals(copy):

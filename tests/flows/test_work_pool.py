@@ -101,7 +101,7 @@ def test_a_worker_takes_the_runs_of_the_process_deployment(pool):
     assert (run["profile"], run["why"], run["scheduled"]) == ("speedrun", "schedule", True)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_run_of_a_worker_that_is_killed_is_crashed_and_the_next_worker_goes_on(pool):
     hold = pool.project.root / "hold"
     hold.touch()

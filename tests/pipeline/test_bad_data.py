@@ -1,6 +1,5 @@
 """Bad data at the source: one clear line, a non-zero exit, nothing half-written, and the rerun heals."""
 
-import gzip
 import shutil
 
 import numpy as np
@@ -30,25 +29,13 @@ def said(done, stage):
     return lines[0]
 
 
-DAMAGE = {
-    "a wrong digest": (lambda plain: gzip.compress(plain[:-1] + bytes([plain[-1] ^ 1])), "sha256"),
-    "an error page": (
-        lambda _: b"<!DOCTYPE html><html><body>Sign in to the network</body></html>",
-        "web page",
-    ),
-    "a truncated gzip": (lambda plain: gzip.compress(plain)[:-100], "truncated"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_of_a_named_mirror_is_refused(made, tmp_path, damage):
-    spoil, word = DAMAGE[damage]
+def test_a_page_in_place_of_a_file_of_a_named_mirror_is_refused(made, tmp_path):
     folder = tmp_path / "mirror"
     shutil.copytree(made.environment["DIGITS_MIRROR"], folder)
     file = folder / f"{NAMES['train-images']}.gz"
-    file.write_bytes(spoil(gzip.decompress(file.read_bytes())))
+    file.write_bytes(b"<!DOCTYPE html><html><body>Sign in to the network</body></html>")
     line = said(made.digits("run", "ingest", DIGITS_MIRROR=str(folder)), "ingest")
-    assert NAMES["train-images"] in line and word in line
+    assert NAMES["train-images"] in line and "web page" in line
     assert not (made.root / "data/raw").exists()
     assert made.digits("run", "ingest").returncode == 0
 
@@ -98,12 +85,3 @@ def test_a_bad_data_set_stops_at_validate_and_the_report_says_why(made, tmp_path
     (made.root / "params.yaml").write_text(good)
     made.repro("validate")
     assert (made.root / "data/validated").exists()
-
-
-def test_a_label_outside_0_to_9_is_refused(made, tmp_path):
-    images, labels = digits(100, seed=1)
-    labels = labels.copy()
-    labels[3] = 10
-    files = write_idx_dataset(tmp_path / "bad", train=(images, labels), test=digits(50, seed=2))
-    made.edit({"ingest": {"files": files}})
-    assert "10" in said(made.digits("run", "ingest", DIGITS_MIRROR=str(tmp_path / "bad")), "ingest")
