@@ -21,6 +21,12 @@ def digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
     Each is a glyph of one of six fonts in one of three weights, distorted by a random quadrilateral, fitted
     into a 20×20 box and centred by its mass. Same n and seed, same bytes; other seeds, other images.
     """
+    images, labels = _drawn(n, seed)
+    return images.copy(), labels.copy()
+
+
+@cache
+def _drawn(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     rng = np.random.default_rng([seed, 20])
     labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
     images = np.zeros((n, 28, 28), dtype=np.uint8)

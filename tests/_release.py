@@ -1,11 +1,13 @@
-"""A small but real candidate, the reports that let it pass, and its export, for the tests of these stages."""
+"""A small but real candidate, the reports that let it pass, its export and its formats."""
 
 import keras
 import numpy as np
 
 from digits import dataset, files
+from digits.convert import stage as convert_stage
 from digits.dataset import Split
 from digits.export import stage
+from digits.export.admission import JUDGED
 from digits.model import architectures
 from digits.model.candidate import save_candidate
 from digits.runtime import params
@@ -14,17 +16,11 @@ from tests._digits import digits
 
 SETTINGS = params.load_all()
 TEMPERATURE, THRESHOLD = 1.25, 0.9
-JUDGED = {
-    "accuracy": "accuracy",
-    "test_images": "n_test",
-    "corruption_mean": "corruption_mean",
-    "calibration_error": "ece",
-}
 
 
 def make(root):
     """Write candidate, train and validation, the reports on them, and the export into a folder."""
-    images, labels = digits(1500, seed=11)
+    images, labels = digits(1000, seed=11)
     model = architectures.build("compact", seed=1)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3), loss)
@@ -53,7 +49,7 @@ def make(root):
     ]
     files.write_json(root / "metrics.json", metrics)
     files.write_json(root / "verdict.json", {"dataset": "mnist", "passed": True, "rules": rules})
-    manifest = {"dataset": "mnist", "sample": False, "splits": {"train": {"n": 1500}}}
+    manifest = {"dataset": "mnist", "sample": False, "splits": {"train": {"n": 1000}}}
     files.write_json(root / "manifest.json", manifest)
     export(root, root / "exported")
 
@@ -63,3 +59,10 @@ def export(root, exported, settings=SETTINGS["export"], **others):
     papers = {name: root / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
     paths = papers | {name: root / name for name in ("candidate", "validation")} | others
     stage.run(**paths, exported=exported, params=settings)
+
+
+def convert(root, to, settings=SETTINGS["convert"], **others):
+    """Return what stage `convert` reports on the export of a folder; its files are written below `to`."""
+    paths = {name: root / name for name in ("candidate", "exported", "train", "validation")} | others
+    convert_stage.run(**paths, edge=to / "edge", report=to / "edge.json", params=settings)
+    return files.read_json(to / "edge.json")["formats"]

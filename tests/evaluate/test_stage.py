@@ -64,118 +64,104 @@ def good() -> Model:
     return prototypes(*digits(400, seed=1))
 
 
-@pytest.fixture
-def score(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+@pytest.fixture(scope="module")
+def score(data: Path) -> Callable[..., dict[str, Any]]:
     """Run the stage with a model in the candidate's place; metrics and verdict."""
 
-    def run(model: Model, where: str = "reports", **paths: Path) -> dict[str, Any]:
-        monkeypatch.setattr("digits.model.candidate.load_candidate", lambda _: model)
-        out = tmp_path / where
+    def run(model: Model, out: Path, **paths: Path) -> dict[str, Any]:
         given = {n: data / n for n in ("candidate", "validation", "test", "heldout")}
         given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
         given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
-        stage.run(**(given | {"report": out / "report.html"} | paths), params=PARAMS)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("digits.model.candidate.load_candidate", lambda _: model)
+            patch.setattr(stage, "NON_DIGITS", 40)
+            stage.run(**(given | {"report": out / "report.html"} | paths), params=PARAMS)
         return {name: json.loads((out / f"{name}.json").read_text()) for name in ("metrics", "verdict")}
 
     return run
 
 
-def test_a_good_model_is_scored_passed_and_drawn(
-    score: Callable[..., Any], good: Model, tmp_path: Path
-) -> None:
-    found = score(good)
+@pytest.fixture(scope="module")
+def scored(
+    score: Callable[..., Any], good: Model, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], Path]:
+    """Metrics and verdict of the good model, and where its reports are."""
+    out = tmp_path_factory.mktemp("reports")
+    return score(good, out), out
+
+
+def test_a_good_model_is_scored_passed_and_drawn(scored: tuple[dict[str, Any], Path]) -> None:
+    found, out = scored
     metrics, verdict = found["metrics"], found["verdict"]
     assert verdict["passed"], verdict
     assert metrics["dataset"] == verdict["dataset"] == "tiny"
-    assert metrics["n_test"] == 300 and metrics["accuracy"] == pytest.approx(
-        metrics["correct"] / 300, abs=1e-6
-    )
+    assert metrics["n_test"] == 300
+    assert metrics["accuracy"] == pytest.approx(metrics["correct"] / 300, abs=1e-6)
+    assert sum(row["n"] for row in metrics["digits"].values()) == 300
+    assert len((out / "plots" / "confusion.csv").read_text().splitlines()) == 301
     assert list(metrics["corruptions"]) == sorted(CORRUPTIONS)
     assert metrics["corruption_worst"] == min(metrics["corruptions"].values())
     assert metrics["slices"]["scans"]["n"] == 40
     assert metrics["ece"] < metrics["ece_uncalibrated"]
     assert metrics["gap"] == pytest.approx(0.99 - metrics["validation_accuracy"])
-    out = tmp_path / "reports"
-    assert {p.stem for p in (out / "figures").iterdir()} == {
-        "confusion", "corruptions", "learning_curves", "mistakes", "non_digits", "reliability",
-        "risk_coverage",
-    }  # fmt: skip
-    assert {p.stem for p in (out / "plots").iterdir()} == {
-        "confusion",
-        "corruptions",
-        "history",
-        "reliability",
-        "risk_coverage",
-    }
+    plots = {"confusion", "corruptions", "reliability", "risk_coverage"}
+    figures = plots | {"learning_curves", "mistakes", "non_digits"}
+    assert {p.stem for p in (out / "figures").iterdir()} == figures
+    assert {p.stem for p in (out / "plots").iterdir()} == plots | {"history"}
     assert (out / "report.html").read_text().count("data:image/png;base64,") == 7
     assert metrics["abstention"]["target"] == PARAMS.answered_precision
     assert set(metrics["non_digits"]) == set(KINDS)
 
 
-def test_every_test_image_counts(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:
-    found = score(good)
-    assert sum(row["n"] for row in found["metrics"]["digits"].values()) == 300
-    assert len((tmp_path / "reports" / "plots" / "confusion.csv").read_text().splitlines()) == 301
-
-
-def test_a_weak_model_is_recorded_and_refused(score: Callable[..., Any], tmp_path: Path) -> None:
-    images, labels = digits(400, seed=1)
-    found = score(prototypes(images, (labels + 1) % 10))
-    assert found["metrics"]["accuracy"] < 0.5
-    assert not found["verdict"]["passed"]
-    assert "Refused" in (tmp_path / "reports" / "report.html").read_text()
-
-
-def test_a_model_that_answers_nan_is_refused_without_an_error(score: Callable[..., Any], good: Model) -> None:
-    found = score(lambda pixels, training: good(pixels, training) * np.float32("nan"))
-    failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
-    assert {"accuracy", "finite_answers"} <= failed
-    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40 + stage.NON_DIGITS * len(KINDS)
-
-
-def test_the_same_model_gives_the_same_bytes(score: Callable[..., Any], good: Model, tmp_path: Path) -> None:
-    score(good, "first")
-    score(good, "second")
-    first, second = tmp_path / "first", tmp_path / "second"
+def test_the_same_model_gives_the_same_bytes_and_none_holds_a_path(
+    score: Callable[..., Any], good: Model, scored: tuple[dict[str, Any], Path], data: Path, tmp_path: Path
+) -> None:
+    score(good, tmp_path)
+    _, first = scored
     names = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
     assert len(names) == 15
     for name in names:
-        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+        assert (first / name).read_bytes() == (tmp_path / name).read_bytes(), name
+        assert not re.search(rb"/tmp|" + str(data).encode(), (first / name).read_bytes()), name
 
 
-def test_what_is_written_holds_no_path(
-    score: Callable[..., Any], good: Model, data: Path, tmp_path: Path
+def test_a_model_that_answers_nan_is_recorded_and_refused_without_an_error(
+    score: Callable[..., Any], good: Model, tmp_path: Path
 ) -> None:
-    score(good)
-    for path in (tmp_path / "reports").rglob("*.*"):
-        assert not re.search(rb"/tmp|" + str(data).encode(), path.read_bytes()), path
+    found = score(lambda pixels, training: good(pixels, training) * np.float32("nan"), tmp_path)
+    failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
+    assert {"accuracy", "finite_answers"} <= failed and not found["verdict"]["passed"]
+    assert found["metrics"]["not_finite"] == 200 + 300 * 19 + 40 + 40 * len(KINDS)
+    assert "Refused" in (tmp_path / "report.html").read_text()
+
+
+@pytest.fixture
+def none(tmp_path: Path) -> Path:
+    """A split without images."""
+    nothing = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
+    dataset.save_split(tmp_path / "none", nothing)
+    return tmp_path / "none"
 
 
 def test_no_held_out_rows_are_no_reason_to_refuse(
-    score: Callable[..., Any], good: Model, tmp_path: Path
+    score: Callable[..., Any], good: Model, none: Path, tmp_path: Path
 ) -> None:
-    none = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
-    dataset.save_split(tmp_path / "none", none)
-    found = score(good, heldout=tmp_path / "none")
+    found = score(good, tmp_path / "reports", heldout=none)
     assert found["metrics"]["slices"] == {} and found["verdict"]["passed"]
 
 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_an_empty_split_can_not_be_scored(
-    part: str, score: Callable[..., Any], good: Model, tmp_path: Path
+    part: str, score: Callable[..., Any], good: Model, none: Path, tmp_path: Path
 ) -> None:
-    none = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
-    dataset.save_split(tmp_path / "none", none)
     with pytest.raises(DataError, match=r"no image|is empty"):
-        score(good, **{part: tmp_path / "none"})
+        score(good, tmp_path / "reports", **{part: none})
     assert not (tmp_path / "reports").exists()
 
 
 def test_a_damaged_summary_is_refused_before_tensorflow_loads(
-    score: Callable[..., Any], good: Model, data: Path, tmp_path: Path
+    score: Callable[..., Any], good: Model, tmp_path: Path
 ) -> None:
-    candidate = tmp_path / "candidate"
-    candidate.mkdir()
-    (candidate / "summary.json").write_text("{")
+    files.write_text(tmp_path / "candidate" / "summary.json", "{")
     with pytest.raises(DataError, match="not valid JSON"):
-        score(good, candidate=candidate)
+        score(good, tmp_path / "reports", candidate=tmp_path / "candidate")

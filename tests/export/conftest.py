@@ -7,4 +7,4 @@ from digits.export import parity
 
 @pytest.fixture(autouse=True)
 def _few_pictures(monkeypatch):
-    monkeypatch.setattr(parity, "PICTURES", 40)
+    monkeypatch.setattr(parity, "PICTURES", 20)

@@ -5,38 +5,16 @@ import math
 
 import pytest
 
-from digits.export.admission import Fitted, admit
+from digits.export.admission import JUDGED, Fitted, admit
 from digits.runtime.errors import DataError, GateRefused
 
 METRICS = {
-    "dataset": "mnist",
-    "accuracy": 0.995,
-    "n_test": 10000,
-    "corruption_mean": 0.96,
-    "ece": 0.01,
-    "temperature": 0.8,
-    "abstention": {"threshold": 0.97},
-}
-FIGURES = {
-    "accuracy": "accuracy",
-    "test_images": "n_test",
-    "corruption_mean": "corruption_mean",
-    "calibration_error": "ece",
-}
-VERDICT = {
-    "passed": True,
-    "dataset": "mnist",
-    "rules": [
-        {
-            "rule": rule,
-            "value": METRICS[figure],
-            "threshold": 0,
-            "passed": True,
-            "reason": f"{figure} is fine",
-        }
-        for rule, figure in FIGURES.items()
-    ],
-}
+    "dataset": "mnist", "accuracy": 0.995, "n_test": 10000, "corruption_mean": 0.96, "ece": 0.01,
+    "temperature": 0.8, "abstention": {"threshold": 0.97},
+}  # fmt: skip
+FINE = {"threshold": 0, "passed": True, "reason": "it is fine"}
+RULES = [{"rule": rule, "value": METRICS[figure]} | FINE for rule, figure in JUDGED.items()]
+VERDICT = {"passed": True, "dataset": "mnist", "rules": RULES}
 MANIFEST = {"dataset": "mnist"}
 
 
@@ -92,7 +70,7 @@ def test_papers_of_another_data_set_are_refused(which):
         admit(**papers)
 
 
-@pytest.mark.parametrize("figure", sorted(FIGURES.values()))
+@pytest.mark.parametrize("figure", sorted(JUDGED.values()))
 def test_a_verdict_on_other_metrics_is_refused(figure):
     with pytest.raises(DataError, match=f"judged {figure}"):
         admit(changed(METRICS, [figure], METRICS[figure] * 0.99), VERDICT, MANIFEST)

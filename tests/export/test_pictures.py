@@ -13,7 +13,8 @@ from tests._nearest import nearest
 from tests._pictures import encode, hostile, jpeg_claiming, kinds, page
 
 MAX_PIXELS = 1_000_000
-IMAGES, LABELS = digits(240, seed=4)
+IMAGES, LABELS = digits(120, seed=4)
+KINDS = [kinds(image) for image in IMAGES[:20]]
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +48,22 @@ def test_a_digit_in_mnists_own_form_passes_unchanged(read):
     assert (read([encode(Image.fromarray(image)) for image in IMAGES]) == IMAGES).all()
 
 
-@pytest.mark.parametrize("kind", list(kinds(IMAGES[0])))
+@pytest.mark.parametrize("kind", KINDS[0])
 def test_every_kind_of_picture_shows_the_digit(read, kind):
-    files = [kinds(image)[kind] for image in IMAGES[:40]]
-    read_as = nearest()(read(files), training=False).numpy().argmax(axis=1)
-    assert (read_as == LABELS[:40]).sum() >= 38
+    read_as = nearest()(read(each[kind] for each in KINDS), training=False).numpy().argmax(axis=1)
+    assert (read_as == LABELS[:20]).sum() >= 19
 
 
 def test_pictures_of_all_sizes_share_a_batch_and_none_is_a_batch_too(read):
-    together = read(kinds(IMAGES[3]).values())
-    assert together.shape == (len(kinds(IMAGES[3])), 28, 28)
+    assert read(KINDS[3].values()).shape == (len(KINDS[3]), 28, 28)
     assert read([]).shape == (0, 28, 28)
 
 
 @pytest.mark.parametrize("name", list(hostile()))
-def test_what_cant_be_read_is_refused_with_a_reason(read, name):
+def test_what_cant_be_read_is_refused_with_its_row_and_a_reason(read, name):
     file, reason = hostile()[name]
-    with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"image_bytes\[1\].*{reason}"):
         read([encode(page(IMAGES[0])), file])
-
-
-def test_a_refusal_names_the_row(read):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[2\]"):
-        read([encode(page(IMAGES[0]))] * 2 + [b"?"])
 
 
 def test_the_limit_is_on_the_whole_picture(read):
@@ -86,21 +80,18 @@ def test_pictures_too_thin_for_a_border_are_drawn_too(read, side):
 
 
 @pytest.mark.parametrize("endian", ["<", ">"])
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_photos_are_turned_as_their_exif_says(read, turn, endian):
-    exif = Image.Exif()
-    exif.endian = endian
-    exif[0x010F], exif[0x0112] = "a maker", turn
-    file = encode(page(IMAGES[7]), "JPEG", exif=exif, quality=95)
-    assert np.abs(read([file])[0] - normalize(by_pillow.decode(file)).astype(int)).max() <= 3
-
-
-@pytest.mark.parametrize("turn", [0, 9, 60_000])
-def test_a_nonsense_orientation_is_passed_over(read, turn):
-    exif = Image.Exif()
-    exif[0x0112] = turn
-    plain, odd = (encode(page(IMAGES[7]), "JPEG", **options) for options in ({}, {"exif": exif}))
-    assert (read([odd]) == read([plain])).all()
+def test_photos_are_turned_as_their_exif_says_and_nonsense_is_passed_over(read, endian):
+    turns = [*range(10), 60_000]
+    files = []
+    for turn in turns:
+        exif = Image.Exif()
+        exif.endian = endian
+        exif[0x010F], exif[0x0112] = "a maker", turn
+        files.append(encode(page(IMAGES[7]), "JPEG", exif=exif, quality=95))
+    expected = np.stack([normalize(by_pillow.decode(file)) for file in files]).astype(int)
+    assert np.abs(read(files) - expected).max() <= 3
+    upright = read(files[:2])
+    assert (read(files[-2:]) == upright).all() and (upright[0] == upright[1]).all()
 
 
 def test_a_damaged_exif_block_is_passed_over(read):

@@ -132,9 +132,8 @@ def test_an_empty_batch_has_empty_answers(served, signature):
     assert {alias: value.shape for alias, value in answers.items()} == shapes
 
 
-@pytest.mark.parametrize("name", list(hostile()))
-def test_a_refusal_still_tells_its_reason_through_classify(served, name):
-    file, reason = hostile()[name]
+def test_a_refusal_still_tells_its_reason_through_classify(served):
+    file, reason = hostile()["cut png"]
     good = example(encode(page(IMAGES[0]))).SerializeToString()
     with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
         served(wire.CLASSIFY, [good, example(file).SerializeToString()])

@@ -1,34 +1,24 @@
-"""Recipes for tiny trainings."""
+"""Recipes for tiny trainings, and images for them."""
 
 from dataclasses import asdict, replace
 
-from digits.augment.policies import Augmentation
-from digits.model.recipe import Recipe
+import numpy as np
 
-STILL = Augmentation(
-    rotation=0.0,
-    scale=0.0,
-    shear=0.0,
-    shift=0.0,
-    elastic=0.0,
-    damaged=0.0,
-    severe=0.0,
-    wide=0.0,
-    wide_by=1.0,
-    mirrored=0.0,
+from digits.augment.policies import NONE, Augmentation
+from digits.dataset import Split
+from digits.model.recipe import Recipe
+from tests._digits import digits
+
+STILL = Augmentation(**NONE)
+BENT = replace(
+    STILL, rotation=10.0, scale=0.1, shear=0.1, shift=1.5, elastic=0.6, damaged=0.4, wide=0.2, wide_by=2.0
 )
-BENT = Augmentation(
-    rotation=10.0,
-    scale=0.1,
-    shear=0.1,
-    shift=1.5,
-    elastic=0.6,
-    damaged=0.4,
-    severe=0.0,
-    wide=0.2,
-    wide_by=2.0,
-    mirrored=0.0,
-)
+
+
+def split(n: int, seed: int) -> Split:
+    """Return a split of synthetic digits."""
+    images, labels = digits(n, seed)
+    return Split(images, labels, np.full(n, "synthetic"))
 
 
 def tiny(**changes) -> Recipe:

@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from digits.dataset import Split
 from digits.train.devices import Replicas
 from digits.train.fit import FitResult, fit
 from digits.train.loop import Loop
-from tests._digits import digits
-from tests.train._recipes import tiny
+from tests.train._recipes import split, tiny
 
 # Plain gradient descent: Adam divides by the gradient's own size, and makes of a rounding error a step.
 PLAIN = {"optimizer": "sgd", "weight_decay": 0.0}
@@ -35,11 +33,6 @@ RECIPES = {
     "float16": tiny(**PLAIN, steps=10, rate=0.02, architecture="mlp-128", precision="float16"),
 }
 SCALE = 2.0**24  # of float16's loss: gradients overflow in the first steps
-
-
-def split(n: int, seed: int) -> Split:
-    images, labels = digits(n, seed)
-    return Split(images, labels, np.full(n, "synthetic"))
 
 
 def main(folder: Path) -> None:

@@ -12,7 +12,6 @@ from digits.train.devices import Cluster, Replicas
 from digits.train.profiles import Hardware
 from tests._project import ROOT, environment
 from tests.train._recipes import tiny
-from tests.train.test_profiles import section  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -37,25 +36,25 @@ def machine(monkeypatch):
     ("flags", "precision"),
     [(["avx2", "avx512_bf16"], "bfloat16"), (["amx_bf16"], "bfloat16"), (["avx2"], "float32")],
 )
-def test_a_cpu_computes_in_bfloat16_where_it_can(section, machine, flags, precision):  # noqa: F811
+def test_a_cpu_computes_in_bfloat16_where_it_can(section, machine, flags, precision):
     machine(flags=flags)
     assert devices.find_hardware(section()) == devices.Hardware("cpu", precision, "augmentation")
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bfloat16"), ((7, 5), "float16")])
-def test_a_gpu_is_taken_where_there_is_one_and_its_memory_as_needed(section, machine, capability, precision):  # noqa: F811
+def test_a_gpu_is_taken_where_there_is_one_and_its_memory_as_needed(section, machine, capability, precision):
     gpus, grown = machine(capability=capability)
     assert devices.find_hardware(section()) == devices.Hardware("gpu", precision, "everything")
     assert grown == [(gpus[0], True)]
 
 
-def test_what_is_asked_for_is_done(section, machine):  # noqa: F811
+def test_what_is_asked_for_is_done(section, machine):
     machine(capability=(9, 0), flags=["avx512_bf16"])
     found = devices.find_hardware(section(device="cpu", precision="float32", xla="nothing"))
     assert found == devices.Hardware("cpu", "float32", "nothing")
 
 
-def test_a_gpu_that_is_not_there_is_told(section, machine):  # noqa: F811
+def test_a_gpu_that_is_not_there_is_told(section, machine):
     machine()
     with pytest.raises(ParamsError, match=r"train\.device is gpu"):
         devices.find_hardware(section(device="gpu"))
@@ -93,32 +92,32 @@ def hosts(monkeypatch):
     return make
 
 
-def section_of(section, **changes):  # noqa: F811
+def section_of(section, **changes):
     return section(**({"distribution": "auto", "xla": "auto"} | changes))
 
 
 @pytest.mark.parametrize(("gpus", "hardware"), [(0, CPU), (1, GPU), (4, CPU)])
-def test_one_device_stays_alone_and_its_settings_as_they_are(section, hosts, gpus, hardware):  # noqa: F811
+def test_one_device_stays_alone_and_its_settings_as_they_are(section, hosts, gpus, hardware):
     hosts(gpus=gpus)
     found, together = devices.find_replicas(section_of(section), hardware)
     assert found == hardware
     assert together.strategy is None and together.count == 1
 
 
-def test_several_gpus_train_together_with_xla_for_the_augmentation_alone(section, hosts):  # noqa: F811
+def test_several_gpus_train_together_with_xla_for_the_augmentation_alone(section, hosts):
     hosts(gpus=4)
     found, together = devices.find_replicas(section_of(section), GPU)
     assert found == Hardware("gpu", "bfloat16", "augmentation")
     assert together.count == 4 and together.hosts == 1 and together.is_chief
 
 
-def test_none_leaves_the_other_gpus_and_hosts_alone(section, hosts):  # noqa: F811
+def test_none_leaves_the_other_gpus_and_hosts_alone(section, hosts):
     hosts(gpus=4, cluster=HOSTS)
     assert devices.find_replicas(section_of(section, distribution="none"), GPU)[1].strategy is None
 
 
 @pytest.mark.parametrize("asked", ["auto", "hosts"])
-def test_the_hosts_of_tf_config_train_together(section, hosts, asked):  # noqa: F811
+def test_the_hosts_of_tf_config_train_together(section, hosts, asked):
     hosts(cluster=HOSTS, task=("worker", 1))
     _, together = devices.find_replicas(section_of(section, distribution=asked), CPU)
     assert (together.hosts, together.host, together.is_chief) == (2, 1, False)
@@ -134,7 +133,7 @@ def test_the_chief_comes_before_the_workers():
     assert host("worker", 1) == Cluster(3, 2)
 
 
-def test_what_is_asked_for_and_not_there_is_told(section, hosts):  # noqa: F811
+def test_what_is_asked_for_and_not_there_is_told(section, hosts):
     hosts(gpus=1)
     with pytest.raises(ParamsError, match="sees 1 GPU"):
         devices.find_replicas(section_of(section, distribution="mirrored"), GPU)

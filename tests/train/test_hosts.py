@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from digits import dataset
-from digits.dataset import Split
-from tests._digits import digits
 from tests._project import ROOT, environment, tree_digest
+from tests.train._recipes import split
 
 pytestmark = pytest.mark.slow  # each process loads TensorFlow and waits for the other
 
@@ -30,9 +29,7 @@ def home(tmp_path_factory):
     """A folder with tiny prepared data and params: 3 epochs of 4 steps."""
     root = tmp_path_factory.mktemp("hosts")
     for name, n, seed in (("train", 240, 1), ("validation", 60, 2)):
-        images, labels = digits(n, seed)
-        (root / "prepared").mkdir(exist_ok=True)
-        dataset.save_split(root / "prepared" / name, Split(images, labels, np.full(n, "synthetic")))
+        dataset.save_split(root / "prepared" / name, split(n, seed))
     return root
 
 

@@ -10,21 +10,14 @@ from digits.dataset import Split
 from digits.train import input_pipeline
 from digits.train.fit import fit
 from digits.train.input_pipeline import Feed, epoch_order
-from tests._digits import digits
 from tests._project import ROOT
 from tests.train._recipes import STILL, tiny
 
 
 @pytest.fixture
-def held():
-    images, labels = digits(320, 1)
-    return Split(images, labels, np.full(320, "synthetic"))
-
-
-@pytest.fixture
-def on_disk(held, tmp_path):
-    np.save(tmp_path / "images.npy", held.images)
-    return Split(np.load(tmp_path / "images.npy", mmap_mode="r"), held.labels, held.batches)
+def on_disk(train, tmp_path):
+    np.save(tmp_path / "images.npy", train.images)
+    return Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels, train.batches)
 
 
 ORDER = np.random.default_rng(1).permutation(320).astype(np.int32).reshape(20, 16)
@@ -38,32 +31,31 @@ def fed(blocks):
     return np.concatenate([i for i, _ in steps]), np.concatenate([k for _, k in steps])
 
 
-def test_what_fits_is_held_and_fed_at_once(held, on_disk):
-    for train in (held, on_disk):
-        (block,) = Feed(train, dataset.reader(train.images, limit=1 << 30)).blocks(ORDER)
+def test_what_fits_is_held_and_fed_at_once(train, on_disk):
+    for each in (train, on_disk):
+        (block,) = Feed(each, dataset.reader(each.images, limit=1 << 30)).blocks(ORDER)
         images, labels = fed([block])
-        assert np.array_equal(images, held.images[ORDER.ravel()])
-        assert np.array_equal(labels, held.labels[ORDER.ravel()])
+        assert np.array_equal(images, train.images[ORDER.ravel()])
+        assert np.array_equal(labels, train.labels[ORDER.ravel()])
 
 
-def test_what_does_not_fit_comes_from_disk_in_blocks_and_in_order(held, on_disk, monkeypatch):
+def test_what_does_not_fit_comes_from_disk_in_blocks_and_in_order(train, on_disk, monkeypatch):
     monkeypatch.setattr(input_pipeline, "BLOCK", 3 * 16 * 784)  # three steps
     made = Feed(on_disk, dataset.reader(on_disk.images, limit=1000))
     blocks = list(made.blocks(ORDER))
     assert [len(order) for _, _, order in blocks] == [3] * 6 + [2]
     images, labels = fed(blocks)
-    assert np.array_equal(images, held.images[ORDER.ravel()])
-    assert np.array_equal(labels, held.labels[ORDER.ravel()])
+    assert np.array_equal(images, train.images[ORDER.ravel()])
+    assert np.array_equal(labels, train.labels[ORDER.ravel()])
 
 
-@pytest.mark.parametrize("outliers", [0.0, 0.1])
-def test_a_training_from_disk_gives_the_same_weights(held, on_disk, monkeypatch, outliers):
+def test_a_training_from_disk_gives_the_same_weights(train, on_disk, monkeypatch):
     monkeypatch.setattr(input_pipeline, "BLOCK", 2 * 64 * 784)
-    recipe = tiny(architecture="small", steps=8, augmentation=STILL, outliers=outliers)
-    pictures = held.images[:30, ::-1]  # digits upside down stand in for pictures without one
-    whole = fit(held, held, recipe, outliers=pictures)
+    recipe = tiny(architecture="mlp-128", steps=8, augmentation=STILL, outliers=0.1)
+    pictures = train.images[:30, ::-1]  # digits upside down stand in for pictures without one
+    whole = fit(train, train, recipe, outliers=pictures)
     read = dataset.reader(on_disk.images, limit=1000)
-    streamed = fit(on_disk, held, recipe, read=read, outliers=pictures)
+    streamed = fit(on_disk, train, recipe, read=read, outliers=pictures)
     assert [e.val_loss for e in streamed.history] == [e.val_loss for e in whole.history]
     assert [e.loss for e in streamed.history] == pytest.approx([e.loss for e in whole.history])
     pairs = zip(streamed.model.get_weights(), whole.model.get_weights(), strict=True)
@@ -73,7 +65,7 @@ def test_a_training_from_disk_gives_the_same_weights(held, on_disk, monkeypatch,
 STREAMED = """
 import sys
 import numpy as np
-from digits import dataset, dataset
+from digits import dataset
 from digits.train.fit import fit
 from digits.dataset import Split
 from tests._digits import digits

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits.dataset import Split
 from digits.evaluate.metrics import confidence
 from digits.non_digits import KINDS, SEEN, every
 from digits.runtime.errors import TrainingError
@@ -12,40 +11,10 @@ from digits.train.fit import fit
 from digits.train.input_pipeline import Feed
 from digits.train.loop import Loop
 from digits.train.outliers import Outliers, outlier_pool
-from tests._digits import digits
-from tests.train._recipes import BENT, STILL, tiny
+from tests.train._recipes import STILL, tiny
 
 PICTURES = np.arange(100, 150, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
 SOME = tiny(batch=20, outliers=0.25, augmentation=STILL)  # 5 of 20
-
-
-def split(n, seed):
-    images, labels = digits(n, seed)
-    return Split(images, labels, np.full(n, "synthetic"))
-
-
-@pytest.fixture(scope="module")
-def train():
-    return split(320, seed=1)
-
-
-@pytest.fixture(scope="module")
-def validation():
-    return split(100, seed=2)
-
-
-@pytest.fixture(scope="module")
-def crosses():
-    """Big crosses, as no digit has them, and a few pixels of jitter."""
-    page = np.zeros((28, 28), np.uint8)
-    np.fill_diagonal(page, 255)
-    page |= page[::-1]
-    return np.stack([np.roll(page, (place % 5, place % 7), axis=(0, 1)) for place in range(35)])
-
-
-def same_weights(first, second):
-    pairs = zip(first.model.get_weights(), second.model.get_weights(), strict=True)
-    return all(np.array_equal(a, b) for a, b in pairs)
 
 
 def added(step, seed=1):
@@ -71,8 +40,8 @@ def test_every_picture_gets_its_turn():
 
 
 def test_they_stand_anywhere_since_damage_goes_by_position():
-    standing = np.stack([added(step)[1] < 0 for step in range(400)])
-    assert np.abs(standing.mean(axis=0) - 0.25).max() < 0.1
+    standing = np.stack([added(step)[1] < 0 for step in range(200)])
+    assert np.abs(standing.mean(axis=0) - 0.25).max() < 0.13
 
 
 def test_the_truth_about_them_is_that_any_digit_is_as_likely():
@@ -81,8 +50,9 @@ def test_the_truth_about_them_is_that_any_digit_is_as_likely():
     assert np.allclose(truth[1], 0.1) and (truth[[0, 2], 3] == 1).all()
 
 
-def test_without_a_share_nothing_is_touched():
-    none = Outliers(tiny(batch=20), None)
+@pytest.mark.parametrize("pictures", [None, PICTURES])
+def test_without_a_share_nothing_is_touched(pictures):
+    none = Outliers(tiny(batch=20), pictures)
     digits, labels = tf.zeros([20, 28, 28]), tf.zeros([20], tf.int32)
     images, same = none.add(digits, labels, 1)
     assert images is digits and same is labels
@@ -95,14 +65,10 @@ def test_a_share_of_no_pictures_is_refused(train, validation, pictures):
         fit(train, validation, SOME, outliers=pictures)
 
 
-def test_a_training_without_a_share_does_not_see_them(train, validation, crosses):
-    recipe = tiny(architecture="small", steps=6)
-    assert same_weights(fit(train, validation, recipe), fit(train, validation, recipe, outliers=crosses))
-
-
-def test_accuracy_counts_digits_only_and_all_of_them(train, crosses):
+def test_accuracy_counts_digits_only_and_all_of_them(train):
     """A network that answers 0 to everything has the zeros right, and no outlier is right or wrong."""
-    loop = Loop(tiny(batch=40, outliers=0.25, augmentation=STILL, rate=1e-9), Feed(train), None, crosses)
+    recipe = tiny(architecture="mlp-128", batch=40, outliers=0.25, augmentation=STILL, rate=1e-9)
+    loop = Loop(recipe, Feed(train), None, PICTURES)
     for variable in (*loop.now.values(), *loop.average.values()):
         variable.assign(tf.zeros_like(variable))  # equal logits: argmax is 0
     zeros = np.flatnonzero(train.labels == 0)[:30]
@@ -114,7 +80,8 @@ def test_accuracy_counts_digits_only_and_all_of_them(train, crosses):
 
 def test_it_learns_digits_and_to_be_unsure_of_what_is_none(train, validation):
     """Sevens stand in for what is no digit: one model never meets any, the other as outliers."""
-    changes = {"steps": 60, "dropout": 0.0, "label_smoothing": 0.0, "augmentation": STILL}
+    changes = {"architecture": "mlp-128", "rate": 0.01, "steps": 60, "label_smoothing": 0.0}
+    changes |= {"augmentation": STILL, "ema": 0.0}
     sevens, rest = train.take(train.labels == 7), train.take(train.labels != 7)
     held = validation
     sevens_held, rest_held = held.take(held.labels == 7), held.take(held.labels != 7)
@@ -129,32 +96,14 @@ def test_it_learns_digits_and_to_be_unsure_of_what_is_none(train, validation):
     assert exposed.history[-1].step == 60
 
 
-PUPIL = {"teacher": tiny(steps=5, outliers=0.1), "distillation": 0.5}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "change",
-    [{}, {"architecture": "small+mlp-128"}, PUPIL],
-    ids=["one network", "an ensemble", "a pupil"],
-)
-def test_going_on_ends_where_an_unbroken_run_ends(train, validation, crosses, change):
-    recipe = tiny(**({"architecture": "small"} | change), steps=10, outliers=0.1, augmentation=BENT)
-    told = []
-    whole = fit(train, validation, recipe, outliers=crosses, on_epoch=lambda made, _: told.append(made))
-    resumed = fit(train, validation, recipe, outliers=crosses, resume=told[len(told) // 2])
-    assert resumed.history == whole.history
-    assert same_weights(resumed, whole)
-
-
-def test_a_teacher_has_no_say_about_them(train, crosses):
+def test_a_teacher_has_no_say_about_them(train):
     """Whatever it answers, and it is sure of everything: the truth about an outlier stays what it is."""
-    recipe = tiny(batch=40, outliers=0.25, teacher=tiny(steps=5), distillation=1.0)
+    recipe = tiny(architecture="mlp-128", batch=40, outliers=0.25, teacher=tiny(steps=5), distillation=1.0)
 
     def teacher(images, training):
         return 1000.0 * tf.one_hot(tf.fill([40], 7), 10)
 
-    loop = Loop(recipe, Feed(train), teacher, crosses)
+    loop = Loop(recipe, Feed(train), teacher, PICTURES)
     labels = tf.concat([tf.zeros([30], tf.int32), tf.fill([10], -1)], axis=0)
     truth = loop._truth(labels, tf.zeros([40, 28, 28])).numpy()
     assert (truth[:30, 7] == 1).all() and np.allclose(truth[30:], 0.1)

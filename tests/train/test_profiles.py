@@ -1,32 +1,14 @@
 import typing
 
 import pytest
-import yaml
 
 from digits.augment.policies import SMALL
 from digits.model.recipe import Recipe
 from digits.runtime import params
 from digits.runtime.errors import ParamsError
 from digits.train.profiles import PROFILES, Hardware, resolve
-from tests.runtime.test_params import FILE
 
-NO_OVERRIDES = {"device", "distribution", "precision", "xla", "seed", "profile", "in_memory"}
 CPU = Hardware("cpu", "bfloat16", "augmentation")
-
-
-@pytest.fixture
-def section():
-    """The train section with some keys changed."""
-
-    def make(**changes):
-        tree = yaml.safe_load(FILE.read_text())["train"]
-        tree = {k: v if k in NO_OVERRIDES else None for k, v in tree.items()}
-        tree["augmentation"] = dict.fromkeys(params.AugmentationParams.model_fields) | changes.pop(
-            "augmentation", {}
-        )
-        return params.parse("train", tree | changes)
-
-    return make
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))

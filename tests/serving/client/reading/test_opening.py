@@ -1,16 +1,15 @@
 """Picture files of every kind, and those that mean harm."""
 
 import contextlib
-import io
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from digits_client import BadRequest
-from digits_client.reading import decoded, opened, read
+from digits_client.reading import decoded, opened
 from tests._pictures import encode, jpeg_claiming, kinds, png_claiming
-from tests.serving.client.reading._sheet import ask, one, sheet
+from tests.serving.client.reading._sheet import one, sheet
 
 
 @pytest.mark.parametrize("kind", sorted(kinds(np.zeros((28, 28), np.uint8) + 9)))
@@ -21,31 +20,31 @@ def test_every_kind_of_picture_is_opened(kind):
     assert contrast == 0 if kind == "white ink on nothing" else contrast > 100  # alpha lies over white
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
-def test_other_formats_are_opened(kind):
+def test_other_formats_are_opened():
     photo, _ = sheet("472")
-    assert decoded(encode(Image.fromarray(photo), kind)).shape[:2] == photo.shape
+    for kind in ("GIF", "BMP", "TIFF", "WEBP"):
+        assert decoded(encode(Image.fromarray(photo), kind)).shape[:2] == photo.shape
 
 
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_the_camera_s_note_of_how_it_was_held_is_heeded(turn):
+def test_the_camera_s_note_of_how_it_was_held_is_heeded():
     photo, _ = sheet("4721")
-    stored = {
-        1: lambda p: p,
-        2: ImageOps.mirror,
-        3: lambda p: p.rotate(180),
-        4: ImageOps.flip,
-        5: lambda p: p.transpose(Image.Transpose.TRANSPOSE),
-        6: lambda p: p.transpose(Image.Transpose.ROTATE_90),
-        7: lambda p: p.transpose(Image.Transpose.TRANSVERSE),
-        8: lambda p: p.transpose(Image.Transpose.ROTATE_270),
-    }[turn](Image.fromarray(photo))
-    exif = Image.Exif()
-    exif[0x0112] = turn
-    stream = io.BytesIO()
-    stored.save(stream, "JPEG", exif=exif, quality=95)
-    made = read(decoded(stream.getvalue()), ask)
-    assert made.text == "4721" and (made.height, made.width) == photo.shape
+    for turn, stored in enumerate(
+        [
+            lambda p: p,
+            ImageOps.mirror,
+            lambda p: p.rotate(180),
+            ImageOps.flip,
+            lambda p: p.transpose(Image.Transpose.TRANSPOSE),
+            lambda p: p.transpose(Image.Transpose.ROTATE_90),
+            lambda p: p.transpose(Image.Transpose.TRANSVERSE),
+            lambda p: p.transpose(Image.Transpose.ROTATE_270),
+        ],
+        start=1,
+    ):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        file = encode(stored(Image.fromarray(photo)), "PNG", exif=exif)
+        assert (decoded(file) == photo).all(), turn
 
 
 PNG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)))
@@ -76,12 +75,12 @@ def test_a_missing_file_is_refused(tmp_path):
         opened(tmp_path / "none.png")
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_random_damage_is_refused_or_read_and_never_anything_else(seed):
-    rng = np.random.default_rng(seed)
-    kind = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")[seed % 6]
-    data = bytearray(encode(Image.fromarray(sheet("47")[0]), kind))
-    for at in rng.integers(0, len(data), 12):
-        data[at] = rng.integers(256)
-    with contextlib.suppress(BadRequest):
-        assert decoded(bytes(data)).dtype == np.uint8
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_random_damage_is_refused_or_read_and_never_anything_else(kind):
+    whole = encode(Image.fromarray(sheet("47")[0]), kind)
+    for seed in range(10):
+        rng, data = np.random.default_rng(seed), bytearray(whole)
+        for at in rng.integers(0, len(data), 12):
+            data[at] = rng.integers(256)
+        with contextlib.suppress(BadRequest):
+            assert decoded(bytes(data)).dtype == np.uint8
