@@ -2,6 +2,8 @@
 
 import configparser
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
@@ -17,6 +19,24 @@ def test_dvc_telemetry_is_off_in_the_repository():
     config.read_string(re.sub(r"^\s+", "", (ROOT / ".dvc" / "config").read_text(), flags=re.M))
     assert config["core"]["analytics"] == "false"
     assert config["core"]["check_update"] == "false"
+
+
+def test_a_clone_with_the_line_ends_of_windows_has_those_of_sh_and_of_dvcs_digests(tmp_path):
+    def git(*arguments):
+        author = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.autocrlf=true"]
+        subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    names = (".gitattributes", "setup.sh", "params.yaml", "src/digits/wire.py")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "start")
+    for name in names[1:]:
+        (tmp_path / name).unlink()
+    git("checkout", "--", ".")
+    assert all((tmp_path / name).read_bytes() == (ROOT / name).read_bytes() for name in names)
 
 
 def test_prefect_keeps_to_the_project_and_sends_nothing():
