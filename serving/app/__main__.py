@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from digits.runtime.errors import DigitsError
+from digits.runtime.progress import escape_unprintable
 from serving.app import main, settings
 
 if __name__ == "__main__":
+    escape_unprintable()
     parser = argparse.ArgumentParser(prog="python -m serving.app", description=__doc__)
     settings.add_options(parser)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -25,6 +26,9 @@ LAST = 2.0  # seconds for unloading the models
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):  # the encoding of a pipe may lack signs of texts and paths
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         given = flags.parse(sys.argv[1:] if argv is None else argv)
     except FlagsError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from digits_client.client import DigitClient
 from digits_client.contract import MODEL
-from digits_client.errors import BadRequest, ServingError, one_line
+from digits_client.errors import BadRequest, ServingError, escape_unprintable, one_line
 from digits_client.options import CHUNK_IMAGES, TIMEOUT
 from digits_client.results import Answer, Prediction
 
@@ -32,10 +31,9 @@ Write = Callable[[str, Result, int | None], None]  # name, result, model version
 
 def main(argv: Sequence[str] | None = None, prog: str = "digits-client") -> int:
     """Run the command on these arguments, by default the process's, and return its exit code."""
+    escape_unprintable()
     given = _parser(prog).parse_args(argv)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own log lines would come between ours
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not fit the terminal's encoding
     try:
         return _run(given, prog)
     except BadRequest as error:  # of an option: those of pictures are handled in _run

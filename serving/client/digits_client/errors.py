@@ -9,7 +9,9 @@ ServingError          the server did not answer as the wire contract says, or th
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 
 from digits_client.effects import CLOSED, DEADLINE, UNAVAILABLE, Reply
 
@@ -41,6 +43,13 @@ def one_line(text: str, longest: int = 500) -> str:
     words = "".join(c if c.isprintable() else " " for c in text[: 4 * longest]).split()
     line = " ".join(words)
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def escape_unprintable() -> None:
+    """Have output show what its encoding lacks as an escape, such as \\u2713, rather than fail on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 TOO_LARGE = "larger than max"  # gRPC answers RESOURCE_EXHAUSTED to a message above the limit as well

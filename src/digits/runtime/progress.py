@@ -12,6 +12,7 @@ Output goes to stdout; short work writes nothing to a log.
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -40,6 +41,16 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         for item in items:
             yield item
             advance()
+
+
+def escape_unprintable() -> None:
+    """Have output show what its encoding lacks as an escape, such as \\u2713, rather than fail on it.
+
+    For the start of a command: help texts have signs beyond ASCII, and files may have any name.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str) -> None:
