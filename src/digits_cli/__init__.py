@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from digits.runtime.errors import DigitsError
+from digits.runtime.progress import escape_unprintable
 
 DESCRIPTION = "Handwritten digits: from labelled images to a gated, exported model."
 COMMANDS = (
@@ -39,6 +40,7 @@ COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code: 0, that of its error, or 130 when interrupted."""
+    escape_unprintable()
     parser = argparse.ArgumentParser(prog="digits", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
