@@ -73,6 +73,9 @@ class Limits:
 
     body: int = 16 * MIB  # bytes
     pixels: int = 50_000_000  # of a picture, as its header tells
+    # Bytes that decoding a photo may take: 50 million pixels of 4. With two photos at once, their grey copies
+    # and the bodies of those that wait, the gateway stays below the 1 GiB that its container has.
+    memory: int = 208_000_000
     images: int = 256  # of one prediction
     rate: float = 50.0  # requests a second of one address, on average; 0: no limit
     burst: int = 200  # as many at once

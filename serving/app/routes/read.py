@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query
 from numpy.typing import NDArray
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from digits_client import errors
@@ -47,12 +47,23 @@ async def read_photo(request: Request, least: Least = FIELD_CONFIDENCE) -> Respo
         raise Refusal("busy", f"{here.waiting} photos wait already: come back in a moment", again=2)
     body = await request.body()
     here.waiting += 1
-    job = asyncio.get_running_loop().run_in_executor(here.readers, _read, here, body, least)
-    job.add_done_callback(lambda _: _left(here))  # also when the visitor has left: the thread goes on
+    job = here.readers.submit(_read, here, body, least)
+    done = asyncio.wrap_future(job)
+    done.add_done_callback(lambda _: _left(here))  # also when the visitor has left: a reader goes on
+    leaving = asyncio.ensure_future(
+        request.receive()
+    )  # after the body, all that comes is the connection's end
+    leaving.add_done_callback(lambda _: job.cancel())  # of no effect once a reader has it
     try:
-        reading = await asyncio.shield(job)
+        reading = await asyncio.shield(done)
+    except asyncio.CancelledError:
+        if done.cancelled():
+            raise ClientDisconnect from None
+        raise
     except errors.ServingError as error:
         raise of_model(error, "bad_picture") from None
+    finally:
+        leaving.cancel()
     _record(here, reading, time.perf_counter() - began)
     return answer(tree(reading))
 
@@ -67,12 +78,13 @@ def tree(reading: Reading) -> dict[str, Any]:
 
 
 def _read(here: State, body: bytes, least: float) -> Reading:
-    photo = decoded(body, max_pixels=here.settings.limits.pixels)
+    limits = here.settings.limits
+    photo = decoded(body, max_pixels=limits.pixels, max_memory=limits.memory, grey=True)
 
     def ask(images: NDArray[np.uint8]) -> Answer[Prediction]:
         return here.model.client.predict(images)
 
-    return read(photo, ask, least)
+    return read(photo, ask, least, limits.seconds)
 
 
 def _left(here: State) -> None:

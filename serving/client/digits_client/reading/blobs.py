@@ -5,6 +5,7 @@ Sizes are counted in the height of a row's digits, so they hold for any photo.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import cv2
@@ -28,7 +29,9 @@ PASSES = 3
 BROKEN = 0.3  # heights between pieces of one digit, at most
 HALF = 0.35  # of a digit's height: of two pieces of one digit, one has it; the dots of a colon don't
 TALLEST = 1.3  # heights of a digit, at most, in its row
-MOST = 4000  # pieces looked at, the largest first; the photo of a lawn has more
+# Pieces looked at, the largest first: each is compared with each, some µs a pair. Eight a digit on a page of
+# digits; the photo of a lawn has more.
+MOST = 1000
 
 
 @dataclass(slots=True)
@@ -69,10 +72,11 @@ class Row:
             return 0.0
         return float(np.degrees(np.arctan(np.polyfit(x, y, 1)[0])))
 
-    def middle_at(self, x: float) -> float:
-        """y of the row's middle at x."""
+    def middle_at(self, x: float, tilt: float | None = None) -> float:
+        """y of the row's middle at x; tilt: of the row in degrees, where the caller knows it already."""
+        tilt = self.tilt() if tilt is None else tilt
         near = min(self.blobs, key=lambda blob: abs(blob.middle - x))
-        return near.box.y + near.box.h / 2 + (x - near.middle) * float(np.tan(np.radians(self.tilt())))
+        return near.box.y + near.box.h / 2 + (x - near.middle) * math.tan(math.radians(tilt))
 
 
 def components(mask: Picture) -> tuple[Labels, list[Blob]]:
@@ -111,10 +115,15 @@ def rows(blobs: list[Blob]) -> tuple[list[Row], list[Blob]]:
         low += [blob for blob in row.blobs if blob.box.h < TALL * typical]
         row.blobs = [blob for blob in row.blobs if blob.box.h >= TALL * typical]
     left = []
+    measured = [(row, row.height, row.tilt()) for row in made]  # once: there may be thousands of either
     for blob in low:
-        near = [row for row in made if _beside(row, blob)]
+        near = [
+            (abs(row.middle_at(blob.middle, tilt) - blob.box.y), number)
+            for number, (row, height, tilt) in enumerate(measured)
+            if _beside(row, height, tilt, blob)
+        ]
         if near:
-            min(near, key=lambda row: abs(row.middle_at(blob.middle) - blob.box.y)).small.append(blob)
+            made[min(near)[1]].small.append(blob)
         else:
             left.append(blob)
     made.sort(key=lambda row: (row.blobs[0].box.y + row.blobs[0].box.h / 2, row.blobs[0].box.x))
@@ -176,9 +185,8 @@ def _neighbours(left: Box, right: Box) -> bool:
     return common >= SAME_ROW * min(left.h, right.h) and right.x - left.x - left.w <= APART * height
 
 
-def _beside(row: Row, blob: Blob) -> bool:
+def _beside(row: Row, height: float, tilt: float, blob: Blob) -> bool:
     first, last = row.blobs[0].box, row.blobs[-1].box
-    height = row.height
     if not first.x - height <= blob.middle <= last.x + last.w + height:
         return False
-    return abs(blob.box.y + blob.box.h / 2 - row.middle_at(blob.middle)) <= 0.85 * height
+    return abs(blob.box.y + blob.box.h / 2 - row.middle_at(blob.middle, tilt)) <= 0.85 * height

@@ -16,9 +16,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from digits_client.client import DigitClient
 from digits_client.contract import MODEL
-from digits_client.errors import BadRequest, ServingError, one_line
+from digits_client.errors import BadRequest, ServingError, escape_unprintable, one_line
 from digits_client.options import TIMEOUT
 from digits_client.reading.files import Drawn, Table, photos
 from digits_client.reading.opening import opened
@@ -35,10 +38,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "digits-read", bar: Bar 
 
     bar: shows how far a folder or several photos have got, where lines don't go to standard output.
     """
+    escape_unprintable()
     given = _parser(prog).parse_args(argv)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own log lines would come between ours
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not fit the terminal's encoding
     try:
         return _run(given, prog, bar or _no_bar)
     except BadRequest as error:  # of an option; a photo's own never gets here
@@ -109,7 +111,7 @@ def _run(given: argparse.Namespace, prog: str, bar: Bar) -> int:
     ):
         for name in names:
             try:
-                photo = opened(name)
+                photo, made = _read(name, client, given.least)
             except BadRequest as error:
                 failed += 1
                 _complain(prog, error)
@@ -117,7 +119,6 @@ def _run(given: argparse.Namespace, prog: str, bar: Bar) -> int:
                 if given.json:
                     print(json.dumps({"file": name, "error": one_line(str(error))}))  # noqa: T201
             else:
-                made = read(photo, client.predict, given.least)
                 table.add(name, made)
                 drawn.add(name, photo, made)
                 if not quiet:
@@ -127,6 +128,15 @@ def _run(given: argparse.Namespace, prog: str, bar: Bar) -> int:
     if quiet:
         print(f"{len(names) - failed} of {len(names)} photos read: {one_line(given.csv)}")  # noqa: T201
     return 1 if failed else 0
+
+
+def _read(name: str, client: DigitClient, least: float) -> tuple[NDArray[np.uint8], Reading]:
+    """The pixels of a file, and what they show. Raises BadRequest, which names the file."""
+    photo = opened(name)
+    try:
+        return photo, read(photo, client.predict, least)
+    except BadRequest as error:
+        raise BadRequest(f"{name}: {error}") from None
 
 
 def _tell(name: str, made: Reading, *, as_json: bool) -> None:

@@ -62,13 +62,13 @@ def _fainter(strength: Picture, labels: Labels, row: Row, near: Picture | None) 
         region = np.s_[blob.box.y : blob.box.y + blob.box.h, blob.box.x : blob.box.x + blob.box.w]
         return of[region][np.isin(labels[region], blob.parts)]
 
-    usual = float(np.median([ink(blob, strength).mean() for blob in row.blobs]))
+    usual, height = float(np.median([ink(blob, strength).mean() for blob in row.blobs])), row.height
     return [
         blob
         for blob in (*row.blobs, *row.small)
-        if blob.box.w <= NARROW * row.height
+        if blob.box.w <= NARROW * height
         and ink(blob, strength).mean() < FAINTER * usual
-        and (near is None or blob in row.small or ink(blob, near).any() or blob.box.h >= SIDE * row.height)
+        and (near is None or blob in row.small or ink(blob, near).any() or blob.box.h >= SIDE * height)
     ]
 
 

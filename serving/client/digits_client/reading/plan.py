@@ -6,6 +6,7 @@ The caller asks a server, an event loop or a function; `digits_client.reading.re
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digits_client.errors import BadRequest
 from digits_client.reading import cuts, layout, ways
 from digits_client.reading.blobs import Row
 from digits_client.reading.crops import Patch, crop, extent, lean, patch
@@ -31,6 +33,7 @@ WIDE = 1.1  # heights: a wider blob may be, however surely read
 TOO_WIDE = 12  # heights: no row of digits that touch
 STEEPEST, FEW = 0.5, 1.5  # tangent of lean that is believed at most; so many digits count half
 MOST = 500  # blobs that are read; a page of scribble has more
+SECONDS = 60.0  # that a photo may take: it has a few hundred strokes at most, and takes a second
 
 
 @dataclass(slots=True)
@@ -45,11 +48,12 @@ class _Item:
     read: Prediction
 
 
-def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
+def plan(photo: Picture, least: float = FIELD_CONFIDENCE, seconds: float = SECONDS) -> Plan:
     """Return the Reading of a photo, uint8 [h, w] or [h, w, 3] (RGB), upright.
 
-    Fields are accepted from `least` on.
+    Fields are accepted from `least` on. Raises BadRequest after `seconds`, answers included.
     """
+    until = time.monotonic() + seconds
     height, width = photo.shape[:2]
     shrink = min(1.0, math.sqrt(WORKING / (height * width)))
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) if photo.ndim == 3 else photo
@@ -59,7 +63,8 @@ def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
         how = cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC
         grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=how)
     found = page(grey)
-    asked, strangers = _items(found)
+    _check(until)
+    asked, strangers = _items(found, until)
     if not asked:
         return layout.reading([], found, strangers, shrink, (width, height), None, least)
     images = np.stack([crop(each.ink) for _, _, each, _ in asked])
@@ -69,6 +74,7 @@ def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
     cut: dict[int, list[cuts.Piece]] = {}
     room = MOST * 4
     for item in doubtful:
+        _check(until)
         if len(made := cuts.pieces(item.patch.ink)) > 1 and room >= len(made):
             cut[id(item)], room = made, room - len(made)
     parts: Sequence[Prediction] = ()
@@ -84,10 +90,16 @@ def plan(photo: Picture, least: float = FIELD_CONFIDENCE) -> Plan:
     return layout.reading(reads, found, strangers, shrink, (width, height), answer.version, least)
 
 
-def _items(found: Page) -> tuple[list[tuple[int, Box, Patch, float]], list[Stranger]]:
+def _check(until: float) -> None:
+    if time.monotonic() > until:
+        raise BadRequest("the picture holds too much to be read in time: take a photo of the digits alone")
+
+
+def _items(found: Page, until: float) -> tuple[list[tuple[int, Box, Patch, float]], list[Stranger]]:
     asked: list[tuple[int, Box, Patch, float]] = []
     strangers = []
     for number, row in enumerate(found.rows):
+        _check(until)
         tilt, height = row.tilt(), row.height
         leaning = _lean(found, row, tilt)
         for blob in row.blobs:

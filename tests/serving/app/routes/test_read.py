@@ -1,12 +1,16 @@
 """POST /api/read: photos of every kind over real sockets; the model server knows synthetic digits."""
 
 import base64
+import http.client
 import io
+import threading
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from serving.app.routes import read
 from serving.app.settings import Limits
 from tests._digits import digits
 from tests._pictures import encode, png_claiming
@@ -102,12 +106,12 @@ def test_pictures_of_every_kind_are_read_alike(gateway, name):
 
 BAD = {
     "empty": (b"", "empty"),
-    "a PDF named .png": (b"%PDF-1.7 not a picture", "but a PDF"),
+    "a PDF named .png": (b"%PDF-1.7 not a picture", "is a PDF"),
     "200 megapixels": (png_claiming(20_000, 10_000), "too many pixels"),
     "a little too large": (encode(Image.new("L", (1500, 1500), 255)), "at most 2 million"),
     "cut off": (encode(Image.effect_noise((300, 300), 50))[:-400], "damaged or cut off"),
     "tiny": (encode(Image.new("L", (3, 3), 255)), "at least 8"),
-    "SVG": (b"<svg onload=alert(1)>", "no picture"),
+    "SVG": (b"<svg onload=alert(1)>", "an SVG drawing"),
 }
 
 
@@ -133,3 +137,40 @@ def test_more_photos_than_can_wait_are_told_to_come_back(fake):
         gateway.state.waiting = 0
         assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")[0] == 200
         assert gateway.state.waiting == 0
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_photos_of_visitors_who_left_or_were_sent_away_are_not_read(fake, monkeypatch, leaves):
+    reading, go_on, begun, honest = threading.Event(), threading.Event(), [], read._read
+
+    def slow(*given):
+        begun.append(given)
+        reading.set()
+        assert go_on.wait(60)
+        return honest(*given)
+
+    monkeypatch.setattr(read, "_read", slow)
+    limits = Limits(rate=0, readers=1, seconds=60 if leaves else 1)
+    with running(server=fake.grpc, limits=limits) as gateway:
+        visitors = [http.client.HTTPConnection("127.0.0.1", gateway.port) for _ in range(3)]
+        for visitor in visitors:
+            visitor.request("POST", ROUTE, encode(photo(1)[0]), {"Content-Type": "image/png"})
+            assert reading.wait(60)
+        if leaves:
+            wait_for(lambda: gateway.state.waiting == 3)
+        else:
+            assert [visitor.getresponse().status for visitor in visitors] == [504] * 3
+        for visitor in visitors:
+            visitor.close()
+        wait_for(lambda: gateway.state.waiting == 1)  # the one that a reader has
+        go_on.set()
+        wait_for(lambda: gateway.state.waiting == 0)
+        assert len(begun) == 1
+        assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")[0] == 200
+
+
+def wait_for(what):
+    until = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.01)

@@ -50,7 +50,13 @@ def test_the_camera_s_note_of_how_it_was_held_is_heeded():
 PNG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)))
 BAD = {
     "nothing": (b"", "is empty"),
-    "a pdf": (b"%PDF-1.7\n" + b"0" * 500, "is no picture but a PDF"),
+    "a pdf": (b"%PDF-1.7\n" + b"0" * 500, "is a PDF: expected .*; save its page as a picture"),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC photo: expected .*; save it as a JPEG"),
+    "heif": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "is a HEIC photo: expected .*; save it as a JPEG"),
+    "avif": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "is an AVIF picture: expected .*; save it as a JPEG"),
+    "film": (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "is a film: expected .*; take a photo"),
+    "jpeg xl": (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL picture"),
+    "jpeg 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 picture"),
     "garbage": (b"\x00\x01 not a picture" * 9, "is no picture"),
     "cut": (PNG[: len(PNG) // 2], "damaged or cut off"),
     "png bomb": (png_claiming(20_000, 10_000), "at most 50 million"),
