@@ -60,6 +60,11 @@ def test_normalised_images_get_them_too(network, model, images, reference):
     assert agreement(Interpreter(network)(normalize(model, images)), reference) >= 0.97
 
 
+def test_every_file_takes_one_image_at_a_time(whole, network):
+    for content in (*whole.values(), network):
+        assert Interpreter(content).into["shape_signature"].tolist() == [1, 28, 28]
+
+
 def test_fewer_bits_and_no_normalisation_make_smaller_files(whole, network):
     sizes = [len(whole[form]) for form in ("float32", "float16", "int8")]
     assert sorted([*sizes, len(network)], reverse=True) == [*sizes, len(network)]
