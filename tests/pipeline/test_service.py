@@ -1,6 +1,7 @@
 """`digits run` to the end: what it exports is tried on a server, published and promoted."""
 
 import json
+import re
 
 import pytest
 
@@ -24,6 +25,10 @@ def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     copy.edit({"train": {"seed": 2}})
     changed = copy.digits("run")
     assert changed.returncode == 0, changed.stdout + changed.stderr
+    log = [line.partition(" - ")[2] for line in changed.stderr.splitlines()]
+    assert all(log), "each line has its time, its task and a text"
+    foreign = r"[EIW]0000|[Ww]arning|lock file|git add|dvc |oneDNN|XNNPACK"
+    assert not [line for line in log if re.search(foreign, line)], changed.stderr
     listed = json.loads(copy.digits("versions", "--json").stdout)
     assert [row["version"] for row in listed] == [2, 1]
     better = store.current().stable == 2

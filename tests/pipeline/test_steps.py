@@ -35,8 +35,8 @@ def test_each_stage_has_its_own_lines_and_the_second_time_all_are_cached(root):
     assert run.ok
     for stage, (outcome, lines) in found.items():
         assert outcome == "ran"
-        assert f"{stage} at work" in lines
-        assert not [line for line in lines for other in STAGES if other != stage and f"{other} at" in line]
+        lines = [line for line in lines if not line.startswith("WARNING: ")]  # of the stand-in's empty files
+        assert lines == [f"{stage} at work"], "its own lines alone, and none of DVC's"
     again, run, _ = followed(root)
     assert run.ok
     assert {outcome for outcome, _ in again.values()} == {"cached"}

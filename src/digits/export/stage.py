@@ -19,7 +19,7 @@ from digits.runtime.errors import DataError
 from digits.runtime.params import ExportParams
 from digits.runtime.progress import say
 from digits.runtime.stage_main import stage_main
-from digits.runtime.tf_import import load_tensorflow
+from digits.runtime.tf_import import filtered_stderr, load_tensorflow
 
 WARMED_WITH = 32  # validation images that the warm-up requests show
 LIBRARIES = ("tensorflow", "keras", "numpy")
@@ -68,7 +68,7 @@ def run(
         fitted.threshold,
         params.max_pixels,
     )
-    with files.replacing(exported) as new:
+    with filtered_stderr(), files.replacing(exported) as new:
         saved_model.save(new, signatures.trace(functions), [variable.value for variable in model.variables])
         saved_model.add_extra(new, warmup.records(known.images[:WARMED_WITH]), record)
         _prove(new, known, tf.nn.softmax(logits / fitted.temperature).numpy(), fitted.threshold)

@@ -24,6 +24,12 @@ from digits.runtime.errors import DigitsError
 
 NAMES = re.compile(r"^(?:Running stage|Stage) '([^']+)'")  # the first line of DVC's output about a stage
 REASON = re.compile(r"^ERROR: (.*)")
+# What DVC says of itself between the lines of the stages: which stage begins is known, and nothing is left to
+# do by hand.
+OWN = re.compile(
+    r"^(Running stage '|Stage '.*skipping|> |(Generating|Updating) lock file|To track the changes with git|"
+    r"\s*git add |To enable auto staging|\s*dvc config core.autostage|Use `dvc push`|\s*$)"
+)
 
 
 class Steps:
@@ -40,7 +46,7 @@ class Steps:
         self.error = ""  # DVC's own last one
 
     def stage(self, stage: str, tell: Callable[[str], None] = print) -> StageRun:
-        """Wait until DVC has finished a stage, passing on each line of its output.
+        """Wait until DVC has finished a stage, passing on each line of its output but DVC's own remarks.
 
         To be called in stage order.
         """
@@ -52,7 +58,8 @@ class Steps:
                 break
             if reason := REASON.match(line):
                 self.error = reason[1]
-            tell(line)
+            if not OWN.match(line):
+                tell(line)
         found = stage_run(self._ended(), stage, self._code)
         self._reported.append(found)
         return found
