@@ -1,7 +1,9 @@
 """`digits …` from the command line to its exit code, on a store of tiny versions, without a model server."""
 
 import json
+import os
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -93,6 +95,26 @@ def test_every_command_has_help_of_its_own(project):
     assert not [name for name in COMMANDS if name not in project.out]
     for name in COMMANDS:
         assert project.digits(name, "--help").code == 0
+
+
+HELP = """
+import contextlib, digits_cli, serving.model_server.main as server
+from digits_client import cli
+from digits_client.reading import command
+for main, *given in (
+    (digits_cli.main, "app"), (digits_cli.main, "serve"), (cli.main,), (command.main,), (server.main,)
+):
+    with contextlib.suppress(SystemExit):
+        main([*given, "--help"])
+    print("✓ written")
+"""
+
+
+def test_commands_write_to_a_terminal_or_pipe_of_any_encoding():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
+    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode("ascii").count("\\u2713 written") == 5
 
 
 # --- publish
