@@ -17,10 +17,6 @@ def flat(value: int, n: int = 400) -> np.ndarray:
     return np.full((n, 28, 28), value, dtype=np.uint8)
 
 
-def test_the_table_has_eighteen_names() -> None:
-    assert len(CORRUPTIONS) == 18
-
-
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_each_gives_other_uint8_images_of_the_same_shape_and_leaves_its_input_alone(name: str) -> None:
     before = IMAGES.copy()
@@ -28,11 +24,8 @@ def test_each_gives_other_uint8_images_of_the_same_shape_and_leaves_its_input_al
     assert after.dtype == np.uint8 and after.shape == IMAGES.shape
     assert np.array_equal(IMAGES, before)
     assert (after != IMAGES).any(axis=(1, 2)).mean() > 0.8  # a hole may miss the ink
-
-
-@pytest.mark.parametrize("name", CORRUPTIONS)
-def test_the_seed_settles_every_pixel(name: str) -> None:
-    assert np.array_equal(corrupt(name, IMAGES, seed=5), corrupt(name, IMAGES, seed=5))
+    assert np.array_equal(corrupt(name, IMAGES, seed=1), after)
+    assert corrupt(name, IMAGES[:0], seed=1).shape == (0, 28, 28)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +33,6 @@ def test_the_seed_settles_every_pixel(name: str) -> None:
 )
 def test_another_seed_draws_anew(name: str) -> None:
     assert not np.array_equal(corrupt(name, IMAGES, seed=5), corrupt(name, IMAGES, seed=6))
-
-
-@pytest.mark.parametrize("name", CORRUPTIONS)
-def test_no_images_stay_no_images(name: str) -> None:
-    assert corrupt(name, IMAGES[:0], seed=1).shape == (0, 28, 28)
 
 
 def test_a_shift_moves_by_four_pixels_each_way_to_all_four_diagonals() -> None:

@@ -105,7 +105,3 @@ def test_figures_that_could_not_be_had_are_dashes() -> None:
     digits = metrics()["digits"] | {"7": row}
     page = render(metrics(digits=digits, gap=None, loss=None, confused=[], slices={}), REFUSED, PICTURE_BYTES)
     assert "–" in page and "None" not in page
-
-
-def test_equal_content_gives_equal_bytes() -> None:
-    assert render(metrics(), PASSED, PICTURE_BYTES) == render(metrics(), PASSED, PICTURE_BYTES)

@@ -25,10 +25,7 @@ def test_bytes_in_logits_out(model, images):
     assert logits.shape == (24, 10)
     assert logits.dtype == tf.float32
     assert np.isfinite(logits).all()
-
-
-def test_an_image_scores_the_same_in_any_batch(model, images):
-    assert np.allclose(model(images)[5:6], model(images[5:6]), atol=1e-4)
+    assert np.allclose(logits[5:6], model(images[5:6]), atol=1e-4), "as in any other batch"
 
 
 def test_canonicalisation_is_inside(model, images):
@@ -45,6 +42,8 @@ def test_a_seed_draws_the_weights():
     first, same, other = (architectures.build("compact", seed=s).get_weights() for s in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
     assert not np.array_equal(first[0], other[0])
+    two = [net.get_weights() for net in architectures.networks(architectures.build("small+small", seed=7))]
+    assert not np.array_equal(two[0][0], two[1][0]), "networks of an ensemble start apart"
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -93,11 +92,6 @@ def test_an_ensemble_answers_the_mean_of_its_networks(images):
     assert np.allclose(model(images), mean, atol=1e-5)
     (alone,) = architectures.networks(architectures.build("small", seed=7))
     assert np.allclose(alone(canonical[..., 0]), nets[0](canonical), atol=1e-5)
-
-
-def test_two_networks_of_an_ensemble_start_apart():
-    first, second = architectures.networks(architectures.build("small+small", seed=7))
-    assert not np.array_equal(first.get_weights()[0], second.get_weights()[0])
 
 
 def test_the_names_of_architectures_are_those_of_params():

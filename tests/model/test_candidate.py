@@ -33,11 +33,6 @@ def test_equal_models_give_equal_bytes(saved, tmp_path):
         assert (other / name).read_bytes() == (directory / name).read_bytes()
 
 
-def test_the_recipe_names_everything_that_rebuilds_it(saved):
-    recipe = json.loads((saved[0] / candidate.RECIPE).read_text())
-    assert {"architecture", "profile", "seed", "n_train", "small_data", "augmentation"} <= set(recipe)
-
-
 def test_missing_and_damaged_files_are_told(saved):
     directory, _ = saved
     weights = directory / candidate.WEIGHTS

@@ -66,13 +66,10 @@ def test_a_wrong_key_is_named_with_what_is_valid(changed, change, said):
         params.load("ingest", changed(change))
 
 
-@pytest.mark.parametrize("content", ["", "a: [", "- 1"])
-def test_what_is_no_params_file_is_refused(tmp_path, content):
-    (tmp_path / "p.yaml").write_text(content)
-    with pytest.raises(ParamsError, match=r"p\.yaml"):
-        params.load("train", tmp_path / "p.yaml")
-
-
-def test_a_missing_file_says_where_to_run(tmp_path):
+def test_what_is_no_params_file_is_refused_and_a_missing_one_says_where_to_run(tmp_path):
+    for content in ("", "a: [", "- 1"):
+        (tmp_path / "p.yaml").write_text(content)
+        with pytest.raises(ParamsError, match=r"p\.yaml"):
+            params.load("train", tmp_path / "p.yaml")
     with pytest.raises(ParamsError, match="project's folder"):
         params.load("train", tmp_path / "params.yaml")

@@ -215,31 +215,12 @@ def furthest(one, two):
 
 
 @pytest.mark.slow
-def test_two_devices_make_the_weights_of_one(made):
-    """With augmentation, batch norm, dropout, penalties and averaged weights."""
-    one, two = made("whole")
+@pytest.mark.parametrize("name", ["whole", "ensemble", "outliers", "muon"])
+def test_two_devices_make_the_weights_of_one(made, name):
+    """With augmentation, batch norm, dropout, penalties, averaged weights, a teacher, outliers."""
+    one, two = made(name)
     assert furthest(one, two) < CLOSE
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
-
-
-@pytest.mark.slow
-def test_so_do_they_for_a_teacher_and_an_ensemble(made):
-    one, two = made("ensemble")
-    assert len(two["loss"]) == 3
-    assert furthest(one, two) < CLOSE
-
-
-@pytest.mark.slow
-def test_so_do_they_with_outliers_in_the_batch(made):
-    one, two = made("outliers")
-    assert furthest(one, two) < CLOSE
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
-
-
-@pytest.mark.slow
-def test_so_do_they_with_muon(made):
-    one, two = made("muon")
-    assert furthest(one, two) < CLOSE
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-2 if name == "muon" else 1e-4)
 
 
 @pytest.mark.slow
