@@ -85,7 +85,15 @@ class Limits:
     waiting: int = 16  # photos that wait for a reader
 
     def __post_init__(self) -> None:
-        least = {"body": 1024, "pixels": 784, "images": 1, "burst": 1, "concurrent": 1, "readers": 1}
+        least = {
+            "body": 1024,
+            "pixels": 784,
+            "memory": 1 << 20,
+            "images": 1,
+            "burst": 1,
+            "concurrent": 1,
+            "readers": 1,
+        }
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ParamsError(f"the limit '{name}' is {getattr(self, name)}: expected at least {bound}")

@@ -11,7 +11,7 @@ from digits import saved_model
 from digits.export import warmup
 from digits_cli import read as digits_read
 from digits_client import DigitClient
-from digits_client.reading import opened, read
+from digits_client.reading import command, opened, read
 from digits_client.reading.command import main
 from tests._digits import digits
 from tests._ports import free_port
@@ -81,6 +81,21 @@ def test_a_folder_becomes_a_table_that_names_bad_files_and_the_run_goes_on(fake,
     assert rows[1]["error"] and not rows[0]["error"] and rows[0]["version"] == "3"
     assert moves == [3, 1, 1, 1]
     assert capsys.readouterr().out.startswith("2 of 3 photos read")
+
+
+def test_a_photo_that_takes_too_long_is_one_line_that_names_it_and_the_others_go_on(
+    fake, folder, monkeypatch, capsys
+):
+    honest = command.read
+
+    def slow(photo, ask, least):
+        return honest(photo, ask, least, 0 if photo.shape == sheet("912")[0].shape else 60)
+
+    monkeypatch.setattr(command, "read", slow)
+    assert main(["--server", fake.grpc, str(folder)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{folder / 'a.jpg'}: the picture holds too much" in err and err.count("\n") == 1
+    assert out.startswith(str(folder / "b.png"))
 
 
 def test_pictures_with_boxes_are_written(fake, folder, tmp_path):
