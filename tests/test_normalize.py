@@ -14,7 +14,7 @@ IMAGES, _ = digits(30, seed=5)
 Picture = NDArray[np.uint8]
 
 
-def drawn(image: Picture, side: int, share: float, corner: tuple[float, float]) -> Picture:
+def drawn(image, side, share, corner):
     """The image enlarged to `share` of a black picture of `side`², at a relative place in what is left."""
     size = int(side * share)
     big = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
@@ -24,26 +24,26 @@ def drawn(image: Picture, side: int, share: float, corner: tuple[float, float]) 
     return canvas
 
 
-def similarity(a: Picture, b: Picture) -> float:
+def similarity(a, b):
     """Correlation of two images, at the best shift by one pixel: the centre is rounded to whole ones."""
     places = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
     return max(float(np.corrcoef(np.roll(a, by, (0, 1)).ravel(), b.ravel())[0, 1]) for by in places)
 
 
-def test_a_picture_that_is_mnist_already_is_unchanged() -> None:
+def test_a_picture_that_is_mnist_already_is_unchanged():
     for image in IMAGES:
         np.testing.assert_array_equal(normalize(image), image)
 
 
 @pytest.mark.parametrize("side", [60, 100, 280, 600])
 @pytest.mark.parametrize("corner", [(0.0, 1.0), (0.5, 0.5), (0.9, 0.1)])
-def test_size_and_place_do_not_matter(side: int, corner: tuple[float, float]) -> None:
+def test_size_and_place_do_not_matter(side, corner):
     alike = [similarity(normalize(drawn(image, side, 0.6, corner)), image) for image in IMAGES[:10]]
     assert min(alike) > 0.8 and np.mean(alike) > 0.93
 
 
 @pytest.mark.parametrize("side", [60, 280])
-def test_polarity_and_contrast_do_not_matter(side: int) -> None:
+def test_polarity_and_contrast_do_not_matter(side):
     for image in IMAGES[:10]:
         white_on_black = drawn(image, side, 0.6, (0.2, 0.7))
         plain = normalize(white_on_black)
@@ -53,7 +53,7 @@ def test_polarity_and_contrast_do_not_matter(side: int) -> None:
         assert similarity(normalize(255 - dim), plain) > 0.98
 
 
-def test_paper_grain_specks_shade_and_jpeg_do_not_matter() -> None:
+def test_paper_grain_specks_shade_and_jpeg_do_not_matter():
     rng = np.random.default_rng(3)
     for image in IMAGES[:10]:
         picture = drawn(image, 200, 0.6, (0.3, 0.6))
@@ -73,7 +73,7 @@ def test_paper_grain_specks_shade_and_jpeg_do_not_matter() -> None:
             assert (result == 0).mean() > 0.5, "paper is exactly black"
 
 
-def test_the_result_has_mnists_form() -> None:
+def test_the_result_has_mnists_form():
     for image in IMAGES:
         result = normalize(255 - drawn(image, 150, 0.5, (0.9, 0.2)))
         assert result.shape == (28, 28) and result.dtype == np.uint8 and result.max() == 255
@@ -82,7 +82,7 @@ def test_the_result_has_mnists_form() -> None:
         assert np.abs(np.array(center_of_mass(result)) - 14).max() <= 0.6
 
 
-def test_extreme_shapes_stay_inside_the_frame() -> None:
+def test_extreme_shapes_stay_inside_the_frame():
     bar = np.full((300, 90), 255, np.uint8)
     bar[20:280, 40:43] = 0
     result = normalize(bar)
@@ -95,7 +95,7 @@ def test_extreme_shapes_stay_inside_the_frame() -> None:
 
 
 @pytest.mark.parametrize("picture", [np.zeros((28, 28)), np.full((100, 80), 255), np.full((1, 1), 7)])
-def test_a_blank_picture_is_refused(picture: NDArray[np.float64]) -> None:
+def test_a_blank_picture_is_refused(picture):
     with pytest.raises(DataError, match="blank: its contrast is 0 of 255 levels, expected 10"):
         normalize(picture)
 
@@ -109,12 +109,12 @@ def test_a_blank_picture_is_refused(picture: NDArray[np.float64]) -> None:
         (np.zeros(9, np.uint8), r"this is \[9\]"),
     ],
 )
-def test_what_is_no_picture_is_refused(picture: NDArray[np.float64], says: str) -> None:
+def test_what_is_no_picture_is_refused(picture, says):
     with pytest.raises(DataError, match=says):
         normalize(picture)
 
 
-def test_every_form_of_a_picture_gives_the_same_digit() -> None:
+def test_every_form_of_a_picture_gives_the_same_digit():
     grey = drawn(IMAGES[0], 100, 0.6, (0.5, 0.2))
     plain = normalize(grey)
     opaque = np.full_like(grey, 255)
@@ -133,12 +133,12 @@ def test_every_form_of_a_picture_gives_the_same_digit() -> None:
         np.testing.assert_array_equal(picture, before, err_msg=f"{name} was changed in place")
 
 
-def test_grey_is_luma() -> None:
+def test_grey_is_luma():
     colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
     np.testing.assert_allclose(to_grey(colours), [[76.245, 149.685, 29.07]], rtol=1e-5)
 
 
-def test_a_thumbnail_shows_the_whole_picture_as_it_is() -> None:
+def test_a_thumbnail_shows_the_whole_picture_as_it_is():
     small = thumbnail(255 - drawn(IMAGES[0], 100, 0.5, (0.0, 0.0)))
     assert small.shape == (28, 28) and small.dtype == np.uint8
     assert small[20:, 20:].min() == 255 and small[:14, :14].min() < 100

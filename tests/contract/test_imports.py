@@ -38,13 +38,13 @@ WITH_IO = {
 LIGHT = ("ingest", "validate")  # these stages never load TensorFlow
 
 
-def room(module: str) -> str:
+def room(module):
     """The package below digits that a module belongs to; of the core: none."""
     parts = module.split(".")
     return parts[1] if len(parts) > 2 or (SRC / parts[-1]).is_dir() else ""
 
 
-def closure_files(stage: str) -> set:
+def closure_files(stage):
     return {modules()[name] for name in closure(f"digits.{stage}.stage")}
 
 
@@ -59,7 +59,7 @@ def test_deps_are_the_code_that_the_stage_imports(stage):
     assert declared == sorted(declared)
 
 
-def templates(modules: set) -> set:
+def templates(modules):
     """The Jinja templates beside modules that name them."""
     return {t for m in modules for t in m.parent.glob("*.j2") if f'"{t.name}"' in m.read_text()}
 
@@ -235,11 +235,11 @@ def test_the_packages_of_the_model_server_import_downwards():
     names = {m for m, path in serving_modules().items() if path.name != "__init__.py"}
     server = "serving.model_server."
 
-    def package(module: str) -> str:
+    def package(module):
         parts = module.removeprefix(server).split(".")
         return ".".join(parts[:-1]) or parts[0]
 
-    graph: dict[str, set[str]] = {}
+    graph = {}
     for module in (name for name in names if name.startswith(server)):
         below = {package(i) for i in imports(module) if i in names and i.startswith(server)}
         graph.setdefault(package(module), set()).update(below - {package(module)})

@@ -64,9 +64,9 @@ def test_the_lock_names_no_address_and_pins_every_direct_dependency_with_hashes(
         assert "--hash=sha256:" in block, block.splitlines()[0]
 
 
-def blocks(lock: str) -> dict[str, list[str]]:
+def blocks(lock):
     """The pins of a lock with their hashes, by the name of the package."""
-    found: dict[str, list[str]] = {}
+    found = {}
     for block in re.split(r"\n(?=[a-z0-9.-]+==)", (ROOT / lock).read_text().strip()):
         found.setdefault(block.partition("==")[0], []).append(block)
     return found

@@ -120,10 +120,6 @@ def test_commands_write_to_a_terminal_or_pipe_of_any_encoding():
 # --- publish
 
 
-def test_publishing_without_an_export_says_what_makes_one(project):
-    assert "make run" in project.refused("publish", code=6)
-
-
 def test_publishing_records_commit_changes_time_and_the_trial_on_a_server(project):
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in (["init", "-q"], ["add", "dvc.yaml"], ["commit", "-qm", "start"]):
@@ -170,30 +166,20 @@ def test_formats_for_phones_and_browsers_go_beside_their_version_at_once_or_late
     assert project.digits("publish").code == 0 and edge.find(project.store, 3) is not None
 
 
-def test_what_a_server_does_not_take_up_is_not_published(project, monkeypatch):
-    def refuse(*_):
-        raise StoreError("the model was not loaded: no variables")
-
-    monkeypatch.setattr(infra_validator, "validate", refuse)
-    project.export("a")
-    assert "no variables" in project.refused("publish", code=6)
-    assert project.store.versions() == []
-
-
 # --- promote
 
 
-def test_the_first_promotion_takes_the_newest_and_says_that_nothing_served(project):
+def test_the_first_promotion_takes_the_newest_of_what_is_published_and_says_that_nothing_served(project):
+    assert "make run" in project.refused("publish", code=6)
+    assert "digits publish" in project.refused("promote", code=6)
+    assert "version 7 is not in" in project.refused("promote", "7", code=6)
     project.publish("a", "b")
     assert project.digits("promote").code == 0
     assert "nothing is in service yet" in project.out and "version 2 serves" in project.out
     assert project.store.current().stable == 2
     assert "serves already" in project.digits("promote", "2").out
-
-
-def test_there_must_be_something_to_promote(project):
-    assert "digits publish" in project.refused("promote", code=6)
-    assert "version 7 is not in" in project.refused("promote", "7", code=6)
+    project.digits("promote", "--base-path", "/models/digits")
+    assert project.store.current().base_path == "/models/digits"
 
 
 def test_a_candidate_that_is_no_worse_takes_the_place_of_the_champion(project, duels):
@@ -252,12 +238,6 @@ def test_a_damaged_champion_can_be_passed_over(project):
     damaged.unlink()
     assert "digits rollback 2" in project.refused("promote", "2", code=6)
     assert "version 2 serves again" in project.digits("rollback", "2").out
-
-
-def test_where_containers_see_the_store_can_be_told(project):
-    project.publish("a")
-    project.digits("promote", "--base-path", "/models/digits")
-    assert project.store.current().base_path == "/models/digits"
 
 
 # --- rollback, versions, prune
@@ -324,12 +304,15 @@ def port_of(url):
     return url.rstrip("/").rpartition(":")[2]
 
 
-def test_the_status_of_nothing_says_what_to_do(project):
+def test_the_status_of_nothing_says_what_to_do_and_tells_other_web_servers_apart(project):
     port = port_of(refused_url())
     project.digits("status", "--grpc-port", port, "--rest-port", port)
     assert project.code == 0
     for part in ("none: `make run` makes it", "nothing listens", "no model server"):
         assert part in project.out
+    with serving(lambda _: (200, b"<html>")) as server:
+        out = project.digits("status", "--rest-port", port_of(server.url)).out
+    assert "what answers there is not a model server" in out
 
 
 def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(project, tmp_path):
@@ -354,12 +337,6 @@ def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(pr
             )
         assert said in out and "not published: `digits publish`" in out and "something listens" in out
         assert plain["stable"] == 1 and plain["rest"]["serves"] == {"digits": [version]}
-
-
-def test_a_web_server_that_is_no_model_server_is_told_apart(project):
-    with serving(lambda _: (200, b"<html>")) as server:
-        out = project.digits("status", "--rest-port", port_of(server.url)).out
-    assert "what answers there is not a model server" in out
 
 
 def test_the_status_warns_of_a_moved_project(project):
@@ -442,6 +419,7 @@ def test_an_export_that_a_server_does_not_serve_is_an_outcome_not_a_crash(projec
 
     monkeypatch.setattr(infra_validator, "validate", unfit)
     project.export("a")
+    assert "the server answers otherwise" in project.refused("publish", code=6)
     ended = into_service(project)
     assert (ended.name, ended.reason) == (outcomes.NOT_FIT, "the server answers otherwise")
     assert project.store.versions() == []

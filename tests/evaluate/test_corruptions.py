@@ -9,16 +9,16 @@ IMAGES, _ = digits(64, seed=3)
 X = IMAGES / 255
 
 
-def shares(name: str, images: np.ndarray = IMAGES) -> np.ndarray:
+def shares(name, images=IMAGES):
     return corrupt(name, images, seed=1) / 255
 
 
-def flat(value: int, n: int = 400) -> np.ndarray:
+def flat(value, n=400):
     return np.full((n, 28, 28), value, dtype=np.uint8)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_each_gives_other_uint8_images_of_the_same_shape_and_leaves_its_input_alone(name: str) -> None:
+def test_each_gives_other_uint8_images_of_the_same_shape_and_leaves_its_input_alone(name):
     before = IMAGES.copy()
     after = corrupt(name, IMAGES, seed=1)
     assert after.dtype == np.uint8 and after.shape == IMAGES.shape
@@ -31,11 +31,11 @@ def test_each_gives_other_uint8_images_of_the_same_shape_and_leaves_its_input_al
 @pytest.mark.parametrize(
     "name", ["shift", "rotation_20", "shear", "gaussian_noise", "line", "hole", "spatter"]
 )
-def test_another_seed_draws_anew(name: str) -> None:
+def test_another_seed_draws_anew(name):
     assert not np.array_equal(corrupt(name, IMAGES, seed=5), corrupt(name, IMAGES, seed=6))
 
 
-def test_a_shift_moves_by_four_pixels_each_way_to_all_four_diagonals() -> None:
+def test_a_shift_moves_by_four_pixels_each_way_to_all_four_diagonals():
     dot = flat(0)
     dot[:, 13, 13] = 255
     places = {tuple(np.argwhere(image)[0].tolist()) for image in corrupt("shift", dot, seed=1)}
@@ -43,7 +43,7 @@ def test_a_shift_moves_by_four_pixels_each_way_to_all_four_diagonals() -> None:
 
 
 @pytest.mark.parametrize(("name", "degrees"), [("rotation_20", 20), ("rotation_30", 30)])
-def test_a_rotation_turns_a_bar_by_its_angle_both_ways(name: str, degrees: float) -> None:
+def test_a_rotation_turns_a_bar_by_its_angle_both_ways(name, degrees):
     bar = flat(0, 60)
     bar[:, 4:24, 13:15] = 255
     row, column = np.indices((28, 28)) - 13.5
@@ -57,13 +57,13 @@ def test_a_rotation_turns_a_bar_by_its_angle_both_ways(name: str, degrees: float
 
 
 @pytest.mark.parametrize(("name", "factor"), [("scale_down", 0.7), ("scale_up", 1.3)])
-def test_scaling_changes_the_area_by_the_square_of_its_factor(name: str, factor: float) -> None:
+def test_scaling_changes_the_area_by_the_square_of_its_factor(name, factor):
     square = flat(0, 1)
     square[:, 8:20, 8:20] = 255
     assert shares(name, square).sum() == pytest.approx(144 * factor**2, rel=0.07)
 
 
-def test_shear_moves_a_row_sideways_by_two_fifths_of_its_height() -> None:
+def test_shear_moves_a_row_sideways_by_two_fifths_of_its_height():
     dot = flat(0, 60)
     dot[:, 3:5, 13:15] = 255  # its middle is 10 rows above the centre
     columns = [ndimage.center_of_mass(image)[1] - 13.5 for image in shares("shear", dot)]
@@ -71,19 +71,19 @@ def test_shear_moves_a_row_sideways_by_two_fifths_of_its_height() -> None:
     assert {np.sign(c) for c in columns} == {-1.0, 1.0}
 
 
-def test_noise_has_its_spread() -> None:
+def test_noise_has_its_spread():
     grey = shares("gaussian_noise", flat(128))
     inside = grey[(grey > 0.2) & (grey < 0.8)]
     assert inside.size / grey.size == pytest.approx(0.683, abs=0.01)  # ±1 σ = ±0.3
 
 
-def test_impulse_noise_hits_a_tenth_of_the_pixels_half_white_half_black() -> None:
+def test_impulse_noise_hits_a_tenth_of_the_pixels_half_white_half_black():
     grey = corrupt("impulse_noise", flat(128), seed=1)
     assert (grey == 255).mean() == pytest.approx(0.05, abs=0.002)
     assert (grey == 0).mean() == pytest.approx(0.05, abs=0.002)
 
 
-def test_blur_spreads_a_dot_by_one_and_a_half_pixels() -> None:
+def test_blur_spreads_a_dot_by_one_and_a_half_pixels():
     dot = flat(0, 1)
     dot[:, 13, 13] = 255
     seen = shares("blur", dot)[0]
@@ -101,11 +101,11 @@ def test_blur_spreads_a_dot_by_one_and_a_half_pixels() -> None:
         ("thick", np.array([ndimage.maximum_filter(x, 3) for x in X])),
     ],
 )
-def test_intensities_and_strokes_change_as_the_table_says(name: str, expected: np.ndarray) -> None:
+def test_intensities_and_strokes_change_as_the_table_says(name, expected):
     assert shares(name) == pytest.approx(expected, abs=0.5 / 255 + 1e-6)
 
 
-def test_thin_takes_the_least_of_two_by_two_pixels() -> None:
+def test_thin_takes_the_least_of_two_by_two_pixels():
     block = flat(0, 1)
     block[:, 10:15, 10:12] = 255
     seen = corrupt("thin", block, seed=1)[0]
@@ -113,17 +113,17 @@ def test_thin_takes_the_least_of_two_by_two_pixels() -> None:
     assert seen.max() == 255
 
 
-def test_spatter_adds_to_a_fifteenth_of_a_black_image_and_darkens_nothing() -> None:
+def test_spatter_adds_to_a_fifteenth_of_a_black_image_and_darkens_nothing():
     assert (shares("spatter", flat(0)) > 0).mean() == pytest.approx(0.0668, abs=0.005)  # above 1.5 sd
     assert (corrupt("spatter", IMAGES, seed=1) >= IMAGES).all()
 
 
-def test_a_line_is_long_narrow_and_near_the_centre() -> None:
+def test_a_line_is_long_narrow_and_near_the_centre():
     ink = shares("line", flat(0)).sum(axis=(1, 2))
     assert ink.min() > 24 * 1.2 and ink.max() < 28 * np.sqrt(2) * 1.2 + 2
 
 
-def test_a_hole_is_five_by_five_within_the_box_of_the_digit() -> None:
+def test_a_hole_is_five_by_five_within_the_box_of_the_digit():
     seen = corrupt("hole", flat(255), seed=1) == 0
     assert (seen.sum(axis=(1, 2)) == 25).all()
     rows, columns = np.flatnonzero(seen.any(axis=(0, 2))), np.flatnonzero(seen.any(axis=(0, 1)))

@@ -1,5 +1,4 @@
 import io
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +24,7 @@ HISTORY = {
     "val_accuracy": np.array([np.nan, 0.5, 0.8]),
 }
 
-DRAWN: dict[str, Callable[[], bytes]] = {
+DRAWN = {
     "confusion": lambda: figures.confusion(metrics.confusion(LABELS, LOGITS.argmax(axis=1))),
     "no confusion": lambda: figures.confusion(np.zeros((10, 10), np.int64)),
     "curves": lambda: figures.learning_curves(HISTORY),
@@ -45,7 +44,7 @@ DRAWN: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_each_is_a_png_that_tells_neither_time_nor_software_and_the_same_again(name: str) -> None:
+def test_each_is_a_png_that_tells_neither_time_nor_software_and_the_same_again(name):
     data = DRAWN[name]()
     picture = Image.open(io.BytesIO(data))
     assert picture.format == "PNG" and picture.width >= 600
@@ -54,20 +53,20 @@ def test_each_is_a_png_that_tells_neither_time_nor_software_and_the_same_again(n
     assert DRAWN[name]() == data
 
 
-def test_a_mistake_more_is_seen() -> None:
+def test_a_mistake_more_is_seen():
     matrix = np.diag([50] * 10)
     other = matrix.copy()
     other[4, 9] = 1
     assert figures.confusion(matrix) != figures.confusion(other)
 
 
-def confident(sure: list[float]) -> Answers:
+def confident(sure):
     logits = np.zeros((len(sure), 10), np.float32)
     logits[:, 2] = np.log(9 * np.array(sure) / (1 - np.array(sure)))
     return Answers.of(logits, np.zeros(len(sure), np.uint8), np.ones(len(sure), bool))
 
 
-def test_the_sheet_shows_the_surest_of_each_kind_and_equal_pictures_once(monkeypatch) -> None:
+def test_the_sheet_shows_the_surest_of_each_kind_and_equal_pictures_once(monkeypatch):
     shown = {}
     monkeypatch.setattr(
         figures, "draw_non_digits", lambda *given: shown.update(zip("psct", given, strict=True)) or b""
@@ -82,7 +81,7 @@ def test_the_sheet_shows_the_surest_of_each_kind_and_equal_pictures_once(monkeyp
     assert np.allclose(shown["c"][[0, 1, 8, 9]], [0.99, 0.8, 0.9, 0.2]) and shown["t"] == 0.5
 
 
-def test_what_has_no_ink_counts_as_unsure(monkeypatch) -> None:
+def test_what_has_no_ink_counts_as_unsure(monkeypatch):
     shown = {}
     monkeypatch.setattr(figures, "draw_non_digits", lambda *given: shown.update(s=given[2]) or b"")
     images = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
@@ -91,7 +90,7 @@ def test_what_has_no_ink_counts_as_unsure(monkeypatch) -> None:
     assert np.allclose(shown["s"], [0.7, 0.5, 0])
 
 
-def test_the_sheet_tells_answered_from_not_sure() -> None:
+def test_the_sheet_tells_answered_from_not_sure():
     images = np.random.default_rng(1).integers(0, 255, (3, 28, 28), np.uint8)
     non_digits = {"a": (images, confident([0.5, 0.8, 0.9]))}
     sheets = [figures._surest_non_digits(non_digits, 1.0, threshold) for threshold in (0.1, 0.7)]

@@ -2,19 +2,18 @@ import copy
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from digits.evaluate.corruptions import CORRUPTIONS
-from digits.evaluate.gate import RULES, Rule, decide
+from digits.evaluate.gate import RULES, decide
 from digits.non_digits import KINDS
 from digits.runtime import params
 
 PARAMS = params.load("evaluate", Path(__file__).parents[2] / "params.yaml")
 
 
-def metrics(correct: int, n: int, dataset: str, wrong: dict[str, int] | None = None) -> dict[str, Any]:
+def metrics(correct, n, dataset, wrong=None):
     """Figures of a good model; `wrong` says of which digits the mistakes are, else they are spread evenly."""
     mistakes = wrong or {str(d): (n - correct + d) // 10 for d in range(10)}
     digits = {str(d): {"n": n // 10, "correct": n // 10 - mistakes.get(str(d), 0)} for d in range(10)}
@@ -36,7 +35,7 @@ GOOD = metrics(9955, 10_000, "mnist")
 SAMPLE = metrics(990, 1000, "mnist-sample-5k")
 
 
-def failing(content: dict[str, Any]) -> list[str]:
+def failing(content):
     verdict = decide(content, PARAMS)
     failed = [rule.rule for rule in verdict.rules if not rule.passed]
     assert verdict.passed == (not failed)
@@ -44,12 +43,12 @@ def failing(content: dict[str, Any]) -> list[str]:
     return failed
 
 
-def outcome(name: str, content: dict[str, Any], section: params.EvaluateParams = PARAMS) -> Rule:
+def outcome(name, content, section=PARAMS):
     (found,) = [rule for rule in decide(content, section).rules if rule.rule == name]
     return found
 
 
-def changed(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def changed(base, path, value):
     tree = copy.deepcopy(base)
     *parents, last = path.split("/")
     part = tree
@@ -59,7 +58,7 @@ def changed(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return tree
 
 
-def removed(base: dict[str, Any], path: str) -> dict[str, Any]:
+def removed(base, path):
     tree = copy.deepcopy(base)
     *parents, last = path.split("/")
     part = tree
@@ -70,7 +69,7 @@ def removed(base: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("content", [GOOD, SAMPLE])
-def test_a_good_model_passes_every_rule(content: dict[str, Any]) -> None:
+def test_a_good_model_passes_every_rule(content):
     assert failing(content) == []
 
 
@@ -107,7 +106,7 @@ def test_a_good_model_passes_every_rule(content: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_each_rule_refuses_what_it_is_for_and_nothing_else(content: dict[str, Any], rules: list[str]) -> None:
+def test_each_rule_refuses_what_it_is_for_and_nothing_else(content, rules):
     assert failing(content) == rules
 
 
@@ -124,7 +123,7 @@ def test_each_rule_refuses_what_it_is_for_and_nothing_else(content: dict[str, An
         ("non_digits", "non_digits"),
     ],
 )
-def test_a_figure_at_its_limit_passes_and_one_beyond_it_does_not(rule: str, limit: str) -> None:
+def test_a_figure_at_its_limit_passes_and_one_beyond_it_does_not(rule, limit):
     content = changed(GOOD, "slices", {"scans": {"n": 200, "correct": 190}})
     value = outcome(rule, content).value
     assert value is not None and 0 <= value <= 1
@@ -134,7 +133,7 @@ def test_a_figure_at_its_limit_passes_and_one_beyond_it_does_not(rule: str, limi
     assert (past.passed, past.threshold) == (False, beyond)
 
 
-def test_a_test_set_counts_as_large_from_its_very_size_on() -> None:
+def test_a_test_set_counts_as_large_from_its_very_size_on():
     at, above = (PARAMS.model_copy(update={"large_test": n}) for n in (1000, 1001))
     lucky, perfect = (metrics(correct, 1000, "mnist-sample-5k") for correct in (983, 1000))
     assert not outcome("accuracy_lower_bound", lucky, at).passed
@@ -143,7 +142,7 @@ def test_a_test_set_counts_as_large_from_its_very_size_on() -> None:
     assert outcome("not_perfect", perfect, above).passed
 
 
-def test_rules_without_a_limit_in_params_say_what_they_hold_a_figure_against() -> None:
+def test_rules_without_a_limit_in_params_say_what_they_hold_a_figure_against():
     shown = {name: (rule.value, rule.threshold) for name in RULES for rule in [outcome(name, GOOD)]}
     assert shown["not_perfect"] == (0.9955, 1.0)
     assert shown["finite_answers"] == (0, 0)
@@ -151,7 +150,7 @@ def test_rules_without_a_limit_in_params_say_what_they_hold_a_figure_against() -
     assert outcome("not_perfect", metrics(10_000, 10_000, "mnist")).threshold == 1.0
 
 
-def test_the_verdict_is_plain_values_with_the_data_set() -> None:
+def test_the_verdict_is_plain_values_with_the_data_set():
     plain = decide(GOOD, PARAMS).as_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert set(plain) == {"passed", "dataset", "rules"} and plain["dataset"] == "mnist"
@@ -159,7 +158,7 @@ def test_the_verdict_is_plain_values_with_the_data_set() -> None:
     assert decide({}, PARAMS).dataset == "unknown"
 
 
-def test_collapsed_digits_are_named_with_their_rates_and_else_the_worst() -> None:
+def test_collapsed_digits_are_named_with_their_rates_and_else_the_worst():
     reason = outcome("every_digit", metrics(9750, 10_000, "mnist", {"8": 130, "2": 120})).reason
     assert "digit 2 at best 89.9%, 8 at best 88.9% right" in reason and "95.0% wanted" in reason
     assert "digit 5 at best 99.8% right" in outcome("every_digit", GOOD).reason
@@ -178,7 +177,7 @@ BROKEN = [math.nan, math.inf, -0.1, None, "0.99", True, [], 1.5, 98.5]
         ("corruptions/blur", "corruption_worst"),
     ],
 )
-def test_a_broken_share_refuses_with_its_name(path: str, rule: str, value: Any) -> None:
+def test_a_broken_share_refuses_with_its_name(path, rule, value):
     content = changed(GOOD, path, value)
     found = outcome(rule, content)
     assert not decide(content, PARAMS).passed and not found.passed
@@ -189,12 +188,12 @@ def test_a_broken_share_refuses_with_its_name(path: str, rule: str, value: Any) 
 
 @pytest.mark.parametrize("value", [math.nan, None, "10000", -1, True, {}])
 @pytest.mark.parametrize("path", ["n_test", "correct", "not_finite", "digits/3/n", "digits/3/correct"])
-def test_a_broken_count_refuses(path: str, value: Any) -> None:
+def test_a_broken_count_refuses(path, value):
     assert failing(changed(GOOD, path, value)) != []
 
 
 @pytest.mark.parametrize("key", [k for k in GOOD if k != "dataset"])
-def test_a_missing_figure_refuses(key: str) -> None:
+def test_a_missing_figure_refuses(key):
     verdict = decide(removed(GOOD, key), PARAMS)
     assert not verdict.passed
     assert any(f"{key} is missing" in rule.reason for rule in verdict.rules if not rule.passed)
@@ -209,17 +208,17 @@ def test_a_missing_figure_refuses(key: str) -> None:
         ("non_digits/letters", "letters.share is missing"),
     ],
 )
-def test_a_missing_part_of_a_table_refuses_with_its_place(path: str, said: str) -> None:
+def test_a_missing_part_of_a_table_refuses_with_its_place(path, said):
     content = removed(GOOD, path)
     assert failing(content) != []
     assert any(said in rule.reason for rule in decide(content, PARAMS).rules)
 
 
-def test_a_text_in_place_of_a_table_is_no_table() -> None:
+def test_a_text_in_place_of_a_table_is_no_table():
     assert failing(changed(GOOD, "digits/3", "n and correct")) == ["every_digit"]
 
 
-def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floor_is_set() -> None:
+def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floor_is_set():
     content = changed(GOOD, "non_digits", {kind: {"share": 0.0} for kind in KINDS})
     assert failing(content) == []
     strict = PARAMS.model_copy(update={"non_digits": 0.3})
@@ -230,7 +229,7 @@ def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floo
     assert one.value == pytest.approx(1 / len(KINDS))
 
 
-def test_figures_that_contradict_each_other_refuse() -> None:
+def test_figures_that_contradict_each_other_refuse():
     assert failing(changed(GOOD, "correct", 9000)) == ["accuracy", "accuracy_lower_bound"]
     assert failing(changed(GOOD, "digits/4/correct", 5000)) == ["every_digit"]
     for rounding in (-8e-6, 8e-6):
@@ -238,10 +237,10 @@ def test_figures_that_contradict_each_other_refuse() -> None:
         assert failing(changed(GOOD, "accuracy", GOOD["accuracy"] + 2 * rounding)) == ["accuracy"]
 
 
-def test_a_digit_without_test_images_refuses() -> None:
+def test_a_digit_without_test_images_refuses():
     assert failing(changed(GOOD, "digits/4", {"n": 0, "correct": 0})) == ["every_digit"]
 
 
 @pytest.mark.parametrize("content", [{}, {"dataset": None}, {"digits": [], "slices": 3, "corruptions": "x"}])
-def test_nonsense_is_refused_without_a_crash(content: dict[str, Any]) -> None:
+def test_nonsense_is_refused_without_a_crash(content):
     assert "accuracy" in failing(content)

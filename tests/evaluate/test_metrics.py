@@ -17,36 +17,30 @@ PROBABILITIES = np.exp(metrics.log_softmax(LOGITS))
 
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 10), (10, 10), (980, 1000), (9955, 10000), (1, 2)])
-def test_wilson_is_scipys(correct: int, n: int) -> None:
+def test_wilson_is_scipys(correct, n):
     interval = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
     assert metrics.wilson(correct, n) == pytest.approx((interval.low, interval.high), abs=1e-12)
 
 
-def test_rounding_takes_no_interval_out_of_0_to_1() -> None:
+def test_rounding_takes_no_interval_out_of_0_to_1():
     ends = [metrics.wilson(correct, n) for n in range(1, 500) for correct in (0, n)]
     assert all(0 <= low < high <= 1 for low, high in ends)
+    assert metrics.wilson(0, 0) == (0.0, 1.0), "nothing seen says nothing about the rate"
 
 
-def test_nothing_seen_says_nothing_about_the_rate() -> None:
-    assert metrics.wilson(0, 0) == (0.0, 1.0)
-
-
-def test_log_loss_and_confusion_are_scikit_learns() -> None:
+def test_log_loss_and_confusion_are_scikit_learns():
     expected = reference.log_loss(LABELS, PROBABILITIES, labels=range(10))
     assert metrics.log_loss(LOGITS, LABELS) == pytest.approx(expected)
     assert np.array_equal(metrics.confusion(LABELS, PREDICTED), reference.confusion_matrix(LABELS, PREDICTED))
 
 
-def test_log_loss_of_huge_logits_is_finite() -> None:
+def test_log_loss_of_huge_logits_is_finite_and_changes_no_other_row():
     assert metrics.log_loss(np.array([[1e4] + [0] * 9]), np.array([1], np.uint8)) == pytest.approx(1e4)
-
-
-def test_a_row_of_huge_logits_changes_no_other_row() -> None:
     logits = np.array([[1e4] + [0] * 9, [1.0] + [0] * 9])
     assert np.array_equal(metrics.log_softmax(logits)[1:], metrics.log_softmax(logits[1:]))
 
 
-def test_per_digit_is_scikit_learns() -> None:
+def test_per_digit_is_scikit_learns():
     seen = metrics.per_digit(metrics.confusion(LABELS, PREDICTED))
     precision, recall, f1, n = reference.precision_recall_fscore_support(LABELS, PREDICTED)
     for digit in range(10):
@@ -57,12 +51,12 @@ def test_per_digit_is_scikit_learns() -> None:
         )
 
 
-def test_a_digit_without_images_or_answers_is_nan() -> None:
+def test_a_digit_without_images_or_answers_is_nan():
     row = metrics.per_digit(metrics.confusion(np.array([1, 1], np.uint8), np.array([1, 2])))["7"]
     assert row["n"] == 0 and math.isnan(row["recall"]) and math.isnan(row["precision"])
 
 
-def test_most_confused_pairs_come_first_without_the_diagonal() -> None:
+def test_most_confused_pairs_come_first_without_the_diagonal():
     matrix = np.diag([100] * 10)
     matrix[4, 9], matrix[9, 4], matrix[3, 5], matrix[0, 6] = 2, 7, 2, 1
     assert metrics.confused_pairs(matrix) == [
@@ -74,12 +68,12 @@ def test_most_confused_pairs_come_first_without_the_diagonal() -> None:
     assert len(metrics.confused_pairs(np.ones((10, 10), np.int64))) == 10
 
 
-def sure(confidence: float) -> list[float]:
+def sure(confidence):
     """Logits that give class 0 this probability."""
     return [math.log(confidence * 9 / (1 - confidence))] + [0.0] * 9
 
 
-def test_calibration_error_by_hand() -> None:
+def test_calibration_error_by_hand():
     # 4 images at 0.9 of which 3 are right, 1 image at 0.5 that is right: (4 × 0.15 + 1 × 0.5) / 5
     logits = np.array([sure(0.9)] * 4 + [sure(0.5)])
     scores = metrics.reliability(logits, np.array([0, 0, 0, 1, 0], np.uint8), temperature=1)
@@ -87,13 +81,13 @@ def test_calibration_error_by_hand() -> None:
     assert scores.n.sum() == 5 and len(scores.n) == 15
 
 
-def test_the_last_bin_holds_what_is_entirely_sure() -> None:
+def test_the_last_bin_holds_what_is_entirely_sure():
     logits = np.array([[1e4] + [0.0] * 9, sure(0.95), sure(0.92)])
     scores = metrics.reliability(logits, np.zeros(3, np.uint8), temperature=1)
     assert scores.n.tolist() == [0] * 13 + [1, 2]
 
 
-def test_temperature_changes_the_confidence_and_not_the_accuracy() -> None:
+def test_temperature_changes_the_confidence_and_not_the_accuracy():
     cold, hot = (metrics.reliability(LOGITS, LABELS, t) for t in (0.5, 2.0))
     accuracy = (PREDICTED == LABELS).sum()
     for scores in (cold, hot):
@@ -101,7 +95,7 @@ def test_temperature_changes_the_confidence_and_not_the_accuracy() -> None:
     assert np.nansum(cold.confidence * cold.n) > np.nansum(hot.confidence * hot.n)
 
 
-def test_slices_score_each_batch_on_its_own() -> None:
+def test_slices_score_each_batch_on_its_own():
     batches = np.array(["b"] * 3 + ["a"])
     seen = metrics.slices(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 0], np.uint8), batches)
     assert list(seen) == ["a", "b"]
@@ -110,7 +104,7 @@ def test_slices_score_each_batch_on_its_own() -> None:
     assert metrics.slices(np.empty(0, np.intp), np.empty(0, np.uint8), np.empty(0, "U1")) == {}
 
 
-def test_the_worst_mistakes_gave_the_truth_the_least_probability() -> None:
+def test_the_worst_mistakes_gave_the_truth_the_least_probability():
     rows = metrics.worst_mistakes(LOGITS, LABELS, limit=5)
     assert (PREDICTED[rows] != LABELS[rows]).all()
     truth = PROBABILITIES[np.arange(500), LABELS]
@@ -121,14 +115,14 @@ def test_the_worst_mistakes_gave_the_truth_the_least_probability() -> None:
     )
 
 
-def test_equally_bad_mistakes_keep_their_order() -> None:
+def test_equally_bad_mistakes_keep_their_order():
     worse = RNG.integers(0, 2, 100)
     logits = np.array([[0.0, 1.0 + each] + [0.0] * 8 for each in worse])
     rows = metrics.worst_mistakes(logits, np.zeros(100, np.uint8), limit=100)
     assert rows.tolist() == [*np.flatnonzero(worse == 1), *np.flatnonzero(worse == 0)]
 
 
-def test_rounding_makes_plain_json_and_none_of_what_json_lacks() -> None:
+def test_rounding_makes_plain_json_and_none_of_what_json_lacks():
     tree = {"a": 1 / 3, "b": (math.nan, math.inf, 2), "c": {"d": [np.float32(1 / 3)], "e": True, "f": "x"}}
     assert metrics.round_floats(tree) == {
         "a": 0.333333,
@@ -137,7 +131,7 @@ def test_rounding_makes_plain_json_and_none_of_what_json_lacks() -> None:
     }
 
 
-def honest(n: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def honest(n, scale):
     """Logits of a model that knows its probabilities, and labels drawn from them."""
     rng = np.random.default_rng(1)
     logits = scale * rng.normal(size=(n, 10))
@@ -146,18 +140,18 @@ def honest(n: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("distortion", [0.3, 1.0, 4.0])
-def test_a_model_whose_logits_were_multiplied_is_set_right(distortion: float) -> None:
+def test_a_model_whose_logits_were_multiplied_is_set_right(distortion):
     logits, labels = honest(20_000, scale=2.0)
     assert fit_temperature(distortion * logits, labels) == pytest.approx(distortion, rel=0.05)
 
 
 @pytest.mark.parametrize(("distortion", "temperature"), [(0.001, 0.05), (1000.0, 20.0)])
-def test_temperatures_stay_within_their_bounds(distortion: float, temperature: float) -> None:
+def test_temperatures_stay_within_their_bounds(distortion, temperature):
     logits, labels = honest(500, scale=2.0)
     assert fit_temperature(distortion * logits, labels) == pytest.approx(temperature, rel=1e-3)
 
 
-def test_no_other_temperature_has_less_loss() -> None:
+def test_no_other_temperature_has_less_loss():
     logits, labels = honest(5_000, scale=3.0)
     best = fit_temperature(5 * logits, labels)
     losses = [log_loss(5 * logits / t, labels) for t in (best, 0.9 * best, 1.1 * best)]
@@ -165,13 +159,13 @@ def test_no_other_temperature_has_less_loss() -> None:
 
 
 @pytest.mark.parametrize("n", [10, 100])
-def test_a_small_flawless_validation_split_does_not_make_a_model_infallible(n: int) -> None:
+def test_a_small_flawless_validation_split_does_not_make_a_model_infallible(n):
     labels = np.arange(n, dtype=np.uint8) % 10
     logits = 5.0 * np.eye(10)[labels]
     doubt = 1 - np.exp(log_softmax(logits / fit_temperature(logits, labels))).max(axis=1)
     assert doubt == pytest.approx(1 / (n + 2), rel=1e-3)  # Platt's: one more mistake in n + 2
 
 
-def test_no_validation_images_are_refused() -> None:
+def test_no_validation_images_are_refused():
     with pytest.raises(DataError, match="validation split is empty"):
         fit_temperature(np.empty((0, 10)), np.empty(0, np.uint8))

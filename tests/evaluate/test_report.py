@@ -1,6 +1,5 @@
 import base64
 import re
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ PNG = base64.b64decode(
 PICTURE_BYTES = dict.fromkeys(PICTURES, PNG)
 
 
-def metrics(**changes: Any) -> dict[str, Any]:
+def metrics(**changes):
     row = {"precision": 0.99, "recall": 0.98, "f1": 0.985, "n": 1000, "correct": 980}
     return {
         "dataset": "mnist",
@@ -59,11 +58,11 @@ PASSED = {"passed": True, "dataset": "mnist", "rules": [RULE]}
 REFUSED = {"passed": False, "dataset": "mnist", "rules": [RULE, BAD]}
 
 
-def body(page: str) -> str:
+def body(page):
     return page[page.index("<body>") :]
 
 
-def test_the_page_asks_for_nothing_outside_itself() -> None:
+def test_the_page_asks_for_nothing_outside_itself():
     page = render(metrics(), REFUSED, PICTURE_BYTES)
     assert not re.search(r"https?:|//[a-z]|<script|@import|<iframe|<link(?! rel=\"icon\" href=\"data:)", page)
     assert all(source.startswith("data:") for source in re.findall(r"(?:src|href)=\"([^\"]*)\"", page))
@@ -71,36 +70,36 @@ def test_the_page_asks_for_nothing_outside_itself() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "word"), [(PASSED, "Passed"), (REFUSED, "Refused")])
-def test_the_verdict_comes_first(verdict: dict[str, Any], word: str) -> None:
+def test_the_verdict_comes_first(verdict, word):
     page = body(render(metrics(), verdict, PICTURE_BYTES))
     assert page.index(word) < page.index("99.55%") < page.index("<table") < page.index("<img")
 
 
-def test_a_refusal_gives_its_reasons_before_anything_else() -> None:
+def test_a_refusal_gives_its_reasons_before_anything_else():
     page = body(render(metrics(), REFUSED, PICTURE_BYTES))
     assert "1 of 2 rules failed" in page
     assert page.index("digit 8 collapsed") < page.index("test images")
 
 
-def test_a_sample_is_loud_and_the_full_set_is_not() -> None:
+def test_a_sample_is_loud_and_the_full_set_is_not():
     loud = render(metrics(sample=True, dataset="mnist-sample-5k", n_test=1000), PASSED, PICTURE_BYTES)
     assert "Made on a sample" in loud and "mnist-sample-5k" in loud
     assert "Made on a sample" not in render(metrics(), PASSED, PICTURE_BYTES)
 
 
-def test_what_is_aimed_at_is_told_apart_from_what_is_sure() -> None:
+def test_what_is_aimed_at_is_told_apart_from_what_is_sure():
     page = " ".join(body(render(metrics(), PASSED, PICTURE_BYTES)).split())
     assert "0.9876 confidence" in page and "9,500 of 10,000 images are answered" in page
     assert "With 95% confidence at least 99.91% are" in page
     assert re.search(r"half digits</td>.*?83.67%", page)
 
 
-def test_names_from_outside_are_escaped() -> None:
+def test_names_from_outside_are_escaped():
     page = render(metrics(), PASSED, PICTURE_BYTES)
     assert "scans&lt;b&gt;" in page and "scans<b>" not in page
 
 
-def test_figures_that_could_not_be_had_are_dashes() -> None:
+def test_figures_that_could_not_be_had_are_dashes():
     row = {"precision": None, "recall": None, "f1": None, "n": 0, "correct": 0}
     digits = metrics()["digits"] | {"7": row}
     page = render(metrics(digits=digits, gap=None, loss=None, confused=[], slices={}), REFUSED, PICTURE_BYTES)

@@ -14,14 +14,14 @@ TRAINING = {"train_accuracy": 0.9, "validation_accuracy": 0.5, "gap": 0.4, "para
 NON_DIGITS = {"noise": Answers.of(LOGITS[:20] / 4, LABELS[:20], INKED[:20])}
 
 
-def wrong(n: int) -> Answers:
+def wrong(n):
     """Answers whose first n are off by one digit."""
     logits = LOGITS.copy()
     logits[:n] = np.roll(logits[:n], 1, axis=1)
     return Answers.of(logits, LABELS, INKED)
 
 
-def test_every_set_lands_under_its_own_name() -> None:
+def test_every_set_lands_under_its_own_name():
     corrupted = {"blur": wrong(20), "line": wrong(60)}
     card = scorecard(
         MANIFEST,
@@ -47,15 +47,15 @@ def test_every_set_lands_under_its_own_name() -> None:
     assert content["non_digits"]["noise"]["n"] == 20
 
 
-def test_the_threshold_comes_from_validation_and_its_worth_from_the_test() -> None:
-    def told(validation: Answers, test: Answers) -> dict:
+def test_the_threshold_comes_from_validation_and_its_worth_from_the_test():
+    def told(validation, test):
         blur = {"blur": wrong(1)}
         card = scorecard(
             MANIFEST, TRAINING, validation, test, NONE, np.empty(0, "U1"), blur, NON_DIGITS, 0.999
         )
         return card.content["abstention"]
 
-    def unsure(n: int) -> Answers:  # the n mistakes are less sure than the right answers
+    def unsure(n):  # the n mistakes are less sure than the right answers
         logits = np.array(wrong(n).logits)
         logits[:n] /= 2
         return Answers.of(logits, LABELS, INKED)
@@ -68,14 +68,14 @@ def test_the_threshold_comes_from_validation_and_its_worth_from_the_test() -> No
     assert (hopeless["answered"], hopeless["precision"]) == (0, None)
 
 
-def test_pictures_without_ink_are_refused_however_sure_the_model_is() -> None:
+def test_pictures_without_ink_are_refused_however_sure_the_model_is():
     sure = Answers.of(LOGITS[:20] * 9, LABELS[:20], np.arange(20) < 5)
     blur, none = {"blur": wrong(1)}, np.empty(0, "U1")
     card = scorecard(MANIFEST, TRAINING, wrong(9), wrong(0), NONE, none, blur, {"empty": sure}, 0.9)
     assert card.content["non_digits"]["empty"]["refused"] == 15
 
 
-def test_the_temperature_comes_from_validation_alone() -> None:
+def test_the_temperature_comes_from_validation_alone():
     cards = [
         scorecard(
             MANIFEST,
@@ -94,7 +94,7 @@ def test_the_temperature_comes_from_validation_alone() -> None:
     assert first == other_test < other_validation
 
 
-def test_rows_that_are_not_finite_are_counted_and_become_a_guess() -> None:
+def test_rows_that_are_not_finite_are_counted_and_become_a_guess():
     logits = LOGITS.copy()
     logits[3, 7], logits[4] = np.inf, np.nan
     answers = Answers.of(logits, LABELS, INKED)

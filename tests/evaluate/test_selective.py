@@ -10,7 +10,7 @@ from digits.runtime.errors import DataError
 from digits.wire import NEVER
 
 
-def answers(sure: list[float], wrong: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def answers(sure, wrong):
     """Logits whose confidences are these, and labels that make the given rows wrong."""
     rest = (1 - np.array(sure)) / 9
     logits = np.log(np.tile(rest[:, None], (1, 10)))
@@ -31,7 +31,7 @@ TEN = [0.99, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5]
     ("wrong", "precision", "answered"),
     [([], 1.0, 10), ([9], 1.0, 9), ([9], 0.9, 10), ([4], 1.0, 4), ([4], 0.85, 10), ([4, 9], 0.85, 9)],
 )
-def test_the_threshold_answers_as_many_as_the_precision_allows(wrong, precision, answered) -> None:
+def test_the_threshold_answers_as_many_as_the_precision_allows(wrong, precision, answered):
     logits, labels = answers(TEN, wrong)
     threshold = threshold_for(logits, labels, 1.0, precision)
     given = selective.accepted(logits, inked(logits), 1.0, threshold)
@@ -39,19 +39,19 @@ def test_the_threshold_answers_as_many_as_the_precision_allows(wrong, precision,
     assert (labels[given] == 3).mean() >= precision
 
 
-def test_where_no_threshold_is_enough_every_answer_is_withheld() -> None:
+def test_where_no_threshold_is_enough_every_answer_is_withheld():
     logits, labels = answers(TEN, [0])
     assert threshold_for(logits, labels, 1.0, 0.95) == NEVER
     assert not selective.accepted(logits, inked(logits), 1.0, NEVER).any()
     assert np.isnan(abstention(logits, labels, inked(logits), 1.0, 0.95, NEVER)[0]["precision"])
 
 
-def test_equal_confidences_are_answered_together_or_not_at_all() -> None:
+def test_equal_confidences_are_answered_together_or_not_at_all():
     logits, labels = answers([0.9, 0.9, 0.9, 0.95], [1])
     assert threshold_for(logits, labels, 1.0, 1.0) == pytest.approx(0.95, abs=2e-6)
 
 
-def test_thresholds_have_six_digits_and_still_answer_the_image_that_they_were_chosen_by() -> None:
+def test_thresholds_have_six_digits_and_still_answer_the_image_that_they_were_chosen_by():
     logits = np.random.default_rng(2).normal(0, 3, (500, 10))
     labels = logits.argmax(axis=1).astype(np.uint8)
     labels[confidence(logits, 1.3) < 0.6] = 0
@@ -61,7 +61,7 @@ def test_thresholds_have_six_digits_and_still_answer_the_image_that_they_were_ch
     assert threshold <= sure[sure >= threshold].min() < threshold + 2e-6
 
 
-def test_the_temperature_moves_the_threshold_and_not_the_choice() -> None:
+def test_the_temperature_moves_the_threshold_and_not_the_choice():
     logits, labels = answers(TEN, [8])
     hot, cold = (threshold_for(logits, labels, t, 1.0) for t in (2.0, 0.5))
     assert hot < cold
@@ -69,7 +69,7 @@ def test_the_temperature_moves_the_threshold_and_not_the_choice() -> None:
     assert np.array_equal(*given)
 
 
-def test_the_curve_goes_from_the_surest_to_all() -> None:
+def test_the_curve_goes_from_the_surest_to_all():
     logits, labels = answers([0.5, 0.99, 0.7, 0.9], [0])
     curve = risk_coverage(logits, labels, 1.0)
     assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
@@ -79,11 +79,11 @@ def test_the_curve_goes_from_the_surest_to_all() -> None:
     assert curve.at_precision(1.0) == (pytest.approx(0.7, abs=2e-6), 0.75)
 
 
-def test_unsure_mistakes_cost_less_area_than_sure_ones() -> None:
+def test_unsure_mistakes_cost_less_area_than_sure_ones():
     assert risk_coverage(*answers(TEN, [9]), 1.0).aurc < risk_coverage(*answers(TEN, [0]), 1.0).aurc
 
 
-def test_what_is_reported_is_of_the_images_given_and_not_of_those_that_fitted() -> None:
+def test_what_is_reported_is_of_the_images_given_and_not_of_those_that_fitted():
     logits, labels = answers(TEN, [1, 9])
     told, _ = abstention(logits, labels, inked(logits), 1.0, 0.9995, 0.75)
     assert (told["n"], told["answered"], told["correct"]) == (10, 7, 6)
@@ -94,7 +94,7 @@ def test_what_is_reported_is_of_the_images_given_and_not_of_those_that_fitted() 
     assert set(told["curve"]) == {"0.998", "0.999", "0.9995", "0.9999"}
 
 
-def test_the_guarantee_is_exact_and_needs_many_images() -> None:
+def test_the_guarantee_is_exact_and_needs_many_images():
     """Without a mistake the bound is δ^(1/n): the text of the module quotes it for 5,001."""
     assert guaranteed_precision(5001, 5001) == pytest.approx(0.05 ** (1 / 5001))
     assert f"{guaranteed_precision(5001, 5001):.4f}" == "0.9994"
@@ -102,14 +102,14 @@ def test_the_guarantee_is_exact_and_needs_many_images() -> None:
     assert guaranteed_precision(99, 100) < guaranteed_precision(990, 1000) < 0.99
 
 
-def test_the_guarantee_holds_as_often_as_it_says() -> None:
+def test_the_guarantee_holds_as_often_as_it_says():
     rng = np.random.default_rng(5)
     right = rng.binomial(400, 0.97, size=2000)
     broken = np.mean([guaranteed_precision(int(r), 400) > 0.97 for r in right])
     assert 0.02 < broken <= 0.055
 
 
-def test_refusals_are_counted_by_kind() -> None:
+def test_refusals_are_counted_by_kind():
     letters = answers([0.9, 0.6, 0.5, 0.4], [])[0]
     non_digits = {"letters": (letters, inked(letters)), "none": (np.empty((0, 10)), np.empty(0, bool))}
     table = selective.refusal_table(non_digits, 1.0, 0.55)
@@ -117,7 +117,7 @@ def test_refusals_are_counted_by_kind() -> None:
     assert table["none"]["n"] == 0 and np.isnan(table["none"]["share"])
 
 
-def test_what_has_no_ink_is_never_answered_however_sure() -> None:
+def test_what_has_no_ink_is_never_answered_however_sure():
     logits, labels = answers([0.99, 0.98, 0.97, 0.6], [])
     some = np.array([True, False, True, True])
     assert selective.accepted(logits, some, 1.0, 0.0).tolist() == some.tolist()
@@ -125,6 +125,6 @@ def test_what_has_no_ink_is_never_answered_however_sure() -> None:
     assert selective.refusal_table({"empty": (logits, some)}, 1.0, 0.9)["empty"]["refused"] == 2
 
 
-def test_no_image_is_an_error_that_says_so() -> None:
+def test_no_image_is_an_error_that_says_so():
     with pytest.raises(DataError, match="no image"):
         risk_coverage(np.empty((0, 10)), np.empty(0, np.uint8), 1.0)

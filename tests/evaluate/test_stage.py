@@ -27,14 +27,14 @@ FLOORS = {  # within reach of a nearest mean
 PARAMS = params.load("evaluate", Path(__file__).parents[2] / "params.yaml").model_copy(update=FLOORS)
 
 
-def prototypes(images: np.ndarray, labels: np.ndarray) -> Model:
+def prototypes(images, labels):
     """A model that answers with the class of the nearest mean image: nearly always right on these digits."""
     import tensorflow as tf
 
     flat = images.reshape(len(images), -1).astype(np.float32) / 255
     means = np.stack([flat[labels == digit].mean(axis=0) for digit in range(10)])
 
-    def model(pixels: Any, training: bool) -> Any:
+    def model(pixels, training):
         assert training is False and pixels.dtype == tf.uint8
         x = tf.reshape(tf.cast(pixels, tf.float32) / 255.0, [-1, 784])
         return 2 * x @ tf.constant(means.T) - tf.constant((means**2).sum(axis=1))
@@ -43,7 +43,7 @@ def prototypes(images: np.ndarray, labels: np.ndarray) -> Model:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory):
     """prepared/ and candidate/ as the stages before would leave them, without weights."""
     root = tmp_path_factory.mktemp("data")
     for name, n, seed in (("validation", 200, 1), ("test", 300, 2), ("heldout", 40, 3)):
@@ -60,15 +60,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def good() -> Model:
+def good():
     return prototypes(*digits(400, seed=1))
 
 
 @pytest.fixture(scope="module")
-def score(data: Path) -> Callable[..., dict[str, Any]]:
+def score(data):
     """Run the stage with a model in the candidate's place; metrics and verdict."""
 
-    def run(model: Model, out: Path, **paths: Path) -> dict[str, Any]:
+    def run(model, out, **paths):
         given = {n: data / n for n in ("candidate", "validation", "test", "heldout")}
         given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
         given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
@@ -82,15 +82,13 @@ def score(data: Path) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def scored(
-    score: Callable[..., Any], good: Model, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, Any], Path]:
+def scored(score, good, tmp_path_factory):
     """Metrics and verdict of the good model, and where its reports are."""
     out = tmp_path_factory.mktemp("reports")
     return score(good, out), out
 
 
-def test_a_good_model_is_scored_passed_and_drawn(scored: tuple[dict[str, Any], Path]) -> None:
+def test_a_good_model_is_scored_passed_and_drawn(scored):
     found, out = scored
     metrics, verdict = found["metrics"], found["verdict"]
     assert verdict["passed"], verdict
@@ -113,9 +111,7 @@ def test_a_good_model_is_scored_passed_and_drawn(scored: tuple[dict[str, Any], P
     assert set(metrics["non_digits"]) == set(KINDS)
 
 
-def test_the_same_model_gives_the_same_bytes_and_none_holds_a_path(
-    score: Callable[..., Any], good: Model, scored: tuple[dict[str, Any], Path], data: Path, tmp_path: Path
-) -> None:
+def test_the_same_model_gives_the_same_bytes_and_none_holds_a_path(score, good, scored, data, tmp_path):
     score(good, tmp_path)
     _, first = scored
     names = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
@@ -125,9 +121,7 @@ def test_the_same_model_gives_the_same_bytes_and_none_holds_a_path(
         assert not re.search(rb"/tmp|" + str(data).encode(), (first / name).read_bytes()), name
 
 
-def test_a_model_that_answers_nan_is_recorded_and_refused_without_an_error(
-    score: Callable[..., Any], good: Model, tmp_path: Path
-) -> None:
+def test_a_model_that_answers_nan_is_recorded_and_refused_without_an_error(score, good, tmp_path):
     found = score(lambda pixels, training: good(pixels, training) * np.float32("nan"), tmp_path)
     failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
     assert {"accuracy", "finite_answers"} <= failed and not found["verdict"]["passed"]
@@ -136,32 +130,26 @@ def test_a_model_that_answers_nan_is_recorded_and_refused_without_an_error(
 
 
 @pytest.fixture
-def none(tmp_path: Path) -> Path:
+def none(tmp_path):
     """A split without images."""
     nothing = Split(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.empty(0, "U1"))
     dataset.save_split(tmp_path / "none", nothing)
     return tmp_path / "none"
 
 
-def test_no_held_out_rows_are_no_reason_to_refuse(
-    score: Callable[..., Any], good: Model, none: Path, tmp_path: Path
-) -> None:
+def test_no_held_out_rows_are_no_reason_to_refuse(score, good, none, tmp_path):
     found = score(good, tmp_path / "reports", heldout=none)
     assert found["metrics"]["slices"] == {} and found["verdict"]["passed"]
 
 
 @pytest.mark.parametrize("part", ["test", "validation"])
-def test_an_empty_split_can_not_be_scored(
-    part: str, score: Callable[..., Any], good: Model, none: Path, tmp_path: Path
-) -> None:
+def test_an_empty_split_can_not_be_scored(part, score, good, none, tmp_path):
     with pytest.raises(DataError, match=r"no image|is empty"):
         score(good, tmp_path / "reports", **{part: none})
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_damaged_summary_is_refused_before_tensorflow_loads(
-    score: Callable[..., Any], good: Model, tmp_path: Path
-) -> None:
+def test_a_damaged_summary_is_refused_before_tensorflow_loads(score, good, tmp_path):
     files.write_text(tmp_path / "candidate" / "summary.json", "{")
     with pytest.raises(DataError, match="not valid JSON"):
         score(good, tmp_path / "reports", candidate=tmp_path / "candidate")

@@ -1,19 +1,15 @@
 import sys
 from types import SimpleNamespace
 
-import pytest
-
 from digits.runtime import progress
 
 
-def test_short_work_writes_nothing_to_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_writes_nothing_to_a_log(capsys):
     assert list(progress.track([1, 2, 3], "counting")) == [1, 2, 3]
     assert capsys.readouterr().out == ""
 
 
-def test_long_work_writes_plain_lines_to_a_log(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_work_writes_plain_lines_to_a_log(capsys, monkeypatch):
     clock = iter(range(0, 1000, 2))  # every look at the clock is 2 s later
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     with progress.bar("images", total=20) as advance:
@@ -25,16 +21,14 @@ def test_long_work_writes_plain_lines_to_a_log(
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
 
-def test_bytes_are_shown_as_megabytes_and_an_unknown_total_is_left_out(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_are_shown_as_megabytes_and_an_unknown_total_is_left_out(capsys, monkeypatch):
     monkeypatch.setattr(progress, "EVERY", 0.0)
     with progress.bar("file", unit="bytes") as advance:
         advance(1_500_000)
     assert capsys.readouterr().out.splitlines()[0] == "file 1.5 MB"
 
 
-def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     with progress.bar("letters", total=2) as advance:
         advance(2, note="fine")
