@@ -13,6 +13,8 @@ import pytest
 
 USER = "nobody"  # it refuses to run as root
 OPTIONS = ("-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=4MB")
+OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = 'test' AND pid <> pg_backend_pid()"""
 DEBIAN = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)  # in no PATH
 PROGRAMS = {
     name: shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *DEBIAN]))
@@ -29,18 +31,11 @@ class Postgres:
 
     def __init__(self, folder):
         self.folder, self.process = folder, None
-        self._made = 0
+        self._made = False
 
     def start(self):
-        command = [
-            *_as_user(),
-            PROGRAMS["postgres"],
-            "-D",
-            str(self.folder / "data"),
-            "-k",
-            str(self.folder),
-            *OPTIONS,
-        ]
+        where = ["-D", str(self.folder / "data"), "-k", str(self.folder)]
+        command = [*_as_user(), PROGRAMS["postgres"], *where, *OPTIONS]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         end = time.monotonic() + 120
@@ -59,13 +54,16 @@ class Postgres:
         self.process.wait(120)
 
     def database(self):
-        """Return the URL of a new, empty database."""
-        self._made += 1
-        self.execute(f"CREATE DATABASE test{self._made}")
-        return f"postgresql://{USER}@/test{self._made}?host={self.folder}"
+        """Return the URL of the one database, emptied: a new one would cost 400 files."""
+        if not self._made:
+            self.execute("CREATE DATABASE test")
+        self._made = True
+        self.execute(OTHERS, "test")
+        self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", "test")
+        return f"postgresql://{USER}@/test?host={self.folder}"
 
-    def execute(self, text):
-        asking = [PROGRAMS["psql"], "-h", str(self.folder), "-U", USER, "-qc", text, "postgres"]
+    def execute(self, text, database="postgres"):
+        asking = [PROGRAMS["psql"], "-h", str(self.folder), "-U", USER, "-qc", text, database]
         subprocess.run(asking, check=True, capture_output=True, timeout=120)
 
 
@@ -76,19 +74,14 @@ def running():
     try:
         if os.getuid() == 0:
             shutil.chown(folder, USER)
-        making = [
-            PROGRAMS["initdb"],
-            "-D",
-            str(folder / "data"),
-            "-U",
-            USER,
-            "-A",
-            "trust",
-            "--no-sync",
-            "-E",
-            "UTF8",
-        ]
-        subprocess.run([*_as_user(), *making], check=True, capture_output=True, cwd=folder, timeout=300)
+        making = f"-D {folder / 'data'} -U {USER} -A trust --no-sync -E UTF8".split()
+        subprocess.run(
+            [*_as_user(), PROGRAMS["initdb"], *making],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            timeout=300,
+        )
         server = Postgres(folder).start()
         try:
             yield server
@@ -100,8 +93,5 @@ def running():
 
 def _as_user():
     """Prepare a command's process: another user than root, and it ends with this process."""
-    return [PROGRAMS["setpriv"], *_user(), "--pdeathsig", "QUIT"]
-
-
-def _user():
-    return ["--reuid", USER, "--regid", "nogroup", "--clear-groups"] if os.getuid() == 0 else []
+    user = ["--reuid", USER, "--regid", "nogroup", "--clear-groups"] if os.getuid() == 0 else []
+    return [PROGRAMS["setpriv"], *user, "--pdeathsig", "QUIT"]

@@ -7,6 +7,7 @@ again; `gateway.asked` holds the received bodies, by route.
 from __future__ import annotations
 
 import json
+import mimetypes
 import threading
 import time
 from collections import defaultdict
@@ -15,28 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.browser import STATIC
+from serving.app.middleware import ALL
+from serving.app.routes.pages import ROOT
 from tests._loopback import Listener
 
-POLICY = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; style-src 'self'; "
-    "connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
-    ".json": "application/json",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-}
-AT_ROOT = {
-    "/": "index.html",
-    "/docs": "docs.html",
-    "/sw.js": "sw.js",
-    "/manifest.webmanifest": "manifest.webmanifest",
-}
+AT_ROOT = {path: name for path, (name, _) in ROOT.items()}
 
 
 class Refused(Exception):
@@ -188,15 +172,11 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 headers = {"Retry-After": str(error.after)} if error.after else {}
                 self._send(error.status, json.dumps(tree).encode(), ".json", headers)
 
-        def _send(
-            self, status: int, content: bytes, suffix: str, headers: dict[str, str] | None = None
-        ) -> None:
+        def _send(self, status: int, content: bytes, suffix: str, headers: Any = None) -> None:
+            kind = mimetypes.guess_type(f"a{suffix}")[0] or "application/octet-stream"
+            own = {"Content-Type": kind, "Content-Length": str(len(content))}
             self.send_response(status)
-            self.send_header("Content-Type", TYPES.get(suffix, "application/octet-stream"))
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Content-Security-Policy", POLICY)
-            self.send_header("Permissions-Policy", "camera=(self), microphone=(), geolocation=()")
-            for name, value in (headers or {}).items():
+            for name, value in {**own, **ALL, **(headers or {})}.items():
                 self.send_header(name, value)
             if self.path == "/sw.js":
                 self.send_header("Service-Worker-Allowed", "/")

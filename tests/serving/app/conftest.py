@@ -1,11 +1,14 @@
-"""A headless Chromium for the tests of the page."""
+"""A headless Chromium for the tests of the page, and a model that it may compute with."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import expect
 
 from bench.browser import CAMERA, chromium
+
+ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}
 
 expect.set_options(timeout=30_000)  # of a machine that is busy with other tests
 
@@ -24,3 +27,28 @@ def browser():
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def network():
+    """An untrained model whose answers differ from image to image.
+
+    model; served: the functions of its export; edge: what it has for browsers, content by path.
+    """
+    import json
+
+    from digits.convert import tfjs
+    from digits.export import signatures
+    from digits.model import architectures
+
+    made = architectures.build("small", seed=4)
+    for weight in made.weights:
+        if "kernel" in weight.path:
+            weight.assign(weight * 3.0)
+    logits = lambda images: made(images, training=False)  # noqa: E731
+    served = signatures.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)
+    graph = tfjs.graph_model(architectures.network(made))
+    edge = {f"tfjs/{name}": data for name, data in graph.items()}
+    return SimpleNamespace(
+        model=made, served=served, edge={**edge, "answer.json": json.dumps(ANSWER).encode()}
+    )

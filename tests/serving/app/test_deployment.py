@@ -43,11 +43,8 @@ def service():
 
 
 def manifests():
-    return [
-        part
-        for path in sorted((SERVING / "k8s" / "gateway").glob("*.yaml"))
-        for part in yaml.safe_load_all(path.read_text())
-    ]
+    files = sorted((SERVING / "k8s" / "gateway").glob("*.yaml"))
+    return [part for path in files for part in yaml.safe_load_all(path.read_text())]
 
 
 def manifest(kind):
@@ -89,9 +86,8 @@ def test_the_image_runs_as_nobody_and_holds_no_more_than_it_needs():
     text = (SERVING / "app" / "Dockerfile").read_text()
     assert "USER 65534:65534" in text
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M)
-    assert set(" ".join(copied).split()) == {
-        *("requirements.lock", "serving/app/packages.txt", "src/digits", "serving")
-    }
+    needed = {"requirements.lock", "serving/app/packages.txt", "src/digits", "serving"}
+    assert set(" ".join(copied).split()) == needed
     for path in " ".join(copied).split():
         assert (ROOT / path).exists()
 
@@ -111,10 +107,8 @@ def test_the_pods_share_a_database_and_come_and_go_without_losing_a_request(tmp_
     named = {each["name"]: "postgresql://u@db/x" for each in container()["env"] if "FEEDBACK" in each["name"]}
     given, address = settings(container()["args"], tmp_path, named)
     assert given.feedback.startswith("postgresql")
-    assert given.server.partition(":")[0] in {
-        part["metadata"]["name"]
-        for part in yaml.safe_load_all((SERVING / "k8s" / "service.yaml").read_text())
-    }
+    known = yaml.safe_load_all((SERVING / "k8s" / "service.yaml").read_text())
+    assert given.server.partition(":")[0] in {part["metadata"]["name"] for part in known}
     grace = manifest("Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     assert address.drain >= 5 and grace > address.drain + given.limits.seconds
     probes = {name: container()[name]["httpGet"]["path"] for name in ("readinessProbe", "livenessProbe")}

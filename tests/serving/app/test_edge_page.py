@@ -12,34 +12,17 @@ from playwright.sync_api import expect
 
 from bench.browser import ROOT, scripted_page
 from digits import wire
-from digits.convert import tfjs, tflite
-from digits.export import signatures
+from digits.convert import tflite
 from digits.ink import has_ink
-from digits.model import architectures
 from tests._digits import digits
 from tests._pictures import encode, page
+from tests.serving.app.conftest import ANSWER
 
 TEXT = (ROOT / "docs" / "edge.md").read_text()
-ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}
 
 
 def recipe(name):
     return re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```\n<!-- /{name} -->", TEXT, re.S)[1]
-
-
-@pytest.fixture(scope="module")
-def model():
-    made = architectures.build("small", seed=4)
-    for weight in made.weights:
-        if "kernel" in weight.path:
-            weight.assign(weight * 3.0)  # answers that differ from image to image
-    return made
-
-
-@pytest.fixture(scope="module")
-def served(model):
-    logits = lambda images: model(images, training=False)  # noqa: E731
-    return signatures.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)
 
 
 @pytest.fixture
@@ -52,14 +35,15 @@ def litert(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-def test_the_steps_with_litert_give_the_answer_of_the_exported_signature(model, served, litert, tmp_path):
-    (tmp_path / "float32.tflite").write_bytes(tflite.convert(model, "float32"))
+def test_the_steps_with_litert_give_the_answer_of_the_exported_signature(network, litert, tmp_path):
+    (tmp_path / "float32.tflite").write_bytes(tflite.convert(network.model, "float32"))
     (tmp_path / "answer.json").write_text(json.dumps(ANSWER))
     images, _ = digits(30, seed=6)
     images = np.concatenate([images, 255 - images[:5], [np.zeros((28, 28))], [np.eye(28) * 3]]).astype(
         np.uint8
     )
-    expected = {name: value.numpy() for name, value in served[wire.PIXELS](tf.constant(images)).items()}
+    answers = network.served[wire.PIXELS](tf.constant(images))
+    expected = {name: value.numpy() for name, value in answers.items()}
     space = {}
     exec(recipe("litert"), space)
     asked = space["load"](str(tmp_path), "float32")
@@ -74,12 +58,10 @@ def test_the_steps_with_litert_give_the_answer_of_the_exported_signature(model, 
 PAGE = b'<!doctype html><input type="file"><output></output>'
 
 
-def test_the_page_shows_the_digit_of_a_chosen_picture(browser, model, served):
+def test_the_page_shows_the_digit_of_a_chosen_picture(browser, network):
     picture = encode(page(digits(1, seed=8)[0][0]))
-    network = tfjs.graph_model(architectures.network(model))
-    folder = {f"/edge/3/tfjs/{name}": data for name, data in network.items()}
-    folder["/edge/3/answer.json"] = json.dumps(ANSWER).encode()
-    expected = served[wire.ENCODED](tf.constant([picture]))
+    folder = {f"/edge/3/{name}": data for name, data in network.edge.items()}
+    expected = network.served[wire.ENCODED](tf.constant([picture]))
     sure = bool(expected[wire.ACCEPTED][0])
     percent = f"{100 * float(expected[wire.CONFIDENCE][0]):.0f}"
     shown = f"{int(expected[wire.DIGIT][0])}" + ("" if sure else f", not sure ({percent} %)")

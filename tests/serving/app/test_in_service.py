@@ -118,7 +118,8 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(brows
     listed = promoted.digits("feedback", "list", "--json")
     (waiting,) = map(json.loads, listed.stdout.splitlines())
     assert (waiting["state"], waiting["label"], waiting["digit"]) == ("pending", right, labels[1])
-    nothing = promoted.digits("feedback", "export", "--inbox", make(promoted.root / "inbox"))
+    (promoted.root / "inbox").mkdir()
+    nothing = promoted.digits("feedback", "export", "--inbox", str(promoted.root / "inbox"))
     assert batches_in(promoted.root / "inbox") == [], "nothing unreviewed gets out"
     assert nothing.returncode == 0, nothing.stderr
     assert promoted.digits("feedback", "accept", waiting["id"]).returncode == 0
@@ -133,18 +134,11 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(brows
     workspace = promoted.root / ".digits" / "workspace"
     batches = files.read_json(workspace / "data" / "validated" / "manifest.json")["batches"]
     assert batch.name in json.dumps(batches)
-    parts = [
-        dataset.load_split(workspace / "data" / "prepared" / name)
-        for name in ("train", "heldout", "validation")
-    ]
+    prepared = workspace / "data" / "prepared"
+    parts = [dataset.load_split(prepared / name) for name in ("train", "heldout", "validation")]
     rows = [(image, label) for part in parts for image, label in zip(part.images, part.labels, strict=True)]
     assert any(label == right and np.abs(other - image).mean() < 2 for other, label in rows)
 
 
 def batches_in(inbox):
     return [path for path in inbox.iterdir() if not path.name.startswith(".")]
-
-
-def make(folder):
-    folder.mkdir(exist_ok=True)
-    return str(folder)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from digits.runtime.errors import ParamsError, StoreError
+from digits.runtime.errors import DigitsError, ParamsError, StoreError
 from serving.app import main
+from serving.app.server import Address, bind
 from serving.app.settings import add_options
 from serving.store.store import Store
 from tests._ports import free_port
@@ -87,6 +88,14 @@ def test_without_a_promoted_version_there_is_nothing_to_start(tmp_path):
         main.command(Store(tmp_path))
 
 
+def test_a_taken_port_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DigitsError) as told:
+            bind(Address(port=port))
+    assert str(told.value) == f"can't listen on port {port} of 127.0.0.1 (it is taken): give another --port"
+
+
 class App:
     """The real command."""
 
@@ -112,19 +121,11 @@ class App:
     def ask(self, path, method="GET", body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
-            connection.request(
-                method, path, body, {"Content-Type": "application/octet-stream"} if body else {}
-            )
+            kind = {"Content-Type": "application/octet-stream"} if body else {}
+            connection.request(method, path, body, kind)
             reply = connection.getresponse()
             reply.read()
             return reply.status
-
-
-def until(true):
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -138,6 +139,8 @@ def test_it_serves_until_it_is_told_to_end_and_lets_a_request_finish(fake, tmp_p
         assert app.said["message"] == f"digits is at http://localhost:{app.port}/"
         assert app.ask("/readyz") == 200
         assert app.ask("/api/predict", "POST", bytes(784)) == 200
+        maps = Path(f"/proc/{app.process.pid}/maps").read_text()
+        assert "tensorflow/" not in maps and "_pywrap" not in maps, "it is to start soon and stay small"
         fake.stuck.clear()
         fake.arrived.clear()
         late = []
@@ -150,45 +153,17 @@ def test_it_serves_until_it_is_told_to_end_and_lets_a_request_finish(fake, tmp_p
         asking.join()
         assert late == [200]
         assert app.process.wait(20) == 0
-        assert (tmp_path / ".digits" / "requests").is_dir() and (
-            tmp_path / ".digits" / "feedback.db"
-        ).is_file()
+        kept = tmp_path / ".digits"
+        assert (kept / "requests").is_dir() and (kept / "feedback.db").is_file()
 
 
 def test_told_to_end_it_first_tells_balancers_and_goes_on_answering(fake, tmp_path):
     with App(tmp_path, "--server", fake.grpc, "--drain", "60") as app:
         app.process.send_signal(signal.SIGTERM)
-        until(lambda: app.ask("/readyz") == 503)
+        end = time.monotonic() + 20
+        while app.ask("/readyz") != 503:
+            assert time.monotonic() < end
+            time.sleep(0.05)
         assert app.ask("/api/predict", "POST", bytes(784)) == 200
         app.process.send_signal(signal.SIGTERM)  # the second one is not waited with
         assert app.process.wait(30) == 0
-
-
-def test_when_the_time_for_balancers_is_over_it_ends(fake, tmp_path):
-    with App(tmp_path, "--server", fake.grpc, "--drain", "1") as app:
-        told = time.monotonic()
-        app.process.send_signal(signal.SIGTERM)
-        assert app.process.wait(20) == 0
-        assert time.monotonic() - told >= 1
-
-
-def test_a_taken_port_is_one_line_and_an_exit_code(fake, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        (tmp_path / "dvc.yaml").touch()
-        port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "digits_cli", "app", f"--port={port}", "--server", fake.grpc]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
-        )
-    assert done.returncode == 1
-    assert (
-        done.stderr
-        == f"digits: can't listen on port {port} of 127.0.0.1 (it is taken): give another --port\n"
-    )
-
-
-def test_no_tensorflow_and_no_prefect_are_loaded(fake, tmp_path):
-    with App(tmp_path, "--server", fake.grpc) as app:
-        app.ask("/api/predict", "POST", bytes(784))
-        maps = Path(f"/proc/{app.process.pid}/maps").read_text()
-        assert "tensorflow/" not in maps and "_pywrap" not in maps

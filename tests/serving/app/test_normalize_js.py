@@ -16,7 +16,7 @@ from digits.model.canonicalize import canonicalize
 from tests._digits import digits
 from tests._pictures import kinds
 
-PICTURES = 700
+PICTURES = 150
 SIDES = (20, 300)  # pixels
 
 ALL = """
@@ -64,18 +64,14 @@ SMALL = traced(
 
 
 def images():
-    """1,500 digits: as they are, inverted, faint on grey, moved; and pictures that are no digit."""
-    plain, _ = digits(1300, seed=3)
+    """Digits as they are, inverted, faint on grey, moved; and pictures that are no digit."""
+    plain, _ = digits(400, seed=3)
     rng = np.random.default_rng(5)
     blocks = rng.integers(0, 2, (40, 4, 4)).repeat(7, 1).repeat(7, 2) * 255
     return np.concatenate(
         [
-            plain[:400],
-            255 - plain[400:700],
-            plain[700:1000] // 4 + 90,
-            np.roll(plain[1000:1300], 4, 2),
-            rng.integers(0, 256, (100, 28, 28)),
-            blocks,
+            *(plain[:100], 255 - plain[100:200], plain[200:300] // 4 + 90, np.roll(plain[300:], 4, 2)),
+            *(rng.integers(0, 256, (100, 28, 28)), blocks),
             [np.full((28, 28), level) for level in (0, 1, 128, 255)],
             np.eye(28)[None] * [[[7]], [[30]], [[255]]],
             np.eye(784)[:53].reshape(-1, 28, 28) * 255,
@@ -121,7 +117,6 @@ def compared(browser):
     contents = {f"/test/{name}": array.tobytes() for name, array in arrays.items()}
     contents["/test/pictures"] = b"".join(map(as_canvas, files))
     found = check(browser, ALL, contents)
-    assert len(pixels) + len(files) >= 2000 + 100
     return found | {"expected ink": has_ink(tf.constant(pixels)).numpy().tolist(), "files": len(files)}
 
 

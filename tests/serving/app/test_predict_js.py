@@ -2,21 +2,16 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from bench.browser import STATIC, scripted_page
 from digits import wire
-from digits.convert import tfjs
-from digits.export import signatures
 from digits.export.parity import MANNERS
-from digits.model import architectures
 from tests._digits import digits
 from tests._pictures import encode, kinds, page
-
-TEMPERATURE, THRESHOLD = 0.7, 0.8
+from tests.serving.app.conftest import ANSWER
 
 ASK = """async (count) => {
   const plain = ({ probabilities, ...rest }) => ({ ...rest, probabilities: Array.from(probabilities) });
@@ -54,30 +49,14 @@ ASK = """async (count) => {
 
 
 @pytest.fixture(scope="module")
-def model():
-    images, labels = digits(900, seed=11)
-    model = architectures.build("small", seed=1)
-    model.compile(keras.optimizers.Adam(4e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(images, labels, batch_size=30, epochs=3, verbose=0)
-    return model
-
-
-@pytest.fixture(scope="module")
-def served(model):
-    """The functions that an export serves, of the same model."""
-    logits = lambda images: model(images, training=False)  # noqa: E731
-    return signatures.endpoints(logits, TEMPERATURE, THRESHOLD, 10_000_000)
-
-
-@pytest.fixture(scope="module")
 def images():
-    plain, _ = digits(400, seed=12)
+    plain, _ = digits(150, seed=12)
     return np.concatenate([plain, 255 - plain[:50], [np.zeros((28, 28))]]).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def photos():
-    plain, _ = digits(60, seed=13)
+    plain, _ = digits(40, seed=13)
     makers = list(MANNERS.values())
     made = [makers[row % len(makers)](image, 60 + 7 * row) for row, image in enumerate(plain)]
     turned = page(plain[0], 90, (0.9, 0.1)).convert("RGB")
@@ -87,8 +66,7 @@ def photos():
 
 
 @pytest.fixture(scope="module")
-def files(model, images, photos):
-    answer = {"temperature": TEMPERATURE, "threshold": THRESHOLD, "normalization": "canonical"}
+def files(network, images, photos):
     whole = encode(page(digits(1, 5)[0][0]))
     refused = {
         "blank": encode(page(np.zeros((28, 28), np.uint8))),
@@ -97,13 +75,9 @@ def files(model, images, photos):
         "huge": whole[:16] + (20_000).to_bytes(4) + (10_000).to_bytes(4) + whole[24:],
     }
     return {
-        "/edge/answer.json": json.dumps(answer).encode(),
-        "/strange/answer.json": json.dumps(answer | {"normalization": "other"}).encode(),
+        "/strange/answer.json": json.dumps(ANSWER | {"normalization": "other"}).encode(),
         "/test/pixels": images.tobytes(),
-        **{
-            f"/edge/tfjs/{name}": data
-            for name, data in tfjs.graph_model(architectures.network(model)).items()
-        },
+        **{f"/edge/{name}": data for name, data in network.edge.items()},
         **{f"/test/pictures/{i}": data for i, data in enumerate(photos)},
         **{f"/test/refused/{name}": data for name, data in refused.items()},
     }
@@ -116,8 +90,8 @@ def found(browser, files, photos):
 
 
 @pytest.fixture(scope="module")
-def expected(served, images):
-    answers = served[wire.PIXELS](tf.constant(images))
+def expected(network, images):
+    answers = network.served[wire.PIXELS](tf.constant(images))
     return {name: answers[name].numpy() for name in wire.OUTPUTS[wire.PIXELS]}
 
 
@@ -130,14 +104,14 @@ def test_pixels_get_the_answer_of_the_exported_signature(found, expected):
     assert np.abs(table(answers, wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-5
     assert (table(answers, wire.DIGIT) == expected[wire.DIGIT]).all()
     assert table(answers, wire.CONFIDENCE) == pytest.approx(expected[wire.CONFIDENCE], abs=1e-5)
-    near = np.abs(expected[wire.CONFIDENCE] - THRESHOLD) < 1e-5
+    near = np.abs(expected[wire.CONFIDENCE] - ANSWER["threshold"]) < 1e-5
     assert (table(answers, wire.ACCEPTED) == expected[wire.ACCEPTED])[~near].all()
     assert 0 < expected[wire.ACCEPTED].sum() < len(answers)
     assert answers[-1]["accepted"] is False, "an empty canvas is no digit"
 
 
-def test_photos_get_the_digit_of_the_exported_signature(found, served, photos):
-    answers = served[wire.ENCODED](tf.constant(photos))
+def test_photos_get_the_digit_of_the_exported_signature(found, network, photos):
+    answers = network.served[wire.ENCODED](tf.constant(photos))
     probabilities = answers[wire.PROBABILITIES].numpy()
     apart = np.abs(table(found["pictures"], wire.PROBABILITIES) - probabilities).max(axis=1)
     assert np.mean(apart <= 1e-3) >= 0.95, apart.round(4).tolist()

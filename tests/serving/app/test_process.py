@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.serving._server import environment
 from tests.serving.client import _fake
 
@@ -33,14 +31,12 @@ sys.exit(run(settings, Address(port=0, drain=float(sys.argv[2])), tell))
 """
 
 
-@pytest.mark.parametrize(("drain", "told"), [(0.5, 2), (0, 1)])
-def test_a_signal_in_the_middle_of_a_line_of_the_log_ends_it_as_any_other(drain, told):
+def test_a_signal_in_the_middle_of_a_line_of_the_log_ends_it_when_the_time_for_balancers_is_over():
     with _fake.serving() as fake:
-        command = [sys.executable, "-c", SIGNALLED, fake.grpc, str(drain)]
+        command = [sys.executable, "-c", SIGNALLED, fake.grpc, "0.5"]
         done = subprocess.run(
             command, env=environment(), capture_output=True, text=True, timeout=60, check=False
         )
     assert done.returncode == 0, done.stderr
-    begun, *ending = done.stderr.splitlines()
-    assert "digits is at" in begun
-    assert len(ending) == told - 1 and all("still answering for" in line for line in ending)
+    begun, ending = done.stderr.splitlines()
+    assert "digits is at" in begun and "still answering for" in ending

@@ -35,12 +35,8 @@ def test_json_is_an_object_a_line_with_the_version(server, files, capsys):
     assert main([*server, "--json", str(files / "7.png"), str(files / "bad.png")]) == 1
     out, err = capsys.readouterr()
     good, bad = map(json.loads, out.splitlines())
-    assert (good["file"], good["digit"], good["confidence"], good["version"]) == (
-        f"{files}/7.png",
-        7,
-        SURE,
-        3,
-    )
+    told = {"file": f"{files}/7.png", "digit": 7, "confidence": SURE, "version": 3}
+    assert told.items() <= good.items()
     assert good["probabilities"][7] == SURE
     assert bad == {"file": f"{files}/bad.png", "error": f"{files}/bad.png: is blank: expected ink"}
     assert err == f"digits-client: {files}/bad.png: is blank: expected ink\n"
@@ -99,10 +95,8 @@ def test_a_dash_reads_standard_input(fake, files):
     done = run("--server", fake.grpc, str(files / "3.png"), "-", input=picture(8))
     assert done.stdout.decode() == f"{files}/3.png\t3\t0.9375\t-\n-\t8\t0.9375\t-\n"
     empty = run("--server", fake.grpc, "-", stdin=subprocess.DEVNULL)
-    assert (empty.returncode, empty.stderr) == (
-        1,
-        b"digits-client: -: is empty: expected a PNG or JPEG file\n",
-    )
+    assert empty.stderr == b"digits-client: -: is empty: expected a PNG or JPEG file\n"
+    assert empty.returncode == 1
 
 
 def test_a_terminal_gets_a_table(fake, files):

@@ -7,13 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from digits_client import (
-    BadRequest,
-    ModelNotFound,
-    Prediction,
-    ServingError,
-    VersionStatus,
-)
+from digits_client import BadRequest, ModelNotFound, Prediction, ServingError, VersionStatus
 from tests.serving.client._fake import MAGIC, SURE, picture, shares
 
 
@@ -30,10 +24,7 @@ def test_pixels_are_answered_in_order_with_the_version_that_answered(client):
     assert [each.digit for each in answer] == [4, 0, 9]
     assert len(answer) == 3
     assert answer[1].digit == 0
-
-
-def test_one_image_needs_no_batch(client):
-    assert [p.digit for p in client.predict(images(7)[0])] == [7]
+    assert [p.digit for p in client.predict(images(7)[0])] == [7], "one image needs no batch"
 
 
 def test_nothing_asked_is_nothing_answered_and_no_request(client, fake):
@@ -100,17 +91,14 @@ def test_an_unknown_model_is_named(connect, fake, transport):
         connect(fake.address(transport), model="nix").predict(images(1))
 
 
-def test_status_lists_the_versions_newest_first(client, fake):
+def test_status_lists_the_versions_newest_first_and_health_is_whether_one_is_ready(client, fake):
     fake.versions = {3: "AVAILABLE", 4: "END:no variables", 2: "UNLOADING"}
     assert client.status() == (
         VersionStatus(4, "END", "no variables"),
         VersionStatus(3, "AVAILABLE"),
         VersionStatus(2, "UNLOADING"),
     )
-
-
-def test_health_is_whether_a_version_is_ready(client, fake):
-    assert client.health() is True
+    assert client.health() is True, "a version is ready"
     fake.versions = {3: "LOADING"}
     assert client.health() is False
     fake.versions = {}
@@ -215,23 +203,13 @@ def test_pixels_that_could_be_misread_are_refused_before_anything_is_sent(name, 
 @pytest.mark.parametrize(
     "options",
     [
-        {"timeout": 0},
-        {"timeout": None},
-        {"timeout": float("inf")},
-        {"timeout": float("nan")},
-        {"retries": -1},
-        {"chunk_images": 0},
-        {"version": 0},
-        {"version": "3"},
-        {"model": ""},
-        {"transport": "http"},
-        {"target": "localhost:http"},
-        {"target": "localhost:0"},
-        {"target": "http://user:word@host"},
-        {"target": "host/path"},
-        {"target": ""},
-        {"target": 8500},
-        {"ca_file": "/nowhere.pem"},
+        *({"timeout": each} for each in (0, None, float("inf"), float("nan"))),
+        *(
+            {"target": each}
+            for each in ("localhost:http", "localhost:0", "http://u:word@host", "host/path", "", 8500)
+        ),
+        *({"retries": -1}, {"chunk_images": 0}, {"version": 0}, {"version": "3"}, {"model": ""}),
+        *({"transport": "http"}, {"ca_file": "/nowhere.pem"}),
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 The only tests of the client that load TensorFlow.
 """
 
+import importlib
 import json
 import re
 import subprocess
@@ -23,20 +24,15 @@ from tests.serving.client._page import recipes
 @pytest.fixture(scope="module")
 def api():
     import tensorflow as tf
-    from tensorflow_serving.apis import (
-        get_model_status_pb2,
-        model_service_pb2_grpc,
-        predict_pb2,
-        prediction_service_pb2_grpc,
-    )
+    from tensorflow_serving import apis
 
-    return SimpleNamespace(
-        tf=tf,
-        predict=predict_pb2,
-        status=get_model_status_pb2,
-        predict_grpc=prediction_service_pb2_grpc,
-        model_grpc=model_service_pb2_grpc,
-    )
+    part = lambda name: importlib.import_module(f"{apis.__name__}.{name}")  # noqa: E731
+    messages = {"predict": part("predict_pb2"), "status": part("get_model_status_pb2")}
+    services = {
+        "predict_grpc": part("prediction_service_pb2_grpc"),
+        "model_grpc": part("model_service_pb2_grpc"),
+    }
+    return SimpleNamespace(tf=tf, **messages, **services)
 
 
 SPECS = [Spec("digits"), Spec("digits_canary", 7), Spec("größe", 1 << 40)]
@@ -85,17 +81,10 @@ def test_every_field_has_the_name_number_and_type_of_tensorflow_serving_api(api)
 
 def response(api, digits, fill, accepted=None):
     made = api.predict.PredictResponse()
-    made.model_spec.name, made.model_spec.version.value, made.model_spec.signature_name = (
-        "digits",
-        3,
-        "encoded",
-    )
+    made.model_spec.name, made.model_spec.signature_name = "digits", "encoded"
+    made.model_spec.version.value = 3
     rows = np.array([shares(d) for d in digits], np.float32).reshape(len(digits), 10)
-    arrays = {
-        "digit": np.array(digits, np.int64),
-        "confidence": rows.max(axis=1),
-        "probabilities": rows,
-    }
+    arrays = {"digit": np.array(digits, np.int64), "confidence": rows.max(axis=1), "probabilities": rows}
     if accepted is not None:
         arrays["accepted"] = np.array(accepted, np.bool_)
     for name, array in arrays.items():
@@ -128,24 +117,19 @@ def as_list(api, *, cut):
     return fill
 
 
-@pytest.mark.parametrize("digits", [[7], [1, 2, 3], [4, 4, 4], [0, 0]], ids=str)
+ANSWERS = [([7], [True]), ([1, 2, 3], [True, False, True]), ([4, 4, 4], [False] * 3), ([0, 0], [True] * 2)]
+
+
+@pytest.mark.parametrize(("digits", "accepted"), ANSWERS, ids=str)
 @pytest.mark.parametrize("form", ["content", "list", "list cut short"])
-def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, form):
+def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, accepted, form):
     fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
-    answered = GrpcCodec().parse_prediction(response(api, digits, fill).SerializeToString(), len(digits))
+    body = response(api, digits, fill, accepted).SerializeToString()
+    answered = GrpcCodec().parse_prediction(body, len(digits))
     made = results.predictions(answered, len(digits))
-    assert [p.digit for p in made] == digits
+    assert [(p.digit, p.accepted) for p in made] == list(zip(digits, accepted, strict=True))
     assert [p.probabilities for p in made] == [tuple(shares(d)) for d in digits]
     assert answered.version == 3
-
-
-@pytest.mark.parametrize("accepted", [[True, False, True], [False, False, False], [True] * 3], ids=str)
-@pytest.mark.parametrize("form", ["content", "list", "list cut short"])
-def test_whether_an_answer_is_accepted_is_read_in_every_form(api, accepted, form):
-    fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
-    body = response(api, [1, 2, 3], fill, accepted).SerializeToString()
-    made = results.predictions(GrpcCodec().parse_prediction(body, 3), 3)
-    assert [p.accepted for p in made] == accepted
 
 
 def test_a_version_made_before_there_was_such_an_output_is_read_with_none(api):

@@ -122,9 +122,9 @@ def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
     """A gateway cancels what takes too long: at any moment of it."""
 
     async def act(store):
-        for number in range(100):
+        for number in range(50):
             adding = asyncio.create_task(store.add(given(number)))
-            await asyncio.sleep(0.0001 * number)
+            await asyncio.sleep(0.0002 * number)
             adding.cancel()
             await asyncio.wait([adding])
         added = {(await store.add(given(number)))[0] for number in range(20)}
@@ -133,7 +133,7 @@ def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
 
     assert len(using(url, act, patience=10)) == 20
     kept = using(url, review.rows)
-    assert len(kept) >= 99 and len({row.image for row in kept}) == len(kept)  # some never began
+    assert len(kept) >= 49 and len({row.image for row in kept}) == len(kept)  # some never began
 
 
 @pytest.mark.parametrize(
@@ -154,19 +154,16 @@ def test_a_password_is_never_shown():
 # --- SQLite
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path, using):
-    using(f"sqlite:///{tmp_path}/feedback.db", lambda store: store.add(given()))
-    for path in tmp_path.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-
-
-def test_what_is_committed_is_flushed_to_disk_and_what_is_deleted_is_overwritten(tmp_path, using):
+def test_the_file_is_for_its_owner_alone_flushed_when_committed_and_overwritten_when_deleted(tmp_path, using):
     async def act(store):
+        await store.add(given())
         async with store.transaction(reading=True) as connection:
             asked = ("journal_mode", "synchronous", "secure_delete")
             return [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in asked]
 
     assert using(f"sqlite:///{tmp_path}/feedback.db", act) == ["wal", 2, 1]  # 2: FULL
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
 def test_a_store_that_another_program_holds_is_busy_and_takes_corrections_again_after(tmp_path):
@@ -253,21 +250,15 @@ def test_a_disk_that_is_read_only_or_full_from_the_start_is_told(tmp_path, using
 @pytest.mark.parametrize(
     "content", [b"not a database, but long enough to be one" * 100, b"SQLite format 3\0" + b"x" * 5000]
 )
-def test_a_damaged_file_is_told_with_what_to_do(tmp_path, using, content):
+def test_a_damaged_file_and_one_in_place_of_a_folder_are_told_with_what_to_do(tmp_path, using, content):
     path = tmp_path / "feedback.db"
     path.write_bytes(content)
-    with pytest.raises(
-        StoreError, match=r"feedback.db is damaged .*: move it away and a new one is made"
-    ) as told:
+    with pytest.raises(StoreError, match="can't be read or written"):
+        using(f"sqlite:///{path}/below/feedback.db", review.counts)
+    with pytest.raises(StoreError, match=r"feedback.db is damaged .*: move it away and a new one") as told:
         using(f"sqlite:///{path}", review.counts)
     assert not isinstance(told.value, StoreBusy | StoreFull)
     assert path.read_bytes() == content
-
-
-def test_a_folder_that_can_not_be_made_is_told(tmp_path, using):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="can't be read or written"):
-        using(f"sqlite:///{tmp_path}/file/feedback.db", review.counts)
 
 
 ADDING = """
@@ -281,11 +272,11 @@ async def main(number):
         identity, _ = await store.add(given(number))
         os.write(1, f"{identity}\\n".encode())
         number += 1
-for turn in range(25):
+for turn in range(12):
     child = os.fork()
     if child == 0:
         asyncio.run(main(turn * 1_000_000))
-    time.sleep(0.1 + 0.017 * turn)
+    time.sleep(0.1 + 0.035 * turn)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 """
@@ -294,13 +285,12 @@ for turn in range(25):
 @pytest.mark.slow
 def test_killed_again_and_again_while_it_writes_it_loses_nothing_that_was_acknowledged(tmp_path, using):
     url = f"sqlite:///{tmp_path}/feedback.db"
-    done = subprocess.run(
-        [sys.executable, "-c", ADDING, url], check=True, capture_output=True, text=True, timeout=300
-    )
+    command = [sys.executable, "-c", ADDING, url]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     acknowledged = done.stdout.split()
     rows = using(url, review.rows)
     assert set(acknowledged) <= {row.id for row in rows} and len(acknowledged) > 50
-    assert len(rows) <= len(acknowledged) + 25  # what was on its way when the signals came
+    assert len(rows) <= len(acknowledged) + 12  # what was on its way when the signals came
     database = sqlite3.connect(tmp_path / "feedback.db")
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
