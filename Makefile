@@ -1,6 +1,6 @@
 # The doors to the project. `make run` and `make test` set everything up by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-exhaustive test-all check format bench-train bench-serving bench-orchestration bench-app mutants lock clean clean-data
+.PHONY: help setup run test test-slow test-exhaustive test-all hostile check format bench-train bench-serving bench-orchestration bench-app mutants lock clean clean-data
 
 BIN  := .venv/bin
 DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
@@ -34,6 +34,9 @@ test-exhaustive: $(DONE) ## what CI has no time for: every step, profile and Pyt
 	OMP_NUM_THREADS=1 pytest -m exhaustive -n 2
 
 test-all: test test-slow test-exhaustive ## all of them
+
+hostile: $(DONE) ## attack a server of yours with some hundred connections: make hostile URL=http://localhost:8080/
+	pytest tests/hostile/test_http.py --url "$(or $(URL),$(error which server? make hostile URL=http://localhost:8080/))" -m "not exhaustive"
 
 check: $(DONE) ## format, lint, types, contracts
 	ruff format --check .

@@ -19,11 +19,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from serving.app import errors, log_lines, schemas
-from serving.app.errors import Refusal
+from serving.app.errors import Failure, Refusal
 from serving.app.feedback.store import FeedbackStore
 from serving.app.log_lines import Tell
 from serving.app.metrics import Metrics
-from serving.app.middleware import FAILED, Guard, Observer, SecurityHeaders
+from serving.app.middleware import Guard, Observer, SecurityHeaders
 from serving.app.model_client import Model
 from serving.app.model_status import About
 from serving.app.request_log import RequestLog
@@ -31,6 +31,7 @@ from serving.app.routes import about, feedback, pages, predict, read
 from serving.app.settings import Settings
 from serving.app.state import State
 from serving.app.versions import Published
+from serving.app.visitors import Proxies, Shares
 
 TITLE = "digits"
 OF_FRAMEWORK = {
@@ -72,8 +73,10 @@ async def open_gateway(settings: Settings, tell: Tell | None = None) -> AsyncIte
             log.start()
             stack.callback(log.close)
             metrics.dropped.set_function(lambda: log.dropped)
-        about = About(model, published, metrics)
-        state = State(settings, metrics, model, published, about, readers, feedback, log)
+        about = About(model, published, metrics, tell)
+        waiting = settings.limits.readers + settings.limits.waiting
+        photos = Shares(waiting, max(waiting // 2, 1))
+        state = State(settings, metrics, model, published, about, readers, photos, feedback, log)
         yield Gateway(_app(state, tell), state)
 
 
@@ -84,9 +87,10 @@ def _app(state: State, tell: Tell) -> ASGIApp:
         version="1",
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere; /docs is ours
         redoc_url=None,
+        redirect_slashes=False,  # an address that a visitor made up is not there, with a slash or without
     )
     app.state.gateway = state
-    common = schemas.errors(401, 403, 408, 413, 429, 500, 503, 504)
+    common = schemas.errors(401, 403, 408, 413, 415, 429, 500, 503, 504)
     # Without a default FastAPI adds a 422 in a form of its own, which is a 400 here.
     common["default"] = {"model": schemas.Error, "description": "any other error"}
     key = [Security(KEY)] if state.settings.key else []
@@ -99,7 +103,8 @@ def _app(state: State, tell: Tell) -> ASGIApp:
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)
-    return SecurityHeaders(Observer(Guard(app, state.settings), state.metrics, tell))
+    proxies = Proxies(state.settings.proxies)
+    return SecurityHeaders(Observer(Guard(app, state.settings), state.metrics, tell, proxies))
 
 
 def _request_log(settings: Settings) -> RequestLog | None:
@@ -110,20 +115,20 @@ def _request_log(settings: Settings) -> RequestLog | None:
     )
 
 
-async def _refused(_: Request, error: Any) -> Response:
-    return errors.response(error)
+async def _refused(request: Request, error: Any) -> Response:
+    return errors.response(error, request.scope)
 
 
-async def _failed(_: Request, __: Any) -> Response:
-    return errors.response(FAILED)
+async def _failed(request: Request, error: Exception) -> Response:
+    return errors.response(Failure("failed", f"{type(error).__name__}: {error}"), request.scope)
 
 
-async def _framework(_: Request, error: Any) -> Response:
+async def _framework(request: Request, error: Any) -> Response:
     code, message = OF_FRAMEWORK.get(error.status_code, ("bad_request", str(error.detail)))
-    return errors.response(Refusal(code, message))
+    return errors.response(Refusal(code, message), request.scope)
 
 
-async def _invalid(_: Request, error: Any) -> Response:
+async def _invalid(request: Request, error: Any) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
-    return errors.response(Refusal("bad_request", f"'{where}': {first['msg']}"))
+    return errors.response(Refusal("bad_request", f"'{where}': {first['msg']}"), request.scope)

@@ -1,4 +1,8 @@
-"""The answers that are errors: a code for a program, one line for a person."""
+"""The answers that are errors: a code for a program, one line for a person.
+
+What a visitor did wrong is told to the visitor. Of what is wrong on the operator's side a visitor is told the
+kind and the request's number: the details name files, addresses and programs, and go to the log.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Mapping
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
 from digits_client import errors
 
@@ -27,6 +32,16 @@ STATUS = {
     "late": 504,
     "full": 507,
 }
+KINDS = {
+    "failed": "the gateway failed on this request",
+    "bad_gateway": "the model server failed on this request",
+    "no_model": "no model answers at the moment",
+    "busy": "corrections can't be kept at the moment: try again",
+    "late": "the model server is too slow at the moment",
+    "full": "no more corrections can be kept for now",
+}
+NUMBER, DETAILS = "digits.request", "digits.details"  # in a request's scope, for its line in the log
+LONGEST = 500  # characters of details: some quote what a visitor sent
 
 
 class Refusal(Exception):
@@ -42,7 +57,15 @@ class Refusal(Exception):
         return STATUS[self.code]
 
 
-def response(refused: Refusal) -> Response:
+class Failure(Refusal):
+    """Ends a request with an error of the operator's side. code: one of KINDS. details: for the log alone."""
+
+    def __init__(self, code: str, details: object, again: float | None = None) -> None:
+        super().__init__(code, KINDS[code], again)
+        self.details = errors.one_line(str(details))[:LONGEST]
+
+
+def response(refused: Refusal, scope: Scope) -> Response:
     """The answer that tells of a refusal."""
     headers: dict[str, str] = {}
     if refused.again is not None:
@@ -52,6 +75,9 @@ def response(refused: Refusal) -> Response:
     if refused.code in ("too_large", "too_slow"):
         headers["Connection"] = "close"  # what is left of the body is not waited for
     message = errors.one_line(str(refused))
+    if isinstance(refused, Failure):
+        scope[DETAILS] = refused.details
+        message += f" (request {scope.get(NUMBER, 'without a number')})"
     return answer({"error": {"code": refused.code, "message": message}}, refused.status, headers)
 
 
@@ -66,7 +92,7 @@ def of_model(error: errors.ServingError, what: str = "bad_request") -> Refusal:
     if isinstance(error, errors.BadRequest):
         return Refusal(what, str(error))
     if isinstance(error, errors.DeadlineExceeded):
-        return Refusal("late", f"the model server is too slow: {error}")
+        return Failure("late", error)
     if isinstance(error, errors.Unavailable | errors.ModelNotFound):
-        return Refusal("no_model", f"no model answers: {error}", again=2)
-    return Refusal("bad_gateway", f"the model server failed: {error}")
+        return Failure("no_model", error, again=2)
+    return Failure("bad_gateway", error)

@@ -25,9 +25,8 @@ def as_text(stream: TextIO, fields: Mapping[str, Any]) -> None:
     """The same in words, for a person."""
     if "route" in fields:
         clock = time.strftime("%H:%M:%S")
-        _write(
-            stream, f"{clock} {fields['status']} {fields['method']} {fields['route']} {fields['ms']:.1f} ms"
-        )
+        line = f"{clock} {fields['status']} {fields['method']} {fields['route']} {fields['ms']:.1f} ms"
+        _write(stream, f"{line} {fields.get('details', '')}".rstrip())
     else:
         _write(stream, one_line(str(fields.get("message", fields))))
 

@@ -14,16 +14,21 @@ from digits.runtime.errors import ParamsError, StoreError
 from serving.app import backend, log_lines
 from serving.app.server import Address, run
 from serving.app.settings import FEEDBACK, KEY, MIB, OFF, SERVER, Limits, Settings, is_loopback
+from serving.app.visitors import networks
 from serving.checks import server_process
 from serving.store.store import Store
 
-LOG = Path(".digits") / "model-server.log"
+KEPT = ".digits"  # below the project's folder: corrections, request log, the model server's own log
+LOG = Path(KEPT) / "model-server.log"
+SHORTEST = 16  # characters of a key: fewer could be tried out
 PORTS = (8500, 8501)  # of the model server that is started where none runs
 
 
 def start(given: argparse.Namespace, root: Path) -> int:
     """Serve until a signal. Raises DigitsError when it can't begin. root: the project's folder."""
     settings, address = read(given, root, os.environ)
+    os.umask(0o077)  # what it keeps is for its user alone: images, corrections, logs
+    _close(root / KEPT)
     form = given.log_format or ("text" if sys.stderr.isatty() else "json")
     tell = partial(log_lines.as_text if form == "text" else log_lines.as_json, sys.stderr)
     if not is_loopback(address.host) and settings.key is None:
@@ -59,8 +64,8 @@ def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) 
     )
     local = Settings().hosts
     hosts = (*local, given.host, *given.allow_host) if is_loopback(given.host) or given.allow_host else ()
-    feedback = given.feedback or environment.get(FEEDBACK) or f"sqlite:///{root / '.digits' / 'feedback.db'}"
-    log = given.request_log or str(root / ".digits" / "requests")
+    feedback = given.feedback or environment.get(FEEDBACK) or f"sqlite:///{root / KEPT / 'feedback.db'}"
+    log = given.request_log or str(root / KEPT / "requests")
     settings = Settings(
         server=given.server or SERVER,
         timeout=given.timeout,
@@ -72,6 +77,7 @@ def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) 
         log_bytes=given.log_size * MIB,
         key=_key(given.key_file, environment),
         hosts=hosts,
+        proxies=networks(given.trusted_proxy),
         limits=limits,
     )
     return settings, Address(given.host, given.port, given.tls_cert, given.tls_key, given.drain)
@@ -89,13 +95,24 @@ def command(store: Store) -> Sequence[str]:
     return [*server_process.command(), *(f"--{name}={value}" for name, value in flags.items())]
 
 
+def _close(folder: Path) -> None:
+    """Let nobody else look into a folder that was there before; another user's stays as it is."""
+    with contextlib.suppress(OSError):
+        if folder.is_dir():
+            folder.chmod(0o700)
+
+
 def _key(path: Path | None, environment: Mapping[str, str]) -> str | None:
     if path is None:
-        return environment.get(KEY) or None
-    try:
-        key = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"--key-file {path} can't be read ({error}): expected a line of text") from None
-    if len(key) < 16:
-        raise ParamsError(f"--key-file {path} holds {len(key)} characters: expected at least 16, at random")
+        key, source = environment.get(KEY, "").strip(), f"${KEY}"
+        if not key:
+            return None
+    else:
+        source = f"--key-file {path}"
+        try:
+            key = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParamsError(f"{source} can't be read ({error}): expected a line of text") from None
+    if len(key) < SHORTEST:
+        raise ParamsError(f"{source} holds {len(key)} characters: expected at least {SHORTEST}, at random")
     return key

@@ -27,6 +27,7 @@ class Metrics:
         self.digits = Counter("digits", "Digits that were read.", ["digit", "accepted"], **own)  # type: ignore[arg-type]
         self.corrections = Counter("corrections", "Corrections that were taken.", ["state"], **own)  # type: ignore[arg-type]
         self.model = Gauge("model_version", "The version in service; 0: none answers.", **own)  # type: ignore[arg-type]
+        self.refused = Counter("connections_refused", "Connections closed as too many.", **own)  # type: ignore[arg-type]
         self.dropped = Gauge("log_dropped", "Entries that the request log could not keep.", **own)  # type: ignore[arg-type]
 
     def text(self) -> bytes:

@@ -1,45 +1,47 @@
 """ASGI middleware: metrics and a log line for each request, security headers, and what a request must pass.
 
 From the outside in: SecurityHeaders, what every answer tells a browser about what it may do with it;
-Observer, which counts and times each request, and answers where the app failed; Guard, which checks host,
-origin, key, rate, size and time before a route sees a request. The rate is a bucket of tokens for each
-address, refilled with time.
+Observer, which knows whose request it is, counts and times it, and answers where the app failed; Guard, which
+checks host, origin, key, rate, size and time before a route sees a request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import secrets
 import time
-from collections import OrderedDict
-from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.app import log_lines
-from serving.app.errors import Refusal, response
+from serving.app.connections import ANNOUNCED
+from serving.app.errors import DETAILS, NUMBER, Failure, Refusal, response
 from serving.app.log_lines import Tell
 from serving.app.metrics import Metrics
 from serving.app.settings import Settings
+from serving.app.visitors import Proxies, Rate, Shares, counted
 
-API = "/api/"
+GUARDED = ("/api/", "/edge/")  # want the key where there is one, and count for the limits
+HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::[0-9]{1,5})?")  # IPv6 or a name, and a port
+SLOW = 1 << 19  # bytes that a body counts for while it is arriving
 
 
 class Guard:
-    """ASGI. draining: whether new requests of the API are sent away, those under way go on."""
+    """ASGI. A request has a slot once its body has arrived, so that slow ones keep nobody else waiting."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        limits = settings.limits
         self._app, self._settings = app, settings
-        self._rate = Rate(settings.limits.rate, settings.limits.burst, time.monotonic)
+        self._rate = Rate(limits.rate, limits.burst, time.monotonic)
         self._hosts = {host.lower() for host in settings.hosts}
-        self._under_way = 0
+        self._slots = Shares(limits.concurrent, max(limits.concurrent // 2, 1))
+        self._bodies = Shares(4 * limits.bodies, limits.bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection."""
+        """One request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         begun = False
@@ -49,50 +51,57 @@ class Guard:
             begun = True
             await send(message)
 
-        arriving = _Arriving(receive, self._settings.limits.body)
         try:
-            self._check(scope)
-            if not scope["path"].startswith(API):
-                return await self._app(scope, arriving, watched)
-            await self._api(scope, arriving, watched)
+            headers = Headers(scope=scope)
+            self._check_host(headers)
+            if not scope["path"].startswith(GUARDED):
+                return await self._app(scope, receive, watched)
+            visitor = counted(client(scope))
+            self._check(scope, headers, visitor)
+            await self._answered(scope, receive, watched, visitor)
         except Refusal as refused:
             if not begun:
-                await response(refused)(scope, receive, send)
+                await response(refused, scope)(scope, receive, send)
 
-    async def _api(self, scope: Scope, arriving: _Arriving, send: Send) -> None:
-        limits = self._settings.limits
-        if self._under_way >= limits.concurrent:
-            raise Refusal("busy", f"{self._under_way} requests are under way: come back in a second", again=1)
-        self._under_way += 1
+    async def _answered(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
+        seconds = self._settings.limits.seconds
+        body = _Body(receive, scope, self._bodies, visitor, self._settings.limits.body)
         try:
-            async with asyncio.timeout(limits.seconds):
-                await self._app(scope, arriving, send)
+            async with asyncio.timeout(seconds):
+                await body.arrive()
+                with self._slots.taken(visitor, "too many requests are under way: come back in a second"):
+                    await self._app(scope, body, send)
         except TimeoutError:
-            if arriving.whole:
-                late = f"no answer within {limits.seconds:g} s: ask for less at once"
-                raise Refusal("late", late) from None
-            slow = f"the request did not arrive within {limits.seconds:g} s: send less, or send it faster"
+            if body.whole:
+                raise Refusal("late", f"no answer within {seconds:g} s: ask for less at once") from None
+            slow = f"the request did not arrive within {seconds:g} s: send less, or send it faster"
             raise Refusal("too_slow", slow) from None
         finally:
-            self._under_way -= 1
+            body.free()
 
-    def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
-        host = _name(headers.get("host", ""))
-        if self._hosts and host not in self._hosts:
+    def _check_host(self, headers: Headers) -> None:
+        host = headers.get("host", "")
+        name = HOST.fullmatch(host.lower())
+        if self._hosts and (name is None or (name[1] or name[2]) not in self._hosts):
             raise Refusal("forbidden", f"this gateway is not '{host[:80]}': see --allow-host")
-        if not scope["path"].startswith(API):
-            return
+
+    def _check(self, scope: Scope, headers: Headers, visitor: str) -> None:
         origin = headers.get("origin")
-        if origin and scope["method"] != "GET" and urlsplit(origin).netloc != headers.get("host"):
+        if origin and scope["method"] != "GET" and origin.partition("://")[2] != headers.get("host"):
             raise Refusal("forbidden", "another site's page sent this request: only the gateway's own may")
-        client = scope.get("client")
-        wait = self._rate.wait(client[0] if client else "")
+        wait = self._rate.wait(visitor)
         if wait:
             raise Refusal("too_many", f"too many requests: come back in {max(wait, 0.1):.1f} s", again=wait)
         self._check_key(headers.get("authorization", ""))
+        form = headers.get("content-encoding", "identity").strip().lower()
+        if form != "identity":
+            told = f"the body is compressed ('{form[:20]}'): send it without Content-Encoding"
+            raise Refusal("wrong_type", told)
         limit = self._settings.limits.body
         length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # A proxy may take the one and this server the other, and what is left for the next request.
+            raise Refusal("bad_request", "the request has Content-Length and Transfer-Encoding: send one")
         if length.isdecimal() and int(length) > limit:
             raise Refusal("too_large", _too_large(limit))
 
@@ -104,75 +113,83 @@ class Guard:
             raise Refusal("unauthorized", "an API key is wanted: send 'Authorization: Bearer KEY'")
 
 
-class _Arriving:
-    """The body as it comes, at most so many bytes of it."""
+class _Body:
+    """A request's body: read whole before the request has a slot, then what the app receives.
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self._limit = receive, limit
-        self._bytes, self.whole = 0, False
+    Most come at once, with the head. Of the others the bytes are counted, for they stay in memory until the
+    request has been answered; each counts for SLOW at least, or any number that send nothing could wait here.
+    """
+
+    def __init__(self, receive: Receive, scope: Scope, bodies: Shares, visitor: str, limit: int) -> None:
+        self._receive, self._scope, self._limit = receive, scope, limit
+        self._bodies, self._visitor, self._counted = bodies, visitor, 0
+        self._message: Message | None = None
+        self.whole = False
+
+    async def arrive(self) -> None:
+        """Read it. Raises Refusal when it is too large, ClientDisconnect when the visitor leaves."""
+        parts: list[bytes] = []
+        size = 0
+        while not self.whole:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientDisconnect
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            self.whole = not message.get("more_body", False)
+            if size + self._scope.pop(ANNOUNCED, 0) > self._limit:
+                raise Refusal("too_large", _too_large(self._limit))
+            if not self.whole:
+                self._count(max(size, SLOW))
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._message = {"type": "http.request", "body": body, "more_body": False}
+
+    def free(self) -> None:
+        """The request is over."""
+        self._bodies.give_back(self._visitor, self._counted)
+        self._counted = 0
 
     async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._bytes += len(message.get("body", b""))
-            self.whole = not message.get("more_body", False)
-            if self._bytes > self._limit:
-                raise Refusal("too_large", _too_large(self._limit))
-        return message
+        """ASGI's receive."""
+        message, self._message = self._message, None
+        return await self._receive() if message is None else message
+
+    def _count(self, size: int) -> None:
+        if size > self._counted:
+            if not self._bodies.take(self._visitor, size - self._counted):
+                raise Refusal("busy", "too many requests are arriving: come back in a second", again=1)
+            self._counted = size
 
 
 def _too_large(limit: int) -> str:
     return f"the request has more than {limit / (1 << 20):g} MiB: make the picture smaller"
 
 
-def _name(host: str) -> str:
-    """Of a Host header, without the port and the brackets of IPv6."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.rpartition(":")[0].lower() if ":" in host else host.lower()
-
-
-KNOWN = 10_000  # addresses that are remembered; who comes back after more begins anew
-
-
-class Rate:
-    """rate: tokens a second; burst: what a full bucket holds. A rate of 0 lets everybody pass."""
-
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
-        self._rate, self._burst, self._clock = rate, burst, clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address → tokens, when
-
-    def wait(self, address: str) -> float:
-        """Take a token: 0, or the seconds until there is one."""
-        if not self._rate:
-            return 0.0
-        now = self._clock()
-        tokens, then = self._buckets.pop(address, (float(self._burst), now))
-        tokens = min(self._burst, tokens + (now - then) * self._rate)
-        passes = tokens >= 1
-        self._buckets[address] = (tokens - 1 if passes else tokens, now)
-        if len(self._buckets) > KNOWN:
-            self._buckets.popitem(last=False)
-        return 0.0 if passes else (1 - tokens) / self._rate
+def client(scope: Scope) -> str:
+    """The address of a request's visitor, once `Observer` has seen to proxies."""
+    found = scope.get("client")
+    return found[0] if found else ""
 
 
 NUMBERED = ("/edge/", "/api/versions/")  # one name for all versions
 QUIET = ("/static", "/healthz", "/readyz", "/metrics")  # answered without a line unless they fail
-FAILED = Refusal("failed", "the gateway failed on this request: its log says why")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # others are one in the log
 
 
 class Observer:
     """ASGI. A failure of the app is one line in the log and a 500, never a traceback for a visitor."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tell: Tell) -> None:
-        self._app, self._metrics, self._tell = app, metrics, tell
+    def __init__(self, app: ASGIApp, metrics: Metrics, tell: Tell, proxies: Proxies) -> None:
+        self._app, self._metrics, self._tell, self._proxies = app, metrics, tell, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         began, status = time.perf_counter(), 0
-        number = secrets.token_hex(8)
+        number = scope[NUMBER] = secrets.token_hex(8)
+        if client(scope) in self._proxies:
+            scope["client"] = (self._proxies.visitor(scope), 0)
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -187,10 +204,10 @@ class Observer:
         except ClientDisconnect:
             pass
         except Exception as error:
-            line = f"{scope['path']} failed: {type(error).__name__}: {error}"
-            self._tell(log_lines.event(line, "error"))
+            failure = Failure("failed", f"{type(error).__name__}: {error}")
+            scope[DETAILS] = failure.details
             if not status:
-                await response(FAILED)(scope, receive, watched)
+                await response(failure, scope)(scope, receive, watched)
         finally:
             seconds = time.perf_counter() - began
             name = route(scope)
@@ -198,17 +215,15 @@ class Observer:
             self._metrics.requests.labels(name, str(status or 499)).inc()  # 499: the visitor has left
             self._metrics.seconds.labels(name).observe(seconds)
             if status >= 400 or not name.startswith(QUIET):
-                client = scope.get("client")
-                self._tell(
-                    {
-                        "request": number,
-                        "method": scope["method"],
-                        "route": name,
-                        "status": status or 499,
-                        "ms": round(seconds * 1e3, 2),
-                        "client": client[0] if client else None,
-                    }
-                )
+                line = {
+                    "request": number,
+                    "method": scope["method"] if scope["method"] in METHODS else "other",
+                    "route": name,
+                    "status": status or 499,
+                    "ms": round(seconds * 1e3, 2),
+                    "client": client(scope) or None,
+                }
+                self._tell(line | {"details": scope[DETAILS]} if DETAILS in scope else line)
 
 
 def route(scope: Scope) -> str:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from digits_client import errors
+from serving.app import log_lines
+from serving.app.log_lines import Tell
 from serving.app.metrics import Metrics
 from serving.app.model_client import Model
 from serving.app.versions import Published, facts
 
 FRESH = 1.0  # seconds
 NONE_READY = "no version of the model is ready: see `digits status`"
+AWAY = "the model server does not answer"  # which one, and why, is for the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,9 @@ class Service:
 class About:
     """Asks, and remembers for a moment."""
 
-    def __init__(self, model: Model, published: Published, metrics: Metrics) -> None:
-        self._model, self._published, self._metrics = model, published, metrics
+    def __init__(self, model: Model, published: Published, metrics: Metrics, tell: Tell) -> None:
+        self._model, self._published, self._metrics, self._tell = model, published, metrics, tell
+        self._told = ""
         self._known: Service | None = None
         self._at = 0.0
         self._asking: asyncio.Task[Service] | None = None
@@ -58,9 +62,12 @@ class About:
     async def _ask(self) -> Service:
         try:
             number = await self._model.version()
-            found = Service(number, "" if number is not None else NONE_READY)
+            found, details = Service(number, "" if number is not None else NONE_READY), ""
         except errors.ServingError as error:
-            found = Service(None, errors.one_line(str(error)))
+            found, details = Service(None, AWAY), errors.one_line(str(error))
+        if details and details != self._told:  # once for each reason, not every second
+            self._tell(log_lines.event(f"{AWAY}: {details}", "warning"))
+        self._told = details
         self._known, self._at = found, time.monotonic()
         self._metrics.model.set(found.version or 0)
         return found

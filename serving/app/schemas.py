@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.app.errors import STATUS
 
 Label = Annotated[int, Field(ge=0, le=9)]
+Version = Annotated[int, Field(ge=1, lt=2**31)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Row = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=28, max_length=28)]
 Image = Annotated[list[Row], Field(min_length=28, max_length=28)]
@@ -40,7 +41,7 @@ class Correction(BaseModel):
     label: Annotated[Label, Field(description="the right digit")]
     digit: Annotated[Label | None, Field(description="what the model said")] = None
     confidence: Share | None = None
-    version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    version: Version | None = None
     source: Literal["drawing", "photo"]
     mode: Literal["server", "browser"]
 

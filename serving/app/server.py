@@ -19,10 +19,11 @@ from types import FrameType
 import uvicorn
 
 from digits.runtime.errors import DigitsError
-from serving.app import log_lines
+from serving.app import connections, log_lines
 from serving.app.application import Gateway, open_gateway
 from serving.app.log_lines import Tell
 from serving.app.settings import Settings
+from serving.app.visitors import Proxies
 
 GRACE = 15  # seconds for requests that are under way when it ends
 HEAD = 64 << 10  # bytes of a request's head
@@ -52,6 +53,7 @@ def run(settings: Settings, address: Address, tell: Tell) -> int:
 async def _serve(settings: Settings, address: Address, tell: Tell) -> int:
     with bind(address) as listening:
         async with open_gateway(settings, tell) as gateway:
+            connections.quiet(asyncio.get_running_loop(), tell)
             await Server(gateway, address, tell).serve([listening])
     return 0
 
@@ -64,30 +66,42 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 gateway.app,
+                http=connections.Protocol,
+                loop="asyncio",  # whose accept is the listener's: see connections
+                backlog=connections.BACKLOG,
                 ssl_certfile=address.certificate,
                 ssl_keyfile=address.key,
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 lifespan="off",  # what lives as long as the gateway is opened around it
-                proxy_headers=False,  # an address that a visitor may invent is none to count requests by
-                timeout_keep_alive=30,
+                proxy_headers=False,  # `Observer` does that
+                timeout_keep_alive=int(connections.KEPT),
                 timeout_graceful_shutdown=GRACE,
                 h11_max_incomplete_event_size=HEAD,
             )
         )
         self._gateway, self._address, self._tell = gateway, address, tell
+        self._deadlines, self._swept = connections.Deadlines(), 0.0
         self._ends: float | None = None
         self._told = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
+        for each in sockets or ():
+            if isinstance(each, connections.Listener):
+                state = self._gateway.state
+                limit = state.settings.limits.connections
+                each.limit(limit, Proxies(state.settings.proxies), state.metrics, self._tell)
         await super().startup(sockets)
         port = sockets[0].getsockname()[1] if sockets else self._address.port
         self._tell(log_lines.event(f"digits is at {self._address.url(port)}"))
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end, asked ten times a second."""
+        if (now := time.monotonic()) - self._swept >= connections.SWEEP:
+            self._swept = now
+            self._deadlines.sweep(self.server_state.connections, now)
         if self._ends is not None and not self._told:
             self._told = True
             if left := max(0.0, self._ends - time.monotonic()):
@@ -107,11 +121,11 @@ class Server(uvicorn.Server):
         self._gateway.state.draining = True
 
 
-def bind(address: Address) -> socket.socket:
+def bind(address: Address) -> connections.Listener:
     """A socket at the address. Raises DigitsError when it is taken, or none of this machine's."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # Named TCP, or asyncio leaves Nagle on and every answer waits 40 ms for its second half.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening = connections.Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((address.host, address.port))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from digits.runtime.errors import ParamsError
+from serving.app.visitors import Network
 
 KEY, FEEDBACK = "DIGITS_APP_KEY", "DIGITS_FEEDBACK"  # in the environment
 SERVER = "localhost:8500"
@@ -40,6 +41,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_options(
         "--key-file", type=Path, metavar="FILE", help=f"an API key that requests must carry; or ${KEY}"
     )
+    add_options(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="a proxy in front, or a network of them, whose X-Forwarded-For is believed",
+    )
     add_options("--rate", type=float, default=own.rate, help="requests a second of one address; 0: no limit")
     add_options(
         "--max-body", type=int, default=own.body // MIB, metavar="MIB", help="of a request; default: 16"
@@ -65,6 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 MIB = 1 << 20
+BODIES = 32 * MIB  # 64 bodies that arrive slowly, or two of 16 MiB: 128 MiB with all addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +89,15 @@ class Limits:
     rate: float = 50.0  # requests a second of one address, on average; 0: no limit
     burst: int = 200  # as many at once
     seconds: float = 20.0  # for a whole request, its body included
-    concurrent: int = 64  # requests under way; more are told to come back
+    concurrent: int = 64  # requests under way; more are told to come back. Of one address half as many
+    connections: int = 1024  # open ones, as far as the process has descriptors; of one address a quarter
     readers: int = 2  # photos read side by side; each takes a core
     waiting: int = 16  # photos that wait for a reader
+
+    @property
+    def bodies(self) -> int:
+        """Bytes of slow requests that one address may have; all together may have four times as many."""
+        return max(2 * self.body, BODIES)
 
     def __post_init__(self) -> None:
         least = {
@@ -93,6 +108,7 @@ class Limits:
             "burst": 1,
             "concurrent": 1,
             "readers": 1,
+            "connections": 1,
         }
         for name, bound in least.items():
             if getattr(self, name) < bound:
@@ -115,6 +131,7 @@ class Settings:
     log_bytes: int = 64 * MIB
     key: str | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")  # names that it answers to; none: any
+    proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
     limits: Limits = Limits()
 
 

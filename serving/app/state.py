@@ -19,6 +19,7 @@ from serving.app.model_status import About
 from serving.app.request_log import Entry, RequestLog
 from serving.app.settings import Settings
 from serving.app.versions import Published
+from serving.app.visitors import Shares
 
 
 @dataclass(slots=True)
@@ -31,9 +32,9 @@ class State:
     published: Published
     about: About
     readers: ThreadPoolExecutor
+    photos: Shares  # with a reader or waiting for one
     feedback: FeedbackStore | None
     log: RequestLog | None
-    waiting: int = 0  # photos with a reader or waiting for one
     draining: bool = field(default=False)
 
     def record(self, route: str, images: Sequence[bytes], answer: Answer[Prediction], seconds: float) -> None:

@@ -32,7 +32,7 @@ async def about(request: Request) -> Response:
 
 
 @router.get("/api/versions/{number}", response_model=dict[str, Any], responses=schemas.errors(400, 404))
-async def provenance(request: Request, number: int) -> Response:
+async def provenance(request: Request, number: schemas.Version) -> Response:
     """Everything that is known of a published version: data, recipe, metrics, verdict, commit."""
     record = await asyncio.to_thread(state.of(request).published.provenance, number)
     if record is None:

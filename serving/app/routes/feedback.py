@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from digits.runtime.errors import DataError, StoreError
 from serving.app import schemas, state
-from serving.app.errors import Refusal, answer
+from serving.app.errors import Failure, Refusal, answer
 from serving.app.feedback.corrections import correction
 from serving.app.feedback.store import StoreBusy, StoreFull
 
@@ -47,10 +47,10 @@ async def correct(request: Request) -> Response:
     except DataError as error:
         raise Refusal("bad_request", str(error)) from None
     except StoreBusy as error:
-        raise Refusal("busy", str(error), again=2) from None
+        raise Failure("busy", error, again=2) from None
     except StoreFull as error:
-        raise Refusal("full", str(error)) from None
+        raise Failure("full", error) from None
     except StoreError as error:
-        raise Refusal("failed", str(error)) from None
+        raise Failure("failed", error) from None
     here.metrics.corrections.labels("new" if new else "known").inc()
     return answer({"id": number, "state": "pending" if new else "known"}, 201 if new else 200)

@@ -16,12 +16,14 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from serving.app import state
+from serving.app import schemas, state
 from serving.app.errors import Refusal
+from serving.app.versions import Published
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 CHECKED = {"Cache-Control": "no-cache"}  # kept, and asked for again each time: an update shows at once
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}  # a version's files never change
+PRIVATE = {"Cache-Control": "private, max-age=31536000, immutable"}  # with a key, nor in a cache of many
 ROOT = {
     "/": ("index.html", {}),
     "/docs": ("docs.html", {}),
@@ -61,12 +63,22 @@ for _path, (_name, _headers) in ROOT.items():
 
 
 @router.get("/edge/{number}/{name:path}", response_class=Response)
-async def edge(request: Request, number: int, name: str) -> Response:
+async def edge(request: Request, number: schemas.Version, name: str) -> Response:
     """One file of a version's formats."""
-    folder = await asyncio.to_thread(state.of(request).published.formats, number)
+    here = state.of(request)
+    path = await asyncio.to_thread(_file, here.published, number, name)
+    return FileResponse(path, headers=FOREVER if here.settings.key is None else PRIVATE)
+
+
+def _file(published: Published, number: int, name: str) -> Path:
+    folder = published.formats(number)
     if folder is None:
         raise Refusal("not_found", f"version {number} has no formats for browsers: see docs/edge.md")
     path = folder / name
-    if ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve()) and path.is_file()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a zero byte
+        inside = False
+    if ".." in Path(name).parts or not inside:
         raise Refusal("not_found", f"version {number} has no such file")
-    return FileResponse(path, headers=FOREVER)
+    return path

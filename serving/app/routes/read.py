@@ -23,7 +23,9 @@ from digits_client.reading.results import FIELD_CONFIDENCE
 from digits_client.results import Answer, Prediction
 from serving.app import schemas, state
 from serving.app.errors import Refusal, answer, of_model
+from serving.app.middleware import client
 from serving.app.state import State
+from serving.app.visitors import counted
 
 ROUTE = "/api/read"
 Least = Annotated[float, Query(ge=0, le=1, description="confidence from which on a field is accepted")]
@@ -42,17 +44,15 @@ async def read_photo(request: Request, least: Least = FIELD_CONFIDENCE) -> Respo
     """All digits in a picture, grouped to fields and lines, each with the pixels that the model saw."""
     began = time.perf_counter()
     here = state.of(request)
-    limits = here.settings.limits
-    if here.waiting >= limits.readers + limits.waiting:
-        raise Refusal("busy", f"{here.waiting} photos wait already: come back in a moment", again=2)
     body = await request.body()
-    here.waiting += 1
+    visitor = counted(client(request.scope))
+    if not here.photos.take(visitor):
+        raise Refusal("busy", "too many photos wait already: come back in a moment", again=2)
     job = here.readers.submit(_read, here, body, least)
     done = asyncio.wrap_future(job)
-    done.add_done_callback(lambda _: _left(here))  # also when the visitor has left: a reader goes on
-    leaving = asyncio.ensure_future(
-        request.receive()
-    )  # after the body, all that comes is the connection's end
+    # Also when the visitor has left: a reader goes on.
+    done.add_done_callback(lambda _: here.photos.give_back(visitor))
+    leaving = asyncio.ensure_future(request.receive())  # after the body: the connection's end
     leaving.add_done_callback(lambda _: job.cancel())  # of no effect once a reader has it
     try:
         reading = await asyncio.shield(done)
@@ -85,10 +85,6 @@ def _read(here: State, body: bytes, least: float) -> Reading:
         return here.model.client.predict(images)
 
     return read(photo, ask, least, limits.seconds)
-
-
-def _left(here: State) -> None:
-    here.waiting -= 1
 
 
 def _record(here: State, reading: Reading, seconds: float) -> None:

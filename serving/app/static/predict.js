@@ -21,13 +21,13 @@ export class Unusable extends Error {}
 /**
  * Load a model. `backend`: "wasm" (WebAssembly; a strict policy must allow 'wasm-unsafe-eval') or "cpu" (plain
  * JavaScript, some ten times slower); unless told, the first where it works; `model.backend` says which it is.
- * Throws Unusable, or what fetching throws.
+ * `headers` go with each request for the folder's files, as an API key does. Throws Unusable, or what fetching throws.
  */
-export async function load(url, { backend } = {}) {
+export async function load(url, { backend, headers = {} } = {}) {
   const folder = new URL(url.endsWith("/") ? url : `${url}/`, globalThis.location?.href);
-  const answer = await described(new URL("answer.json", folder));
+  const answer = await described(new URL("answer.json", folder), headers);
   const used = await started(backend);
-  const graph = await tf.loadGraphModel(new URL("tfjs/model.json", folder).href);
+  const graph = await tf.loadGraphModel(new URL("tfjs/model.json", folder).href, { requestInit: { headers } });
   return new Model(graph, answer, used);
 }
 
@@ -68,8 +68,8 @@ export class Model {
   }
 }
 
-async function described(address) {
-  const reply = await fetch(address);
+async function described(address, headers) {
+  const reply = await fetch(address, { headers });
   if (!reply.ok) throw new Unusable(`${address} is not there (${reply.status}): publish a version with its edge models`);
   const answer = await reply.json();
   const positive = answer.temperature > 0 && answer.threshold >= 0;

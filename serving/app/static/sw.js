@@ -4,7 +4,7 @@
 //   /edge/<n>/               cache first: a published version never changes
 //   /api, all else           never kept
 //
-// A page says {keep: "/edge/3/"} once it uses that model; the files are kept, and those of other versions go.
+// A page says {keep: "/edge/3/", headers} once it uses that model; the files are kept, and those of other versions go.
 
 const PAGE = "page-1", MODEL = "model-1";
 const PATIENCE = 3000; // ms for the network before the cache answers
@@ -45,7 +45,7 @@ self.addEventListener("fetch", (event) => {
 self.addEventListener("message", (event) => {
   if (!event.data?.keep) return;
   const told = (reply) => event.ports[0]?.postMessage(reply);
-  const kept = keeping.then(() => keep(event.data.keep));
+  const kept = keeping.then(() => keep(event.data.keep, event.data.headers));
   keeping = kept.then(() => told({ kept: true }), (error) => told({ why: error.message }));
   event.waitUntil(keeping);
 });
@@ -79,18 +79,18 @@ async function networkFirst(request, pathname) {
   return Promise.race([answered, waited]);
 }
 
-async function keep(folder) {
+async function keep(folder, headers) {
   const cache = await caches.open(MODEL);
   for (const request of await cache.keys()) {
     if (!new URL(request.url).pathname.startsWith(folder)) await cache.delete(request);
   }
   const graph = `${folder}tfjs/model.json`;
-  await added(cache, [`${folder}answer.json`, graph]);
+  await added(cache, [`${folder}answer.json`, graph], headers);
   const { weightsManifest } = await (await cache.match(graph)).json();
-  await added(cache, weightsManifest.flatMap(({ paths }) => paths.map((path) => `${folder}tfjs/${path}`)));
+  await added(cache, weightsManifest.flatMap(({ paths }) => paths.map((path) => `${folder}tfjs/${path}`)), headers);
 }
 
 /** Each fetched and kept, unless it is already. */
-async function added(cache, paths) {
-  for (const path of paths) if (!(await cache.match(path))) await cache.add(path);
+async function added(cache, paths, headers) {
+  for (const path of paths) if (!(await cache.match(path))) await cache.add(new Request(path, { headers }));
 }

@@ -9,6 +9,7 @@ import functools
 import http.client
 import json
 import threading
+import time
 from dataclasses import replace
 
 from serving.app.application import open_gateway
@@ -41,11 +42,12 @@ class Running:
         return status, found, tree
 
     def exchange(self, method, path, body=None, kind="application/octet-stream", **headers):
-        """Do the same without checking against the document."""
+        """Do the same without checking against the document. headers: `address` is where the visitor is."""
+        source = (headers.pop("address", "127.0.0.1"), 0)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             given.setdefault("Content-Type", kind)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=source)
         try:
             connection.request(method, path, body, given)
             reply = connection.getresponse()
@@ -55,6 +57,14 @@ class Running:
             connection.close()
         is_json = found.get("content-type", "").startswith("application/json")
         return reply.status, found, json.loads(data) if is_json and data else data
+
+    def line(self, status):
+        """The first line about a request that was answered so; it comes after the answer."""
+        until = time.monotonic() + 20
+        while not (lines := [each for each in self.said if each.get("status") == status]):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        return lines[0]
 
     def end(self) -> None:
         """End it as a signal does."""

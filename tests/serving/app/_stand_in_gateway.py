@@ -146,12 +146,17 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 return self._api(path, b"")
             if path == "/openapi.json":
                 return self._send(200, json.dumps(gateway.openapi).encode(), ".json")
+            if path.startswith("/edge/") and not self._has_key():
+                return self._send(401, b"", ".json")
             content = self._file(path)
             self._send(404 if content is None else 200, content or b"", Path(AT_ROOT.get(path, path)).suffix)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             self._api(self.path.partition("?")[0], body)
+
+        def _has_key(self) -> bool:
+            return not gateway.key or self.headers["Authorization"] == f"Bearer {gateway.key}"
 
         def _file(self, path: str) -> bytes | None:
             if path in gateway.newer:
@@ -163,7 +168,7 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
 
         def _api(self, path: str, body: bytes) -> None:
             try:
-                if gateway.key and self.headers["Authorization"] != f"Bearer {gateway.key}":
+                if not self._has_key():
                     raise Refused(401, "unauthorized", "an API key is needed")
                 status, tree = gateway.answer(path.split("/")[2], body)
                 self._send(status, json.dumps(tree).encode(), ".json")

@@ -56,9 +56,11 @@ def test_a_gateway_that_takes_no_corrections_says_so():
 )
 def test_a_store_that_can_not_keep_it_is_told_by_kind(gateway, monkeypatch, error, status, code):
     async def add(_):
-        raise error("the store has its reasons")
+        raise error("another program holds /srv/digits/feedback.db")
 
     monkeypatch.setattr(gateway.state.feedback, "add", add)
     found, headers, answer = send(gateway, tree())
-    assert (found, answer) == (status, {"error": {"code": code, "message": "the store has its reasons"}})
+    assert (found, answer["error"]["code"]) == (status, code)
+    assert "/srv" not in answer["error"]["message"] and headers["x-request-id"] in answer["error"]["message"]
+    assert gateway.line(status)["details"] == "another program holds /srv/digits/feedback.db"
     assert ("retry-after" in headers) == (status == 503)

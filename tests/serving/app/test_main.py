@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -70,6 +71,7 @@ def test_a_key_comes_from_a_file_or_the_environment_and_is_not_shown(tmp_path):
         (["--max-body", "0"], "body"),
         (["--rate", "-1"], "rate"),
         (["--key-file", "/nowhere/key"], "can't be read"),
+        (["--trusted-proxy", "nginx"], "expected an address, or a network"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(given, told):
@@ -77,10 +79,18 @@ def test_options_that_make_no_sense_are_refused(given, told):
         read(*given)
 
 
-def test_a_short_key_is_refused(tmp_path):
-    (tmp_path / "key").write_text("1234")
-    with pytest.raises(ParamsError, match="at least 16"):
+def test_a_short_key_is_refused_wherever_it_comes_from(tmp_path):
+    (tmp_path / "key").write_text(KEY[1:])
+    with pytest.raises(ParamsError, match="holds 15 characters: expected at least 16"):
         read("--key-file", str(tmp_path / "key"))
+    with pytest.raises(ParamsError, match="DIGITS_APP_KEY holds 15 characters"):
+        read(environment={"DIGITS_APP_KEY": KEY[1:]})
+    assert read(environment={"DIGITS_APP_KEY": " "})[0].key is None
+
+
+def test_a_proxy_is_trusted_by_its_network():
+    found = read("--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::1")[0].proxies
+    assert [str(each) for each in found] == ["10.0.0.0/8", "::1/128"]
 
 
 def test_without_a_promoted_version_there_is_nothing_to_start(tmp_path):
@@ -134,7 +144,10 @@ def fake():
         yield server
 
 
-def test_it_serves_until_it_is_told_to_end_and_lets_a_request_finish(fake, tmp_path):
+def test_it_serves_until_it_is_told_to_end_lets_a_request_finish_and_shows_nobody_what_it_keeps(
+    fake, tmp_path
+):
+    (tmp_path / ".digits").mkdir(mode=0o755)  # as it was made before
     with App(tmp_path, "--server", fake.grpc) as app:
         assert app.said["message"] == f"digits is at http://localhost:{app.port}/"
         assert app.ask("/readyz") == 200
@@ -154,7 +167,10 @@ def test_it_serves_until_it_is_told_to_end_and_lets_a_request_finish(fake, tmp_p
         assert late == [200]
         assert app.process.wait(20) == 0
         kept = tmp_path / ".digits"
-        assert (kept / "requests").is_dir() and (kept / "feedback.db").is_file()
+        found = {path: stat.S_IMODE(path.stat().st_mode) for path in (kept, *kept.rglob("*"))}
+        assert {kept / "requests" / "requests.db", kept / "feedback.db"} <= set(found)
+        for path, mode in found.items():
+            assert mode == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_told_to_end_it_first_tells_balancers_and_goes_on_answering(fake, tmp_path):

@@ -1,6 +1,8 @@
 """Hosts, origins, keys, rates, sizes and times: what a request must pass, on real sockets."""
 
 import contextlib
+import gzip
+import json
 import socket
 import threading
 import time
@@ -8,8 +10,9 @@ import time
 import pytest
 
 from serving.app import middleware
-from serving.app.middleware import ALL, Rate
+from serving.app.middleware import ALL
 from serving.app.settings import Limits
+from serving.app.visitors import networks
 from tests.serving.app._gateway import FREE, running
 from tests.serving.client import _fake
 
@@ -34,24 +37,61 @@ def code(answer):
 
 
 @contextlib.contextmanager
-def begun(gateway, header):
+def begun(gateway, header, address="127.0.0.1"):
     """A connection on which a prediction has been asked for, but for the body."""
-    with socket.create_connection(("127.0.0.1", gateway.port), 20) as raw:
+    with socket.create_connection(("127.0.0.1", gateway.port), 20, (address, 0)) as raw:
         raw.sendall(f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n".encode())
         yield raw
 
 
 def test_other_names_than_its_own_are_not_answered_so_that_no_site_can_rebind_its_own(gateway):
-    assert code(gateway.ask("GET", "/api/about", Host="evil.example")) == (403, "forbidden")
-    assert gateway.ask("GET", "/api/about", Host="localhost:9999")[0] == 200
-    assert gateway.ask("GET", "/api/about", Host="[::1]:80")[0] == 200
+    others = (
+        "evil.example",
+        "localhost:18080@evil.com",
+        "localhost:evil.com",
+        "localhost:",
+        "localhost:80:80",
+    )
+    for host in (*others, "[::1", "[localhost]", "localhost.evil.com", "evil.com#localhost", "a" * 5000):
+        assert code(gateway.ask("GET", "/api/about", Host=host)) == (403, "forbidden"), host
+    for host in ("localhost:9999", "LOCALHOST", "[::1]:80", "127.0.0.1"):
+        assert gateway.ask("GET", "/api/about", Host=host)[0] == 200, host
 
 
 def test_another_sites_page_may_not_send_anything(gateway):
-    assert code(gateway.ask("POST", ROUTE, IMAGE, Origin="https://evil.example")) == (403, "forbidden")
-    assert code(gateway.ask("POST", ROUTE, IMAGE, Origin="null")) == (403, "forbidden")
     own = f"http://127.0.0.1:{gateway.port}"
+    for origin in ("https://evil.example", "null", "http://[", "http://", "127.0.0.1", f"{own}@evil.example"):
+        assert code(gateway.ask("POST", ROUTE, IMAGE, Origin=origin)) == (403, "forbidden"), origin
     assert gateway.ask("POST", ROUTE, IMAGE, Origin=own)[0] == 200
+
+
+def test_a_compressed_body_is_refused_with_what_is_taken(gateway):
+    answer = gateway.ask("POST", ROUTE, gzip.compress(IMAGE), Content_Encoding="gzip")
+    assert code(answer) == (415, "wrong_type") and "without Content-Encoding" in answer[2]["error"]["message"]
+    assert gateway.ask("POST", ROUTE, IMAGE, Content_Encoding="identity")[0] == 200
+
+
+PLACES = ("/", "/static/", "/static/page/", "/edge/", "/edge/1/", "/api/", "/api/versions/")
+STRANGE = (
+    "%00",
+    "a" * 300,
+    "%2e%2e/" * 200 + "etc/passwd",
+    "%ff%fe",
+    "a%0d%0ab",
+    "9" * 300,
+    "9" * 5000,
+    "-1",
+)
+
+
+@pytest.mark.parametrize("above", PLACES)
+def test_whatever_an_address_holds_is_no_failure_and_a_short_line(gateway, above):
+    before = len(gateway.said)
+    for name in STRANGE:
+        status, _, tree = gateway.ask("GET", above + name)
+        assert status in (400, 404) and len(str(tree)) < 300, (status, above + name)
+    assert gateway.ask("X" * 200, above)[0] in (404, 405)
+    assert gateway.said[before:] and all(len(json.dumps(line)) < 300 for line in gateway.said[before:])
 
 
 def test_every_answer_carries_the_policy(gateway):
@@ -61,12 +101,14 @@ def test_every_answer_carries_the_policy(gateway):
         assert "server" not in headers
 
 
-def test_with_a_key_the_api_wants_it_and_the_page_stays_open(fake):
+def test_with_a_key_the_api_and_the_models_files_want_it_and_the_page_stays_open(fake):
     with running(server=fake.grpc, key="correct horse battery") as gateway:
         assert code(gateway.ask("POST", ROUTE, IMAGE)) == (401, "unauthorized")
         assert code(gateway.ask("POST", ROUTE, IMAGE, Authorization="Bearer wrong")) == (401, "unauthorized")
         assert code(gateway.ask("POST", ROUTE, IMAGE, Authorization="Basic correct")) == (401, "unauthorized")
+        assert code(gateway.ask("GET", "/edge/1/answer.json")) == (401, "unauthorized")
         right = "Bearer correct horse battery"
+        assert gateway.ask("GET", "/edge/1/answer.json", Authorization=right)[0] == 404, "there is no version"
         assert gateway.ask("POST", ROUTE, IMAGE, Authorization=right)[0] == 200
         assert gateway.ask("GET", "/static/normalize.js")[0] == 200
         assert gateway.ask("GET", "/readyz")[0] == 200
@@ -77,15 +119,57 @@ def test_who_asks_too_often_is_told_when_to_come_back_and_may_then(fake):
         assert [gateway.ask("POST", ROUTE, IMAGE)[0] for _ in range(3)] == [200] * 3
         status, headers, tree = gateway.ask("POST", ROUTE, IMAGE)
         assert (status, tree["error"]["code"], headers["retry-after"]) == (429, "too_many", "1")
+        assert gateway.ask("GET", "/edge/1/answer.json")[0] == 429
         assert gateway.ask("GET", "/static/normalize.js")[0] == 200
+        assert gateway.ask("POST", ROUTE, IMAGE, address="127.0.0.2")[0] == 200, "another visitor"
         time.sleep(0.7)
         assert gateway.ask("POST", ROUTE, IMAGE)[0] == 200
+
+
+def test_behind_a_trusted_proxy_each_client_has_a_rate_and_a_line_of_its_own(fake):
+    trusted, proxy = networks(["127.0.0.2/32"]), {"address": "127.0.0.2"}
+    with running(server=fake.grpc, limits=Limits(rate=1, burst=2), proxies=trusted) as gateway:
+        ask = lambda **who: gateway.ask("POST", ROUTE, IMAGE, **who)[0]  # noqa: E731
+        first = [ask(X_Forwarded_For="192.0.2.1", **proxy) for _ in range(3)]
+        forged = [ask(X_Forwarded_For=f"198.51.100.{n}, 192.0.2.1", **proxy) for n in range(2)]
+        assert first + forged == [200, 200, 429, 429, 429], "what a client adds in front changes nothing"
+        assert ask(X_Forwarded_For="192.0.2.2", **proxy) == 200
+        assert [ask(X_Forwarded_For=f"192.0.2.{n}") for n in range(3, 6)] == [200, 200, 429], (
+            "no proxy of ours"
+        )
+        clients = {line["client"] for line in gateway.said if "client" in line}
+    assert clients == {"192.0.2.1", "192.0.2.2", "127.0.0.1"}
 
 
 def test_a_body_of_100_mb_is_refused_by_its_announced_size_without_reading_it(gateway):
     with begun(gateway, f"Content-Length: {100 << 20}") as raw:
         raw.sendall(bytes(1000))
         assert raw.recv(100).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("size", [b"ffffffffffffffff", b"2711", b"fffffffffffffffffffffffff", b"-1", b"zz"])
+def test_a_chunk_above_the_limit_is_refused_when_it_is_announced(fake, size):
+    with (
+        running(server=fake.grpc, limits=Limits(rate=0, body=10_000)) as gateway,
+        begun(gateway, "Transfer-Encoding: chunked") as raw,
+    ):
+        start = time.monotonic()
+        raw.sendall(size + b"\r\n" + bytes(10))
+        assert raw.recv(100)[:12] in (b"HTTP/1.1 413", b"HTTP/1.1 400")
+        assert time.monotonic() - start < 5
+
+
+def test_chunks_of_the_limit_together_are_taken(fake):
+    with (
+        running(server=fake.grpc, limits=Limits(rate=0, body=1568)) as gateway,
+        begun(gateway, "Transfer-Encoding: chunked\r\nContent-Type: application/octet-stream") as raw,
+    ):
+        for _ in range(2):
+            raw.sendall(b"310\r\n" + bytes(500))
+            time.sleep(0.05)
+            raw.sendall(bytes(284) + b"\r\n")
+        raw.sendall(b"0\r\n\r\n")
+        assert raw.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_a_body_that_grows_beyond_the_limit_is_refused_as_it_comes(fake):
@@ -106,20 +190,59 @@ def test_a_request_that_does_not_arrive_in_time_is_ended(fake):
         assert raw.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_more_requests_at_once_than_it_bears_are_told_to_come_back(fake):
-    with running(server=fake.grpc, limits=Limits(rate=0, concurrent=1)) as gateway:
+def test_bodies_that_come_slowly_keep_nobody_else_waiting_and_one_address_has_so_many(fake):
+    limits = Limits(rate=0, concurrent=2, seconds=20)
+    most = limits.bodies // middleware.SLOW
+
+    def finished(raw):
+        raw.sendall(b"1")
+        time.sleep(0.2)
+        raw.sendall(bytes(783))
+        return raw.recv(100)
+
+    with running(server=fake.grpc, limits=limits) as gateway, contextlib.ExitStack() as slow:
+        under_way = gateway.state.metrics.under_way._value
+        for _ in range(most):
+            slow.enter_context(begun(gateway, "Content-Length: 784")).sendall(b"1")
+        while under_way.get() < most:
+            time.sleep(0.01)
+        assert gateway.ask("POST", ROUTE, IMAGE)[0] == 200, "what comes at once does not count"
+        with begun(gateway, "Content-Length: 784") as raw:
+            raw.sendall(b"1")
+            assert raw.recv(100).startswith(b"HTTP/1.1 503")
+        with begun(gateway, "Content-Length: 784", "127.0.0.2") as raw:
+            assert finished(raw).startswith(b"HTTP/1.1 415"), "it arrived, and has no type"
+        slow.close()
+        while under_way.get():
+            time.sleep(0.01)
+        with begun(gateway, "Content-Length: 784") as raw:
+            assert finished(raw).startswith(b"HTTP/1.1 415"), "served again, once the others have gone"
+
+
+def test_more_requests_at_once_than_it_bears_are_told_to_come_back_half_of_them_for_one_address(fake):
+    with running(server=fake.grpc, limits=Limits(rate=0, concurrent=2)) as gateway:
         fake.stuck.clear()
-        first = threading.Thread(target=gateway.ask, args=["POST", ROUTE, IMAGE])
-        first.start()
+        found = []
+
+        def ask(address):
+            found.append(gateway.ask("POST", ROUTE, IMAGE, address=address)[0])
+
+        visitors = [threading.Thread(target=ask, args=[address]) for address in ("127.0.0.1", "127.0.0.2")]
         try:
-            assert fake.arrived.wait(20)
-            time.sleep(0.2)
-            status, headers, tree = gateway.ask("POST", ROUTE, IMAGE)
+            for count, visitor in enumerate(visitors, 1):
+                visitor.start()
+                while gateway.state.metrics.under_way._value.get() < count:
+                    time.sleep(0.01)
+                time.sleep(0.1)
+                if count == 1:
+                    assert code(gateway.ask("POST", ROUTE, IMAGE)) == (503, "busy")
+            status, headers, tree = gateway.ask("POST", ROUTE, IMAGE, address="127.0.0.3")
             assert (status, tree["error"]["code"], headers["retry-after"]) == (503, "busy", "1")
         finally:
             fake.stuck.set()
-            first.join()
-        assert gateway.ask("POST", ROUTE, IMAGE)[0] == 200
+            for visitor in visitors:
+                visitor.join()
+        assert found == [200, 200] and gateway.ask("POST", ROUTE, IMAGE)[0] == 200
 
 
 def test_a_visitor_who_leaves_costs_the_others_nothing(gateway, fake):
@@ -149,42 +272,3 @@ def test_limits_that_make_no_sense_are_refused():
         with pytest.raises(ParamsError):
             Limits(**wrong)
     assert FREE.rate == 0
-
-
-@pytest.fixture
-def clock():
-    return [100.0]
-
-
-def test_a_full_bucket_passes_at_once_and_then_at_the_rate(clock):
-    one = Rate(2.0, 3, lambda: clock[0])
-    assert [one.wait("a") for _ in range(3)] == [0, 0, 0]
-    assert one.wait("a") == pytest.approx(0.5)
-    clock[0] += 0.5
-    assert one.wait("a") == 0
-    assert one.wait("a") == pytest.approx(0.5)
-
-
-def test_addresses_do_not_share(clock):
-    one = Rate(1.0, 1, lambda: clock[0])
-    assert (one.wait("a"), one.wait("b")) == (0, 0)
-    assert one.wait("a") > 0
-
-
-def test_a_bucket_holds_no_more_than_the_burst(clock):
-    one = Rate(10.0, 2, lambda: clock[0])
-    clock[0] += 1000
-    assert [one.wait("a") == 0 for _ in range(3)] == [True, True, False]
-
-
-def test_no_rate_is_no_limit(clock):
-    one = Rate(0.0, 1, lambda: clock[0])
-    assert not any(one.wait("a") for _ in range(1000))
-
-
-def test_only_so_many_addresses_are_remembered(clock, monkeypatch):
-    monkeypatch.setattr(middleware, "KNOWN", 5)
-    one = Rate(1.0, 1, lambda: clock[0])
-    for number in range(50):
-        assert one.wait(str(number)) == 0
-    assert len(one._buckets) == 5

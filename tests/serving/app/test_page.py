@@ -448,7 +448,7 @@ def test_the_camera_takes_a_picture_and_its_refusal_leads_to_the_chooser(opened,
 
 def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gateway):
     gateway.key = "open sesame"
-    tab = opened()
+    tab = opened(**OFFLINE)
     dialog = tab.locator("#key")
     expect(dialog).to_be_visible()
     tab.keyboard.type("wrong")
@@ -471,6 +471,8 @@ def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gate
     answers(tab, "on the server")
     tab.locator("#badge").click()
     says(tab, "99.62 %", "#provenance-body")
+    expect(in_browser(tab), "the model for the browser wants the key too").to_be_enabled()
+    says(tab, "Works offline now.", "#offline")
     link = tab.locator("#provenance-body a").first
     expect(link, "a plain link would come without the key").to_have_attribute("href", re.compile("^blob:"))
 

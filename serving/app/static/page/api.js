@@ -65,9 +65,8 @@ export class Server {
   }
 
   async #sent(path, { body, type, seconds }) {
-    const headers = { Accept: "application/json" };
+    const headers = { Accept: "application/json", ...this.keys.headers };
     if (type) headers["Content-Type"] = type;
-    if (this.keys.value !== null) headers.Authorization = `Bearer ${this.keys.value}`;
     const signal = AbortSignal.timeout(1000 * seconds);
     try {
       return await fetch(path, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });

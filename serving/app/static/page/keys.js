@@ -17,6 +17,11 @@ export class Keys {
     return sessionStorage.getItem(PLACE);
   }
 
+  /** What a request has to carry. */
+  get headers() {
+    return this.value === null ? {} : { Authorization: `Bearer ${this.value}` };
+  }
+
   /** Whether a person gave a key. wrong: the last one was refused; patient: don't ask who said "not now". */
   ask(wrong, patient = false) {
     if (patient && this.#declined) return Promise.resolve(false);

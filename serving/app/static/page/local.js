@@ -13,9 +13,12 @@ export class LocalModel {
   #model = null;
   #wanted = null;
 
-  /** changed: called whenever the state does; kept: called with a folder once its model is in use. */
-  constructor(changed, kept) {
-    Object.assign(this, { changed, kept });
+  /**
+   * changed: called whenever the state does; kept: called with a folder, and the headers it wants, once its model is
+   * in use. keys: see keys.js.
+   */
+  constructor(changed, kept, keys) {
+    Object.assign(this, { changed, kept, keys });
   }
 
   /** Load the model of a folder as "/edge/3/". The one in use answers until the new one can. */
@@ -26,12 +29,13 @@ export class LocalModel {
     await idle();
     try {
       const { load } = await import("../predict.js");
-      const model = await load(folder);
+      const { headers } = this.keys;
+      const model = await load(folder, { headers });
       if (folder !== this.#wanted) return model.dispose();
       this.#model?.dispose();
       this.#model = model;
       this.version = Number(folder.match(/(\d+)\/?$/)?.[1] ?? 0);
-      this.kept(folder);
+      this.kept(folder, headers);
       this.#become("ready");
     } catch (error) {
       if (folder !== this.#wanted) return;

@@ -27,7 +27,7 @@ const LIMITS = { bytes: 16 << 20, pixels: 16_000_000 }; // until the server tell
 const server = new Server(new Keys());
 const badge = new Badge(server), view = new AnswerView(), outbox = new Outbox(server);
 const local = new LocalModel(() =>
-  heard({ local: local.state, localWhy: local.message, version: local.version }), keep);
+  heard({ local: local.state, localWhy: local.message, version: local.version }), keep, server.keys);
 let about = remembered(), folder = about?.edge ?? null; // of the newest model for this browser that was heard of
 let state = {
   chosen: "server", switched: false, server: "unknown", why: "", local: "none", localWhy: "", version: null,

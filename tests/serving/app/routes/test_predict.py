@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from serving.app import model_status
 from tests.serving.app._gateway import running
 from tests.serving.client import _fake
 
@@ -121,7 +122,10 @@ def test_without_a_model_server_the_answer_says_so_and_it_is_asked_again_when_it
         assert (status, tree["error"]["code"]) == (503, "no_model") and int(headers["retry-after"]) >= 1
         assert gateway.ask("GET", "/readyz")[0] == 503 and gateway.ask("GET", "/healthz")[0] == 200
         about = gateway.ask("GET", "/api/about")[2]
-        assert about["model"]["ready"] is False and address in about["model"]["message"]
+        assert about["model"] == {"ready": False, "version": None, "message": model_status.AWAY}
+        assert address not in str((tree, gateway.ask("GET", "/readyz"))), "where it is, is for the log"
+        assert [each for each in gateway.said if address in each.get("details", "")]
+        assert len([each for each in gateway.said if address in each.get("message", "")]) == 1
         back = _fake.Fake()
         server, _ = _fake.grpc_server(back, port=int(address.rpartition(":")[2]))
         try:
@@ -147,8 +151,12 @@ def test_a_version_that_is_promoted_meanwhile_answers_the_next_request(fake):
             fake.versions = {3: "AVAILABLE"}
 
 
-def test_a_model_that_is_too_slow_is_told_apart_from_one_that_is_away(fake):
+def test_a_model_that_fails_or_is_too_slow_is_told_apart_from_one_that_is_away(fake):
     with running(server=fake.grpc, timeout=0.3) as gateway:
+        fake.faults = [_fake.Refusal("INTERNAL", "no reason in /srv/models")]
+        status, headers, tree = gateway.ask("POST", ROUTE, image(1).tobytes())
+        assert (status, tree["error"]["code"]) == (502, "bad_gateway") and "/srv" not in str(tree)
+        assert headers["x-request-id"] in tree["error"]["message"]
         fake.stuck.clear()
         try:
             status, _, tree = gateway.ask("POST", ROUTE, image(1).tobytes())

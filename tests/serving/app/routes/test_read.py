@@ -131,12 +131,20 @@ def test_paper_without_digits_holds_none_and_asks_nobody(gateway, fake):
 def test_more_photos_than_can_wait_are_told_to_come_back(fake):
     limits = Limits(rate=0, readers=1, waiting=0)
     with running(server=fake.grpc, limits=limits) as gateway:
-        gateway.state.waiting = 1  # as if one were being read
+        assert gateway.state.photos.take("somebody")  # as if one were being read
         status, headers, tree = gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")
         assert (status, tree["error"]["code"], headers["retry-after"]) == (503, "busy", "2")
-        gateway.state.waiting = 0
+        gateway.state.photos.give_back("somebody")
         assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")[0] == 200
-        assert gateway.state.waiting == 0
+        assert gateway.state.photos.used == 0
+
+
+def test_one_address_may_have_half_of_the_places_for_photos(fake):
+    with running(server=fake.grpc, limits=Limits(rate=0, readers=1, waiting=3)) as gateway:
+        for _ in range(2):
+            assert gateway.state.photos.take("127.0.0.1")
+        assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")[0] == 503
+        assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png", address="127.0.0.2")[0] == 200
 
 
 @pytest.mark.parametrize("leaves", [True, False])
@@ -157,14 +165,14 @@ def test_photos_of_visitors_who_left_or_were_sent_away_are_not_read(fake, monkey
             visitor.request("POST", ROUTE, encode(photo(1)[0]), {"Content-Type": "image/png"})
             assert reading.wait(60)
         if leaves:
-            wait_for(lambda: gateway.state.waiting == 3)
+            wait_for(lambda: gateway.state.photos.used == 3)
         else:
             assert [visitor.getresponse().status for visitor in visitors] == [504] * 3
         for visitor in visitors:
             visitor.close()
-        wait_for(lambda: gateway.state.waiting == 1)  # the one that a reader has
+        wait_for(lambda: gateway.state.photos.used == 1)  # the one that a reader has
         go_on.set()
-        wait_for(lambda: gateway.state.waiting == 0)
+        wait_for(lambda: gateway.state.photos.used == 0)
         assert len(begun) == 1
         assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")[0] == 200
 
