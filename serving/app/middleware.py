@@ -12,8 +12,8 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Mapping
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,7 +52,7 @@ class Guard:
             await send(message)
 
         try:
-            headers = Headers(scope=scope)
+            headers = dict(scope["headers"])
             self._check_host(headers)
             if not scope["path"].startswith(GUARDED):
                 return await self._app(scope, receive, watched)
@@ -69,8 +69,12 @@ class Guard:
         try:
             async with asyncio.timeout(seconds):
                 await body.arrive()
-                with self._slots.taken(visitor, "too many requests are under way: come back in a second"):
+                if not self._slots.take(visitor):
+                    raise Refusal("busy", "too many requests are under way: come back in a second", again=1)
+                try:
                     await self._app(scope, body, send)
+                finally:
+                    self._slots.give_back(visitor)
         except TimeoutError:
             if body.whole:
                 raise Refusal("late", f"no answer within {seconds:g} s: ask for less at once") from None
@@ -79,37 +83,41 @@ class Guard:
         finally:
             body.free()
 
-    def _check_host(self, headers: Headers) -> None:
-        host = headers.get("host", "")
+    def _check_host(self, headers: Mapping[bytes, bytes]) -> None:
+        if not self._hosts:
+            return
+        host = headers.get(b"host", b"").decode("latin-1")
         name = HOST.fullmatch(host.lower())
-        if self._hosts and (name is None or (name[1] or name[2]) not in self._hosts):
+        if name is None or (name[1] or name[2]) not in self._hosts:
             raise Refusal("forbidden", f"this gateway is not '{host[:80]}': see --allow-host")
 
-    def _check(self, scope: Scope, headers: Headers, visitor: str) -> None:
-        origin = headers.get("origin")
-        if origin and scope["method"] != "GET" and origin.partition("://")[2] != headers.get("host"):
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], visitor: str) -> None:
+        origin = headers.get(b"origin")
+        if origin and scope["method"] != "GET" and origin.partition(b"://")[2] != headers.get(b"host"):
             raise Refusal("forbidden", "another site's page sent this request: only the gateway's own may")
         wait = self._rate.wait(visitor)
         if wait:
             raise Refusal("too_many", f"too many requests: come back in {max(wait, 0.1):.1f} s", again=wait)
-        self._check_key(headers.get("authorization", ""))
-        form = headers.get("content-encoding", "identity").strip().lower()
-        if form != "identity":
-            told = f"the body is compressed ('{form[:20]}'): send it without Content-Encoding"
+        if self._settings.key is not None:
+            self._check_key(headers.get(b"authorization", b""))
+        form = headers.get(b"content-encoding", b"identity").strip().lower()
+        if form != b"identity":
+            told = (
+                f"the body is compressed ('{form[:20].decode('latin-1')}'): send it without Content-Encoding"
+            )
             raise Refusal("wrong_type", told)
         limit = self._settings.limits.body
-        length = headers.get("content-length", "0")
-        if "transfer-encoding" in headers and "content-length" in headers:
+        length = headers.get(b"content-length")
+        if length is not None and b"transfer-encoding" in headers:
             # A proxy may take the one and this server the other, and what is left for the next request.
             raise Refusal("bad_request", "the request has Content-Length and Transfer-Encoding: send one")
-        if length.isdecimal() and int(length) > limit:
+        if length is not None and length.isdigit() and int(length) > limit:
             raise Refusal("too_large", _too_large(limit))
 
-    def _check_key(self, given: str) -> None:
-        if (key := self._settings.key) is None:
-            return
-        kind, _, word = given.partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(word.strip().encode(), key.encode()):
+    def _check_key(self, given: bytes) -> None:
+        kind, _, word = given.partition(b" ")
+        key = (self._settings.key or "").encode()
+        if kind.lower() != b"bearer" or not hmac.compare_digest(word.strip(), key):
             raise Refusal("unauthorized", "an API key is wanted: send 'Authorization: Bearer KEY'")
 
 
@@ -146,8 +154,9 @@ class _Body:
 
     def free(self) -> None:
         """The request is over."""
-        self._bodies.give_back(self._visitor, self._counted)
-        self._counted = 0
+        if self._counted:
+            self._bodies.give_back(self._visitor, self._counted)
+            self._counted = 0
 
     async def __call__(self) -> Message:
         """ASGI's receive."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
 from starlette.types import Scope
 
 from digits.runtime.errors import ParamsError
-from serving.app.errors import Refusal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 FORWARDED = b"x-forwarded-for"
@@ -100,32 +98,23 @@ class Shares:
 
     def __init__(self, total: int, each: int) -> None:
         self.total, self.each, self.used = total, each, 0
-        self._of: Counter[str] = Counter()
+        self._of: dict[str, int] = {}
 
     def take(self, visitor: str, amount: int = 1) -> bool:
         """Whether it could be had; then `give_back` it."""
-        if self.used + amount > self.total or (visitor and self._of[visitor] + amount > self.each):
+        own = self._of.get(visitor, 0) + amount
+        if self.used + amount > self.total or (visitor and own > self.each):
             return False
         self.used += amount
-        self._of[visitor] += amount
+        self._of[visitor] = own
         return True
 
     def give_back(self, visitor: str, amount: int = 1) -> None:
         """Make it free for others."""
         self.used -= amount
-        self._of[visitor] -= amount
-        if not self._of[visitor]:
-            del self._of[visitor]
-
-    @contextmanager
-    def taken(self, visitor: str, told: str) -> Iterator[None]:
-        """Have one of it while the block lasts. Raises Refusal with these words when none is free."""
-        if not self.take(visitor):
-            raise Refusal("busy", told, again=1)
-        try:
-            yield
-        finally:
-            self.give_back(visitor)
+        left = self._of.pop(visitor) - amount
+        if left:
+            self._of[visitor] = left
 
 
 class Rate:
