@@ -47,7 +47,7 @@ def test_heads_that_never_end_cost_other_visitors_nothing(gateway):
 
 @pytest.mark.slow
 def test_heads_that_never_end_cost_other_visitors_nothing_for_as_long_as_they_last(gateway):
-    unfinished(gateway, 25)
+    unfinished(gateway, 15)
 
 
 def test_bodies_that_never_come_cost_other_visitors_nothing(gateway):

@@ -42,10 +42,8 @@ def test_by_default_only_this_machine_reaches_it_and_everything_is_kept_below_th
     assert settings.store == Path("/project/models/serving")
     assert settings.key is None
 
-
-def test_what_is_switched_off_is_left_out():
-    settings, _ = read("--feedback", "none", "--request-log", "none")
-    assert (settings.feedback, settings.log) == (None, None)
+    off, _ = read("--feedback", "none", "--request-log", "none")
+    assert (off.feedback, off.log) == (None, None)
 
 
 def test_beyond_loopback_any_name_is_answered_unless_some_are_given():

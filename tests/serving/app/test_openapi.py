@@ -100,6 +100,7 @@ def test_operations_have_names_of_their_own_and_name_the_parameters_of_their_pat
     for path, methods in document()["paths"].items():
         for operation in methods.values():
             names.append(operation["operationId"])
+            assert operation["description"].endswith(".") and "422" not in operation["responses"]
             found = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"]
             assert sorted(found) == sorted(re.findall(r"\{(\w+)\}", path))
     assert len(set(names)) == len(names) == 7

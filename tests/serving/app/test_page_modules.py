@@ -1,4 +1,4 @@
-"""Modules of the page that need no page: who answers, what is said about it, what is asked when."""
+"""Modules of the page that need no page: who answers, and what is said about it."""
 
 import pytest
 
@@ -6,41 +6,21 @@ from bench.browser import scripted_page
 
 CHECK = """
 import { agreement } from "/static/page/agreement.js";
-import { fromBase64, toBase64 } from "/static/page/bytes.js";
 import { percent } from "/static/page/dom.js";
-import { Latest } from "/static/page/latest.js";
 import { banner, headline, settled } from "/static/page/modes.js";
 
 const base = { chosen: "server", switched: false, server: "up", why: "", local: "ready", localWhy: "" };
 base.version = 3;
-const BYTES = Uint8Array.from({ length: 784 }, (_, i) => i % 256);
 const down = { ...base, server: "down", why: "the server does not answer" };
 const all = (digit, share, version = 3) => {
   const probabilities = Array.from({ length: 10 }, (_, i) => (i === digit ? share : (1 - share) / 9));
   return { digit, version, probabilities };
 };
 
-async function asked() {
-  const seen = [];
-  const latest = new Latest(async (question) => {
-    seen.push(question);
-    await new Promise((resolve) => setTimeout(resolve, 30));
-  });
-  for (const question of [1, 2, 3, 4]) latest.push(question);
-  await new Promise((resolve) => setTimeout(resolve, 120));
-  latest.push(5);
-  latest.push(6);
-  latest.drop();
-  await new Promise((resolve) => setTimeout(resolve, 120));
-  return seen;
-}
-
-export async function check() {
+export function check() {
   return {
-    asked: await asked(),
     headlines: ["localhost:18771 over gRPC does not answer (refused): is it up?", "none"].map(headline),
-    handedOver: settled(down),
-    stays: settled({ ...down, local: "loading" }),
+    stays: settled({ ...down, local: "loading" }).chosen,
     nobodyHere: settled({ ...base, chosen: "browser", local: "failed" }).chosen,
     banners: {
       up: banner(base),
@@ -56,7 +36,6 @@ export async function check() {
       agreement(all(3, 0.9), all(5, 0.8)), agreement(all(3, 0.9), all(3, 0.9, 2)),
     ],
     shares: [[1], [0.99996], [0.5], [0.9962, 2], [0.996, 0], [0]].map((o) => percent(...o)),
-    bytes: Array.from(fromBase64(toBase64(BYTES))),
   };
 }
 """
@@ -68,14 +47,8 @@ def found(browser):
         return tab.evaluate("import('/check.js').then(({ check }) => check())")
 
 
-def test_of_questions_that_come_while_one_is_under_way_the_newest_is_asked(found):
-    assert found["asked"] == [1, 4, 5]
-
-
-def test_a_server_that_goes_hands_over_to_a_browser_that_can_answer(found):
-    assert (found["handedOver"]["chosen"], found["handedOver"]["switched"]) == ("browser", True)
-    assert found["stays"]["chosen"] == "server"
-    assert found["nobodyHere"] == "server"
+def test_nobody_is_chosen_who_can_not_answer(found):
+    assert (found["stays"], found["nobodyHere"]) == ("server", "server")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +83,3 @@ def test_two_answers_agree_by_digit_and_tell_their_largest_difference(found):
 
 def test_nothing_short_of_all_is_shown_as_all(found):
     assert found["shares"] == ["100.0 %", "99.9 %", "50.0 %", "99.62 %", "99 %", "0.0 %"]
-
-
-def test_the_pixels_survive_their_way_as_text(found):
-    assert found["bytes"] == [i % 256 for i in range(784)]

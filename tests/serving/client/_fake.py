@@ -55,7 +55,6 @@ class Fake:
     index_offset: int = 0  # as when a server counts through the requests that it has joined
     garbage: bytes | None = None  # answered in place of an answer
     accepts: bool | None = None  # every answer, no answer; None: a version without that output
-    form: str = "list"  # of tensors over gRPC: list, content, repeat
     stuck: threading.Event = field(default_factory=threading.Event)  # set: answer; clear: hold every request
     arrived: threading.Event = field(default_factory=threading.Event)  # a request is being held
     on_predict: Any = None  # called after each Predict that succeeds
@@ -118,22 +117,11 @@ def shares(digit: int) -> list[float]:
 # --- gRPC ---
 
 
-def _tensor(tensor: Any, dtype: int, shape: list[int], values: list[Any], form: str) -> None:
-    import array
-
-    name, code = {1: ("float_val", "f"), 9: ("int64_val", "q"), 10: ("bool_val", "B")}[dtype]
+def _tensor(tensor: Any, dtype: int, shape: list[int], values: list[Any]) -> None:
     tensor.dtype = dtype
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
-    if form == "content":
-        tensor.tensor_content = array.array(code, values).tobytes()
-        return
-    if form == "repeat":
-        while len(values) > 1 and values[-1] == values[-2]:
-            values = values[:-1]
-        if values == [0]:
-            values = []
-    getattr(tensor, name).extend(values)
+    getattr(tensor, {1: "float_val", 9: "int64_val", 10: "bool_val"}[dtype]).extend(values)
 
 
 def _grpc_predict(fake: Fake, body: bytes) -> bytes:
@@ -151,11 +139,11 @@ def _grpc_predict(fake: Fake, body: bytes) -> bytes:
     response = codec_grpc.PredictResponse()
     response.model_spec.name, response.model_spec.version.value = spec.name, used
     n = len(digits)
-    _tensor(response.outputs["digit"], 9, [n], digits, fake.form)
-    _tensor(response.outputs["confidence"], 1, [n], [SURE] * n, fake.form)
-    _tensor(response.outputs["probabilities"], 1, [n, 10], [p for d in digits for p in shares(d)], fake.form)
+    _tensor(response.outputs["digit"], 9, [n], digits)
+    _tensor(response.outputs["confidence"], 1, [n], [SURE] * n)
+    _tensor(response.outputs["probabilities"], 1, [n, 10], [p for d in digits for p in shares(d)])
     if fake.accepts is not None:
-        _tensor(response.outputs["accepted"], 10, [n], [fake.accepts] * n, fake.form)
+        _tensor(response.outputs["accepted"], 10, [n], [fake.accepts] * n)
     return response.SerializeToString()
 
 

@@ -157,16 +157,6 @@ def test_an_asyncio_client_says_that_it_belongs_to_another_event_loop(transport_
         runner.run(client.close())
 
 
-@pytest.mark.parametrize("form", ["list", "content", "repeat"])
-def test_answers_are_read_in_every_form_that_tensors_have(form, fake):
-    from digits_client import DigitClient
-
-    fake.form = form
-    with DigitClient(fake.grpc) as client:
-        assert [p.digit for p in client.predict(images(5, 8, 8))] == [5, 8, 8]
-        assert client.predict(images(0, 0)).predictions == (Prediction(0, SURE, tuple(shares(0))),) * 2
-
-
 REFUSED = {
     "floats": (np.zeros((28, 28), np.float32), "floats"),
     "floats in lists": ([[0.0] * 28] * 28, "floats"),
