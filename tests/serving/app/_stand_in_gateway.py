@@ -37,6 +37,7 @@ class Gateway:
     def __init__(self, predict: Any, edge: dict[str, bytes], reading: dict[str, Any]) -> None:
         self.predict, self.edge, self.reading = predict, edge, reading
         self.version, self.key, self.hangs = 3, None, 0.0  # seconds before anything answers
+        self.offers = True  # the model for browsers
         self.newer: dict[str, bytes] = {}  # files of the page that were updated, by their path
         self.moods: dict[str, Any] = {}
         self.asked: dict[str, list[bytes]] = defaultdict(list)
@@ -83,7 +84,7 @@ class Gateway:
         }
         return {
             "model": {"ready": True, "version": self.version, "message": ""},
-            "edge": f"/edge/{self.version}/",
+            "edge": f"/edge/{self.version}/" if self.offers else None,
             "feedback": True,
             "key": self.key is not None,
             "limits": {"bytes": 2_000_000, "pixels": 4_000_000},

@@ -22,6 +22,7 @@ from serving.app.settings import add_options
 from serving.store.store import Store
 from tests._ports import free_port
 from tests.serving._server import environment
+from tests.serving.app._gateway import running
 from tests.serving.client import _fake
 
 KEY = "0123456789abcdef"
@@ -171,13 +172,14 @@ def test_it_serves_until_it_is_told_to_end_lets_a_request_finish_and_shows_nobod
             assert mode == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_told_to_end_it_first_tells_balancers_and_goes_on_answering(fake, tmp_path):
-    with App(tmp_path, "--server", fake.grpc, "--drain", "60") as app:
-        app.process.send_signal(signal.SIGTERM)
+def test_told_to_end_it_first_tells_balancers_and_goes_on_answering(fake):
+    with running(server=fake.grpc, drain=60) as gateway:
+        gateway.end()
+        assert gateway.ask("GET", "/readyz")[0] == 503
+        assert gateway.ask("POST", "/api/predict", bytes(784))[0] == 200
+        gateway.end()  # the second one is not waited with
         end = time.monotonic() + 20
-        while app.ask("/readyz") != 503:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        assert app.ask("/api/predict", "POST", bytes(784)) == 200
-        app.process.send_signal(signal.SIGTERM)  # the second one is not waited with
-        assert app.process.wait(30) == 0
+        with pytest.raises(OSError, match=r"refused|reset"):
+            while time.monotonic() < end:
+                gateway.ask("GET", "/healthz")
+                time.sleep(0.05)

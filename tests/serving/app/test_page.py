@@ -45,7 +45,7 @@ RECORD = {
     "published": {"at": "2026-11-22T03:59:51Z", "commit": "4d4a05ea", "dirty": True},
 }
 LINE = [(0.5, 0.2 + 0.1 * step) for step in range(7)]
-OFFLINE = {"service_workers": "allow"}  # costs a second, for the page is loaded twice
+OFFLINE = {"service_workers": "allow", "local": True}  # costs a second, for the page is loaded twice
 PHONE = {"viewport": {"width": 390, "height": 800}, "is_mobile": True, "has_touch": True}
 BAR = [(0.2 + 0.1 * step, 0.5) for step in range(7)]
 
@@ -98,7 +98,8 @@ def opened(browser, gateway):
     """A function that opens the page; in the end nothing may have gone wrong in it."""
     tabs = []
 
-    def open_page(path="", **window):
+    def open_page(path="", local=False, **window):
+        gateway.offers = local  # loading the model takes the browser half a second
         usual = {"viewport": {"width": 1200, "height": 900}, "service_workers": "block"}
         tab = browser.new_page(**usual | window)
         tabs.append(tab)
@@ -161,7 +162,7 @@ def settled(tab, gateway):
 
 
 def test_a_drawing_is_asked_as_784_bytes_while_it_grows_and_both_answers_are_shown(opened, gateway):
-    tab = opened()
+    tab = opened(local=True)
     expect(in_browser(tab)).to_be_enabled()
     draw(tab, LINE)
     answers(tab, "on the server")
@@ -331,7 +332,7 @@ def test_files_that_cant_be_read_are_refused_in_words_before_they_are_sent(opene
 
 
 def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(opened, gateway):
-    tab = opened()
+    tab = opened(local=True)
     expect(in_browser(tab)).to_be_enabled()
     draw(tab, LINE)
     answers(tab, "on the server")
@@ -498,6 +499,7 @@ def test_once_loaded_the_page_opens_and_answers_without_a_server(opened, gateway
         gateway.start()
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_waited_for_once_and_not_for_every_file(opened, gateway):
     tab = opened(**OFFLINE)
     says(tab, "Works offline now.", "#offline")

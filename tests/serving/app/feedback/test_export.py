@@ -204,7 +204,8 @@ asyncio.run(main())
 """
 
 
-def test_of_two_exports_at_once_one_waits_and_finds_nothing_left(url, inbox, using):
+def test_of_two_exports_at_once_one_waits_and_finds_nothing_left(tmp_path, inbox, using):
+    url = f"sqlite:///{tmp_path}/feedback.db"  # what they wait for is a file of the inbox, whatever the store
     using(url, lambda store: accepted(store, range(10)))
     command = [sys.executable, "-c", EXPORTING, url, str(inbox)]
     both = [subprocess.Popen(command) for _ in range(2)]
