@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.app.connections import ANNOUNCED
-from serving.app.errors import DETAILS, NUMBER, Failure, Refusal, response
+from serving.app.connections import ANNOUNCED, Lines
+from serving.app.errors import DETAILS, NUMBER, STATUS, Failure, Refusal, response
 from serving.app.log_lines import Tell
 from serving.app.metrics import Metrics
 from serving.app.settings import Settings
@@ -190,6 +190,7 @@ class Observer:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, tell: Tell, proxies: Proxies) -> None:
         self._app, self._metrics, self._tell, self._proxies = app, metrics, tell, proxies
+        self._lines = Lines(tell)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
@@ -223,7 +224,9 @@ class Observer:
             self._metrics.under_way.dec()
             self._metrics.requests.labels(name, str(status or 499)).inc()  # 499: the visitor has left
             self._metrics.seconds.labels(name).observe(seconds)
-            if status >= 400 or not name.startswith(QUIET):
+            if status == STATUS["too_many"]:
+                self._lines.tell(f"requests of {client(scope)} are refused: too many a second")
+            elif status >= 400 or not name.startswith(QUIET):
                 line = {
                     "request": number,
                     "method": scope["method"] if scope["method"] in METHODS else "other",

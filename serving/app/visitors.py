@@ -58,11 +58,8 @@ class Proxies:
         return found
 
     def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._trusted)
 
 
 def _address(entry: str) -> str | None:
@@ -70,23 +67,25 @@ def _address(entry: str) -> str | None:
     bare = entry[1:].partition("]")[0] if entry.startswith("[") else entry
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]
+    parsed = _parsed(bare)
+    return None if parsed is None else str(parsed)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None for what is no address. A socket that listens on :: shows 192.0.2.1 as ::ffff:192.0.2.1."""
     try:
-        return str(ipaddress.ip_address(bare))
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 @functools.lru_cache(KNOWN)
 def counted(address: str) -> str:
     """The name by which the limits know an address: itself, or of IPv6 its first 64 bits."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
+    parsed = _parsed(address)
+    if parsed is None or parsed.version == 4:
+        return str(parsed or address)
     return str(ipaddress.ip_network((parsed.packed[: HOUSEHOLD // 8] + bytes(8), HOUSEHOLD)))
 
 

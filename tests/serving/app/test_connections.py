@@ -1,6 +1,8 @@
 """How many connections the gateway has, for how long, and what it says of the others."""
 
+import asyncio
 import contextlib
+import errno
 import functools
 import re
 import resource
@@ -11,8 +13,9 @@ import time
 import pytest
 
 from serving.app import connections
+from serving.app.metrics import Metrics
 from serving.app.settings import Limits
-from serving.app.visitors import networks
+from serving.app.visitors import Proxies, networks
 from tests.serving.app._gateway import running
 
 
@@ -103,9 +106,6 @@ def test_an_answer_that_is_not_read_is_not_kept_for_ever(brief):
 
 
 def test_a_place_is_free_again_when_tls_ends_or_never_begins(tmp_path):
-    from serving.app.metrics import Metrics
-    from serving.app.visitors import Proxies
-
     listener = connections.Listener(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -135,15 +135,35 @@ def test_there_are_no_more_connections_than_descriptors_are_for(monkeypatch):
     assert connections._affordable(1024) == connections.LEAST
 
 
-def test_when_no_descriptor_is_free_there_is_a_pause_and_one_line(monkeypatch):
-    from serving.app.log_lines import event
+def test_when_no_descriptor_is_free_there_is_a_pause(monkeypatch):
+    def exhausted(_):
+        raise OSError(errno.EMFILE, "Too many open files")
 
+    monkeypatch.setattr(socket.socket, "accept", exhausted)
+    with connections.Listener(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.limit(4, Proxies(), Metrics(), lambda _: None)
+        with pytest.raises(
+            OSError, match="Too many"
+        ):  # asyncio stops for a second, but tries the rest of its turn
+            listener.accept()
+        for _ in range(100):
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+
+
+def test_what_goes_wrong_outside_of_requests_is_a_short_line_a_minute(monkeypatch):
     said = []
-    lines = connections.Lines(said.append)
-    for _ in range(1000):
-        lines.tell("socket.accept() out of system resource")
-    assert said == [event("socket.accept() out of system resource", "warning")]
+
+    async def fail(count):
+        loop = asyncio.get_running_loop()
+        connections.quiet(loop, said.append)
+        for _ in range(count):
+            loop.call_exception_handler({"message": "accept failed", "exception": OSError(24, "x" * 1000)})
+
+    asyncio.run(fail(1000))
+    assert len(said) == 1 and len(said[0]["message"]) <= 300
+    assert said[0]["message"].startswith("accept failed OSError: [Errno 24] xxx")
     monkeypatch.setattr(connections, "TOLD", 0.0)
-    lines._next = 0.0
-    lines.tell("socket.accept() out of system resource")
-    assert said[1]["message"].endswith("(1000 times since the last such line)")
+    said.clear()
+    asyncio.run(fail(3))
+    assert len(said) == 3

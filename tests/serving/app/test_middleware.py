@@ -119,6 +119,10 @@ def test_who_asks_too_often_is_told_when_to_come_back_and_may_then(fake):
         assert [gateway.ask("POST", ROUTE, IMAGE)[0] for _ in range(3)] == [200] * 3
         status, headers, tree = gateway.ask("POST", ROUTE, IMAGE)
         assert (status, tree["error"]["code"], headers["retry-after"]) == (429, "too_many", "1")
+        for _ in range(3):
+            assert gateway.ask("POST", ROUTE, IMAGE)[0] == 429
+        (line,) = [each for each in gateway.said if "refused" in each.get("message", "")]
+        assert line["message"] == "requests of 127.0.0.1 are refused: too many a second", "once, not for each"
         assert gateway.ask("GET", "/edge/1/answer.json")[0] == 429
         assert gateway.ask("GET", "/static/normalize.js")[0] == 200
         assert gateway.ask("POST", ROUTE, IMAGE, address="127.0.0.2")[0] == 200, "another visitor"
