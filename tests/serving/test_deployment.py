@@ -9,8 +9,9 @@ from dataclasses import fields
 
 import pytest
 import yaml
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import text_format
 
+from serving.model_server import protos
 from serving.model_server.flags import Flags
 from tests.contract._graph import ROOT
 
@@ -83,44 +84,9 @@ each_server = pytest.mark.parametrize("server", SERVERS)
 
 # --- the server's own configuration files
 
-FILES = {
-    "batching": """
-        max_batch_size: Int64Value, batch_timeout_micros: Int64Value, max_enqueued_batches: Int64Value,
-        num_batch_threads: Int64Value, thread_pool_name: StringValue, max_execution_batch_size: Int64Value,
-        enable_large_batch_splitting: BoolValue, allowed_batch_sizes: repeated,
-        pad_variable_length_inputs: bool
-    """,
-    "prometheus": "enable: bool, path: string",
-    "monitoring": "prometheus_config: .t.prometheus",
-}
-
-
-def _messages():
-    """BatchingParameters and MonitoringConfig: tensorflow-serving-api leaves them out."""
-    field = descriptor_pb2.FieldDescriptorProto
-    plain = {"bool": field.TYPE_BOOL, "string": field.TYPE_STRING, "repeated": field.TYPE_INT64}
-    file = descriptor_pb2.FileDescriptorProto(name="digits_test.proto", package="t", syntax="proto3")
-    file.dependency.append("google/protobuf/wrappers.proto")
-    for message, described in FILES.items():
-        made = file.message_type.add(name=message)
-        for number, (name, kind) in enumerate(re.findall(r"(\w+): ([.\w]+)", described), 1):
-            label = field.LABEL_REPEATED if kind == "repeated" else field.LABEL_OPTIONAL
-            new = made.field.add(name=name, number=number, label=label)
-            new.type = plain.get(kind, field.TYPE_MESSAGE)
-            if kind not in plain:
-                new.type_name = kind if kind.startswith(".") else f".google.protobuf.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
-    pool.Add(file)
-    names = ("batching", "monitoring")
-    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"t.{name}")) for name in names]
-
-
-BatchingParameters, MonitoringConfig = _messages()
-
 
 def test_the_batching_file_is_one_that_the_server_takes():
-    batching = text_format.Parse((SERVING / "batching.config").read_text(), BatchingParameters())
+    batching = protos.read(SERVING / "batching.config", "BatchingParameters")
     assert batching.max_batch_size.value >= batching.max_execution_batch_size.value > 0
     assert batching.num_batch_threads.value >= 1
     assert batching.max_enqueued_batches.value >= 1
@@ -133,7 +99,7 @@ def test_the_batching_file_is_one_that_the_server_takes():
 
 
 def test_the_monitoring_file_turns_the_page_on_where_prometheus_looks():
-    monitoring = text_format.Parse((SERVING / "monitoring.config").read_text(), MonitoringConfig())
+    monitoring = protos.read(SERVING / "monitoring.config", "MonitoringConfig")
     assert monitoring.prometheus_config.enable
     jobs = yaml.safe_load((SERVING / "prometheus.yml").read_text())["scrape_configs"]
     (job,) = [job for job in jobs if job["job_name"] == "tensorflow-serving"]
@@ -148,8 +114,8 @@ def test_kubernetes_has_the_same_monitoring_file():
     (made,) = kustomization()["configMapGenerator"]
     (literal,) = made["literals"]
     name, text = literal.split("=", 1)
-    ours = text_format.Parse((SERVING / "monitoring.config").read_text(), MonitoringConfig())
-    assert text_format.Parse(text, MonitoringConfig()) == ours
+    ours = protos.read(SERVING / "monitoring.config", "MonitoringConfig")
+    assert text_format.Parse(text, protos.message("MonitoringConfig")()) == ours
     volumes = {volume["name"]: volume for volume in pod()["volumes"]}
     mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
     assert volumes["config"]["configMap"]["name"] == made["name"]

@@ -1,13 +1,24 @@
 """What a person calls, over both transports, synchronously and in asyncio."""
 
 import array
+import asyncio
 import re
 import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from digits_client import BadRequest, ModelNotFound, Prediction, ServingError, VersionStatus
+from digits_client import (
+    AsyncDigitClient,
+    BadRequest,
+    DigitClient,
+    ModelNotFound,
+    Prediction,
+    ServingError,
+    VersionStatus,
+)
+from digits_client.images import pixels
 from tests.serving.client._fake import MAGIC, SURE, picture, shares
 
 
@@ -113,8 +124,6 @@ def test_a_closed_client_says_so(client):
 
 @pytest.mark.parametrize("transport_name", ["grpc", "rest"])
 def test_threads_may_share_a_client(transport_name, fake):
-    from digits_client import DigitClient
-
     found = {}
     with DigitClient(fake.address(transport_name), transport_name) as shared:
 
@@ -131,10 +140,6 @@ def test_threads_may_share_a_client(transport_name, fake):
 
 @pytest.mark.parametrize("transport_name", ["grpc", "rest"])
 def test_tasks_may_share_an_asyncio_client(transport_name, fake, runner):
-    import asyncio
-
-    from digits_client import AsyncDigitClient
-
     async def all_at_once():
         async with AsyncDigitClient(fake.address(transport_name), transport_name) as shared:
             return await asyncio.gather(*(shared.predict(images(digit)) for digit in range(10)))
@@ -144,10 +149,6 @@ def test_tasks_may_share_an_asyncio_client(transport_name, fake, runner):
 
 @pytest.mark.parametrize("transport_name", ["grpc", "rest"])
 def test_an_asyncio_client_says_that_it_belongs_to_another_event_loop(transport_name, fake, runner):
-    import asyncio
-
-    from digits_client import AsyncDigitClient
-
     client = AsyncDigitClient(fake.address(transport_name), transport_name)
     try:
         assert runner.run(client.health()) is True
@@ -181,8 +182,6 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_pixels_that_could_be_misread_are_refused_before_anything_is_sent(name, fake):
-    from digits_client import DigitClient
-
     given, told = REFUSED[name]
     with DigitClient(fake.grpc) as client, pytest.raises(BadRequest, match=told) as caught:
         client.predict(given)
@@ -204,8 +203,6 @@ def test_pixels_that_could_be_misread_are_refused_before_anything_is_sent(name, 
     ids=str,
 )
 def test_options_that_make_no_sense_are_refused(options):
-    from digits_client import AsyncDigitClient, DigitClient
-
     for cls in (DigitClient, AsyncDigitClient):
         with pytest.raises(BadRequest, match="expected"):
             cls(**{"target": "localhost", **options})
@@ -223,10 +220,6 @@ def test_one_path_in_place_of_a_list_is_refused(client):
 
 
 def test_pixels_come_in_every_common_form():
-    from PIL import Image
-
-    from digits_client.images import pixels
-
     plain = np.arange(2 * 784, dtype=np.int64).reshape(2, 28, 28) % 256
     small = plain.astype(np.uint8)
     expected = small.tobytes()

@@ -137,18 +137,14 @@ def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
 
 
 @pytest.mark.parametrize(
-    "strange", ["", "nothing", "sqlite://", "sqlite:///:memory:", "mysql://u@h/d", "postgresql://user@host"]
+    "strange",
+    ["", "nothing", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql://user@host"],
 )
-def test_a_url_of_no_such_database_is_refused(strange):
-    with pytest.raises(ParamsError, match="no place for corrections; expected sqlite:///FILE or postgresql"):
+def test_a_url_of_no_such_database_is_refused_without_its_password(strange):
+    with pytest.raises(ParamsError, match="no place for corrections; expected sqlite:///FILE or") as refused:
         FeedbackStore(strange)
-
-
-def test_a_password_is_never_shown():
-    assert "secret" not in FeedbackStore("postgresql://user:secret@host/name").shown
-    with pytest.raises(ParamsError) as refused:
-        FeedbackStore("mysql://user:secret@host/name")
     assert "secret" not in str(refused.value)
+    assert "secret" not in FeedbackStore("postgresql://user:secret@host/name").shown
 
 
 # --- SQLite
@@ -166,7 +162,7 @@ def test_the_file_is_for_its_owner_alone_flushed_when_committed_and_overwritten_
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-def test_a_store_that_another_program_holds_is_busy_and_takes_corrections_again_after(tmp_path):
+def test_a_store_that_another_program_holds_is_waited_for_in_patience_and_then_busy(tmp_path):
     path = tmp_path / "feedback.db"
 
     async def act():
@@ -179,26 +175,14 @@ def test_a_store_that_another_program_holds_is_busy_and_takes_corrections_again_
             assert len(await review.rows(store)) == 1  # looking needs no lock
             async with opened(f"sqlite:///{path}", patience=0.2) as second:  # nor does starting
                 assert len(await review.rows(second)) == 1
-            other.rollback()
-            other.close()
-            assert (await store.add(given(1)))[1]
-
-    asyncio.run(act())
-
-
-def test_a_store_that_is_let_go_in_time_is_waited_for(tmp_path):
-    path = tmp_path / "feedback.db"
-
-    async def act():
-        async with opened(f"sqlite:///{path}", patience=60) as store:
-            other = sqlite3.connect(path, isolation_level=None)
-            other.execute("BEGIN IMMEDIATE")
-            adding = asyncio.create_task(store.add(given()))
-            await asyncio.sleep(0.5)
-            assert not adding.done()
-            other.rollback()
-            other.close()
-            assert (await adding)[1]
+            async with opened(f"sqlite:///{path}", patience=60) as patient:
+                adding = asyncio.create_task(patient.add(given(1)))
+                await asyncio.sleep(0.3)
+                assert not adding.done()
+                other.rollback()
+                other.close()
+                assert (await adding)[1]
+            assert (await store.add(given(2)))[1]
 
     asyncio.run(act())
 
