@@ -185,7 +185,7 @@ def grpc_server(
     else:
         server.add_generic_rpc_handlers((Doors(),))
     address = f"127.0.0.1:{port}"
-    port = server.add_secure_port("localhost:0", tls) if tls else server.add_insecure_port(address)
+    port = server.add_secure_port(address, tls) if tls else server.add_insecure_port(address)
     server.start()
     return server, port
 
