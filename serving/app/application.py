@@ -14,7 +14,7 @@ from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -23,7 +23,7 @@ from serving.app.errors import Failure, Refusal
 from serving.app.feedback.store import FeedbackStore
 from serving.app.log_lines import Tell
 from serving.app.metrics import Metrics
-from serving.app.middleware import Guard, Observer, SecurityHeaders
+from serving.app.middleware import LEFT, Guard, Observer, SecurityHeaders
 from serving.app.model_client import Model
 from serving.app.model_status import About
 from serving.app.request_log import RequestLog
@@ -102,6 +102,7 @@ def _app(state: State, tell: Tell) -> ASGIApp:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _failed)
     proxies = Proxies(state.settings.proxies)
     return SecurityHeaders(Observer(Guard(app, state.settings), state.metrics, tell, proxies))
@@ -121,6 +122,10 @@ async def _refused(request: Request, error: Any) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     return errors.response(Failure("failed", f"{type(error).__name__}: {error}"), request.scope)
+
+
+async def _left(_: Request, __: Any) -> Response:
+    return Response(status_code=LEFT)  # nobody is there to have it: for the log and the metrics
 
 
 async def _framework(request: Request, error: Any) -> Response:

@@ -181,6 +181,7 @@ def client(scope: Scope) -> str:
 
 
 NUMBERED = ("/edge/", "/api/versions/")  # one name for all versions
+LEFT = 499  # the status, in the log and the metrics, of a request whose visitor has left
 QUIET = ("/static", "/healthz", "/readyz", "/metrics")  # answered without a line unless they fail
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # others are one in the log
 
@@ -222,7 +223,7 @@ class Observer:
             seconds = time.perf_counter() - began
             name = route(scope)
             self._metrics.under_way.dec()
-            self._metrics.requests.labels(name, str(status or 499)).inc()  # 499: the visitor has left
+            self._metrics.requests.labels(name, str(status or LEFT)).inc()
             self._metrics.seconds.labels(name).observe(seconds)
             if status == STATUS["too_many"]:
                 self._lines.tell(f"requests of {client(scope)} are refused: too many a second")
@@ -231,7 +232,7 @@ class Observer:
                     "request": number,
                     "method": scope["method"] if scope["method"] in METHODS else "other",
                     "route": name,
-                    "status": status or 499,
+                    "status": status or LEFT,
                     "ms": round(seconds * 1e3, 2),
                     "client": client(scope) or None,
                 }
