@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from digits.runtime.errors import DigitsError, ParamsError
+from digits.runtime.progress import escape_unprintable
 from flows.scheduling.deployment import BUSY, ENTRYPOINT, Plan
 from flows.scheduling.server import PORT
 
@@ -82,6 +83,7 @@ def run(project: Path, given: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command in the folder that --project names; return its exit code."""
+    escape_unprintable()
     parser = argparse.ArgumentParser(prog="python -m flows.deploy", description=__doc__)
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="default: this folder")
     arguments(parser)

@@ -1,7 +1,7 @@
 """Who visits, and how much of the gateway one visitor may have.
 
 A visitor is an address: the one that connected or, where that one is a trusted proxy, the last address in
-X-Forwarded-For that is no trusted proxy. Everything left of it was written by whoever sent the request.
+X-Forwarded-For that is no trusted proxy. Everything left of it was written by the sender of the request.
 """
 
 from __future__ import annotations

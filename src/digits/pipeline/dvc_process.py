@@ -132,7 +132,7 @@ def start(
         }
     )
     if stdout is not None:
-        environment["PYTHONUNBUFFERED"] = "1"
+        environment |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     return subprocess.Popen(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=root,

@@ -21,6 +21,7 @@ from pathlib import Path
 from digits.runtime import params
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_dvc
+from digits.runtime.progress import escape_unprintable
 
 RUN_LOG = "DIGITS_RUN_LOG"  # a file to append {"stage", "seconds", "ok", "code"} to, read by what started DVC
 DEBUG = "DIGITS_DEBUG"  # set: an unexpected error keeps its traceback
@@ -29,6 +30,7 @@ DEBUG = "DIGITS_DEBUG"  # set: an unexpected error keeps its traceback
 def stage_main(stage: str, run: Callable[..., None], argv: Sequence[str] | None = None) -> None:
     """Run one stage from the command line and exit."""
     run_code_of(Path.cwd())
+    escape_unprintable()
     die_with_dvc()
     os.environ.setdefault(
         "TF_CPP_MIN_LOG_LEVEL", "2"

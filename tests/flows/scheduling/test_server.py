@@ -95,8 +95,8 @@ def test_a_port_that_another_program_has_is_told(tmp_path):
 def test_a_record_that_tells_nothing_or_of_another_process_is_no_server(tmp_path, record):
     folder = settings.home(tmp_path)
     folder.mkdir()
-    stranger = {"pid": os.getpid(), "started": 1.0, "url": "http://127.0.0.1:1/api"}
-    (folder / "server.json").write_text(json.dumps(stranger) if record is None else record)
+    foreign = {"pid": os.getpid(), "started": 1.0, "url": "http://127.0.0.1:1/api"}
+    (folder / "server.json").write_text(json.dumps(foreign) if record is None else record)
     assert server.find_running(tmp_path) is None
 
 
@@ -249,9 +249,9 @@ def test_a_deployment_that_runs_a_shell_script_can_be_made_by_its_owner_alone(pr
         made = session.post(f"http://127.0.0.1:{port}/api/deployments/", json=wanted)
         assert made.status_code == 201
         start = f"/api/deployments/{made.json()['id']}/create_flow_run"
-        for stranger in ({}, {"Origin": "http://evil.example"}, {"Host": "evil.example"}):
-            assert answer(port, "POST", "/api/deployments/", wanted, **stranger)[0] in (401, 403)
-            assert answer(port, "POST", start, {}, **stranger)[0] in (401, 403)
+        for foreign in ({}, {"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+            assert answer(port, "POST", "/api/deployments/", wanted, **foreign)[0] in (401, 403)
+            assert answer(port, "POST", start, {}, **foreign)[0] in (401, 403)
         runs = session.post(f"http://127.0.0.1:{port}/api/flow_runs/filter", json={}).json()
     assert runs == []
 

@@ -59,7 +59,7 @@ def spoiled(made, how):
         (made / "int8.tflite").unlink()
     elif how == "changed":
         (made / "int8.tflite").write_text("other")
-    elif how == "a stranger":
+    elif how == "an unknown file":
         (made / "tfjs" / "more.bin").write_text("other")
     elif how == "no provenance":
         (made / "provenance.json").unlink()
@@ -69,7 +69,7 @@ def spoiled(made, how):
         (made / "provenance.json").write_text(json.dumps(record))
 
 
-@pytest.mark.parametrize("how", ["missing", "changed", "a stranger", "no provenance", "outside"])
+@pytest.mark.parametrize("how", ["missing", "changed", "an unknown file", "no provenance", "outside"])
 def test_damaged_formats_are_never_published(store, source, made, how):
     spoiled(made, how)
     assert "is incomplete" in edge.mismatch(made, publish.read_export(source).provenance["files"])

@@ -57,12 +57,12 @@ def test_client_verify_demands_a_certificate_of_the_authority(half, pair, author
         custom_ca=authority.certificate,
         client_verify=True,
     )
-    stranger = _tls.Authority("another").issue("client")
+    other = _tls.Authority("another").issue("client")
     flags = (f"--model_base_path={half}", f"--ssl_config_file={file}")
     with Server(tmp_path / "log", *flags) as server:
         with channel(server.target, authority.certificate, authority.issue("client")) as made:
             assert predict(made, 2.0) == 2.0
-        for client in (None, stranger):
+        for client in (None, other):
             with channel(server.target, authority.certificate, client) as made:
                 with pytest.raises(grpc.RpcError) as caught:
                     predict(made, 2.0)
