@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +23,7 @@ from serving.model_server.models import service
 from serving.model_server.models.manager import Manager
 from serving.model_server.request_log.log import RequestLog
 from serving.model_server.request_log.records import Messages
-from serving.model_server.rest.json import decode, encode, text
+from serving.model_server.rest.json import decode, encode, scan, text
 from serving.model_server.rest.json import examples as json_examples
 from serving.model_server.runtime import saved_model, tensors
 from serving.model_server.status import OK, Status, invalid
@@ -167,7 +169,12 @@ class RestApi:
 
     async def _predict(self, target: Target, body: bytes, seconds: float | None) -> str:
         limits = self._settings.limits
-        document = text.parse(body, limits.json_parts)
+        bounds = self._bounds(seconds)
+        scan.check_parts(body, limits.json_parts)
+        if len(body) > scan.SMALL:
+            self._scan(target, body)
+        document = text.parse(body)
+        bounds.seconds_left()
         name = text.signature_name(document, saved_model.DEFAULT)
         version = self._manager.enter(target.name, target.version, target.label)
         try:
@@ -178,12 +185,12 @@ class RestApi:
             if not signature.inputs:
                 key = document.get("signature_name") or "DEFAULT"
                 raise invalid(f"Failed to get input map for signature: {key}")
-            arrays, row = decode.predict_inputs(document, signature, limits.json_depth)
+            arrays, row = decode.predict_inputs(document, signature, bounds)
             if self._settings.method_names:
                 predict.check_method(signature)
             predict.check_names(signature, arrays)
             wanted = list(signature.outputs)
-            answers = await predict.answer(model, signature, arrays, wanted, limits, seconds)
+            answers = await predict.answer(model, signature, arrays, wanted, limits, bounds.seconds_left())
             outputs = dict(zip(wanted, answers, strict=True))
             answer = encode.body(outputs, row)
             if self._log and (asked := self._log.sample(target.name)):
@@ -215,18 +222,33 @@ class RestApi:
         self, work: Work, target: Target, body: bytes, seconds: float | None, request: Any, response: Any
     ) -> None:
         """Classify or regress the examples of a body; fill request and response. Raises Status."""
-        document = text.parse(body, self._settings.limits.json_parts)
+        bounds = self._bounds(seconds)
+        scan.check_parts(body, self._settings.limits.json_parts)
+        if len(body) > scan.SMALL:
+            scan.check_examples(body, self._settings.limits)
+        document = text.parse(body)
         target.write(request.model_spec)
         request.model_spec.signature_name = text.signature_name(document, saved_model.DEFAULT)
-        json_examples.fill(request.input, document)
+        json_examples.fill(request.input, document, bounds)
         version = self._manager.enter(target.name, target.version, target.label)
         try:
-            await work(version.loaded, request, response, self._settings, seconds)
+            await work(version.loaded, request, response, self._settings, bounds.seconds_left())
             response.model_spec.version.value = version.number
             if self._log:
                 self._log.record(work.__name__.capitalize(), request, response)
         finally:
             version.leave()
+
+    def _scan(self, target: Target, body: bytes) -> None:
+        version = self._manager.enter(target.name, target.version, target.label)
+        try:
+            scan.check_predict(body, version.loaded.signatures.values(), self._settings.limits)
+        finally:
+            version.leave()
+
+    def _bounds(self, seconds: float | None) -> decode.Bounds:
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        return decode.Bounds(self._settings.limits.json_depth, end)
 
     def _status(self, target: Target) -> str:
         from google.protobuf import json_format

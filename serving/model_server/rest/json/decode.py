@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from serving.model_server.rest.json.text import shown
 from serving.model_server.runtime import tensors
 from serving.model_server.runtime.saved_model import Arrays, Signature, Tensor, strings
 from serving.model_server.runtime.tensors import BOOL, DOUBLE, FLOAT, STRING
-from serving.model_server.status import UNIMPLEMENTED, Status, invalid
+from serving.model_server.status import DEADLINE_EXCEEDED, UNIMPLEMENTED, Status, invalid
 
 MOST_DIMENSIONS = 64  # NumPy's; TensorFlow's own are 254
 FLOATS = (FLOAT, DOUBLE)
@@ -88,7 +91,22 @@ def unpacked(text: str) -> bytes:
         raise invalid("Unable to base64 decode") from None
 
 
-def predict_inputs(document: dict[str, Any], signature: Signature, deepest: int) -> tuple[Arrays, bool]:
+@dataclass(frozen=True)
+class Bounds:
+    """depth: lists in lists, 0 for NumPy's limit. end: when the request's time is up, by time.monotonic()."""
+
+    depth: int = 0
+    end: float = math.inf
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds left, None without a limit. Raises Status when the time is up."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise Status(DEADLINE_EXCEEDED, "the request's time was up before its JSON was read")
+        return None if math.isinf(left) else left
+
+
+def predict_inputs(document: dict[str, Any], signature: Signature, bounds: Bounds) -> tuple[Arrays, bool]:
     """(arrays by alias, whether in the row format) of a predict body. Raises Status."""
     row, column = "instances" in document, "inputs" in document
     if row and column:
@@ -96,9 +114,9 @@ def predict_inputs(document: dict[str, Any], signature: Signature, deepest: int)
             document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
         )
     if row:
-        return _rows(document, signature, deepest), True
+        return _rows(document, signature, bounds), True
     if column:
-        return _columns(document["inputs"], signature, deepest), False
+        return _columns(document["inputs"], signature, bounds), False
     raise invalid("Missing 'inputs' or 'instances' key")
 
 
@@ -106,7 +124,7 @@ def _misshapen(document: Any, what: str) -> Status:
     return invalid(f"JSON Value: {shown(document)} {what}")
 
 
-def _rows(document: Any, signature: Signature, deepest: int) -> Arrays:
+def _rows(document: Any, signature: Signature, bounds: Bounds) -> Arrays:
     instances, inputs = document["instances"], signature.inputs
     if not isinstance(instances, list):
         raise _misshapen(document, "Expecting 'instances' to be an list/array")
@@ -118,12 +136,12 @@ def _rows(document: Any, signature: Signature, deepest: int) -> Arrays:
             "per tensorinfo_map"
         )
     if _is_object(instances[0]):
-        return _plain_rows(instances, inputs) or _named_rows(instances, inputs, deepest)
+        return _plain_rows(instances, inputs) or _named_rows(instances, inputs, bounds)
     alias, tensor = next(iter(inputs.items()))
     fast = plain(instances, tensor.dtype)
     if fast is not None:
         return {alias: fast}
-    rows = _Rows(tensor, deepest)
+    rows = _Rows(tensor, bounds)
     for place, instance in enumerate(instances):
         if _is_object(instance):
             raise invalid(f"Expecting value/list but got object at item {place} of input list")
@@ -151,8 +169,8 @@ def _plain_rows(instances: list[Any], inputs: dict[str, Tensor]) -> Arrays | Non
     return arrays
 
 
-def _named_rows(instances: list[Any], inputs: dict[str, Tensor], deepest: int) -> Arrays:
-    rows = {alias: _Rows(tensor, deepest) for alias, tensor in inputs.items()}
+def _named_rows(instances: list[Any], inputs: dict[str, Tensor], bounds: Bounds) -> Arrays:
+    rows = {alias: _Rows(tensor, bounds) for alias, tensor in inputs.items()}
     for place, instance in enumerate(instances):
         if not _is_object(instance):
             raise invalid(f"Expecting object but got list at item {place} of input list")
@@ -176,13 +194,13 @@ def _named_rows(instances: list[Any], inputs: dict[str, Tensor], deepest: int) -
 class _Rows:
     """Elements of equal shape on their way to one array."""
 
-    def __init__(self, tensor: Tensor, deepest: int) -> None:
-        self._tensor, self._deepest = tensor, deepest
+    def __init__(self, tensor: Tensor, bounds: Bounds) -> None:
+        self._tensor, self._bounds = tensor, bounds
         self._rows: list[NDArray[Any]] = []
 
     def add(self, value: Any) -> None:
         """One more element. Raises Status."""
-        row = _array(value, self._tensor, self._deepest)
+        row = _array(value, self._tensor, self._bounds)
         if self._rows and row.size != self._rows[0].size:
             raise invalid(f"Expecting tensor size: {self._rows[0].size} but got: {row.size}")
         if self._rows and row.shape != self._rows[0].shape:
@@ -195,7 +213,7 @@ class _Rows:
         return np.stack(self._rows)
 
 
-def _columns(given: Any, signature: Signature, deepest: int) -> Arrays:
+def _columns(given: Any, signature: Signature, bounds: Bounds) -> Arrays:
     inputs = signature.inputs
     if not _is_object(given):
         if len(inputs) > 1:
@@ -204,23 +222,23 @@ def _columns(given: Any, signature: Signature, deepest: int) -> Arrays:
                 "per tensorinfo_map"
             )
         ((alias, tensor),) = inputs.items()
-        return {alias: _column(given, tensor, deepest)}
+        return {alias: _column(given, tensor, bounds)}
     arrays = {}
     for alias, tensor in inputs.items():
         if alias not in given:
             raise invalid(f"Missing named input: {alias} in 'inputs' object.")
-        arrays[alias] = _column(given[alias], tensor, deepest)
+        arrays[alias] = _column(given[alias], tensor, bounds)
     return arrays
 
 
-def _column(value: Any, tensor: Tensor, deepest: int) -> NDArray[Any]:
+def _column(value: Any, tensor: Tensor, bounds: Bounds) -> NDArray[Any]:
     fast = plain(value, tensor.dtype)
-    return fast if fast is not None else _array(value, tensor, deepest)
+    return fast if fast is not None else _array(value, tensor, bounds)
 
 
-def _array(value: Any, tensor: Tensor, deepest: int) -> NDArray[Any]:
+def _array(value: Any, tensor: Tensor, bounds: Bounds) -> NDArray[Any]:
     """One value or nested lists, each item looked at. Raises Status."""
-    most = min(deepest or MOST_DIMENSIONS, MOST_DIMENSIONS)
+    most = min(bounds.depth or MOST_DIMENSIONS, MOST_DIMENSIONS)
     shape: list[int] = []
     level = value
     while isinstance(level, list):
@@ -233,64 +251,78 @@ def _array(value: Any, tensor: Tensor, deepest: int) -> NDArray[Any]:
         if not level:
             break
         level = level[0]
-    items: list[Any] = []
-    _collect(value, shape, 0, items, reader(tensor.dtype))
+    items = _Items(tensor.dtype, shape, bounds)
+    items.add(value, 0)
     if tensor.dtype == STRING:
-        return strings(items).reshape(shape)
-    return np.array(items, tensors.numpy_dtype(tensor.dtype)).reshape(shape)
+        return strings(items.found).reshape(shape)
+    with np.errstate(over="ignore"):
+        return np.array(items.found, tensors.numpy_dtype(tensor.dtype)).reshape(shape)
 
 
-def _collect(value: Any, shape: list[int], level: int, items: list[Any], read: Callable[[Any], Any]) -> None:
-    if not isinstance(value, list):
-        if level != len(shape):
+class _Items:
+    """The items of nested lists in their order. found: what was added so far."""
+
+    def __init__(self, number: int, shape: list[int], bounds: Bounds) -> None:
+        self.found: list[Any] = []
+        self._shape, self._bounds, self._read = shape, bounds, reader(number)
+        self._kinds: tuple[type, ...] = ()  # of items that are taken as they are, and between what values
+        self._least, self._most = -math.inf, math.inf
+        if number in FLOATS:
+            self._kinds = (float, int)
+        elif number in MAPPED and number not in (STRING, BOOL):
+            limits = np.iinfo(tensors.numpy_dtype(number))
+            self._kinds, self._least, self._most = (int,), int(limits.min), int(limits.max)
+
+    def add(self, value: Any, level: int) -> None:
+        """Add one value, or those of lists on their level. Raises Status for what does not fit."""
+        shape = self._shape
+        if not isinstance(value, list):
+            if level != len(shape):
+                raise invalid(
+                    f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                    f"Expected at level: {len(shape)}"
+                )
+            self.found.append(self._read(value))
+            return
+        if level >= len(shape):
+            raise invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+        if len(value) != shape[level]:
             raise invalid(
-                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. Expected "
-                f"at level: {len(shape)}"
+                f"Encountered list at unexpected size: {len(value)} at level: {level} "
+                f"expected size: {shape[level]}"
             )
-        items.append(read(value))
-        return
-    if level >= len(shape):
-        raise invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
-    if len(value) != shape[level]:
-        raise invalid(
-            f"Encountered list at unexpected size: {len(value)} at level: {level} "
-            f"expected size: {shape[level]}"
-        )
-    for each in value:
-        _collect(each, shape, level + 1, items, read)
+        self._bounds.seconds_left()
+        kinds = self._kinds if level + 1 == len(shape) else ()
+        least, most, append = self._least, self._most, self.found.append  # this loop is the slow one
+        for each in value:
+            if type(each) in kinds and least <= each <= most:
+                append(each)
+            else:
+                self.add(each, level + 1)
 
 
 def plain(value: Any, number: int) -> NDArray[Any] | None:
     """Nested lists of numbers at NumPy's speed; None where it takes a closer look."""
     if number in (STRING, BOOL) or number not in MAPPED or not isinstance(value, list):
         return None
-    try:
-        array = np.array(value)
+    try:  # NumPy itself would take a boolean for a number, and make a string of every number beside one
+        array = np.array(value) if _only(value, {int, float} if number in FLOATS else {int}) else None
     except (ValueError, OverflowError, RecursionError):
         return None
-    kind, wanted = array.dtype.kind, tensors.numpy_dtype(number)
-    if not array.size:
+    if array is None or array.dtype.kind not in "fiu":
         return None
-    if number in FLOATS:
-        return _rounded(array, wanted) if kind in "fiu" and not _has_bool(value) else None
-    if kind not in "iu" or _has_bool(value):
-        return None
-    limits = np.iinfo(wanted)
-    if int(array.min()) < limits.min or int(array.max()) > limits.max:
-        return None
-    return array.astype(wanted)
-
-
-def _rounded(array: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
+    wanted = tensors.numpy_dtype(number)
+    if number not in FLOATS and array.size:
+        limits = np.iinfo(wanted)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            return None
     with np.errstate(over="ignore"):  # beyond its range is infinity, as upstream has it
-        rounded: NDArray[Any] = array.astype(wanted)
-    return rounded
+        fitted: NDArray[Any] = array.astype(wanted)
+    return fitted
 
 
-def _has_bool(value: Any) -> bool:
-    """Whether a boolean stands among numbers, where NumPy would take it for 0 or 1."""
-    if isinstance(value, list):
-        if value and isinstance(value[0], list):
-            return any(_has_bool(each) for each in value)
-        return bool in set(map(type, value))
-    return False
+def _only(value: list[Any], kinds: set[type]) -> bool:
+    """Whether nested lists hold nothing else than those types, and lists on a level only lists."""
+    if value and isinstance(value[0], list):
+        return all(isinstance(each, list) and _only(each, kinds) for each in value)
+    return kinds.issuperset(map(type, value))

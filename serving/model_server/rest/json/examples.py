@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from serving.model_server.rest.json import text
-from serving.model_server.rest.json.decode import is_b64, unpacked
+from serving.model_server.rest.json.decode import Bounds, is_b64, unpacked
 from serving.model_server.rest.json.text import shown
 from serving.model_server.status import Status, invalid
 
 _KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 
 
-def fill(sent: Any, document: dict[str, Any]) -> None:
+STEP = 10_000  # values that are read between two looks at the clock
+
+
+def fill(sent: Any, document: dict[str, Any], bounds: Bounds) -> None:
     """Write `examples` and `context` of a body into an empty Input. Raises Status."""
     into = sent.example_list
     if "context" in document:
         into = sent.example_list_with_context
         into.context.SetInParent()
-        _example(into.context, document["context"])
+        _example(into.context, document["context"], bounds)
     examples = document.get("examples")
     if "examples" not in document:
         what = "When method is classify, key 'examples' is expected and was not found"
@@ -28,18 +31,21 @@ def fill(sent: Any, document: dict[str, Any]) -> None:
         what = "'examples' value is an empty array"
     else:
         for example in examples:
-            _example(into.examples.add(), example)
+            _example(into.examples.add(), example, bounds)
         return
     raise invalid(f"JSON Value: {shown(document)} {what}")
 
 
-def _example(proto: Any, given: Any) -> None:
+def _example(proto: Any, given: Any, bounds: Bounds) -> None:
     if not isinstance(given, dict):
         raise invalid(f"Example must be JSON object but got JSON {text.kind(given)}")
     for name, value in given.items():
         feature = proto.features.feature[name]
-        for each in value if isinstance(value, list) else [value]:
-            _add(feature, name, each)
+        values = value if isinstance(value, list) else [value]
+        for start in range(0, len(values), STEP):
+            bounds.seconds_left()
+            for each in values[start : start + STEP]:
+                _add(feature, name, each)
 
 
 def _add(feature: Any, name: str, value: Any) -> None:

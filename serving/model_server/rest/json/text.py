@@ -2,8 +2,6 @@
 
 orjson reads strict JSON, which nearly all bodies are. What it refuses goes to RapidJSON, TensorFlow Serving's
 own parser, which takes NaN and Inf, knows where a value ends that text follows, and says what is wrong where.
-Before either, the parts of a large body are counted, since an empty list of 2 bytes becomes 64 in memory.
-
 Values in error texts have TensorFlow Serving's indentation and are cut near 256 bytes.
 """
 
@@ -31,15 +29,10 @@ _MORE = "The document root must not be followed by other values."
 _BOM = b"\xef\xbb\xbf"
 
 
-def parse(body: bytes, most: int) -> dict[str, Any]:
-    """The object that a body is; NaN and Inf are numbers, text after it is left.
-
-    most: lists, objects and strings that it may have, 0 for any. Raises Status.
-    """
+def parse(body: bytes) -> dict[str, Any]:
+    """The object that a body is; NaN and Inf are numbers, text after it is left. Raises Status."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
-    if most:
-        _bound(body, most)
     value = _value(body)
     if not isinstance(value, dict):
         raise invalid(f"JSON Value: {shown(value)} Is not object")
@@ -55,24 +48,6 @@ def signature_name(document: dict[str, Any], default: str) -> str:
             "value."
         )
     return name or default
-
-
-def _bound(body: bytes, most: int) -> None:
-    """Refuse a body with more lists, objects and strings than that, by its brackets and quotes.
-
-    Brackets inside strings count, escaped quotes don't, and a string that ends in a backslash counts half.
-    Raises Status.
-    """
-    if len(body) <= most:
-        return
-    signs = np.frombuffer(body, np.uint8)  # NumPy counts twice as fast as bytes do
-    lists, objects, quotes = (np.count_nonzero(signs == ord(sign)) for sign in '[{"')
-    count = lists + objects + quotes // 2
-    if count > most and count - body.count(b'\\"') // 2 > most:
-        raise invalid(
-            f"the request has more than {most} lists, objects and strings: send less at once, or raise "
-            "--max_json_parts"
-        )
 
 
 def _value(body: bytes) -> Any:

@@ -17,11 +17,11 @@ def signature(**inputs):
 
 
 def read(body, **inputs):
-    return decode.predict_inputs(text.parse(body.encode(), 0), signature(**inputs), 100)
+    return decode.predict_inputs(text.parse(body.encode()), signature(**inputs), decode.Bounds(100))
 
 
 def test_numbers_that_json_does_not_know_and_text_after_the_value():
-    assert text.parse(b'{"a": [NaN, Infinity, -Infinity]} and more', 0)["a"][1:] == [
+    assert text.parse(b'{"a": [NaN, Infinity, -Infinity]} and more')["a"][1:] == [
         math.inf,
         -math.inf,
     ]
@@ -29,7 +29,7 @@ def test_numbers_that_json_does_not_know_and_text_after_the_value():
 
 @pytest.mark.parametrize("value", [b"1", b"Inf"])
 def test_of_a_key_that_stands_twice_the_last_counts(value):
-    assert text.parse(b'{"a": ' + value + b', "a": 2}', 0) == {"a": 2}
+    assert text.parse(b'{"a": ' + value + b', "a": 2}') == {"a": 2}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_of_a_key_that_stands_twice_the_last_counts(value):
 )
 def test_text_that_is_no_json(body, said):
     with pytest.raises(Status, match=said):
-        text.parse(body, 0)
+        text.parse(body)
 
 
 @pytest.mark.parametrize("depth", [80, 500, 1000])
@@ -142,9 +142,9 @@ def test_floats_are_as_short_as_they_may_be(value, single, expected):
 
 def test_answers_in_both_formats():
     arrays = {"a": np.array([[1.5, 2.0]], np.float32), "n": np.array([3], np.int64)}
-    assert text.parse(encode.body(arrays, True).encode(), 0) == {"predictions": [{"a": [1.5, 2], "n": 3}]}
-    assert text.parse(encode.body(arrays, False).encode(), 0) == {"outputs": {"a": [[1.5, 2]], "n": [3]}}
-    assert text.parse(encode.body({"a": arrays["a"]}, True).encode(), 0) == {"predictions": [[1.5, 2]]}
+    assert text.parse(encode.body(arrays, True).encode()) == {"predictions": [{"a": [1.5, 2], "n": 3}]}
+    assert text.parse(encode.body(arrays, False).encode()) == {"outputs": {"a": [[1.5, 2]], "n": [3]}}
+    assert text.parse(encode.body({"a": arrays["a"]}, True).encode()) == {"predictions": [[1.5, 2]]}
 
 
 def test_bytes_are_base64_where_the_name_says_so():
