@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 from tests._ports import free_port
@@ -24,14 +26,20 @@ def environment() -> dict[str, str]:
 class Server:
     """`with Server(log, "--model_base_path=…") as server:` waits until its ports answer."""
 
-    def __init__(self, log: Path, *flags: str, ready: bool = True) -> None:
+    def __init__(self, log: Path, *flags: str, ready: bool = True, descriptors: int = 0) -> None:
+        """descriptors: how many the process may have, 0 for as many as this one."""
         self.port, self.rest_port = free_port(), free_port()
         self.log = log
         command = [sys.executable, "-m", "serving.model_server", f"--port={self.port}"]
         command += [f"--rest_api_port={self.rest_port}", "--max_num_load_retries=0", *flags]
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                command, stdout=stream, stderr=subprocess.STDOUT, env=environment(), cwd=ROOT
+                command,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                cwd=ROOT,
+                preexec_fn=partial(_limit, descriptors) if descriptors else None,
             )
         if ready:
             self.wait()
@@ -85,6 +93,10 @@ class Server:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, _json(error.read())
+
+
+def _limit(descriptors: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 def _json(data: bytes) -> object:

@@ -122,6 +122,7 @@ LOG = logging.getLogger("digits-model-server")
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MOST = 2**31 - 1
 PENDING = 100_000  # requests that gRPC may hold until the event loop takes them; its own limit is 1,000
+HANDSHAKE = 20_000  # milliseconds in which a connection must begin as HTTP/2; gRPC's own limit is 120,000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 Service = Callable[[EventLoopServer], grpc.GenericRpcHandler]  # made in the server's event loop
 
@@ -148,6 +149,7 @@ class GrpcServer(EventLoopServer):
             ("grpc.max_send_message_length", MOST),
             ("grpc.server.max_pending_requests", PENDING),  # else those of a stalled second are cancelled
             ("grpc.server.max_pending_requests_hard_limit", PENDING),
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE),
             ("grpc.so_reuseport", 0),  # else a second server takes the same port and half of the calls
             *channel_arguments(arguments),
         ]

@@ -18,13 +18,13 @@ from serving.model_server import limits, status
 from serving.model_server.event_loop import EventLoopServer
 from serving.model_server.limits import Limits
 from serving.model_server.process import Readiness
-from serving.model_server.rest import api
+from serving.model_server.rest import api, connections
 from serving.model_server.rest.api import Reply
+from serving.model_server.rest.connections import Connection, Gate
 from serving.model_server.status import Status, invalid
 
 LOG = logging.getLogger("digits-model-server")
-IDLE = 75.0  # seconds that a connection may stay open without a whole request head
-BACKLOG = 1024
+IDLE = 75.0  # seconds that a connection may stay open between two requests
 READY = "/readyz"  # for probes; upstream has none
 
 
@@ -48,7 +48,7 @@ def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
         if listen:
-            made.listen(BACKLOG)
+            made.listen(connections.BACKLOG)
     except OSError as error:
         made.close()
         raise Status(
@@ -75,19 +75,26 @@ class HttpServer(EventLoopServer):
         super().__init__("rest", threads)
         self._readiness = readiness
         self._api, self._socket, self._bounds, self._seconds = api, sock, bounds, seconds
+        self.gate = Gate(connections.most_connections(), bounds.request_bytes)
         self._under_way = 0
 
     async def serve(self) -> None:
         """Run the server until it is asked to stop."""
-        protocols = web.Server(
-            self._handle,
-            access_log=None,
-            logger=_quiet(),
-            keepalive_timeout=IDLE,
-            auto_decompress=False,
-            lingering_time=1.0,
+        protocols: web.Server = web.Server(self._handle)
+        options = {
+            "loop": self.loop,
+            "access_log": None,
+            "logger": _quiet(),
+            "keepalive_timeout": IDLE,
+            "auto_decompress": False,
+            "lingering_time": 1.0,
+        }
+        self.loop.set_exception_handler(self.gate.on_loop_error)
+        server = await self.loop.create_server(
+            lambda: Connection(self.gate, protocols, **options),
+            sock=self._socket,
+            backlog=connections.BACKLOG,
         )
-        server = await self.loop.create_server(protocols, sock=self._socket, backlog=BACKLOG)
         self.mark_ready()
         await self.stopping.wait()
         server.close()
@@ -98,9 +105,11 @@ class HttpServer(EventLoopServer):
 
     async def _handle(self, request: Any) -> web.StreamResponse:
         self._under_way += 1
+        request.protocol.begin(request.content)
         try:
             response = await self._respond(request)
         finally:
+            request.protocol.end()
             self._under_way -= 1
         return (
             response if self._readiness.ready else _closing(response)
@@ -145,11 +154,11 @@ class HttpServer(EventLoopServer):
 
 
 def _quiet() -> logging.Logger:
-    """Return aiohttp's logger. Input that is not HTTP is answered with 400 and does not fill the log."""
+    """Return aiohttp's logger. Input that is not HTTP, or too large, does not fill the log."""
     logger = LOG.getChild("http")
 
     def wanted(record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | Status))
 
     if not logger.filters:
         logger.addFilter(wanted)

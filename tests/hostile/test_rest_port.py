@@ -1,0 +1,235 @@
+"""Clients that take up the model server's REST port: with connections, unfinished heads, chunk sizes."""
+
+import contextlib
+import errno
+import logging
+import socket
+import threading
+import time
+
+import pytest
+
+from serving.model_server.limits import Limits
+from serving.model_server.process import Readiness
+from serving.model_server.rest import connections
+from serving.model_server.rest.api import Reply
+from serving.model_server.rest.connections import Gate
+from serving.model_server.rest.server import HttpServer, bind
+from tests._ports import free_port
+from tests.serving import _models
+from tests.serving._server import Server
+
+HERE, THERE = "127.0.0.1", "127.0.0.2"
+MOST = 1000  # bytes of a body
+POST = b"POST /v1/models/default:predict HTTP/1.1\r\nHost: x\r\n"
+BODY = b'{"instances": [1.0]}'
+WHOLE = POST + b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def connect(port, address=HERE):
+    return socket.create_connection((HERE, port), 10, source_address=(address, 0))
+
+
+def ask(port, sent=WHOLE, address=HERE):
+    """Return (status line, seconds) of the answer to what is sent."""
+    begun = time.monotonic()
+    with connect(port, address) as sock:
+        sock.sendall(sent)
+        return sock.recv(1 << 16).partition(b"\r\n")[0], time.monotonic() - begun
+
+
+class Echo:
+    """An API that answers with the size of the body."""
+
+    async def reply(self, *request):
+        return Reply(200, b"%d" % len(request[3]))
+
+
+@contextlib.contextmanager
+def port(most=8, head_seconds=connections.HEAD):
+    """A REST port in this process that takes bodies of up to MOST bytes."""
+    number = free_port()
+    server = HttpServer(Echo(), bind(HERE, number), Limits(MOST), 1, 20.0, Readiness())
+    server.gate.most, server.gate.head_seconds = most, head_seconds
+    server.start()
+    try:
+        yield number
+    finally:
+        server.stop(1.0)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    base = tmp_path_factory.mktemp("server")
+    _models.half_plus(base / "half" / "1", 1.0)
+    with Server(base / "log", f"--model_base_path={base / 'half'}", descriptors=256) as made:
+        yield made
+
+
+# --- connections
+
+
+def test_three_hundred_unfinished_heads_from_one_address_keep_nobody_else_waiting(server):
+    stopping = threading.Event()
+
+    def attack():  # closed connections are made anew
+        held = [None] * 300
+        while not stopping.is_set():
+            for place, sock in enumerate(held):
+                if sock is None or _closed(sock):
+                    held[place] = connect(server.rest_port)
+                    with contextlib.suppress(OSError):
+                        held[place].sendall(POST)
+        for sock in held:
+            sock.close()
+
+    attacker = threading.Thread(target=attack)
+    attacker.start()
+    try:
+        time.sleep(1)
+        for _ in range(10):
+            status, seconds = ask(server.rest_port, address=THERE)
+            assert status.startswith(b"HTTP/1.1 200 ") and seconds < 1
+            time.sleep(0.1)
+        assert b"503" in ask(server.rest_port)[0], "the attacker's own address has no room"
+    finally:
+        stopping.set()
+        attacker.join()
+    end = time.monotonic() + 1
+    while not ask(server.rest_port)[0].startswith(b"HTTP/1.1 200 "):
+        assert time.monotonic() < end, "it does not recover when the attacker has left"
+    assert server.log.stat().st_size < 1 << 20
+    assert server.text().count("new ones get 503") == 1
+
+
+def _closed(sock):
+    sock.setblocking(False)
+    try:
+        sock.recv(1000)  # the 503 before the end too
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    sock.close()
+    return True
+
+
+def test_one_address_has_half_of_the_connections_and_all_have_all_of_them():
+    gate = Gate(6, MOST)
+    assert [gate.enter("a", 0) for _ in range(4)] == [True, True, True, False]
+    assert [gate.enter(address, 0) for address in "bbcd"] == [True, True, True, False]
+    gate.leave("c")
+    assert not gate.enter("a", 0) and gate.enter("d", 0)
+    for address in "aaabbd":
+        gate.leave(address)
+    assert not gate.by_address
+
+
+def test_a_connection_beyond_the_bound_is_told_so_and_a_closed_one_makes_room():
+    with port(most=4) as number, connect(number) as first, connect(number) as second:
+        status, _ = ask(number)
+        assert status == b"HTTP/1.1 503 Service Unavailable"
+        assert ask(number, address=THERE)[0] == b"HTTP/1.1 200 OK"
+        first.close()
+        second.sendall(WHOLE)
+        assert second.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        assert ask(number)[0] == b"HTTP/1.1 200 OK"
+
+
+def test_what_accepting_fails_with_is_one_line_a_minute(caplog):
+    gate, error = Gate(4, MOST), OSError(errno.EMFILE, "Too many open files")
+
+    class Loop:
+        now = 0.0
+
+        def time(self):
+            return self.now
+
+    loop = Loop()
+    for loop.now in (0.0, 1.0, connections.SILENCE - 1, connections.SILENCE):
+        gate.on_loop_error(loop, {"message": "accept", "exception": error, "socket": None})
+    assert caplog.messages == ["REST: a connection can't be accepted: Too many open files"] * 2
+    assert not any(record.exc_info for record in caplog.records)
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+@pytest.mark.parametrize("sent", [[], [POST], [POST, b"A: b\r\n", b"C: d\r\n", b"E: f\r\n"], [WHOLE, POST]])
+def test_a_head_that_is_not_complete_in_time_ends_the_connection(sent):
+    with port(head_seconds=0.4) as number, connect(number) as sock:
+        begun = time.monotonic()
+        for piece in sent:
+            sock.sendall(piece)
+            time.sleep(0.1)  # each piece in time, but not all of them
+        while sock.recv(1000):
+            pass
+        assert 0.3 < time.monotonic() - begun < 5
+
+
+def test_a_connection_may_be_silent_for_longer_between_two_requests():
+    with port(head_seconds=0.2) as number, connect(number) as sock:
+        for _ in range(2):
+            sock.sendall(WHOLE)
+            assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            time.sleep(0.5)
+
+
+# --- chunks
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"ffffffffffffffff\r\n",
+        b"7fffffffffffffff;name=value\r\n",
+        b"%x\r\n" % (MOST + 1),
+        b"%x\r\nabc" % (MOST + 1),
+        b"3\r\nabc\r\n%x\r\n" % (MOST - 2),
+        b"1\r\n\n\r\n" * 5 + b"%x\r\n" % MOST,
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_chunk_that_does_not_fit_is_refused_before_it_arrives(chunks, at_once):
+    with port() as number, connect(number) as sock:
+        sock.sendall(WHOLE)
+        assert sock.recv(1000).endswith(b"\r\n20")
+        begun = time.monotonic()
+        pieces = [CHUNKED + chunks] if at_once else [CHUNKED[:-2], b"\r\n", *(bytes([c]) for c in chunks)]
+        for piece in pieces:
+            sock.sendall(piece)
+            time.sleep(0.002)
+        answer = sock.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 429 ") and b"larger than 1000 bytes" in answer
+        assert time.monotonic() - begun < 2
+
+
+def test_chunks_that_fit_are_read_in_any_pieces(caplog):
+    body = b"%x\r\n%s\r\n" % (MOST - 6, b"\n" * (MOST - 6)) + b"5;x=y\r\n1\r\n34\r\n1\r\n6\r\n0\r\n\r\n"
+    with port() as number, connect(number) as sock:
+        for step in (len(body), 1, 7, 300):
+            sock.sendall(CHUNKED)
+            for start in range(0, len(body), step):
+                sock.sendall(body[start : start + step])
+            assert sock.recv(1000).endswith(b"\r\n1000")
+    assert not caplog.records
+
+
+def test_a_size_that_is_no_number_is_a_bad_request():
+    with port() as number:
+        for line in (b"x\r\n", b"-1\r\n", b"f" * 17 + b"\r\n", b"\r\n"):
+            assert ask(number, CHUNKED + line)[0].endswith(b" 400 Bad Request")
+
+
+# --- bodies
+
+
+def test_thirty_megabytes_of_empty_lists_are_refused_and_delay_no_other_client(server):
+    lists = b'{"instances": [' + b"[]," * 10_000_000 + b"[]]}"
+    slowest = 0.0
+    sender = threading.Thread(target=lambda: server.rest("/v1/models/default:predict", lists))
+    sender.start()
+    while sender.is_alive():
+        slowest = max(slowest, ask(server.rest_port)[1])
+    assert slowest < 2
+    status, answer = server.rest("/v1/models/default:predict", lists[:8_000_000] + b"]]}")
+    assert status == 400 and "lists, objects and strings" in answer["error"]
