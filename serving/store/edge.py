@@ -104,7 +104,7 @@ def _provenance(directory: Path) -> Any:
     """The provenance that convert wrote; None if it is missing, damaged or names files outside."""
     try:
         content = json.loads((directory / wire.EDGE_PROVENANCE).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or not isinstance(content.get("exported"), dict):
         return None

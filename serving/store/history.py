@@ -6,13 +6,14 @@ pointer alone decides; if a crash came between writing the two files, `reconcile
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from digits.runtime.errors import StoreError
 
 PROMOTE, ROLLBACK, CANARY = "promote", "rollback", "canary"
+LARGEST = 2**53  # of version numbers: up to this every reader of JSON keeps them exact
 UNRECORDED = "unrecorded"  # taken from the pointer: the writer died before it could record it here
 
 
@@ -60,10 +61,16 @@ class History:
                 stack.append(event.version)
         return stack
 
-    def previous(self) -> int | None:
-        """The version that served before the one in service; None when there was none."""
-        below = [version for version in self.serving_stack()[:-1] if version != self.serving_stack()[-1]]
-        return below[-1] if below else None
+    def earlier(self) -> list[int]:
+        """The versions that served before the one in service, the last of them first."""
+        stack = self.serving_stack()[::-1]
+        return list(dict.fromkeys(version for version in stack if version != stack[0]))
+
+    def previous(self, published: Container[int] | None = None) -> int | None:
+        """The last version that served before the one in service, of those that are still published if they
+        are given; None for none.
+        """
+        return next((each for each in self.earlier() if published is None or each in published), None)
 
     def was_promoted(self, version: int) -> bool:
         """Whether a version ever was the stable one."""
@@ -123,16 +130,43 @@ def to_plain(history: History) -> dict[str, Any]:
 def from_plain(tree: Any, where: str) -> History:
     """Read the result of `to_plain`. Raises StoreError on anything else; `where` names the file."""
     try:
-        if not isinstance(tree, Mapping) or not isinstance(tree["highest"], int):
+        if not isinstance(tree, Mapping):
             raise TypeError("it is not a history")
-        return History(
+        found = History(
             tree["highest"],
             tree["base_path"],
             tuple(Event(**event) for event in tree["events"]),
             tuple(Refusal(**{**r, "reasons": tuple(r["reasons"])}) for r in tree["refusals"]),
         )
+        _check(found)
+        return found
     except (KeyError, TypeError) as error:
         raise StoreError(
             f"{where} is damaged ({error}): delete it; numbers then continue after the highest version on "
             "disk, and the record of earlier versions in service is lost"
         ) from None
+
+
+def _check(found: History) -> None:
+    """Check the types of all values, and the bounds of numbers. Raises TypeError."""
+    numbers = [("highest", found.highest, 0)]
+    texts: list[tuple[str, object]] = [("base_path", found.base_path)]
+    for event in found.events:
+        numbers.append(("version", event.version, 1))
+        texts += [("at", event.at), ("test_images", event.test_images)]
+        if event.action not in (PROMOTE, ROLLBACK, CANARY, UNRECORDED):
+            raise TypeError(f"action is {event.action!r:.40}")
+        share = event.accuracy
+        if share is not None and not (type(share) in (int, float) and 0 <= share <= 1):
+            raise TypeError(f"accuracy is {share!r:.40}")
+    for refusal in found.refusals:
+        numbers += [("version", refusal.version, 1), ("champion", refusal.champion, 1)]
+        texts.append(("at", refusal.at))
+        if not all(isinstance(reason, str) for reason in refusal.reasons):
+            raise TypeError("a reason is no text")
+    for name, number, least in numbers:
+        if type(number) is not int or not least <= number <= LARGEST:
+            raise TypeError(f"{name} is {number!r:.40}")
+    for name, text in texts:
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name} is {text!r:.40}")

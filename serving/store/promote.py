@@ -66,11 +66,12 @@ def rollback(
                 f"version {pointer.stable} is in service now, not {expected_champion}: see `digits status`, "
                 "then roll back again if you still want to"
             )
-        number = known.previous() if to is None else to
+        number = store.previous() if to is None else to
         if number is None:
-            raise StoreError(
-                f"no version served before version {pointer.stable}; {store.summary()}: name one of them"
-            )
+            gone = ", ".join(map(str, known.earlier()))
+            lost = f" and is still published ({gone} did)" if gone else ""
+            why = f"no version served before version {pointer.stable}{lost}"
+            raise StoreError(f"{why}; {store.summary()}: name one of them")
         if number == pointer.stable and pointer.base_path == store.base_path(known):
             raise StoreError(f"version {number} is in service already; {store.summary()}")
         chosen = store.intact(number)

@@ -96,8 +96,8 @@ def prune(store: Store, keep: int = KEEP) -> list[int]:
     if keep < 1:
         raise StoreError(f"can't keep {keep} versions: keep at least 1")
     with store.alone():
-        pointer, known = store.current(), store.history()
-        kept = {known.previous()} | (pointer.versions if pointer else set())
+        pointer = store.current()
+        kept = {store.previous()} | (pointer.versions if pointer else set())
         pruned = [old for old in store.versions()[:-keep] if old.number not in kept]
         for old in pruned:  # one rename hides it from the servers; then it is deleted
             aside = store.folder / f".pruned-{old.number}-{secrets.token_hex(4)}"

@@ -40,11 +40,13 @@ class Store:
 
     def versions(self) -> list[Version]:
         """Every published version, the oldest first, damaged ones included."""
+        return [version.read(number, self.folder / str(number)) for number in self._numbers()]
+
+    def _numbers(self) -> list[int]:
         with disk.plain_errors(self.root):
             if not self.folder.is_dir():
                 return []
-            numbers = sorted(int(p.name) for p in self.folder.iterdir() if _is_number(p.name) and p.is_dir())
-        return [version.read(number, self.folder / str(number)) for number in numbers]
+            return sorted(int(p.name) for p in self.folder.iterdir() if _is_number(p.name) and p.is_dir())
 
     def version(self, number: int) -> Version:
         """One published version, damaged or not. Raises StoreError when it does not exist."""
@@ -91,6 +93,10 @@ class Store:
         event = Event(pointer.stable, history.UNRECORDED, None, serving.accuracy, serving.test_images)
         return history.reconcile(known, pointer.stable, event)
 
+    def previous(self) -> int | None:
+        """The last version that served before the one in service and is still published; None for none."""
+        return self.history().previous(self._numbers())
+
     def base_path(self, known: History) -> str:
         """The folder of the versions as servers see it."""
         return known.base_path or str(self.folder)
@@ -108,7 +114,7 @@ class Store:
     def highest(self, known: History) -> int:
         """The highest number ever given to a version, by everything in the store; 0 for none."""
         pointer = self.current()
-        on_disk = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
+        on_disk = [_number(p.name) for p in self.folder.iterdir()]
         named = [*(event.version for event in known.events), *(pointer.versions if pointer else ())]
         numbers: list[int] = [known.highest, *on_disk, *named]
         return max(numbers)
@@ -152,10 +158,15 @@ class Store:
                 tree = json.loads(self.record.read_bytes())
             except FileNotFoundError:
                 return History()
-            except ValueError:
+            except (ValueError, RecursionError):  # the second for lists in lists in lists
                 tree = None
         return history.from_plain(tree, str(self.record))
 
 
 def _is_number(name: str) -> bool:
-    return name.isdecimal() and not name.startswith("0")
+    return _number(name) > 0 and not name.startswith("0")
+
+
+def _number(name: str) -> int:
+    """Return the number that a server reads in the name of a folder; 0 for none, or one beyond our own."""
+    return int(name) if name.isascii() and name.isdecimal() and int(name) <= history.LARGEST else 0

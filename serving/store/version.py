@@ -30,7 +30,7 @@ class Version:
     def accuracy(self) -> float | None:
         """The share of correct answers on its test images, as recorded by the evaluation."""
         value = find(self.provenance, "metrics", "accuracy")
-        return float(value) if isinstance(value, int | float) else None
+        return float(value) if type(value) in (int, float) and 0 <= value <= 1 else None
 
     @property
     def test_images(self) -> str | None:
@@ -64,7 +64,7 @@ def read(number: int, path: Path) -> Version:
         provenance = json.loads((path / wire.PROVENANCE).read_bytes())
     except OSError as error:
         return Version(number, path, {}, f"{wire.PROVENANCE} can't be read ({error.strerror})")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Version(number, path, {}, f"{wire.PROVENANCE} is not valid JSON ({error})")
     if problem := _unusable(provenance):
         return Version(number, path, {}, problem)

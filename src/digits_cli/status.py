@@ -46,7 +46,7 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
     return {
         "stable": pointer.stable if pointer else None,
         "canary": pointer.canary if pointer else None,
-        "previous": store.history().previous(),
+        "previous": store.previous(),
         "moved": store.base_path_problem(),
         "exported": _exported(root, store),
         "grpc": {"port": grpc_port, "answers": server_process.is_listening(grpc_port, TIMEOUT)},

@@ -49,7 +49,7 @@ def rows(store: Store) -> list[dict[str, Any]]:
     """Return every version as plain values, the newest first. accuracy: share in [0, 1]."""
     from serving.store import edge, version
 
-    pointer, previous = store.current(), store.history().previous()
+    pointer, previous = store.current(), store.previous()
     roles = {previous: "previous"}
     if pointer:
         roles |= {pointer.canary: "canary", pointer.stable: "stable"}

@@ -3,6 +3,7 @@ import pytest
 from digits.runtime.errors import StoreError
 from serving.store.history import (
     CANARY,
+    LARGEST,
     PROMOTE,
     ROLLBACK,
     UNRECORDED,
@@ -76,8 +77,28 @@ def test_it_survives_json():
     assert from_plain(to_plain(known), "history.json") == known
 
 
+def damaged(event=(), refusal=(), **values):
+    events = [{"version": 1, "action": PROMOTE, **dict(event)}]
+    refusals = [{"version": 2, "champion": 1, "reasons": ["worse"], **dict(refusal)}]
+    return {**to_plain(History()), "events": events, "refusals": refusals, **values}
+
+
+def test_a_record_with_every_value_of_its_type_is_read():
+    assert from_plain(damaged(highest=LARGEST), "history.json").highest == LARGEST
+
+
 @pytest.mark.parametrize(
-    "tree", [None, [], {}, {"highest": "1"}, {**to_plain(History()), "events": [{"x": 1}]}]
+    "tree",
+    [
+        *(None, [], {}, {"highest": "1"}, damaged({"x": 1}), damaged(events=5), damaged(refusals=None)),
+        *(damaged(highest=wrong) for wrong in (None, "1", 1.5, True, -1, LARGEST + 1, 10**30)),
+        *(damaged(base_path=wrong) for wrong in (5, ["/models"], {})),
+        *(damaged({"version": wrong}) for wrong in (None, "1", [1], 1.0, 0, 10**30)),
+        *(damaged({key: 5}) for key in ("action", "at", "test_images", "accuracy")),
+        *(damaged({"accuracy": wrong}) for wrong in ("0.9", -0.1, float("nan"), True)),
+        *(damaged(refusal={key: None}) for key in ("version", "champion", "reasons")),
+        damaged(refusal={"reasons": [None]}),
+    ],
 )
 def test_a_damaged_record_says_what_deleting_it_costs(tree):
     with pytest.raises(StoreError, match=r"history.json is damaged .* delete it"):

@@ -197,10 +197,12 @@ def test_the_versions_are_listed_with_the_damaged_ones_and_without_strangers(sto
     (store.folder / "007").mkdir()
     (store.folder / "notes").mkdir()
     (store.folder / "6").touch()
+    (store.folder / "9").symlink_to("9")
+    (store.folder / str(10**30)).mkdir()
     spoil(store, 2, "assets.extra/provenance.json")
     found = store.versions()
     assert [(v.number, bool(v.unreadable)) for v in found] == [(1, False), (2, True)]
-    assert published(store, tmp_path, "c") == 8, "a server reads 007 as 7"
+    assert published(store, tmp_path, "c") == 10, "a server reads 007 as 7"
 
 
 # --- promoting
@@ -320,9 +322,22 @@ def test_rolling_back_to_what_was_pruned_or_damaged_lists_what_is_there(store, t
     with pytest.raises(StoreError, match=r"version 1 is damaged: .* the published versions are 1, 2, 3"):
         promote.rollback(store)
     disk.delete(store.folder / "1")
-    with pytest.raises(StoreError, match=r"version 1 is not in .*: the published versions are 2, 3"):
+    with pytest.raises(StoreError, match=r"no version .* still published \(1 did\); .* versions are 2, 3"):
         promote.rollback(store)
+    with pytest.raises(StoreError, match=r"version 1 is not in .*: the published versions are 2, 3"):
+        promote.rollback(store, 1)
     assert store.current().stable == 2
+
+
+def test_a_rollback_skips_versions_that_were_pruned(store, tmp_path):
+    published(store, tmp_path, "a", "b", "c", "d")
+    for number, champion in ((1, None), (2, 1), (3, 2), (4, 3)):
+        promote.promote(store, number, champion)
+    disk.delete(store.folder / "2")
+    assert promote.rollback(store).stable == 3
+    assert store.previous() == 1
+    assert promote.rollback(store).stable == 1
+    assert store.previous() is None
 
 
 def test_of_two_rollbacks_only_one_goes_back(store, tmp_path):
@@ -362,9 +377,10 @@ def test_a_promotion_that_was_not_recorded_is_known_from_the_pointer(store, tmp_
 
 def test_a_damaged_pointer_or_record_names_the_file(store, tmp_path):
     published(store, tmp_path, "a")
-    store.record.write_text("{")
-    with pytest.raises(StoreError, match=r"history.json is damaged"):
-        promote.promote(store, 1, None)
+    for text in ("{", "[" * 100_000):
+        store.record.write_text(text)
+        with pytest.raises(StoreError, match=r"history.json is damaged"):
+            promote.promote(store, 1, None)
     store.record.unlink()
     store.record.mkdir()
     with pytest.raises(StoreError, match="Is a directory"):
