@@ -64,14 +64,12 @@ class ConfiguredModel:
         """
         base, policy = self.settings.base_path, self.settings.policy
         try:
-            present, hidden = versions.on_disk(base)
+            present, left_out = versions.on_disk(base)
         except OSError:
             return None, self._nothing()
         if not present:
-            return present, self._nothing()
-        said = []
-        if hidden:
-            said.append(f"{', '.join(hidden)}: left out, as another folder has the same number")
+            return present, "; ".join(filter(None, [self._nothing(), _left_out(left_out)]))
+        said = [_left_out(left_out)] if left_out else []
         if missing := policy.versions - set(present):
             said.append(f"versions {sorted(missing)} are configured but missing")
         elif not versions.aspired(policy, present):
@@ -111,3 +109,7 @@ class ConfiguredModel:
             if known is None or (known.state == END and known.error is None):
                 self.versions[number] = Version(self.settings.name, number, present[number])
         self.wanted = wanted
+
+
+def _left_out(names: list[str]) -> str:
+    return f"left out: {', '.join(names)}" if names else ""

@@ -64,19 +64,26 @@ _LARGEST = 2**63 - 1
 def on_disk(base: str) -> tuple[dict[int, Path], list[str]]:
     """Return the folder of each version number. Raises OSError for a missing base.
 
-    The list has the names that another folder of the same number hides, such as 007 by 7. Other names are
-    skipped.
+    The list has what is left out and why: names that another folder of the same number hides, such as 007 by
+    7, and those that the system can't read, such as a link to itself. Other names are skipped.
     """
     found: dict[int, Path] = {}
-    hidden: list[str] = []
+    left_out: list[str] = []
     with os.scandir(base) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             name = entry.name
-            if name.isascii() and name.isdecimal() and int(name) <= _LARGEST and entry.is_dir():
-                if int(name) in found:
-                    hidden.append(found[int(name)].name)
-                found[int(name)] = Path(entry.path)
-    return found, hidden
+            if not (name.isascii() and name.isdecimal() and int(name) <= _LARGEST):
+                continue
+            try:
+                if not entry.is_dir():
+                    continue
+            except OSError as error:
+                left_out.append(f"{name}: {error.strerror}")
+                continue
+            if int(name) in found:
+                left_out.append(f"{found[int(name)].name}: another folder has the same number")
+            found[int(name)] = Path(entry.path)
+    return found, left_out
 
 
 def aspired(policy: Policy, present: Collection[int]) -> set[int]:

@@ -407,7 +407,7 @@ def test_of_two_folders_with_the_same_number_the_one_left_out_is_warned_of(world
     world.add(7)
     (world.base / "007").mkdir()
     world.manager.start(world.settings())
-    assert world.loads == ["7"] and "007: left out" in caplog.text
+    assert world.loads == ["7"] and "left out: 007: another" in caplog.text
 
 
 def test_a_new_model_that_fails_is_an_error_of_the_call_and_the_others_serve_on(world, tmp_path):
