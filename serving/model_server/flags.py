@@ -41,6 +41,7 @@ HELP = {
     "mixed_precision": "bfloat16: compute in it where the processor supports it",
     "ssl_config_file": "text SSLConfig with PEM texts: encrypts gRPC; REST stays unencrypted",
     "enable_serialization_as_tensor_content": "Predict responses carry raw bytes rather than lists",
+    "enable_reload_config_request": "let gRPC clients replace the models, by HandleReloadConfigRequest",
     "enable_grpc_healthcheck_service": "serve grpc.health.v1.Health on the gRPC port",
     "grpc_channel_arguments": "key=value,key=value for the gRPC server",
     "grpc_max_threads": "threads for slow gRPC requests; 0 for 4 per processor",
@@ -133,6 +134,7 @@ class Flags:
     enable_serialization_as_tensor_content: bool = False
     enable_signature_method_name_check: bool = False
     enable_grpc_healthcheck_service: bool = False
+    enable_reload_config_request: bool = True  # not upstream's flag, which always lets them
     grpc_channel_arguments: str = ""
     grpc_max_threads: int = 0  # 0: 4 × CPUs
     max_request_bytes: int = Limits.request_bytes  # this and the next four are not upstream's

@@ -40,7 +40,9 @@ def open_ports(
     """
     threads = 4 * (os.cpu_count() or 1)
     observer, log = settings.observer, _request_log(flags, manager, settings)
-    methods = middleware.with_request_log(grpc_service.methods(manager, settings), log)
+    methods = middleware.with_request_log(
+        grpc_service.methods(manager, settings, flags.enable_reload_config_request), log
+    )
     if observer:
         methods = middleware.with_metrics(methods, observer, lambda name: name in manager.models)
     if flags.grpc_socket_path:

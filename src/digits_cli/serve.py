@@ -39,7 +39,10 @@ def run(given: argparse.Namespace) -> int:
     if moved := store.base_path_problem():
         raise StoreError(moved)
     print(f"serving version {pointer.stable} by {_described()}", file=sys.stderr)  # noqa: T201
-    command = [*server(), *flags(root / "models" / "serving" / "models.config", given.flags)]
+    command = [
+        *server(),
+        *flags(root / "models" / "serving" / "models.config", given.flags, shutil.which(REAL) is None),
+    ]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)
@@ -51,14 +54,16 @@ def server() -> list[str]:
     return [found] if found else [sys.executable, "-m", "serving.model_server"]
 
 
-def flags(pointer: Path, given: list[str]) -> list[str]:
-    """Return the given flags, preceded by defaults for those left out."""
-    ours = {
+def flags(pointer: Path, given: list[str], embedded: bool) -> list[str]:
+    """Return the given flags, preceded by defaults for those left out. embedded: for our own server."""
+    ours: dict[str, object] = {
         "--port": 8500,
         "--rest_api_port": 8501,
         "--model_config_file": pointer,
         "--model_config_file_poll_wait_seconds": POLL,
     }
+    if embedded:
+        ours["--enable_reload_config_request"] = "false"  # the pointer alone says what serves
     named = {each.partition("=")[0] for each in given}
     return [f"{name}={value}" for name, value in ours.items() if name not in named] + given
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from digits import dataset
 from digits.dataset import Split
 from digits.pipeline.repro import Run
 from digits.runtime.errors import StoreError
-from digits_cli import COMMANDS, main
+from digits_cli import COMMANDS, main, serve
 from flows.rollout import canary, outcomes, release, rollout
 from flows.rollout.rollout import Acts
 from serving.checks import infra_validator, served_scores
@@ -443,3 +444,11 @@ def test_a_run_in_a_moved_project_writes_the_pointer_anew(project):
     project.store.pointer.write_text(text)
     assert "its pointer was updated" in into_service(project).reason
     assert project.store.base_path_problem() is None
+
+
+def test_serve_turns_reloading_by_api_off_where_the_server_has_a_flag_for_it():
+    off = "--enable_reload_config_request=false"
+    assert off in serve.flags(Path("models.config"), [], embedded=True)
+    assert off not in serve.flags(Path("models.config"), [], embedded=False)
+    on = "--enable_reload_config_request=true"
+    assert [on] == [flag for flag in serve.flags(Path("m"), [on], embedded=True) if "reload" in flag]

@@ -11,7 +11,7 @@ from serving.model_server.inference import examples, predict
 from serving.model_server.inference.predict import Settings, Work
 from serving.model_server.models import service
 from serving.model_server.models.manager import Manager
-from serving.model_server.status import invalid
+from serving.model_server.status import UNIMPLEMENTED, Status, invalid
 
 Answer = Callable[
     [Any, Any, float | None], Steps[None]
@@ -27,8 +27,11 @@ class Method:
     response: Any
 
 
-def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
-    """Return every method by its path, `/package.Service/Method`."""
+def methods(manager: Manager, settings: Settings, reload: bool = True) -> dict[str, Method]:
+    """Return every method by its path, `/package.Service/Method`.
+
+    reload: whether clients may replace the models.
+    """
     from tensorflow_serving.apis import (
         classification_pb2,
         get_model_metadata_pb2,
@@ -62,6 +65,10 @@ def methods(manager: Manager, settings: Settings) -> dict[str, Method]:
         service.model_status(manager, request, response)
 
     async def on_reload(request: Any, response: Any, _: float | None) -> None:
+        if not reload:
+            raise Status(
+                UNIMPLEMENTED, "HandleReloadConfigRequest is off: --enable_reload_config_request=false"
+            )
         service.reload(manager, request, response)
 
     prediction = "/tensorflow.serving.PredictionService/"

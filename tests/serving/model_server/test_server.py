@@ -452,6 +452,19 @@ def test_a_reload_by_api_brings_a_model_and_takes_one_away(models, tmp_path):
             stub.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest(), timeout=60)
 
 
+def test_a_reload_by_api_can_be_turned_off(models, tmp_path):
+    base = f"--model_base_path={models / 'many'}"
+    config = text_format.Parse(config_text(models / "half"), model_server_config_pb2.ModelServerConfig())
+    flags = ("--model_name=many", base, "--enable_reload_config_request=false")
+    with Server(tmp_path / "log", *flags) as server, grpc.insecure_channel(server.target) as channel:
+        with pytest.raises(grpc.RpcError, match="--enable_reload_config_request=false") as caught:
+            model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(
+                model_management_pb2.ReloadConfigRequest(config=config), timeout=60
+            )
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert server.rest("/v1/models/many")[0] == 200 and server.rest("/v1/models/half")[0] == 404
+
+
 @pytest.mark.slow
 def test_versions_that_can_t_be_served_leave_the_old_one_in_place(models, tmp_path):
     import shutil
