@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.records import Run
 from bench.serving import lifecycle, rollouts
@@ -17,6 +18,7 @@ from bench.serving.cases import (
     BATCHES,
     CLIENTS,
     GRPC,
+    LOGGING,
     NOOP_GRPC,
     NOOP_REST,
     OURS,
@@ -33,6 +35,7 @@ from digits.runtime.errors import DataError, DigitsError
 NO_OPS = (*NOOP_GRPC, *NOOP_REST)  # their answers aren't the model's
 WARM = 0.4  # seconds before the window of a case
 BLOCK, QUIET = 20, 8.0  # rollouts of a block, seconds of its load without
+TURNS, TURN = 21, 1.0  # turns of the servers with and without a log, seconds of each
 STARTS, REFUSALS = 3, 5
 QUICK = {"rounds": 1, "seconds": 0.3, "rollouts": 2, "reloads": 4}
 
@@ -73,8 +76,10 @@ class Bench:
             for server in servers:
                 stack.callback(server.stop)
             self._cases({server.name: server for server in servers}, expected)
+            self._logging({server.name: server for server in servers})
             self._rollouts({server.name: server for server in servers})
-        self._lifecycle(names)
+        if self.given.rounds:
+            self._lifecycle(names)
         print("\n" + report(self.records.records()))
 
     def _worker(self, stack: contextlib.ExitStack, module: str, *arguments: str) -> Worker:
@@ -109,7 +114,8 @@ class Bench:
             for case in plan if turn % 2 == 0 else reversed(plan):
                 self._case(servers[case.server], case, turn, expected)
 
-    def _case(self, server: Server, case: Case, turn: int, expected: dict[str, int]) -> None:
+    def _ask(self, server: Server, case: Case, seconds: float) -> tuple[dict[str, Any], float | None]:
+        """Return the load's result, and the CPU milliseconds that the server took for each request."""
         job = {
             "loop": "closed",
             "interface": case.interface,
@@ -118,19 +124,23 @@ class Bench:
             "payload": str(self.requests / f"{case.payload}-{case.batch}.{case.interface}"),
             "clients": case.clients,
             "batch": case.batch,
-            "seconds": self.given.seconds,
-            "warm": self.given.seconds / 4 if self.given.quick else WARM,
+            "seconds": seconds,
+            "warm": seconds / 4 if self.given.quick else WARM,
         }
         before = cpu_seconds(server.process.pid)
         result = self.load.ask(job)
         after = cpu_seconds(server.process.pid)
-        answer = result.pop("answer")
         taken = None if before is None or after is None else after - before
         each = None if taken is None or not result["total"] else 1000 * taken / result["total"]
         if not result["total"]:
             raise DigitsError(
                 f"{case.title}: no answer at all: {result['errors']}; see {self.contest.log(case.server)}"
             )
+        return result, each
+
+    def _case(self, server: Server, case: Case, turn: int, expected: dict[str, int]) -> None:
+        result, each = self._ask(server, case, self.given.seconds)
+        answer = result.pop("answer")
         if turn == 0 and case.server not in NO_OPS:
             self._check(case, answer, expected[case.payload])
         described = {
@@ -138,6 +148,20 @@ class Bench:
         }
         self.records.keep({"kind": "case", "round": turn, **described, **result, "server_cpu_ms": each})
         self._say(f"  {case.title}: {result['requests_per_s']:,.0f}/s, {result['failed']} failed")
+
+    def _logging(self, servers: dict[str, Server]) -> None:
+        """Measure what a logged request costs, in short turns that meet the same machine."""
+        if not {OURS, LOGGING} <= servers.keys():
+            return
+        turns: list[dict[str, float | None]] = []
+        for turn in range(2 if self.given.quick else TURNS):
+            self._say(f"logging: turn {turn + 1}")
+            cost = {}
+            for name in (OURS, LOGGING) if turn % 2 == 0 else (LOGGING, OURS):
+                seconds = self.given.seconds if self.given.quick else TURN
+                _, cost[name] = self._ask(servers[name], Case(name, GRPC, PIXELS, 1, 8), seconds)
+            turns.append(cost)
+        self.records.keep({"kind": "logging", "server_cpu_ms": turns})
 
     def _check(self, case: Case, answer: str, expected: int) -> None:
         """Check that the first image's digit is what the model says without a server."""
