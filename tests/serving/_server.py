@@ -2,18 +2,15 @@
 
 import json
 import os
-import resource
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from functools import partial
 from pathlib import Path
 
 from tests._ports import free_port
+from tests.serving import _template
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,17 +27,8 @@ class Server:
         """descriptors: how many the process may have, 0 for as many as this one."""
         self.port, self.rest_port = free_port(), free_port()
         self.log = log
-        command = [sys.executable, "-m", "serving.model_server", f"--port={self.port}"]
-        command += [f"--rest_api_port={self.rest_port}", "--max_num_load_retries=0", *flags]
-        with log.open("wb") as stream:
-            self.process = subprocess.Popen(
-                command,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=environment(),
-                cwd=ROOT,
-                preexec_fn=partial(_limit, descriptors) if descriptors else None,
-            )
+        mine = [f"--port={self.port}", f"--rest_api_port={self.rest_port}", "--max_num_load_retries=0"]
+        self.process = _template.start([*mine, *flags], log, environment(), descriptors)
         if ready:
             self.wait()
 
@@ -93,10 +81,6 @@ class Server:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, _json(error.read())
-
-
-def _limit(descriptors: int) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 def _json(data: bytes) -> object:
