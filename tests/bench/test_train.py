@@ -221,7 +221,7 @@ def test_a_pipeline_that_fails_is_told_with_its_log(small, tmp_path):
     assert "broken" in (tmp_path / "log").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # two trainings and a pipeline; the parts are tested above
 @pytest.mark.timeout(2400)
 def test_the_whole_bench_on_synthetic_digits_and_going_on_with_it(tmp_path):
     made = project(tmp_path)

@@ -47,10 +47,10 @@ class Echo:
 
 
 @contextlib.contextmanager
-def port(most=8, head_seconds=connections.HEAD):
+def port(most=8, head_seconds=connections.HEAD, seconds=20.0):
     """A REST port in this process that takes bodies of up to MOST bytes."""
     number = free_port()
-    server = HttpServer(Echo(), bind(HERE, number), Limits(MOST), 1, 20.0, Readiness())
+    server = HttpServer(Echo(), bind(HERE, number), Limits(MOST), 1, seconds, Readiness())
     server.gate.most, server.gate.head_seconds = most, head_seconds
     server.start()
     try:
@@ -221,6 +221,14 @@ def test_a_size_that_is_no_number_is_a_bad_request():
 
 
 # --- bodies
+
+
+@pytest.mark.parametrize("body", [b"", b"{"])
+def test_a_body_that_does_not_come_in_time_is_given_up_and_delays_nobody(body):
+    with port(seconds=0.5) as number, connect(number) as slow:
+        slow.sendall(POST + b"Content-Length: 100\r\n\r\n" + body)
+        assert ask(number)[0] == b"HTTP/1.1 200 OK"
+        assert slow.recv(1000).startswith(b"HTTP/1.1 504 ")
 
 
 def test_thirty_megabytes_of_empty_lists_are_refused_and_delay_no_other_client(server):

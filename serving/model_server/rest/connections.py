@@ -19,7 +19,8 @@ from serving.model_server import limits
 LOG = logging.getLogger("digits-model-server")
 MOST = 2048  # connections; one costs some 20 kB
 HEAD = 20.0  # seconds for a request's head, of which most come in one piece
-BACKLOG = 64  # connections that are accepted at a time, each of which takes a descriptor
+QUEUE = 1024  # connections that the system holds until they are accepted; it drops others for a second
+AT_ONCE = 64  # connections that are accepted before the first is looked at, each of which takes a descriptor
 SILENCE = 60.0  # seconds between two lines in the log about connections that are turned away
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n"
@@ -116,7 +117,12 @@ class Connection(web.RequestHandler):
         if self._address:
             self._gate.leave(self._address)
             self._address = ""
+            task = self._task_handler
             super().connection_lost(exc)
+            if (
+                task and self._body is None
+            ):  # between requests, or waiting for the rest of one that is answered
+                task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived: a part of a head or of a body."""

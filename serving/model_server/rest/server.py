@@ -48,7 +48,7 @@ def bind(host: str, port: int, *, listen: bool = True) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
         if listen:
-            made.listen(connections.BACKLOG)
+            made.listen(connections.QUEUE)
     except OSError as error:
         made.close()
         raise Status(
@@ -93,8 +93,9 @@ class HttpServer(EventLoopServer):
         server = await self.loop.create_server(
             lambda: Connection(self.gate, protocols, **options),
             sock=self._socket,
-            backlog=connections.BACKLOG,
+            backlog=connections.AT_ONCE,
         )
+        self._socket.listen(connections.QUEUE)  # asyncio has made it as short as the number that it accepts
         self.mark_ready()
         await self.stopping.wait()
         server.close()
@@ -102,6 +103,7 @@ class HttpServer(EventLoopServer):
         while self._under_way and self.loop.time() < end:  # aiohttp's own shutdown reads no more of a body
             await asyncio.sleep(0.02)
         await protocols.shutdown(0.5)
+        await asyncio.sleep(0.01)  # the connections that it has closed end
 
     async def _handle(self, request: Any) -> web.StreamResponse:
         self._under_way += 1

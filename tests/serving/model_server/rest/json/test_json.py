@@ -1,7 +1,5 @@
 """REST bodies: text, tensors, answers."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -20,32 +18,9 @@ def read(body, **inputs):
     return decode.predict_inputs(text.parse(body.encode()), signature(**inputs), decode.Bounds(100))
 
 
-def test_numbers_that_json_does_not_know_and_text_after_the_value():
-    assert text.parse(b'{"a": [NaN, Infinity, -Infinity]} and more')["a"][1:] == [
-        math.inf,
-        -math.inf,
-    ]
-
-
 @pytest.mark.parametrize("value", [b"1", b"Inf"])
 def test_of_a_key_that_stands_twice_the_last_counts(value):
     assert text.parse(b'{"a": ' + value + b', "a": 2}') == {"a": 2}
-
-
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        (b"", "JSON Parse error: The document is empty"),
-        (b"  \n", "The document is empty"),
-        (b"hello", "JSON Parse error: Invalid value. at offset: 0"),
-        (b'{"a": }', "Invalid value. at offset: 6"),
-        (b"\xff\xfe", "Not UTF-8. at offset: 0"),
-        (b"[" * 500, "Invalid value. at offset: 500"),
-    ],
-)
-def test_text_that_is_no_json(body, said):
-    with pytest.raises(Status, match=said):
-        text.parse(body)
 
 
 @pytest.mark.parametrize("depth", [80, 500, 1000])
