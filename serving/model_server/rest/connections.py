@@ -8,7 +8,7 @@ import asyncio
 import logging
 import resource
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ LOG = logging.getLogger("digits-model-server")
 MOST = 2048  # connections; one costs some 20 kB
 HEAD = 20.0  # seconds for a request's head, of which most come in one piece
 QUEUE = 1024  # connections that the system holds until they are accepted; it drops others for a second
-AT_ONCE = 64  # connections that are accepted before the first is looked at, each of which takes a descriptor
+AT_ONCE = 16  # connections accepted at a time; one that is turned away has its descriptor for four such times
 SILENCE = 60.0  # seconds between two lines in the log about connections that are turned away
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n"
@@ -53,7 +53,7 @@ class Gate:
     request_bytes: int
     head_seconds: float = HEAD
     by_address: Counter[str] = field(default_factory=Counter)
-    _logged: float = -SILENCE
+    _logged: dict[str, float] = field(default_factory=dict)
 
     def enter(self, address: str, now: float) -> bool:
         """Count a connection in and return True, or return False where there is no room for it."""
@@ -61,7 +61,7 @@ class Gate:
         if total < self.most and own < max(1, self.most // 2):
             self.by_address[address] += 1
             return True
-        self.log(f"REST: {total} connections, {own} of them from {address}: new ones get 503", now)
+        self.log("full", f"REST: {total} connections, {own} of them from {address}: new ones get 503", now)
         return False
 
     def leave(self, address: str) -> None:
@@ -70,19 +70,38 @@ class Gate:
         if not self.by_address[address]:
             del self.by_address[address]
 
-    def log(self, line: str, now: float) -> None:
-        """Write a line to the log, unless there was one lately."""
-        if now - self._logged >= SILENCE:
-            self._logged = now
+    def log(self, kind: str, line: str, now: float) -> None:
+        """Write a line to the log, unless there was one of its kind lately."""
+        if now - self._logged.get(kind, -SILENCE) >= SILENCE:
+            self._logged[kind] = now
             LOG.warning(line)
 
     def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         """Handle what the event loop can't: a line of what accepting failed with, all of anything else."""
         error = context.get("exception")
         if isinstance(error, OSError) and "socket" in context:
-            self.log(f"REST: a connection can't be accepted: {error.strerror}", loop.time())
+            self.log("error", f"REST: a connection can't be accepted: {error.strerror}", loop.time())
         else:
             loop.default_exception_handler(dict(context))
+
+
+class Door(asyncio.Protocol):
+    """Lets a new connection in, with the protocol that `make` returns for its address, or turns it away."""
+
+    def __init__(self, gate: Gate, make: Callable[[str], Connection]) -> None:
+        self._gate, self._make = gate, make
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or say that there is no room."""
+        assert isinstance(transport, asyncio.Transport)
+        address = (transport.get_extra_info("peername") or ("",))[0]
+        if self._gate.enter(address, asyncio.get_running_loop().time()):
+            connection = self._make(address)
+            transport.set_protocol(connection)
+            connection.connection_made(transport)
+        else:
+            transport.write(FULL)
+            transport.close()
 
 
 class Connection(web.RequestHandler):
@@ -90,23 +109,16 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("_address", "_body", "_gate", "_head", "_sizes", "_timer")
 
-    def __init__(self, gate: Gate, server: web.Server, **options: Any) -> None:
+    def __init__(self, gate: Gate, address: str, server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
-        self._gate, self._address = gate, ""
+        self._gate, self._address = gate, address
         self._head: bytes | None = b""  # what has come of a head; None while a request is under way
         self._timer: asyncio.TimerHandle | None = None
         self._sizes: _ChunkSizes | None = None
         self._body: asyncio.StreamReader | Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, or say that there is no room."""
-        address = (transport.get_extra_info("peername") or ("",))[0]
-        if not self._gate.enter(address, self._loop.time()):
-            assert isinstance(transport, asyncio.Transport)
-            transport.write(FULL)
-            transport.close()
-            return
-        self._address = address
+        """Begin."""
         super().connection_made(transport)
         self._await_head()
 
@@ -114,20 +126,14 @@ class Connection(web.RequestHandler):
         """End."""
         if self._timer:
             self._timer.cancel()
-        if self._address:
-            self._gate.leave(self._address)
-            self._address = ""
-            task = self._task_handler
-            super().connection_lost(exc)
-            if (
-                task and self._body is None
-            ):  # between requests, or waiting for the rest of one that is answered
-                task.cancel()
+        self._gate.leave(self._address)
+        task = self._task_handler
+        super().connection_lost(exc)
+        if task and self._body is None:  # between two requests, or reading what is left of one
+            task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived: a part of a head or of a body."""
-        if not self._address:
-            return
         if self._sizes:
             self._add_chunks(data)
         elif self._head is not None and data:

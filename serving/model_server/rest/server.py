@@ -20,7 +20,7 @@ from serving.model_server.limits import Limits
 from serving.model_server.process import Readiness
 from serving.model_server.rest import api, connections
 from serving.model_server.rest.api import Reply
-from serving.model_server.rest.connections import Connection, Gate
+from serving.model_server.rest.connections import Connection, Door, Gate
 from serving.model_server.status import Status, invalid
 
 LOG = logging.getLogger("digits-model-server")
@@ -91,7 +91,7 @@ class HttpServer(EventLoopServer):
         }
         self.loop.set_exception_handler(self.gate.on_loop_error)
         server = await self.loop.create_server(
-            lambda: Connection(self.gate, protocols, **options),
+            lambda: Door(self.gate, lambda address: Connection(self.gate, address, protocols, **options)),
             sock=self._socket,
             backlog=connections.AT_ONCE,
         )
