@@ -74,7 +74,7 @@ def test_the_ports_open_when_the_models_serve_and_not_before(half, tmp_path):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), 5)
         base.symlink_to(half)
-        server.wait()
+        until(lambda: "REST on " in server.text())
         text = server.text()
         assert text.index("serves after") < text.index("gRPC on ") < text.index("REST on ")
 
