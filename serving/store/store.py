@@ -114,7 +114,7 @@ class Store:
     def highest(self, known: History) -> int:
         """The highest number ever given to a version, by everything in the store; 0 for none."""
         pointer = self.current()
-        on_disk = [_number(p.name) for p in self.folder.iterdir()]
+        on_disk = [int(p.name) for p in self.folder.iterdir() if _is_numeral(p.name)]
         named = [*(event.version for event in known.events), *(pointer.versions if pointer else ())]
         numbers: list[int] = [known.highest, *on_disk, *named]
         return max(numbers)
@@ -164,9 +164,9 @@ class Store:
 
 
 def _is_number(name: str) -> bool:
-    return _number(name) > 0 and not name.startswith("0")
+    return _is_numeral(name) and not name.startswith("0")
 
 
-def _number(name: str) -> int:
-    """Return the number that a server reads in the name of a folder; 0 for none, or one beyond our own."""
-    return int(name) if name.isascii() and name.isdecimal() and int(name) <= history.LARGEST else 0
+def _is_numeral(name: str) -> bool:
+    """Whether a server reads a number in the name of a folder, and one that the record may hold."""
+    return name.isascii() and name.isdecimal() and int(name) <= history.LARGEST

@@ -12,7 +12,7 @@ import pytest
 
 from digits.runtime.errors import StoreError
 from serving.store import disk, promote, publish
-from serving.store.history import UNRECORDED, Event, Refusal
+from serving.store.history import LARGEST, UNRECORDED, Event, Refusal
 from serving.store.pointer import Pointer
 from serving.store.store import Store
 from tests.serving._exports import DATA_FILE, TEST_IMAGES, export, tree
@@ -203,6 +203,12 @@ def test_the_versions_are_listed_with_the_damaged_ones_and_without_strangers(sto
     found = store.versions()
     assert [(v.number, bool(v.unreadable)) for v in found] == [(1, False), (2, True)]
     assert published(store, tmp_path, "c") == 10, "a server reads 007 as 7"
+
+
+def test_a_folder_is_a_version_if_servers_and_the_record_can_hold_its_number(store):
+    for name in (LARGEST, LARGEST + 1, "９", "0", "-1"):
+        (store.folder / str(name)).mkdir(parents=True)
+    assert [each.number for each in store.versions()] == [LARGEST]
 
 
 # --- promoting
