@@ -21,15 +21,18 @@ ACCEPTED = "refs/digits/accepted/batches"  # a commit whose tree holds every bat
 
 
 def list_batches(clone: Path, commit: str) -> dict[str, str]:
-    """The batches in a commit, name to blob of the `.dvc` file; empty when the commit does not exist."""
-    if commit_of(clone, commit) is None:
-        return {}
+    """The batches in a commit, name to blob of the `.dvc` file."""
     batches = {}
     for entry in git(clone, "ls-tree", "-z", commit, "--", f"{INCOMING}/").split("\0"):
         described, _, path = entry.partition("\t")
         if path.endswith(".dvc"):
             batches[path.removeprefix(f"{INCOMING}/").removesuffix(".dvc")] = described.split()[2]
     return batches
+
+
+def list_accepted(clone: Path) -> dict[str, str]:
+    """Every batch ever accepted, name to blob of the `.dvc` file."""
+    return list_batches(clone, ACCEPTED) if commit_of(clone, ACCEPTED) else {}
 
 
 def digests(clone: Path, batches: Mapping[str, str]) -> dict[str, str]:
@@ -59,7 +62,7 @@ def missing_from_main(clone: Path) -> dict[str, str]:
     A batch that was removed from main stays out: that was on purpose.
     """
     known = ever_in_main(clone)
-    return {name: blob for name, blob in list_batches(clone, ACCEPTED).items() if name not in known}
+    return {name: blob for name, blob in list_accepted(clone).items() if name not in known}
 
 
 def commit_with(project: Path, clone: Path, batches: Mapping[str, str]) -> str:

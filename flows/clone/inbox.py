@@ -91,7 +91,7 @@ def accept(workspace: Workspace, batch: Batch) -> bool:
     if original not in (None, batch.digest) or batch.name not in here:
         return False
     if batch.digest not in _safe(workspace):
-        kept = dvc_files.list_batches(root, ACCEPTED) | {batch.name: here[batch.name]}
+        kept = dvc_files.list_accepted(root) | {batch.name: here[batch.name]}
         git(root, "update-ref", ACCEPTED, dvc_files.commit_with(project, root, kept))
         dvc_files.hand_over(project, root, f"+{ACCEPTED}:{ACCEPTED}")
         os.sync()  # neither Git nor DVC waits for the disk

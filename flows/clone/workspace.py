@@ -136,10 +136,10 @@ def _start(project: Path) -> str:
             f"{project} is not a Git repository, but scheduled retraining starts from what is committed: "
             "`git init` and commit, or use `digits run`"
         )
-    start = "refs/heads/main" if commit_of(project, "refs/heads/main") else "HEAD"
-    if commit_of(project, start) is None:
-        raise WorkspaceError(f"nothing is committed in {project}: scheduled retraining starts from a commit")
-    return start
+    for start in ("refs/heads/main", "HEAD"):
+        if commit_of(project, start):
+            return start
+    raise WorkspaceError(f"nothing is committed in {project}: scheduled retraining starts from a commit")
 
 
 def _busy(holder: str) -> WorkspaceBusy:
