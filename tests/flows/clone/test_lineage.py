@@ -1,14 +1,15 @@
 """Commit, tag and push of a promoted version, and that it ends once begun."""
 
 import shutil
-import signal
+from dataclasses import replace
 
 import pytest
 
 from flows.clone import lineage
 from flows.clone.lineage import LineageError, facts, record
 from flows.clone.workspace import prepare
-from tests.flows._projects import dvc, killed_at, sh, state, write
+from tests.flows._projects import dvc, sh, state, write
+from tests.flows.clone._kills import kills
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -43,20 +44,21 @@ def tags(repository):
 @pytest.fixture
 def remote(project, tmp_path):
     made = bare(tmp_path, "remote.git")
-    sh(project, "git", "remote", "add", "origin", str(made))
+    sh(project, "git", "remote", "add", "origin", "../remote.git")
     return made
 
 
-def test_a_tag_leads_to_the_commit_with_lock_and_reports_and_the_branch_stays(project):
+def test_a_tag_leads_to_the_commit_with_lock_and_reports_and_the_branch_stays(clone):
+    project = clone.project
     before = state(project)
-    with prepare(project) as workspace:
-        retrain(workspace)
-        done = record(workspace, 3, TOLD)
+    assert record(clone, 1, TOLD).commit == clone.base  # what main has already needs no commit
+    retrain(clone)
+    done = record(clone, 3, TOLD)
     assert done.tag == "digits@v3"
     assert done.pushes == ()
     assert state(project) == before
     assert sh(project, "git", "rev-parse", "digits@v3^{commit}") == done.commit
-    assert sh(project, "git", "rev-parse", f"{done.commit}~1") == workspace.base
+    assert sh(project, "git", "rev-parse", f"{done.commit}~1") == clone.base
     changed = sh(project, "git", "diff", "--name-only", "main", "digits@v3").split()
     assert changed == ["dvc.lock", "reports/metrics.json"]
     shown = sh(project, "git", "show", "--no-patch", "digits@v3")
@@ -64,49 +66,33 @@ def test_a_tag_leads_to_the_commit_with_lock_and_reports_and_the_branch_stays(pr
         assert line in shown
 
 
-def test_the_same_again_changes_nothing(project):
+def test_the_same_again_changes_nothing_and_another_model_does_not_take_over_the_number(clone):
+    project = clone.project
+    retrain(clone)
+    published = lineage.commit(clone)
+    first = record(clone, 1, TOLD)
+    assert first.commit == published
+    refs = sh(project, "git", "for-each-ref")
+    assert record(clone, 1, TOLD) == first
     with prepare(project) as workspace:
-        retrain(workspace)
-        first = record(workspace, 3, TOLD)
-        refs = sh(project, "git", "for-each-ref")
-        assert record(workspace, 3, TOLD) == first
-    with prepare(project) as workspace:
-        assert record(workspace, 3, TOLD) == first
-    assert sh(project, "git", "for-each-ref") == refs
-
-
-def test_a_state_that_main_has_already_needs_no_commit(project):
-    with prepare(project) as workspace:
-        assert record(workspace, 1, TOLD).commit == workspace.base
-
-
-def test_the_commit_made_before_publishing_is_the_one_that_is_tagged(project):
-    with prepare(project) as workspace:
-        retrain(workspace)
-        published = lineage.commit(workspace)
-        assert record(workspace, 1, TOLD).commit == published
-
-
-def test_a_number_that_stands_for_another_model_is_not_taken_over(project):
-    with prepare(project) as workspace:
-        retrain(workspace)
-        record(workspace, 1, TOLD)
+        assert record(workspace, 1, TOLD) == first
+        assert sh(project, "git", "for-each-ref") == refs
         with pytest.raises(LineageError, match="digits@v1 describes another model"):
             record(workspace, 1, TOLD | {"accuracy": 0.5})
-        assert "accuracy: 0.9912" in sh(project, "git", "show", "digits@v1")
+        assert sh(project, "git", "for-each-ref") == refs
         sh(project, "git", "tag", "old-digits@v1", "digits@v1")
         sh(project, "git", "tag", "-d", "digits@v1")
         record(workspace, 1, TOLD | {"accuracy": 0.5})
 
 
-def test_the_users_name_is_on_it_and_without_one_ours(project):
-    with prepare(project) as workspace:
-        retrain(workspace)
-        record(workspace, 1, TOLD)
-        sh(project, "git", "config", "user.name", "Ada")
-        sh(project, "git", "config", "user.email", "ada@example.org")
-        retrain(workspace, 0.98)
-        record(workspace, 2, TOLD)
+def test_the_users_name_is_on_it_and_without_one_ours(clone):
+    project = clone.project
+    retrain(clone)
+    record(clone, 1, TOLD)
+    sh(project, "git", "config", "user.name", "Ada")
+    sh(project, "git", "config", "user.email", "ada@example.org")
+    retrain(clone, 0.98)
+    record(clone, 2, TOLD)
     form = "--format=%an <%ae> %cn"
     assert sh(project, "git", "log", "-1", form, "digits@v1") == "digits <digits@localhost> digits"
     assert sh(project, "git", "log", "-1", form, "digits@v2") == "Ada <ada@example.org> Ada"
@@ -135,66 +121,67 @@ def test_no_hook_runs_and_nothing_asks_for_a_signature(project, remote, tmp_path
 # --- killed on the way
 
 
-def test_a_proposal_is_no_tag_until_the_promotion_is_certain(project):
-    with prepare(project) as workspace:
-        retrain(workspace)
-        made = lineage.propose(workspace, 4, TOLD)
+def test_a_proposal_is_no_tag_until_the_promotion_is_certain(clone):
+    project = clone.project
+    retrain(clone)
+    made = lineage.propose(clone, 4, TOLD)
+    lineage.propose(clone, 5, TOLD)
     assert tags(project) == []
-    assert lineage.open_proposals(project) == [4]
+    assert lineage.open_proposals(project) == [4, 5]
     shutil.rmtree(project / ".digits")
     sh(project, "git", "gc", "-q", "--prune=now")
-    lineage.complete(project, 4)
-    assert sh(project, "git", "rev-parse", "digits@v4^{commit}") == made
-    assert lineage.open_proposals(project) == []
-    lineage.complete(project, 4)
-
-
-def test_a_proposal_of_a_model_that_was_not_promoted_is_forgotten(project):
-    with prepare(project) as workspace:
-        retrain(workspace)
-        lineage.propose(workspace, 4, TOLD)
-        lineage.discard(project, 4)
-        lineage.discard(project, 4)
-    assert lineage.open_proposals(project) == []
-    assert tags(project) == []
+    for _ in range(2):
+        lineage.complete(project, 4)
+        lineage.discard(project, 5)
+        assert sh(project, "git", "rev-parse", "digits@v4^{commit}") == made
+        assert lineage.open_proposals(project) == []
+    assert tags(project) == ["digits@v4"]
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_step_leaves_nothing_half_and_the_same_again_completes_it(project, remote):
-    before, at, code = state(project), 0, -signal.SIGKILL
-    with prepare(project) as workspace:
-        while code:
-            at += 1
-            retrain(workspace, accuracy=at)
-            told = TOLD | {"accuracy": at}
-            code, steps = killed_at(at, lambda: record(workspace, at, told))  # noqa: B023
-            assert code in (0, -signal.SIGKILL), steps
-            done = record(workspace, at, told)
-            assert not done.warnings
-            assert sh(remote, "git", "rev-parse", f"digits@v{at}^{{commit}}") == done.commit
-            assert sh(project, "git", "show", f"digits@v{at}:reports/metrics.json") == f'{{"accuracy": {at}}}'
-            assert lineage.open_proposals(project) == []
-    assert state(project) == before
-    assert at > 10
+def test_a_kill_at_any_step_leaves_nothing_half_and_the_same_again_completes_it(clone, remote, tmp_path):
+    before = state(clone.project)
+    retrain(clone)
+    here = tmp_path / "here"
+    here.mkdir()
+    for folder in (clone.project, remote):
+        folder.rename(here / folder.name)
+    at_work = replace(clone, project=here / "project", root=here / "project" / ".digits" / "workspace")
+    left_by_kills = kills(here, tmp_path / "kills", lambda: record(at_work, 1, TOLD))
+    for left in left_by_kills:
+        project = left / "project"
+        assert state(project) == before
+        done = record(replace(clone, project=project, root=project / ".digits" / "workspace"), 1, TOLD)
+        assert not done.warnings
+        assert sh(left / "remote.git", "git", "rev-parse", "digits@v1^{commit}") == done.commit
+        assert sh(project, "git", "show", "digits@v1:reports/metrics.json") == '{"accuracy": 0.99}'
+        assert lineage.open_proposals(project) == []
+    assert len(left_by_kills) > 10
 
 
 # --- remotes
 
 
-def test_tags_go_to_every_remote_or_those_that_are_asked_for(project, remote, tmp_path):
+def test_tags_go_to_every_remote_or_those_that_are_asked_for(clone, remote, tmp_path):
     other = bare(tmp_path, "other.git")
-    sh(project, "git", "remote", "add", "other", str(other))
-    with prepare(project) as workspace:
-        retrain(workspace)
-        assert not record(workspace, 1, TOLD, to=["other"]).warnings
-        assert (tags(remote), tags(other)) == ([], ["digits@v1"])
-        done = record(workspace, 1, TOLD)
+    sh(clone.project, "git", "remote", "add", "other", str(other))
+    retrain(clone)
+    assert not record(clone, 1, TOLD, to=["other"]).warnings
+    assert (tags(remote), tags(other)) == ([], ["digits@v1"])
+    done = record(clone, 1, TOLD)
     assert [(p.remote, p.ok, p.detail) for p in done.pushes] == [
         ("origin", True, "pushed digits@v1"),
         ("other", True, "up to date"),
     ]
     assert tags(remote) == ["digits@v1"]
     assert sh(remote, "git", "branch") == ""
+
+
+def test_another_stores_tag_of_that_number_at_the_remote_is_told_and_left(clone, remote):
+    sh(clone.project, "git", "push", "-q", "origin", "main:refs/tags/digits@v1")
+    retrain(clone)
+    assert "another digits@v1" in record(clone, 1, TOLD).warnings[0]
+    assert sh(remote, "git", "rev-parse", "digits@v1") == clone.base
 
 
 @pytest.mark.slow
@@ -213,14 +200,6 @@ def test_a_remote_that_is_away_is_a_warning_and_gets_everything_later(project, r
         retrain(workspace, 3)
         assert not record(workspace, 3, TOLD | {"accuracy": 3}).warnings
     assert tags(remote) == ["digits@v1", "digits@v2", "digits@v3"]
-
-
-def test_another_stores_tag_of_that_number_at_the_remote_is_told_and_left(project, remote):
-    sh(project, "git", "push", "-q", "origin", "main:refs/tags/digits@v1")
-    with prepare(project) as workspace:
-        retrain(workspace)
-        assert "another digits@v1" in record(workspace, 1, TOLD).warnings[0]
-    assert sh(remote, "git", "rev-parse", "digits@v1") == workspace.base
 
 
 def stored(store):

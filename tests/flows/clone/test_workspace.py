@@ -7,10 +7,12 @@ import subprocess
 import sys
 
 import pytest
+from dvc.repo import Repo
 
 from flows.clone import inbox as inboxes
-from flows.clone.workspace import WorkspaceBusy, WorkspaceError, prepare
-from tests.flows._projects import batch, commit, dvc, killed_at, make, sh, state, write
+from flows.clone.workspace import WorkspaceBusy, WorkspaceError, prepare, share_settings
+from tests.flows._projects import batch, commit, dvc, sh, state, write
+from tests.flows.clone._kills import kills
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -19,47 +21,25 @@ def status(root):
     return sh(root, "git", "status", "--porcelain", "--ignored=no")
 
 
-def test_the_clone_is_at_the_commit_of_main_off_any_branch(project):
-    with prepare(project) as workspace:
-        assert workspace.root == project / ".digits" / "workspace"
-        assert workspace.base == sh(project, "git", "rev-parse", "main")
-        assert sh(workspace.root, "git", "rev-parse", "HEAD") == workspace.base
-        assert sh(workspace.root, "git", "rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
-        assert (workspace.root / "dvc.yaml").exists()
-
-
-def test_what_is_not_committed_is_not_taken_and_nothing_of_the_users_changes(project):
+def test_the_clone_has_mains_commit_whatever_is_checked_out_or_uncommitted(project):
+    main = sh(project, "git", "rev-parse", "main")
+    sh(project, "git", "checkout", "-qb", "idea")
+    write(project, "dvc.yaml", "stages: {}")
+    commit(project, "idea")
     write(project, "code.py", "two\n")
     write(project, "new.py", "new\n")
     write(project, "code2.py", "staged\n")
     sh(project, "git", "add", "code2.py")
     before = state(project)
     with prepare(project) as workspace:
-        assert (workspace.root / "code.py").read_text() == "one\n"
-        assert not (workspace.root / "new.py").exists()
-        assert not (workspace.root / "code2.py").exists()
+        root = workspace.root
+        assert root == project / ".digits" / "workspace"
+        assert workspace.base == main == sh(root, "git", "rev-parse", "HEAD")
+        assert sh(root, "git", "rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
+        assert "evaluate" in (root / "dvc.yaml").read_text()
+        assert (root / "code.py").read_text() == "one\n"
+        assert not (root / "new.py").exists() and not (root / "code2.py").exists()
     assert state(project) == before
-
-
-def test_dvc_in_the_project_does_not_see_the_clone(project):
-    with prepare(project) as workspace:
-        dvc(workspace.root, "repro", "-q")
-    assert set(dvc(project, "stage", "list", "--all", "--name-only").split()) == {"ingest", "evaluate"}
-
-
-def test_main_is_taken_though_another_branch_is_checked_out(project):
-    main = sh(project, "git", "rev-parse", "main")
-    sh(project, "git", "checkout", "-qb", "idea")
-    write(project, "code.py", "idea\n")
-    commit(project, "idea")
-    with prepare(project) as workspace:
-        assert workspace.base == main
-
-
-def test_without_a_main_the_branch_that_is_checked_out_is_taken(tmp_path):
-    project = make(tmp_path / "other", branch="trunk")
-    with prepare(project) as workspace:
-        assert workspace.base == sh(project, "git", "rev-parse", "trunk")
 
 
 def test_the_next_run_follows_main_even_where_it_was_rewritten_and_collected(project):
@@ -75,17 +55,20 @@ def test_the_next_run_follows_main_even_where_it_was_rewritten_and_collected(pro
         sh(workspace.root, "git", "fsck", "--strict")
 
 
-def test_a_run_in_the_clone_shares_the_cache_and_the_project_is_spared_the_work(project):
-    with prepare(project) as workspace:
-        dvc(workspace.root, "repro", "-q")
-        shutil.copy2(workspace.root / "dvc.lock", project)
-        assert not (workspace.root / ".dvc" / "cache").exists()
+def test_a_run_in_the_clone_shares_the_cache_and_the_project_is_spared_the_work(clone):
+    project = clone.project
+    dvc(clone.root, "repro", "-q")
+    shutil.copy2(clone.root / "dvc.lock", project)
+    assert not (clone.root / ".dvc" / "cache").exists()
     dvc(project, "checkout", "data/raw")
     assert (project / "data" / "raw" / "rows.txt").exists()
+    listed = [stage.name for stage in Repo(str(project)).index.stages]
+    assert sorted(listed) == ["evaluate", "ingest"]  # those of the clone are not seen
 
 
 SECRET = """
 [core]
+    no_scm = true
     remote = store
 ['remote "store"']
     url = ../../store
@@ -93,32 +76,24 @@ SECRET = """
     url = s3://bucket/data
     secret_access_key = abc
 """
-SEEN = """
-from dvc.repo import Repo
-repo = Repo()
-secret = repo.config["remote"]["secret"]["secret_access_key"]
-print(repo.cache.local.path, repo.cloud.get_remote().path, secret)
-"""
 
 
 @pytest.mark.parametrize("level", [".dvc/config.local", ".dvc/config", "../home/dvc/config"])
-def test_a_cache_elsewhere_and_relative_remotes_are_the_same_ones_in_the_clone(project, tmp_path, level):
+def test_a_cache_elsewhere_and_relative_remotes_are_the_same_ones_in_the_clone(clone, tmp_path, level):
+    project = clone.project
     write(project, ".dvc/config.local", SECRET)
     with write(project, level, (project / level).read_text() if "home" not in level else "").open(
         "a"
     ) as stream:
         stream.write(f"\n[cache]\n    dir = {tmp_path / 'elsewhere'}\n")
-    with prepare(project) as workspace:
-        seen = sh(workspace.root, sys.executable, "-c", SEEN).split()
-        assert (workspace.root / ".dvc" / "config.local").stat().st_mode & 0o077 == 0
-        assert status(workspace.root) == ""
-    assert seen == [str(tmp_path / "elsewhere" / "files" / "md5"), str(tmp_path / "store"), "abc"]
-
-
-def test_settings_of_a_time_without_git_do_not_reach_the_clone(project):
-    write(project, ".dvc/config.local", "[core]\n    no_scm = true\n")
-    with prepare(project) as workspace:
-        assert "no_scm" not in (workspace.root / ".dvc" / "config.local").read_text()
+    share_settings(project, clone.root)
+    own = clone.root / ".dvc" / "config.local"
+    assert own.stat().st_mode & 0o077 == 0 and "no_scm" not in own.read_text()
+    assert status(clone.root) == ""
+    seen = Repo(str(clone.root))
+    assert seen.config["remote"]["secret"]["secret_access_key"] == "abc"
+    assert seen.cache.local.path == str(tmp_path / "elsewhere" / "files" / "md5")
+    assert seen.cloud.get_remote().path == str(tmp_path / "store")
 
 
 def test_two_runs_never_share_it(project):
@@ -150,77 +125,75 @@ def half_a_merge(root):
     write(root, "code.py", "<<<<<<<")
 
 
+def what_a_killed_run_leaves(root):
+    sh(root, "git", "checkout", "-qb", "mine")
+    rubbish(root)
+    half_a_merge(root)
+    for name in (".git/index", ".git/HEAD", ".git/config", ".git/refs/digits/base"):
+        write(root, f"{name}.lock", "")
+    write(root, ".dvc/tmp/rwlock", '{"write": {"')
+
+
 DAMAGE = {
-    "uncommitted rubbish": rubbish,
-    "half a merge": half_a_merge,
-    "locks of a killed git": lambda root: [
-        write(root, f".git/{name}.lock", "") for name in ("index", "HEAD", "config", "refs/digits/base")
-    ],
+    "a killed run": what_a_killed_run_leaves,
     "no repository": lambda root: shutil.rmtree(root / ".git"),
     "half a repository": lambda root: (root / ".git" / "HEAD").unlink(),
     "lost objects": lambda root: shutil.rmtree(root / ".git" / "objects" / "pack"),
     "a damaged index": lambda root: write(root, ".git/index", "rubbish"),
     "an empty ref": lambda root: write(root, ".git/refs/digits/base", ""),
-    "a branch checked out": lambda root: sh(root, "git", "checkout", "-qb", "mine"),
-    "a lock of a dead dvc": lambda root: write(root, ".dvc/tmp/rwlock", '{"write": {"'),
     "no clone at all": lambda root: shutil.rmtree(root),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_it_heals_by_itself_and_keeps_what_was_computed(project, damage):
-    with prepare(project) as workspace:
-        root = workspace.root
+def test_it_heals_by_itself_and_keeps_what_was_computed(clone, damage):
+    root = clone.root
     write(root, "data/raw/rows.txt", "computed")
-    before = state(project)
+    before = state(clone.project)
     DAMAGE[damage](root)
-    with prepare(project) as workspace:
+    with prepare(clone.project) as workspace:
         assert status(root) == ""
         assert sh(root, "git", "rev-parse", "HEAD") == workspace.base
         assert (root / "data" / "raw" / "rows.txt").exists() == (damage != "no clone at all")
         assert not (root / "rubbish").exists()
         assert not list((root / ".git").rglob("*.lock"))
-    assert state(project) == before
+    assert state(clone.project) == before
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_step_leaves_the_project_alone_and_the_next_run_is_clean(project):
+def test_a_kill_at_any_step_leaves_the_project_alone_and_the_next_run_is_clean(project, tmp_path):
     def act():
         with prepare(project):
             pass
 
-    before, at = state(project), 0
-    code, steps = -signal.SIGKILL, []
-    while code:
-        at += 1
-        shutil.rmtree(project / ".digits", ignore_errors=True)
-        code, steps = killed_at(at, act)
-        assert code in (0, -signal.SIGKILL), steps
-        assert state(project) == before
-        with prepare(project) as workspace:
-            assert status(workspace.root) == "", steps
-            assert sh(workspace.root, "git", "rev-parse", "HEAD") == workspace.base
-    assert at > 10
-
-
-def test_a_hook_that_starts_this_does_not_redirect_it(project, monkeypatch):
     before = state(project)
-    monkeypatch.setenv("GIT_DIR", str(project / ".git"))
-    monkeypatch.setenv("GIT_INDEX_FILE", str(project / ".git" / "index"))
-    with prepare(project) as workspace:
-        root = workspace.root
-    monkeypatch.delenv("GIT_DIR")
-    monkeypatch.delenv("GIT_INDEX_FILE")
-    assert (root / ".git" / "index").exists()
-    assert state(project) == before
+    left_by_kills = kills(project, tmp_path / "kills", act)
+    for left in left_by_kills:
+        assert state(left) == before
+        with prepare(left) as workspace:
+            assert status(workspace.root) == ""
+            assert sh(workspace.root, "git", "rev-parse", "HEAD") == workspace.base
+    assert len(left_by_kills) > 10
+
+
+def test_a_hook_that_starts_this_does_not_redirect_it(clone, monkeypatch):
+    before = state(clone.project)
+    with monkeypatch.context() as hooked:
+        hooked.setenv("GIT_DIR", str(clone.project / ".git"))
+        hooked.setenv("GIT_INDEX_FILE", str(clone.project / ".git" / "index"))
+        shutil.rmtree(clone.root / ".git")
+        with prepare(clone.project):
+            pass
+    assert (clone.root / ".git" / "index").exists()
+    assert state(clone.project) == before
 
 
 @pytest.mark.slow
-def test_a_batch_damaged_in_the_clone_is_checked_out_again(project, inbox):
-    with prepare(project) as workspace:
-        taken = inboxes.take(workspace, batch(inbox, "scans"))
-        assert inboxes.accept(workspace, taken)
-    pictures = workspace.root / "data" / "incoming" / taken.name
+def test_a_batch_damaged_in_the_clone_is_checked_out_again(clone, inbox):
+    project = clone.project
+    taken = inboxes.take(clone, batch(inbox, "scans"))
+    assert inboxes.accept(clone, taken)
+    pictures = clone.root / "data" / "incoming" / taken.name
     (pictures / "a.png").unlink()
     with prepare(project):
         assert (pictures / "a.png").read_text() == "scans a"
@@ -242,6 +215,7 @@ def test_a_shallow_clone_of_a_checkout_without_a_branch_serves_too(project, tmp_
     sh(shallow, "git", "branch", "-D", "main")
     with prepare(shallow) as workspace:
         assert (workspace.root / "code.py").read_text() == "two\n"
+        assert workspace.base == sh(shallow, "git", "rev-parse", "HEAD")
 
 
 def test_without_git_or_a_commit_it_says_what_to_do(tmp_path):
@@ -256,22 +230,19 @@ def test_without_git_or_a_commit_it_says_what_to_do(tmp_path):
         pass
 
 
-def test_a_machine_without_git_is_one_clear_line(project, monkeypatch):
+def test_a_folder_that_cannot_be_made_and_a_machine_without_git_are_one_clear_line(project, monkeypatch):
+    write(project, ".digits", "in the way")
+    with pytest.raises(WorkspaceError, match=r"\.digits: File exists: fix this"), prepare(project):
+        pass
     monkeypatch.setenv("PATH", os.devnull)
     with pytest.raises(WorkspaceError, match="git is not on the PATH"), prepare(project):
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_one_clear_line(project):
-    write(project, ".digits", "in the way")
-    with pytest.raises(WorkspaceError, match=r"\.digits: File exists: fix this"), prepare(project):
-        pass
-
-
 @pytest.mark.slow
-def test_an_accepted_batch_that_dvc_gc_threw_away_is_put_back_from_the_clone(project, inbox):
-    with prepare(project) as clone:
-        assert inboxes.accept(clone, inboxes.take(clone, batch(inbox, "monday")))
+def test_an_accepted_batch_that_dvc_gc_threw_away_is_put_back_from_the_clone(clone, inbox):
+    project = clone.project
+    assert inboxes.accept(clone, inboxes.take(clone, batch(inbox, "monday")))
     dvc(project, "gc", "--force", "--workspace")
     cache = project / ".dvc" / "cache" / "files" / "md5"
     assert not [path for path in cache.rglob("*") if path.is_file()]
