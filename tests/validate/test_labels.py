@@ -28,14 +28,14 @@ def judged(images, given, seed=0):
 
 @pytest.fixture(scope="module")
 def many():
-    return digits(2500, 11)
+    return digits(1500, 11)
 
 
-@pytest.mark.parametrize("n", [60, 100, 300, 1000, 2500])
+@pytest.mark.parametrize("n", [60, 300, 1500])
 def test_clean_labels_raise_no_alarm(many, n):
     images, given = many
-    for seed in range(3 if n < 2500 else 1):
-        rows = np.random.default_rng(seed).permutation(2500)[:n]
+    for seed in range(3 if n < 1500 else 1):
+        rows = np.random.default_rng(seed).permutation(1500)[:n]
         assert not judged(images[rows], given[rows], seed).alarm
 
 

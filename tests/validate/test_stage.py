@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +80,7 @@ def refused(check, tmp_path, splits, **more):
     return str(error.value)
 
 
-def test_a_clean_data_set_passes_on_whole(check):
+def test_a_clean_data_set_passes_on_whole_and_without_a_reference_it_is_not_compared(check, capsys):
     splits = base()
     where = check(splits)
     for name, part in splits.items():
@@ -93,13 +91,11 @@ def test_a_clean_data_set_passes_on_whole(check):
     assert found["passed"] and found["rows"] == {"train": 300, "test": 100, "heldout": 0}
     assert found["quarantined"] == {}
     assert quarantined(where) == []
-
-
-def test_a_data_set_without_a_reference_is_not_compared_and_that_is_said(check, capsys):
-    where = check(base())
+    with Image.open(where / "details" / "quarantine.png") as sheet:
+        assert sheet.height < 60  # it says that there are none
     said = f"no reference for data set {NAME}: not compared"
     assert said in capsys.readouterr().out
-    [rule] = [r for r in report(where)["rules"] if r["rule"] == "reference"]
+    [rule] = [r for r in found["rules"] if r["rule"] == "reference"]
     assert rule["observed"] == said and rule["passed"]
 
 
@@ -166,28 +162,6 @@ def test_the_report_is_the_same_each_time_and_so_is_all_else(check, tmp_path):
     assert tree_digest(first, ".") == tree_digest(second, ".")
 
 
-def test_no_row_quarantined_leaves_a_sheet_that_says_so(check):
-    with Image.open(check(base()) / "details" / "quarantine.png") as sheet:
-        assert sheet.height < 60
-
-
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_a_missing_class_is_refused(check, tmp_path, part):
-    splits = base()
-    splits[part] = splits[part].take(splits[part].labels != 4)
-    said = refused(check, tmp_path, splits)
-    assert f"{part}: share of digit 4: 0.0, expected 0.02–1.0" in said
-
-
-def test_duplicates_across_splits_are_refused(check, tmp_path):
-    splits = base()
-    images = splits["test"].images.copy()
-    images[4] = splits["train"].images[7]
-    splits["test"] = Split(images, splits["test"].labels, splits["test"].batches)
-    said = refused(check, tmp_path, splits)
-    assert "test: no image of another split: 1 of 100 rows outside, e.g. train row 7" in said
-
-
 def test_inverted_images_of_the_data_set_are_refused_and_shown(check, tmp_path):
     splits = base()
     splits["train"] = Split(255 - splits["train"].images, splits["train"].labels, splits["train"].batches)
@@ -197,29 +171,15 @@ def test_inverted_images_of_the_data_set_are_refused_and_shown(check, tmp_path):
     assert len(rows) == 300 and {row["action"] for row in rows} == {"refused"}
 
 
-def test_a_blank_image_of_the_data_set_is_refused(check, tmp_path):
-    splits = base()
-    images = splits["train"].images.copy()
-    images[4] = 0
-    splits["train"] = Split(images, splits["train"].labels, splits["train"].batches)
-    assert "train: no flat image, blank or saturated: 1 of 300" in refused(check, tmp_path, splits)
-
-
 def test_many_failures_are_counted_not_listed(check, tmp_path):
     blank = {name: Split(part.images * 0, part.labels, part.batches) for name, part in base().items()}
     assert "and 4 more" in refused(check, tmp_path, blank)
 
 
-def test_an_empty_training_split_is_refused(check, tmp_path):
-    splits = base()
-    assert "splits: none empty" in refused(check, tmp_path, splits | {"train": splits["heldout"]})
-
-
-@pytest.mark.parametrize("share", [0.01, 0.05])
-def test_flipped_labels_of_the_data_set_are_refused(check, tmp_path, share):
-    splits = base(2500, 100)
+def test_flipped_labels_of_the_data_set_are_refused(check, tmp_path):
+    splits = base(1000, 100)
     given = splits["train"].labels.copy()
-    rows = np.random.default_rng(4).permutation(2500)[: round(share * 2500)]
+    rows = np.random.default_rng(4).permutation(1000)[:20]
     given[rows] = (given[rows] + 3) % 10
     splits["train"] = Split(splits["train"].images, given, splits["train"].batches)
     said = refused(check, tmp_path, splits)
@@ -270,22 +230,8 @@ def test_nan_float_or_wrongly_shaped_images_are_refused(tmp_path, section, image
         stage.run(raw, REFERENCE, where / "validated", where / "v.json", where / "details", section)
 
 
-def test_the_command_ends_with_one_line_and_loads_no_tensorflow(tmp_path):
+def test_the_refusal_names_what_is_missing_and_starts_with_the_data_set(check, tmp_path):
     splits = base()
     splits["train"] = splits["train"].take(splits["train"].labels != 4)
-    raw = write_raw(tmp_path / "raw", splits)
-    code = (
-        "import sys, atexit\n"
-        "atexit.register(lambda: print('tensorflow' in sys.modules or 'keras' in sys.modules))\n"
-        "from digits.validate import stage\n"
-        "stage.stage_main('validate', stage.run, sys.argv[1:])\n"
-    )
-    options = ["--params", ROOT / "params.yaml", "--raw", raw, "--reference", REFERENCE]
-    options += ["--validated", tmp_path / "v", "--report", tmp_path / "v.json", "--details", tmp_path / "d"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, options)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == DataError.exit_code
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(f"validate: {NAME} is refused: train: share of digit 4")
-    assert done.stdout.splitlines()[-1] == "False"
+    said = refused(check, tmp_path, splits)
+    assert said.startswith(f"{NAME} is refused: train: share of digit 4: 0.0, expected 0.02–1.0")
