@@ -22,6 +22,7 @@ from typing import Any
 from digits import files
 from digits.pipeline import dvc_process
 from digits.runtime import locks
+from digits.runtime.addresses import without_secrets
 from digits.runtime.errors import DigitsError
 from flows.clone import arrival, dvc_files
 from flows.clone.dvc_files import ACCEPTED, BASE, INCOMING
@@ -50,7 +51,8 @@ def share_settings(project: Path, clone: Path) -> None:
         with Config(str(clone / ".dvc"), validate=False).edit("local") as own:
             merge(own, shared)
     except ConfigError as error:
-        raise CommandFailed(f"{project / '.dvc'} has settings that DVC refuses: {error}") from None
+        said = without_secrets(str(error))
+        raise CommandFailed(f"{project / '.dvc'} has settings that DVC refuses: {said}") from None
 
 
 def cache_folder(project: Path) -> Path:
@@ -201,7 +203,10 @@ def _check_out_batches(project: Path, root: Path) -> None:
                 f"the data of batch {', '.join(wrong)} is not in DVC's cache ({error}): restore it, "
                 f"or drop the accepted batches that main lacks: `git update-ref -d {ACCEPTED}`"
             ) from None
-        dvc(root, "pull", "--force", *targets)
+        try:
+            dvc(root, "pull", "--force", *targets)
+        except CommandFailed as refused:
+            raise CommandFailed(without_secrets(str(refused))) from None
 
 
 def _digest(batch: Path) -> str:

@@ -1,3 +1,4 @@
+import gzip
 import re
 import time
 from pathlib import Path
@@ -174,10 +175,82 @@ def test_a_mirror_that_does_not_answer_is_passed_over(
     assert contents is not None and "refuses the connection" in passed_over[0]
 
 
-def test_a_password_in_an_address_is_not_shown(mirror: tuple[Path, dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    "mistyped",
+    [
+        "ftp://user:secret@host/mnist",
+        " postgresql://user:secret@host/mnist",
+        "http://user:secret@host:notaport/mnist",
+        "http://user:secret@[::1/mnist",
+        "http://user:secret@/mnist",
+        "http:/user:secret@host/mnist",
+        "ftp:/user:secret@host/mnist",
+        "user:secret@host/mnist",
+    ],
+)
+def test_a_password_in_a_mistyped_mirror_is_not_shown(
+    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mistyped: str
+) -> None:
+    monkeypatch.setenv("DIGITS_MIRROR", mistyped)
+    with pytest.raises(
+        DataError, match="is no source|DIGITS_MIRROR=.* there is no such directory"
+    ) as refused:
+        sources.fetch(ingest_params(mirror[1], []))
+    assert "secret" not in str(refused.value)
+
+
+def test_a_password_or_a_token_is_used_and_not_shown(
+    mirror: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     with_password = refused_url().replace("//", "//user:secret@")
-    _, passed_over = sources.fetch(ingest_params(mirror[1], [with_password]))
-    assert "secret" not in passed_over[0]
+    with serving(folder(mirror[0])) as server:
+        contents, passed_over = sources.fetch(
+            ingest_params(mirror[1], [with_password, f"{server.url}none?token=secret"])
+        )
+        assert contents is None and len(passed_over) == 2
+        assert server.asked[0] == f"none/{IMAGES}?token=secret"
+    assert "secret" not in "".join(passed_over) + capsys.readouterr().out
+
+
+OTHER_NAMES = {
+    "dotted": lambda name: name.replace("-idx", ".idx"),
+    "a folder per file": lambda name: f"{name}/{name}",
+    "a folder per file, dotted within": lambda name: f"{name}/{name.replace('-idx', '.idx')}",
+    "packed": lambda name: f"{name.replace('-idx', '.idx')}.gz",
+}
+
+
+@pytest.mark.parametrize("names", OTHER_NAMES)
+def test_files_are_found_under_the_names_of_common_downloads(
+    mirror: tuple[Path, dict[str, Any]], tmp_path: Path, names: str
+) -> None:
+    for name in NAMES.values():
+        path = tmp_path / OTHER_NAMES[names](name)
+        path.parent.mkdir(exist_ok=True)
+        packed = (mirror[0] / f"{name}.gz").read_bytes()
+        path.write_bytes(packed if path.suffix == ".gz" else gzip.decompress(packed))
+    with serving(folder(tmp_path)) as server:
+        for place in (server.url, str(tmp_path)):
+            chosen = ingest_params(mirror[1], [place])
+            contents, _ = sources.fetch(chosen)
+            assert contents is not None and set(contents) == set(NAMES)
+            if place == str(tmp_path):
+                assert sources.available(chosen) == place
+
+
+def test_a_directory_may_call_the_files_anything(
+    mirror: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inside").mkdir()
+    for number, name in enumerate(NAMES.values()):
+        (tmp_path / "inside" / f"{number}.bin").write_bytes((mirror[0] / f"{name}.gz").read_bytes())
+    (tmp_path / "a-damaged.gz").write_bytes(b"\x1f\x8b rubbish")
+    chosen = ingest_params(mirror[1], [str(tmp_path)])
+    assert sources.available(chosen) == str(tmp_path)
+    contents, _ = sources.fetch(chosen)
+    assert contents is not None and len(contents["train-images"]) == 16 + 40 * 28 * 28
+    monkeypatch.setattr(sources, "LARGEST", 1000)  # bytes; the images are larger
+    assert sources.fetch(chosen)[0] is None
 
 
 def test_available_names_the_first_source_that_holds_data(

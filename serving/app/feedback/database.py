@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from digits.runtime.addresses import shown
 from digits.runtime.errors import ParamsError, StoreError
 
 READING = "digits_reading"  # execution option of a transaction that only looks
@@ -37,15 +38,14 @@ def parsed(url: str) -> URL:
     """With the driver that is used here. Raises ParamsError when it names no such database."""
     try:
         found = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         found = None
     if found is not None and found.drivername == "sqlite" and found.database not in (None, "", ":memory:"):
         return found.set(drivername="sqlite+aiosqlite")
     if found is not None and found.drivername in ("postgresql", "postgres") and found.database:
         return found.set(drivername="postgresql+asyncpg")
-    shown = url if found is None or not found.password else found.render_as_string(hide_password=True)
     raise ParamsError(
-        f"'{shown}' is no place for corrections; expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        f"'{shown(url)}' is no place for corrections; expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     )
 
 

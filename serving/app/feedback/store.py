@@ -13,6 +13,7 @@ import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from digits.runtime.addresses import shown
 from serving.app.feedback import PENDING, database, migrations
 from serving.app.feedback.corrections import Correction
 from serving.app.feedback.database import StoreBusy, StoreFull, translate_errors
@@ -31,7 +32,7 @@ class FeedbackStore:
         """url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. Raises ParamsError for any other."""
         parsed = database.parsed(url)
         self.file = database.file_of(parsed)
-        self.shown = str(self.file) if self.file else parsed.set(drivername="postgresql").render_as_string()
+        self.shown = str(self.file) if self.file else shown(url)
         self._patience, self._most_pending = patience, most_pending
         self._engine = database.engine(parsed, patience)
         self._at_work: set[asyncio.Task[tuple[str, bool]]] = set()

@@ -1,7 +1,8 @@
 """Where the four files of the data set come from: directories and web addresses, in order.
 
 `DIGITS_MIRROR` (a directory or a base URL: http, https or file) goes first, then `ingest.sources`. A file is
-taken as `<name>.gz` or `<name>`, and only if its decompressed bytes have the digest that params.yaml states.
+taken as `<name>.gz` or `<name>`, under the other names that it has in common downloads, and in a directory
+under any name, but only if its decompressed bytes have the digest that params.yaml states.
 
 A download is tried again only after what a network can recover from: no byte for a while, a connection cut,
 429 and 5xx; as often, and after such waits, as urllib3's `Retry` says, a server's Retry-After among them. Its
@@ -12,9 +13,11 @@ other 4xx.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import os
 import socket
 import threading
@@ -30,6 +33,7 @@ import requests
 import urllib3.exceptions
 from urllib3.util import Retry
 
+from digits.runtime.addresses import shown
 from digits.runtime.errors import DataError
 from digits.runtime.params import IdxFile, IngestParams
 from digits.runtime.progress import bar, say
@@ -38,6 +42,8 @@ T = TypeVar("T")
 
 MAX_BYTES = 1 << 30  # no file of digits is larger; a server that never stops must not fill the memory
 TRANSIENT = {429, 500, 502, 503, 504}
+MOST_FILES = 64  # of a directory are looked at by content; MNIST has four, and a download folder thousands
+LARGEST = 256 << 20  # bytes of such a file; MNIST's have 47 million at most, and all of it is read
 BACK_OFF = 0.5  # seconds, doubled with each retry after the first, which waits for nothing
 LONGEST_WAIT = 60  # seconds; a server may ask for more, but another source may answer at once
 
@@ -73,9 +79,8 @@ class Site:
 
     @property
     def name(self) -> str:
-        """The address without a password."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        """The address without secrets."""
+        return shown(self.url)
 
     def read(self, file: str) -> bytes | None:
         """The file's bytes; None when the site does not have it. Raises Problem."""
@@ -106,7 +111,8 @@ class Site:
         return within(seconds, first_bytes)
 
     def _address(self, file: str) -> str:
-        return f"{self.url.rstrip('/')}/{file}"
+        parts = urlsplit(self.url)
+        return parts._replace(path=f"{parts.path.rstrip('/')}/{file}").geturl()
 
     def _get(self, file: str) -> bytes | None:
         self._resolve()
@@ -188,7 +194,7 @@ def _explain(error: requests.RequestException) -> Problem:
         if isinstance(cause, urllib3.exceptions.ProtocolError | urllib3.exceptions.ReadTimeoutError):
             return _Transient("the connection is cut")
         return Unreachable("it refuses the connection or can't be reached")
-    return Unreachable(f"the request fails: {error}")
+    return Unreachable(f"the request fails ({type(error).__name__})")  # its text may hold the address
 
 
 MIRROR = "DIGITS_MIRROR"
@@ -205,19 +211,29 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """The directory."""
-        return str(self.path)
+        """The directory; of what was meant as an address, without secrets."""
+        return shown(str(self.path))
 
     def read(self, file: str) -> bytes | None:
         """The file's bytes; None when it is not there. Raises Problem."""
         try:
             return (self.path / file).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             if not self.path.is_dir():
                 raise Unusable("there is no such directory") from None
             return None
         except OSError as error:
             raise Unusable(f"{file} can't be read ({error.strerror})") from None
+
+    def find(self, sha256: str) -> bytes | None:
+        """The decompressed file with this digest, whatever its name, here or one folder down."""
+        for path in itertools.islice(sorted([*self.path.glob("*"), *self.path.glob("*/*")]), MOST_FILES):
+            with contextlib.suppress(OSError, Problem):
+                if path.is_file() and path.stat().st_size <= LARGEST:
+                    plain = _decompressed(path.read_bytes(), path.name)
+                    if hashlib.sha256(plain).hexdigest() == sha256:
+                        return plain
+        return None
 
 
 Place = Folder | Site
@@ -273,9 +289,11 @@ def available(params: IngestParams) -> str | None:
 
 
 def _seems_whole(place: Place, params: IngestParams) -> bool:
-    names = [(f"{file.name}.gz", file.name) for file in params.files.by_key().values()]
     if isinstance(place, Folder):
-        return all(any((place.path / name).is_file() for name in pair) for pair in names)
+        return all(
+            any((place.path / name).is_file() for name in _names(file)) or place.find(file.sha256)
+            for file in params.files.by_key().values()
+        )
     name = params.files.test_labels.name  # the smallest
     firsts = (place.answers(each, PROBE) or b"" for each in (f"{name}.gz", name))
     return any(first.startswith((GZIP, IDX)) for first in firsts)  # a captive portal answers with a page
@@ -292,22 +310,36 @@ def _places(params: IngestParams) -> list[Place]:
 
 
 def _place(text: str, params: IngestParams) -> Place:
-    parts = urlsplit(text)
-    if parts.scheme in ("http", "https") and parts.hostname:
-        return Site(text, params.connect_timeout, params.read_timeout, params.retries)
-    if parts.scheme == "file":
-        return Folder(Path(url2pathname(parts.path)))
-    if "://" in text:
+    text = text.strip()
+    try:
+        parts = urlsplit(text)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return Site(text, params.connect_timeout, params.read_timeout, params.retries)
+        if parts.scheme == "file":
+            return Folder(Path(url2pathname(parts.path)))
+        address = parts.scheme in ("http", "https") or "://" in text
+    except ValueError:  # a port that is no number, half an IPv6 address
+        address = True
+    if address:
         raise DataError(
-            f"'{text}' is no source: expected a directory or an address http://, https:// or file://"
+            f"'{shown(text)}' is no source: expected a directory or an address http://, https:// or file://"
         )
     return Folder(Path(text).expanduser())
 
 
+def _names(file: IdxFile) -> list[str]:
+    """The paths that a file has in the copies of MNIST that are about, ours first."""
+    dotted = file.name.replace("-idx", ".idx")
+    plain = [file.name, dotted, f"{file.name}/{file.name}", f"{dotted}/{dotted}", f"{file.name}/{dotted}"]
+    return [f"{name}{suffix}" for name in dict.fromkeys(plain) for suffix in (".gz", "")]
+
+
 def _read(place: Place, file: IdxFile) -> bytes:
-    for name in (f"{file.name}.gz", file.name):
+    for name in _names(file):
         if (data := place.read(name)) is not None:
             return _verified(data, name, file.sha256)
+    if isinstance(place, Folder) and (plain := place.find(file.sha256)) is not None:
+        return plain
     raise Unusable(f"it has neither {file.name}.gz nor {file.name}")
 
 

@@ -138,13 +138,18 @@ def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
 
 @pytest.mark.parametrize(
     "strange",
-    ["", "nothing", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql://user@host"],
+    [
+        *("", "nothing", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql://user@host"),
+        *(" postgresql://user:secret@host/name", "postgresql:/user:secret@host/name"),
+        *("postgresql://user:secret@host:notaport/name", "mysql://host/name?password=secret"),
+    ],
 )
 def test_a_url_of_no_such_database_is_refused_without_its_password(strange):
     with pytest.raises(ParamsError, match="no place for corrections; expected sqlite:///FILE or") as refused:
         FeedbackStore(strange)
     assert "secret" not in str(refused.value)
-    assert "secret" not in FeedbackStore("postgresql://user:secret@host/name").shown
+    for right in ("postgresql://user:secret@host/name", "postgresql://host/name?user=me&password=secret"):
+        assert "secret" not in FeedbackStore(right).shown
 
 
 # --- SQLite
