@@ -193,7 +193,7 @@ def test_a_password_in_a_mistyped_mirror_is_not_shown(
 ) -> None:
     monkeypatch.setenv("DIGITS_MIRROR", mistyped)
     with pytest.raises(
-        DataError, match="is no source|DIGITS_MIRROR=.* there is no such directory"
+        DataError, match=r"is no source|DIGITS_MIRROR=.* there is no such directory"
     ) as refused:
         sources.fetch(ingest_params(mirror[1], []))
     assert "secret" not in str(refused.value)

@@ -156,6 +156,16 @@ def test_unusable_rows_of_a_batch_are_quarantined_with_reason_and_picture(check,
         assert sheet.height > 150
 
 
+def test_what_a_batch_wrote_runs_in_no_spreadsheet_and_on_no_terminal(check):
+    hostile = ("=cmd|' /C calc'!A0", " +1+1", "@SUM(A1)", "\x1b[2Jgone", "-9")
+    where = check(base(), rejected=[("post", -1, text, text, f"the label is {text}") for text in hostile])
+    raw = (where / "details" / "quarantine.csv").read_text()
+    assert "\x1b" not in raw
+    cells = [cell for row in quarantined(where) for cell in (row["file"], row["label"])]
+    assert cells[::2] == cells[1::2]
+    assert cells[::2] == ["'=cmd|' /C calc'!A0", "' +1+1", "'@SUM(A1)", "\\x1b[2Jgone", "'-9"]
+
+
 def test_the_report_is_the_same_each_time_and_so_is_all_else(check, tmp_path):
     splits = with_batch(base(), batch_of([np.zeros((28, 28))]))
     first, second = check(splits, out="one"), check(splits, out="two")

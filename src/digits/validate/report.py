@@ -187,9 +187,20 @@ def read_rejected(directory: Path) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
     return listed.assign(split="incoming", action="rejected by ingest")[COLUMNS], images
 
 
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so
+
+
+def harmless(cell: object) -> object:
+    """A cell of a table for people: no control character for a terminal, no formula for a spreadsheet."""
+    if not isinstance(cell, str):
+        return cell
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cell)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
+
+
 def write_bad(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint8]) -> None:
     """quarantine.csv and quarantine.png, of images uint8 [n, 28, 28]. Without a bad row both say so."""
-    listed.to_csv(directory / "quarantine.csv", index=False, lineterminator="\n")
+    listed.map(harmless).to_csv(directory / "quarantine.csv", index=False, lineterminator="\n")
     captions = [
         f"{row['batch']}: {row['file'] or row['split'] + ' row ' + str(row['row'])}\n"
         f"label {row['label']}: {row['reason']}"
@@ -200,7 +211,7 @@ def write_bad(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint8]) 
 
 def write_doubted(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint8]) -> None:
     """doubted.csv and doubted.png: the labels that the linear model doubts, alarming groups first."""
-    listed.to_csv(directory / "doubted.csv", index=False, lineterminator="\n")
+    listed.map(harmless).to_csv(directory / "doubted.csv", index=False, lineterminator="\n")
     captions = [
         f"{row['batch']}: {row['split']} row {row['row']}\n"
         f"label {row['label']}, looks like {row['predicted']}"
