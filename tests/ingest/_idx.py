@@ -64,6 +64,9 @@ def ingest_params(files: dict[str, Any], places: list[str], **changed: Any) -> I
         "sample_test": 1000,
         "heldout_share": 0.2,
         "heldout_from": 100,
+        "batch_mib": 64,
+        "batch_files": 1000,
+        "batch_rows": 1000,
         "seed": 1,
     }
     made: IngestParams = params.parse("ingest", tree | changed)

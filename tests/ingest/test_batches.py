@@ -1,7 +1,9 @@
 import io
+import re
 import struct
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.ingest.batches import Batch, decode, hold_out, read_batch, read_batches
+from digits.ingest import batches
+from digits.ingest.batches import Batch, decode, hold_out
 from digits.normalize import to_grey
 from digits.runtime.errors import DataError
 from tests._digits import digits
 
 IMAGES, LABELS = digits(12, seed=7)
+LIMITS = {"rows": 20, "size": 1 << 20}
+read_batch, read_batches = partial(batches.read_batch, **LIMITS), partial(batches.read_batches, **LIMITS)
 
 
 def pictures(directory: Path, table: str | None = None, images: Any = IMAGES, labels: Any = LABELS) -> Path:
@@ -52,6 +57,75 @@ def test_a_table_as_spreadsheets_write_it(tmp_path: Path) -> None:
         pictures(tmp_path / "b", '\ufefflabel, file\r\n7,"0.png"\r\n\r\n 1 ,./1.png\r\n', IMAGES[:2])
     )
     assert batch.labels.tolist() == [7, 1] and not batch.rejected
+
+
+def test_names_and_labels_are_taken_as_other_systems_write_them(tmp_path: Path) -> None:
+    directory = pictures(tmp_path / "b", "file,label\n", IMAGES[:5])
+    (directory / "sub").mkdir()
+    for old, new in {"1": "sub/one", "2": "u\u0308bung", "3": "THREE"}.items():
+        (directory / f"{old}.png").rename(directory / f"{new}.png")
+    rows = "0.PNG,7.0\nsub\\one.png,07\n\u00fcbung.png,7.\nthree.png,007.00\n./4.png,7\n"
+    (directory / "labels.csv").write_text(f"file,label\n{rows}", encoding="utf-8")
+    batch = read_batch(directory)
+    assert batch.labels.tolist() == [7] * 5 and not batch.rejected
+
+
+def test_a_name_that_may_mean_two_files_means_neither_and_each_picture_counts_once(tmp_path: Path) -> None:
+    directory = pictures(tmp_path / "b", "file,label\na.png,1\nA.png,2\nb.PNG,3\nB.png,4\nc.png,7.5\n", [])
+    for name in ("a.png", "A.png", "b.png", "c.png"):
+        Image.fromarray(255 - IMAGES[0]).resize((90, 90)).save(directory / name)
+    batch = read_batch(directory)
+    assert batch.labels.tolist() == [1, 2]
+    assert reasons(batch) == [
+        (2, "b.PNG", "labels.csv names the file 2 times, expected once"),
+        (3, "B.png", "labels.csv names the file 2 times, expected once"),
+        (4, "c.png", "the label is '7.5', expected 0–9"),
+    ]
+    (directory / "labels.csv").write_text("file,label\nx/A.PNG,1\n")
+    (directory / "x").mkdir()
+    for name in ("a.png", "A.png"):
+        (directory / name).rename(directory / "x" / name)
+    assert {(row, file) for row, file, _ in reasons(read_batch(directory))} == {
+        (0, "x/A.PNG"), (-1, "x/a.png"), (-1, "x/A.png"), (-1, "b.png"), (-1, "c.png"),
+    }  # fmt: skip
+
+
+def test_what_a_batch_wrote_is_shown_on_one_line_without_control_characters(tmp_path: Path) -> None:
+    batch = read_batch(pictures(tmp_path / "b", f"file,label\n0.png,\x1b[2J{'9' * 5000}\n", IMAGES[:1]))
+    ((_, _, reason),) = reasons(batch)
+    assert reason.startswith(r"the label is '\x1b[2J999") and len(reason) < 300
+    with pytest.raises(DataError) as refused:
+        read_batch(pictures(tmp_path / "c", f"\x1b[2J,{'x' * 5000}\n"))
+    assert "\x1b" not in str(refused.value) and len(str(refused.value)) < 500
+
+
+def test_a_batch_may_have_so_many_rows_and_bytes_and_no_more(tmp_path: Path) -> None:
+    folder, packed = pictures(tmp_path / "b"), archive(tmp_path / "a", images=IMAGES, labels=LABELS)
+    with zipfile.ZipFile(packed / "batch.npz") as members:
+        size = sum(member.file_size for member in members.infolist())
+    for most, fits in ((13, True), (12, True), (11, False)):
+        for each in (folder, packed):
+            if fits:
+                assert len(batches.read_batch(each, rows=most, size=size).labels) == 12
+            else:
+                with pytest.raises(DataError, match=r"rows.*split"):
+                    batches.read_batch(each, rows=most, size=size)
+    assert len(batches.read_batch(packed, rows=12, size=size + 1).labels) == 12
+    with pytest.raises(DataError, match="unpacks to more than 0 MiB: split the batch"):
+        batches.read_batch(packed, rows=12, size=size - 1)
+
+
+def test_a_file_that_is_read_whole_may_have_so_many_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = pictures(tmp_path / "b", None, IMAGES[:1], LABELS[:1])
+    largest = (directory / "0.png").stat().st_size
+    for most, rejected in ((largest + 1, 0), (largest, 0), (largest - 1, 1)):
+        monkeypatch.setattr(batches, "MAX_FILE", most)
+        assert len(read_batch(directory).rejected) == rejected
+    monkeypatch.setattr(batches, "MAX_FILE", 10)
+    with pytest.raises(DataError, match=r"labels.csv is larger than 0 MiB: split the batch"):
+        read_batch(directory)
 
 
 def test_pictures_in_subfolders_and_other_files_beside_them(tmp_path: Path) -> None:
@@ -219,21 +293,96 @@ def test_arrays_that_are_not_as_expected_refuse_the_batch(
         read_batch(archive(tmp_path / "b", **arrays))
 
 
-def test_a_damaged_or_lying_archive_refuses_the_batch(tmp_path: Path) -> None:
-    directory = archive(tmp_path / "b", images=IMAGES, labels=LABELS)
-    whole = (directory / "batch.npz").read_bytes()
-    (directory / "batch.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"can't be read .*: save it again with numpy.savez"):
-        read_batch(directory)
+def zipped(members: dict[str, bytes], **options: Any) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", **options) as made:
+        for name, data in members.items():
+            made.writestr(name, data)
+    return stream.getvalue()
+
+
+def npy(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def lying(shape: tuple[int, ...]) -> bytes:
+    """An array's header without the array."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 28, 28)}
-    )
-    with zipfile.ZipFile(directory / "batch.npz", "w") as lying:
-        lying.writestr("images.npy", header.getvalue())
-        lying.writestr("labels.npy", header.getvalue())
-    with pytest.raises(DataError, match="can't be read"):
-        read_batch(directory)
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+WHOLE = {"images.npy": npy(IMAGES), "labels.npy": npy(LABELS)}
+ENCRYPTED = bytearray(zipped(WHOLE))
+for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flag in each member's two headers
+    for start in (found.start() for found in re.finditer(re.escape(signature), ENCRYPTED)):
+        ENCRYPTED[start + at] |= 1
+ODD_ARCHIVES = {
+    "nothing": (b"", "can't be read"),
+    "no zip": (npy(IMAGES), "can't be read"),
+    "half": (zipped(WHOLE)[:5000], r"can't be read .*: save it again with numpy.savez"),
+    "encrypted": (bytes(ENCRYPTED), "encrypted"),
+    "claims 784 TB": (zipped(WHOLE | {"images.npy": lying((10**12, 28, 28))}), "can't be read"),
+    "no member": (zipped({}), "lacks images and labels; it holds nothing"),
+    "members that are no arrays": (
+        zipped(WHOLE | {"images": b"x", "images.npy": b"x"}),
+        "images is no array",
+    ),
+    "structures": (zipped(WHOLE | {"images.npy": npy(np.zeros(12, "u1,u1"))}), "images are .*expected uint8"),
+    "voids": (zipped(WHOLE | {"images.npy": npy(np.zeros(12, "V784"))}), "images are .*expected uint8"),
+    "texts": (zipped(WHOLE | {"images.npy": npy(np.full((12, 28, 28), "x"))}), "images are <U1; expected"),
+    "times": (zipped(WHOLE | {"images.npy": npy(np.zeros((12, 28, 28), "M8[s]"))}), "images are datetime64"),
+    "complex": (zipped(WHOLE | {"images.npy": npy(np.zeros((12, 28, 28), "c8"))}), "images are complex64"),
+    "labels of a text": (zipped(WHOLE | {"labels.npy": npy(np.full(12, "7"))}), "labels are <U1"),
+    "huge images": (
+        zipped(WHOLE | {"images.npy": npy(np.zeros((12, 400, 300), "u1"))}),
+        "at most 0.1 million",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_ARCHIVES)
+def test_an_odd_archive_refuses_the_batch_with_its_name(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MAX_PIXELS", 100_000)
+    data, says = ODD_ARCHIVES[kind]
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "batch.npz").write_bytes(data)
+    with pytest.raises(DataError, match=says) as refused:
+        batches.read_batch(tmp_path / "b", rows=20, size=1 << 22)
+    assert str(tmp_path / "b") in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_random_damage_of_an_archive_never_escapes_as_another_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "b").mkdir()
+    small = {"images.npy": npy(IMAGES[:2]), "labels.npy": npy(LABELS[:2])}
+    wholes = [zipped(small), zipped(small, compression=zipfile.ZIP_DEFLATED)]
+    for number in range(400):
+        whole = wholes[number % 2]
+        data = bytearray(whole[: rng.integers(1, len(whole))] if rng.random() < 0.2 else whole)
+        for _ in range(3):
+            near = rng.integers(0, 150) if rng.random() < 0.5 else len(data) - rng.integers(1, 250)
+            data[min(max(near, 0), len(data) - 1)] = rng.integers(256)  # where the headers are
+        (tmp_path / "b" / "batch.npz").write_bytes(data)
+        try:
+            read_batch(tmp_path / "b")
+        except DataError as refused:
+            assert str(tmp_path / "b") in str(refused)
+
+
+def test_whatever_a_library_raises_the_batch_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprising(*_: Any) -> None:
+        raise RecursionError("maximum recursion depth exceeded")
+
+    monkeypatch.setattr(batches, "normalize", surprising)
+    with pytest.raises(DataError, match=r"batch .*/b can't be read \(RecursionError: maximum"):
+        read_batch(pictures(tmp_path / "b"))
 
 
 BALANCED = np.repeat(np.arange(10, dtype=np.uint8), 20)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import struct
+import itertools
+import re
+import unicodedata
 import warnings
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from digits.dataset import CLASSES, split_stratified
+from digits.dataset import split_stratified
 from digits.normalize import SIDE, normalize, thumbnail
 from digits.runtime.errors import DataError
 from digits.runtime.progress import track
@@ -33,20 +34,6 @@ from digits.runtime.progress import track
 FORMATS = ("PNG", "JPEG")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 16_000_000  # as in a photo of a phone; a few hundred bytes of PNG can claim billions
-
-# what Pillow's decoders were seen to raise, under random damage to the pixels and to the EXIF data
-DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    EOFError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    struct.error,
-    zlib.error,
-)
 
 
 def decode(data: bytes) -> NDArray[Any]:
@@ -64,14 +51,18 @@ def decode(data: bytes) -> NDArray[Any]:
                     f"the picture has {width}×{height} pixels, expected at most {MAX_PIXELS / 1e6:g} million"
                 )
             return _pixels(ImageOps.exif_transpose(picture))
+    except DataError:
+        raise
     except Image.DecompressionBombError:
         raise DataError(
             f"the picture has too many pixels, expected at most {MAX_PIXELS / 1e6:g} million"
         ) from None
     except UnidentifiedImageError:
         raise DataError("the file is no PNG or JPEG picture") from None
-    except DAMAGE as error:
-        raise DataError(f"the picture is damaged: {' '.join(str(error).split())}") from None
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise whatever damaged headers, pixels or EXIF data lead to
+        raise DataError(f"the picture is damaged: {_plain(error)}") from None
 
 
 def _pixels(picture: Image.Image) -> NDArray[Any]:
@@ -83,8 +74,8 @@ def _pixels(picture: Image.Image) -> NDArray[Any]:
 
 
 COLUMNS = ["file", "label"]
-MAX_NPZ = 1 << 30  # bytes of a batch's arrays: a zip can claim more than any memory
-MAX_FILE = 64 << 20  # bytes of one picture
+MAX_FILE = 64 << 20  # bytes of a picture or a labels.csv, which are read whole
+DIGIT = re.compile(r"0*([0-9])(?:\.0*)?")  # also 7.0 and 07, as spreadsheets write a column of numbers
 
 
 @dataclass(frozen=True)
@@ -113,12 +104,16 @@ class _Row:
     row: int
     file: str
     label: str
+    path: str = ""  # of the file in the batch, which may be written in another way than labels.csv has it
     picture: NDArray[Any] | None = None  # None: still to be decoded from the file
     fault: str = ""  # why it can't be used whatever the picture holds
 
 
-def read_batches(incoming: Path) -> list[Batch]:
-    """Every batch, by name. Raises DataError when one can't be read as a whole or a file lies loose."""
+def read_batches(incoming: Path, *, rows: int, size: int) -> list[Batch]:
+    """Every batch, by name. Raises DataError when one can't be read as a whole or a file lies loose.
+
+    rows, size: most rows of a batch, most bytes of its unpacked arrays.
+    """
     if not incoming.is_dir():
         raise DataError(f"{incoming} is missing: make that folder (empty is fine)")
     entries = sorted(p for p in incoming.iterdir() if not p.name.startswith(".") and p.suffix != ".dvc")
@@ -127,17 +122,28 @@ def read_batches(incoming: Path) -> list[Batch]:
             raise DataError(
                 f"{entry} is not in a batch: move it to {incoming / entry.stem}/ and `dvc add` that"
             )
-    return [read_batch(entry) for entry in entries]
+    return [read_batch(entry, rows=rows, size=size) for entry in entries]
 
 
-def read_batch(directory: Path) -> Batch:
-    """One batch. Raises DataError when it can't be read as a whole."""
+def read_batch(directory: Path, *, rows: int, size: int) -> Batch:
+    """One batch. Raises DataError, which names it, for whatever makes it unreadable as a whole."""
+    try:
+        return _read(directory, rows, size)
+    except DataError:
+        raise
+    except Exception as error:  # nobody lists what damaged input makes a library raise
+        raise DataError(
+            f"batch {directory} can't be read ({type(error).__name__}: {_plain(error)})"
+        ) from None
+
+
+def _read(directory: Path, most: int, size: int) -> Batch:
     archives = sorted(directory.glob("*.npz"))
     table = directory / "labels.csv"
     if table.is_file() == bool(archives) or len(archives) > 1:
-        found = ", ".join(sorted(p.name for p in directory.iterdir())[:5]) or "nothing"
+        found = ", ".join(sorted(_plain(p.name) for p in directory.iterdir())[:5]) or "nothing"
         raise DataError(f"batch {directory} holds {found}; expected pictures with a labels.csv, or one .npz")
-    rows = _table_rows(directory, table) if table.is_file() else _archive_rows(archives[0])
+    rows = _table_rows(directory, table, most) if table.is_file() else _archive_rows(archives[0], most, size)
     images, labels, rejected = [], [], []
     for row in track(rows, f"batch {directory.name}"):
         usable = _use(directory, row)
@@ -145,11 +151,22 @@ def read_batch(directory: Path) -> Batch:
             rejected.append(usable)
         else:
             images.append(usable)
-            labels.append(int(row.label))
+            labels.append(_digit(row.label))
     if not images and not rejected:
         raise DataError(f"batch {directory} holds no row: fill it or take it away")
     stacked = np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
     return Batch(directory.name, stacked, np.array(labels, np.uint8), rejected)
+
+
+def _digit(label: str) -> int | None:
+    found = DIGIT.fullmatch(label)
+    return int(found[1]) if found else None
+
+
+def _plain(text: object) -> str:
+    """What a batch wrote, or an error says of it: one line of a bounded length, for a terminal too."""
+    line = " ".join(str(text).split())[:200]
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _use(directory: Path, row: _Row) -> NDArray[np.uint8] | Rejected:
@@ -158,12 +175,12 @@ def _use(directory: Path, row: _Row) -> NDArray[np.uint8] | Rejected:
     shown = np.zeros((SIDE, SIDE), np.uint8)
     try:
         if picture is None:
-            picture = decode(_file_bytes(directory, row.file))
+            picture = decode(_file_bytes(directory, row.path))
         shown = thumbnail(picture)
         if row.fault:
             raise DataError(row.fault)
-        if row.label not in {str(digit) for digit in range(CLASSES)}:
-            raise DataError(f"the label is '{row.label}', expected 0–9")
+        if _digit(row.label) is None:
+            raise DataError(f"the label is '{_plain(row.label)}', expected 0–9")
         if row.picture is not None and picture.shape == (SIDE, SIDE):
             return picture  # arrays of 28×28 are MNIST's form already; validate judges them
         return normalize(picture)
@@ -174,7 +191,7 @@ def _use(directory: Path, row: _Row) -> NDArray[np.uint8] | Rejected:
 def _file_bytes(directory: Path, file: str) -> bytes:
     parts = PurePosixPath(file)
     # judged by the name alone: under DVC's symlink cache a good file is itself a link out of the batch
-    if not file or parts.is_absolute() or ".." in parts.parts or "\\" in file or "\0" in file:
+    if not file or parts.is_absolute() or ".." in parts.parts or "\0" in file:
         raise DataError("the file's name leads out of the batch, expected one relative to labels.csv")
     try:
         path = directory / parts
@@ -185,65 +202,117 @@ def _file_bytes(directory: Path, file: str) -> bytes:
         raise DataError(f"the file can't be read: {error.strerror}") from None
 
 
-def _table_rows(directory: Path, table: Path) -> list[_Row]:
+def _table_rows(directory: Path, table: Path, most: int) -> list[_Row]:
     """The rows of a labels.csv, then the pictures that it does not name."""
+    if table.stat().st_size > MAX_FILE:
+        raise DataError(f"{table} is larger than {MAX_FILE >> 20} MiB: split the batch")
     try:
-        lines = list(csv.reader(io.StringIO(table.read_text("utf-8-sig"), newline=""), strict=True))
+        reader = csv.reader(io.StringIO(table.read_text("utf-8-sig"), newline=""), strict=True)
+        lines = [line for line in itertools.islice(reader, most + 2) if line]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table} is no CSV file in UTF-8 ({error}): save it as one") from None
+        raise DataError(f"{table} is no CSV file in UTF-8 ({_plain(error)}): save it as one") from None
     header = [cell.strip() for cell in lines[0]] if lines else []
     if sorted(header) != COLUMNS:
-        raise DataError(f"{table} has the columns {','.join(header) or 'nothing'}; expected file,label")
-    cells = [[cell.strip() for cell in line] for line in lines[1:] if line]
+        columns = _plain(",".join(header)) or "nothing"
+        raise DataError(f"{table} has the columns {columns}; expected file,label")
+    cells = [[cell.strip() for cell in line] for line in lines[1:]]
     named = [{**dict.fromkeys(COLUMNS, ""), **dict(zip(header, line, strict=False))} for line in cells]
-    times = Counter(str(PurePosixPath(row["file"])) for row in named)
+    files = [path.relative_to(directory).as_posix() for path in directory.rglob("*")]
+    paths = _paths([row["file"] for row in named], files)
+    times = Counter(paths)
     rows = []
-    for number, (line, row) in enumerate(zip(cells, named, strict=True)):
-        count = times[str(PurePosixPath(row["file"]))]
+    for number, (line, row, path) in enumerate(zip(cells, named, paths, strict=True)):
         fault = f"the row has {len(line)} cells, expected file,label" if len(line) != 2 else ""
-        fault = fault or (f"labels.csv names the file {count} times, expected once" if count > 1 else "")
-        rows.append(_Row(number, row["file"], row["label"], fault=fault))
-    pictures = (p.relative_to(directory).as_posix() for p in directory.rglob("*") if _is_picture(p))
-    unnamed = sorted(file for file in pictures if file not in times)
-    return rows + [_Row(-1, file, "", fault="labels.csv does not name this picture") for file in unnamed]
+        if times[path] > 1:
+            fault = fault or f"labels.csv names the file {times[path]} times, expected once"
+        rows.append(_Row(number, row["file"], row["label"], path, fault=fault))
+    unnamed = sorted(file for file in files if _is_picture(file) and file not in times)
+    reason = "labels.csv does not name this picture"
+    rows += [_Row(-1, file, "", file, fault=reason) for file in unnamed]
+    if len(rows) > most:
+        raise DataError(f"batch {directory} has more than {most:,} rows and pictures: split it")
+    return rows
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+def _paths(named: Sequence[str], files: Sequence[str]) -> list[str]:
+    """The file that each name means: as it is written, else the one that another system takes it for.
+
+    Windows separates folders by backslashes, macOS has other code points for ü, and both take 0.PNG
+    for 0.png.
+    """
+    alike: dict[str, list[str]] = {}
+    for file in files:
+        alike.setdefault(_folded(file), []).append(file)
+    exact = set(files)
+
+    def path(name: str) -> str:
+        written, slashed = (
+            str(PurePosixPath(form)) if form else "" for form in (name, name.replace("\\", "/"))
+        )
+        if written in exact:
+            return written
+        others = alike.get(_folded(slashed), [])
+        return others[0] if len(others) == 1 and slashed not in exact else slashed
+
+    return [path(name) for name in named]
 
 
-def _archive_rows(path: Path) -> Iterator[_Row]:
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _is_picture(file: str) -> bool:
+    name = PurePosixPath(file)
+    return name.suffix.lower() in SUFFIXES and not name.name.startswith(".")
+
+
+def _archive_rows(path: Path, most: int, size: int) -> Iterator[_Row]:
     """The rows of an .npz; the arrays are judged before the first."""
-    images, labels = _arrays(path)
+    images, labels = _arrays(path, size)
     if images.dtype != np.uint8:
         nan = int(np.isnan(images).sum()) if images.dtype.kind == "f" else 0
-        extent = f", {np.nanmin(images):g} to {np.nanmax(images):g}" if images.size > nan else ""
+        numbers = images.dtype.kind in "iuf" and images.size > nan
+        extent = f", {np.nanmin(images):g} to {np.nanmax(images):g}" if numbers else ""
         raise DataError(
-            f"{path}: images are {images.dtype}{extent}{f', {nan} values NaN' if nan else ''}; "
+            f"{path}: images are {_plain(images.dtype)}{extent}{f', {nan} values NaN' if nan else ''}; "
             "expected uint8, 0 to 255"
         )
     if images.ndim not in (3, 4) or 0 in images.shape[1:] or (images.ndim == 4 and images.shape[3] > 4):
         raise DataError(f"{path}: images are {list(images.shape)}; expected [n, h, w] or [n, h, w, 1 to 4]")
+    if images.shape[1] * images.shape[2] > MAX_PIXELS:
+        raise DataError(
+            f"{path}: images are {list(images.shape)}; expected at most {MAX_PIXELS / 1e6:g} million pixels"
+        )
+    if len(images) > most:
+        raise DataError(f"{path} has {len(images):,} rows, expected at most {most:,}: split the batch")
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
         raise DataError(
-            f"{path}: labels are {labels.dtype}{list(labels.shape)}; expected integers [{len(images)}]"
+            f"{path}: labels are {_plain(labels.dtype)}{list(labels.shape)}; "
+            f"expected integers [{len(images)}]"
         )
     pairs = enumerate(zip(images, labels, strict=True))
-    return (_Row(number, path.name, str(label), picture) for number, (picture, label) in pairs)
+    return (_Row(number, path.name, str(label), picture=picture) for number, (picture, label) in pairs)
 
 
-def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+def _arrays(path: Path, size: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    again = "save it again with numpy.savez"
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_NPZ:
-                raise DataError(f"{path} unpacks to more than {MAX_NPZ >> 30} GiB: split the batch")
+            if sum(member.file_size for member in archive.infolist()) > size:
+                raise DataError(f"{path} unpacks to more than {size >> 20} MiB: split the batch")
         with np.load(path, allow_pickle=False) as arrays:
             if missing := {"images", "labels"} - set(arrays):
-                held = ", ".join(arrays) or "nothing"
+                held = _plain(", ".join(arrays)) or "nothing"
                 raise DataError(f"{path} lacks {' and '.join(sorted(missing))}; it holds {held}")
-            return arrays["images"], arrays["labels"]
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, MemoryError) as error:
-        raise DataError(f"{path} can't be read ({error}): save it again with numpy.savez") from None
+            images, labels = arrays["images"], arrays["labels"]
+    except DataError:
+        raise
+    except Exception as error:  # damaged, encrypted, packed in an odd way
+        raise DataError(f"{path} can't be read ({_plain(error) or type(error).__name__}): {again}") from None
+    for name, array in {"images": images, "labels": labels}.items():
+        if not isinstance(array, np.ndarray):  # a member without numpy's header comes as bytes
+            raise DataError(f"{path}: {name} is no array of numpy: {again}")
+    return images, labels
 
 
 def hold_out(

@@ -28,7 +28,8 @@ REJECTED = ["batch", "row", "file", "label", "reason"]
 
 def run(incoming: Path, raw: Path, params: IngestParams) -> None:
     """Bring the data set and the incoming batches together in `raw`."""
-    batches = read_batches(incoming)  # first: a batch that can't be read should not cost a download
+    # first: a batch that can't be read should not cost a download
+    batches = read_batches(incoming, rows=params.batch_rows, size=params.batch_mib << 20)
     for batch in batches:
         if batch.name in {params.dataset, mnist.SAMPLE}:  # its rows would pass for the data set's own
             raise DataError(f"{incoming / batch.name} is named like the data set: give it another name")

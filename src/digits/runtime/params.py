@@ -143,6 +143,9 @@ class IngestParams(Section):
     sample_test: Annotated[int, Field(ge=10, le=4990)]
     heldout_share: Share
     heldout_from: Count
+    batch_mib: Count
+    batch_files: Count
+    batch_rows: Count
     seed: Seed
 
 
