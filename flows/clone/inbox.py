@@ -12,22 +12,31 @@ repository, mostly both; the next run finds it by its digest and neither loses i
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from digits import files
+from digits.runtime import params
+from digits.runtime.errors import DigitsError
 from flows.clone import arrival, dvc_files
 from flows.clone.arrival import QUIET, BatchArriving, BatchError
 from flows.clone.dvc_files import ACCEPTED, BASE, INCOMING
-from flows.clone.git import dvc, git, identity
+from flows.clone.git import CommandFailed, dvc, git, identity
 from flows.clone.workspace import Workspace, settle
 
 QUARANTINE = "quarantine"
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
+class InboxError(DigitsError):
+    """The machine can't take a batch now, whatever is in it."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +52,23 @@ class Batch:
 def waiting(inbox: Path, still: float = QUIET) -> list[Path]:
     """The batches that are complete (flows.clone.arrival), by name. still: seconds without a write.
 
+    One whose own name can't be printed gets one with escapes, so that every message can name it.
     Raises BatchError when the inbox is missing.
     """
     with _plain_errors(inbox):
-        entries = sorted(
-            path for path in inbox.iterdir() if path.name != QUARANTINE and arrival.is_batch(path)
-        )
+        entries = [path for path in inbox.iterdir() if path.name != QUARANTINE and arrival.is_batch(path)]
     now = time.time()
-    return [path for path in entries if arrival.is_complete(path, now, still)]
+    complete = [path for path in entries if arrival.is_complete(path, now, still)]
+    with _plain_errors(inbox):
+        return sorted(_named(path) for path in complete)
+
+
+def _named(path: Path) -> Path:
+    name = arrival.printable(path.name)
+    if name == path.name:
+        return path
+    suffix = path.suffix if path.is_file() else ""
+    return path.rename(_free(path.with_name(f"{name.removesuffix(suffix)[:60]}{suffix}")))
 
 
 def take(workspace: Workspace, batch: Path) -> Batch:
@@ -61,8 +79,8 @@ def take(workspace: Workspace, batch: Path) -> Batch:
     root = workspace.root
     with _plain_errors(batch):
         _delete_accepted(workspace, batch.parent)
-        staged = _copy(batch, workspace.scratch / "batch")
-        digest = arrival.digest(arrival.contents(staged))
+        staged = _copy(batch, workspace.scratch / "batch", _limits(workspace))
+        digest = arrival.digest(arrival.contents(staged, None))
         here = dvc_files.digests(root, dvc_files.list_batches(root, "HEAD"))
         if known := [name for name, other in here.items() if other == digest]:
             return Batch(batch, known[0], digest, new=digest not in _safe(workspace))
@@ -70,15 +88,45 @@ def take(workspace: Workspace, batch: Path) -> Batch:
         folder = root / INCOMING / name
         folder.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(folder)
-    dvc(root, "add", "--quiet", f"{INCOMING}/{name}")
-    if dvc_files.digest_of(folder.with_name(f"{name}.dvc").read_text(encoding="utf-8")) != digest:
-        settle(root, git(root, "rev-parse", "HEAD"))
-        raise BatchError(
-            f"DVC ignores files of batch {batch} by their names: take their patterns out of .dvcignore"
-        )
-    git(root, "add", "--force", "--", f"{INCOMING}/{name}.dvc", dvc_files.IGNORES)
-    git(root, "commit", "--quiet", "-m", f"Incoming batch {name}", env=identity(workspace.project))
+    try:
+        _add(root, batch, name, digest)
+        git(root, "add", "--force", "--", f"{INCOMING}/{name}.dvc", dvc_files.IGNORES)
+        git(root, "commit", "--quiet", "-m", f"Incoming batch {name}", env=identity(workspace.project))
+    except Exception:
+        _reset(root, name)
+        raise
     return Batch(batch, name, digest, new=True)
+
+
+def _add(root: Path, batch: Path, name: str, digest: str) -> None:
+    """Have DVC track a batch. Raises BatchError when that fails for this one and not for another."""
+    try:
+        dvc(root, "add", "--quiet", f"{INCOMING}/{name}")
+        told = (root / INCOMING / f"{name}.dvc").read_text(encoding="utf-8")
+        if dvc_files.digest_of(told) == digest:
+            return
+        fault = "DVC ignores files of it by their names: take their patterns out of .dvcignore"
+    except CommandFailed as error:
+        fault = str(error)
+        _reset(root, name)  # what is in it must not hinder the next
+        probe = Path(tempfile.mkdtemp(prefix="probe-", dir=root / INCOMING))
+        files.write_text(probe / "file", name)
+        try:
+            dvc(root, "add", "--quiet", f"{INCOMING}/{probe.name}")
+        finally:
+            _reset(root, probe.name)
+    raise BatchError(f"batch {batch}: {fault}")
+
+
+def _reset(root: Path, name: str) -> None:
+    """Undo what `dvc add` of a folder left."""
+    settle(root, "HEAD")
+    shutil.rmtree(root / INCOMING / name, ignore_errors=True)
+
+
+def _limits(workspace: Workspace) -> arrival.Limits:
+    given = params.load("ingest", workspace.root / "params.yaml")
+    return arrival.Limits(given.batch_files, given.batch_mib << 20)
 
 
 def accept(workspace: Workspace, batch: Batch) -> bool:
@@ -87,7 +135,7 @@ def accept(workspace: Workspace, batch: Batch) -> bool:
     An original whose content has changed stays: the next run takes it as it is then, instead of this batch.
     """
     project, root, inbox = workspace.project, workspace.root, batch.original.parent
-    original, here = _digest(batch.original), dvc_files.list_batches(root, "HEAD")
+    original, here = _digest(workspace, batch.original), dvc_files.list_batches(root, "HEAD")
     if original not in (None, batch.digest) or batch.name not in here:
         return False
     if batch.digest not in _safe(workspace):
@@ -112,7 +160,7 @@ def refuse(workspace: Workspace, batch: Batch | Path, reason: str) -> Path | Non
     original = batch.original if isinstance(batch, Batch) else batch
     if isinstance(batch, Batch):
         leave(workspace, batch)
-    if isinstance(batch, Batch) and _digest(original) != batch.digest:
+    if isinstance(batch, Batch) and _digest(workspace, original) != batch.digest:
         return None
     with _plain_errors(original):
         place = _free(original.parent / QUARANTINE / original.name, original.name)
@@ -135,15 +183,15 @@ def leave(workspace: Workspace, batch: Batch) -> None:
     settle(root, dvc_files.commit_with(workspace.project, root, others))
 
 
-def _copy(batch: Path, to: Path) -> Path:
+def _copy(batch: Path, to: Path, limits: arrival.Limits) -> Path:
     """Copy a batch into a folder. Raises BatchArriving when something wrote to it meanwhile."""
-    contents = arrival.contents(batch)
+    contents = arrival.contents(batch, limits)
     before = arrival.fingerprint(contents)
     shutil.rmtree(to, ignore_errors=True)
     for name, path in contents.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, to / name, follow_symlinks=False)
-    if arrival.fingerprint(arrival.contents(batch)) != before:
+    if arrival.fingerprint(arrival.contents(batch, limits)) != before:
         raise BatchArriving(f"batch {batch} was written to while it was copied: the next run takes it")
     return to
 
@@ -167,7 +215,7 @@ def _delete_accepted(workspace: Workspace, inbox: Path) -> bool:
     safe, all_gone = _safe(workspace), True
     for aside in inbox.glob(".accepted-*"):
         for original in list(aside.iterdir()):
-            if _digest(original) not in safe:
+            if _digest(workspace, original) not in safe:
                 original.rename(_free(inbox / original.name))
                 all_gone = False
         aside.rename(_free(inbox / f".deleted-{aside.name.removeprefix('.accepted-')}"))
@@ -176,12 +224,12 @@ def _delete_accepted(workspace: Workspace, inbox: Path) -> bool:
     return all_gone
 
 
-def _digest(batch: Path) -> str | None:
+def _digest(workspace: Workspace, batch: Path) -> str | None:
     """A batch's content digest; None when it is gone, empty when it can't be read."""
     if not batch.exists():
         return None
     try:
-        return arrival.digest(arrival.contents(batch))
+        return arrival.digest(arrival.contents(batch, _limits(workspace)))
     except BatchError:
         return ""
 
@@ -201,4 +249,5 @@ def _plain_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or path
-        raise BatchError(f"{where}: {error.strerror or error}: fix this and run again") from error
+        kind = InboxError if error.errno in MACHINE else BatchError
+        raise kind(f"{where}: {error.strerror or error}: fix this and run again") from error

@@ -2,21 +2,25 @@
 
 Scheduled runs call it before the stages. The data in main are judged first: if those fail already, no batch
 is touched, and the run that follows fails with the stage's own error line. A failure that is not the batch's
-fault (no network, a full disk) leaves it in the inbox for the next run.
+fault (no network, a full disk) leaves it in the inbox for the next run. None keeps the other batches waiting.
 """
 
 from __future__ import annotations
 
+import csv
+import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from digits import files
 from digits.pipeline import repro
 from digits.pipeline.repro import Run, StageRun
 from digits.runtime.errors import DataError, DigitsError
 from flows.clone import inbox
-from flows.clone.arrival import BatchArriving, BatchError
+from flows.clone.arrival import BatchArriving, BatchError, printable
 from flows.clone.workspace import Workspace
 
 JUDGE = "validate"  # the stage after which a batch is known to be good
@@ -41,16 +45,31 @@ def judge(root: Path, log: Log) -> Run:
 
 
 def take_one(workspace: Workspace, batch: Path, log: Log) -> Intake:
-    """Take a complete batch and judge it. Raises DigitsError when the inbox or the clone can't be written."""
+    """Take a complete batch and judge it. Raises DigitsError when the clone is unusable even without it."""
     try:
         taken = inbox.take(workspace, batch)
     except BatchArriving as error:
         return Intake(batch.name, LEFT, str(error))
     except BatchError as error:
         return _refused(workspace, batch, batch.name, str(error))
+    except DigitsError as error:  # the disk, Git or DVC
+        return Intake(batch.name, LEFT, str(error))
+    except Exception as error:  # only what is in the batch can surprise here
+        what = f"{type(error).__name__}: {error}"
+        return _refused(workspace, batch, batch.name, f"batch {batch} can't be taken ({what})")
+    try:
+        return _judged(workspace, batch, taken, log)
+    except DigitsError as error:
+        inbox.leave(workspace, taken)
+        return Intake(batch.name, LEFT, str(error))
+
+
+def _judged(workspace: Workspace, batch: Path, taken: inbox.Batch, log: Log) -> Intake:
     run = judge(workspace.root, log)
     failed = next((stage for stage in run.stages if stage.outcome == "failed"), None)
     if run.ok:
+        if taken.new and (reason := _unusable(workspace.root / "reports", taken.name)):
+            return _refused(workspace, taken, batch.name, reason)
         if inbox.accept(workspace, taken):
             return Intake(batch.name, ACCEPTED)
         return Intake(batch.name, LEFT, CHANGED)
@@ -58,6 +77,21 @@ def take_one(workspace: Workspace, batch: Path, log: Log) -> Intake:
         inbox.leave(workspace, taken)
         return Intake(batch.name, LEFT, str(repro.failure(run)))
     return _refused(workspace, taken, batch.name, failed.error)
+
+
+def _unusable(reports: Path, name: str) -> str:
+    """Why none of a batch's rows can be used, from validate's reports; empty if one can."""
+    if not (reports / "validation.json").exists():
+        return ""
+    counted = files.read_json(reports / "validation.json").get("batches", [])
+    if not any(each["batch"] == name and each["accepted"] == 0 < each["quarantined"] for each in counted):
+        return ""
+    with (reports / "validation" / "quarantine.csv").open(encoding="utf-8", newline="") as stream:
+        reasons = [row["reason"] for row in csv.DictReader(stream) if row["batch"] == name]
+    kinds = [re.sub(r"'.*'|\d+", "…", reason) for reason in reasons]  # without a row's own particulars
+    commonest, count = Counter(kinds).most_common(1)[0]
+    example = reasons[kinds.index(commonest)]
+    return f"none of its {len(reasons)} rows can be used, {count} of them like this: {example}"
 
 
 def _at_fault(failed: StageRun, name: str) -> bool:
@@ -68,8 +102,12 @@ def _at_fault(failed: StageRun, name: str) -> bool:
 
 
 def _refused(workspace: Workspace, batch: inbox.Batch | Path, name: str, reason: str) -> Intake:
+    reason = printable(reason)
     evidence = _evidence(workspace) if isinstance(batch, inbox.Batch) else None  # before the clone is reset
-    place = inbox.refuse(workspace, batch, reason)
+    try:
+        place = inbox.refuse(workspace, batch, reason)
+    except (BatchError, inbox.InboxError) as error:  # the quarantine can't be written
+        return Intake(name, LEFT, f"{reason}; {error}")
     if place is None:
         return Intake(name, LEFT, CHANGED)
     if evidence:

@@ -211,6 +211,6 @@ def _check_out_batches(project: Path, root: Path) -> None:
 
 def _digest(batch: Path) -> str:
     try:
-        return arrival.digest(arrival.contents(batch, links=True))
+        return arrival.digest(arrival.contents(batch, None))
     except arrival.BatchError:
         return ""

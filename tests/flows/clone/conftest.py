@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from flows.clone.workspace import Workspace, prepare, share_settings
-from tests.flows._projects import make, sh
+from tests._project import ROOT
+from tests.flows._projects import commit, make, sh
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +17,11 @@ def template(tmp_path_factory):
         for name in ("HOME", "XDG_CONFIG_HOME", "DVC_SITE_CACHE_DIR"):
             patch.setenv(name, str(where))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-        with prepare(make(where / "project")):
-            return where / "project"
+        project = make(where / "project")
+        shutil.copy(ROOT / "params.yaml", project)
+        commit(project, "parameters")
+        with prepare(project):
+            return project
 
 
 @pytest.fixture

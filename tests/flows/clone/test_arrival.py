@@ -6,8 +6,10 @@ import time
 import pytest
 
 from flows.clone.arrival import (
+    DEPTH,
     BatchArriving,
     BatchError,
+    Limits,
     contents,
     digest,
     fingerprint,
@@ -15,6 +17,8 @@ from flows.clone.arrival import (
     is_complete,
 )
 from tests.flows._projects import batch, write
+
+LIMITS = Limits(files=50, size=1000)  # the second in bytes
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def test_a_clock_that_was_moved_back_does_not_block_the_inbox(scans):
 def test_the_mark_has_a_batch_taken_at_once_and_is_not_part_of_it(scans):
     write(scans, ".complete", "")
     assert is_complete(scans, time.time())
-    assert set(contents(scans)) == {"a.png", "b.png", "labels.csv"}
+    assert set(contents(scans, LIMITS)) == {"a.png", "b.png", "labels.csv"}
 
 
 def test_an_archive_is_whole_once_it_has_been_still_too(inbox):
@@ -106,23 +110,23 @@ def test_a_folder_without_a_file_of_its_own_is_never_whole(inbox):
 def test_a_batch_holds_the_files_below_it_by_path_but_the_hidden_ones(scans):
     for name in ("deep/er/x.png", "deep-er.png", ".cache/y.png", "deep/.z.png"):
         write(scans, name, name)
-    found = contents(scans)
+    found = contents(scans, LIMITS)
     assert list(found) == ["a.png", "b.png", "deep-er.png", "deep/er/x.png", "labels.csv"]
     assert found["deep/er/x.png"] == scans / "deep" / "er" / "x.png"
 
 
 def test_an_archive_is_its_own_file_and_a_link_to_one_is_none(inbox):
     archive = write(inbox, "more.npz", "arrays")
-    assert contents(archive) == {"more.npz": archive}
+    assert contents(archive, LIMITS) == {"more.npz": archive}
     (inbox / "link.npz").symlink_to(archive)
     with pytest.raises(BatchError, match="can't be read: Not a directory"):
-        contents(inbox / "link.npz")
+        contents(inbox / "link.npz", LIMITS)
 
 
 def test_a_batch_without_a_file_is_no_batch(inbox):
     write(inbox, "hidden/.DS_Store", "x")
     with pytest.raises(BatchError, match="contains no file"):
-        contents(inbox / "hidden")
+        contents(inbox / "hidden", LIMITS)
 
 
 @pytest.mark.parametrize("kind", ["link", "link to a folder", "pipe", "dangling"])
@@ -134,25 +138,113 @@ def test_links_and_pipes_are_no_files_of_a_batch(scans, tmp_path, kind):
     else:
         (scans / "odd").symlink_to(to[kind])
     with pytest.raises(BatchError, match="odd is neither a file nor a folder"):
-        contents(scans)
+        contents(scans, LIMITS)
     if kind == "link":
-        assert contents(scans, links=True)["odd"] == scans / "odd"
+        assert contents(scans, None)["odd"] == scans / "odd"
     else:
         with pytest.raises(BatchError, match="odd is neither a file nor a folder"):
-            contents(scans, links=True)
+            contents(scans, None)
 
 
 def test_links_that_dvc_put_there_count_in_deeper_folders_too(scans):
     (scans / "deep").mkdir()
     (scans / "deep" / "x.png").symlink_to(scans / "a.png")
-    assert "deep/x.png" in contents(scans, links=True)
+    assert "deep/x.png" in contents(scans, None)
+
+
+@pytest.mark.parametrize(("files", "size", "fits"), [(6, 50, True), (5, 50, True), (4, 50, False)])
+def test_a_batch_may_have_so_many_files_and_folders_and_no_more(scans, files, size, fits):
+    write(scans, "deep/.hidden", "")  # `scans` has three files
+    if fits:
+        assert len(contents(scans, Limits(files, 1000))) == 3
+    else:
+        with pytest.raises(
+            BatchError, match=r"more than 4 files and folders: split it, or raise ingest.batch_f"
+        ):
+            contents(scans, Limits(files, 1000))
+    assert len(contents(scans, None)) == 3
+
+
+def test_a_batch_may_have_so_many_bytes_and_no_more_though_none_is_on_the_disk(inbox):
+    archive = inbox / "sparse.npz"
+    with archive.open("wb") as stream:
+        stream.truncate(3 << 30)
+    for size in ((3 << 30) + 1, 3 << 30):
+        assert contents(archive, Limits(1, size)) == {"sparse.npz": archive}
+    with pytest.raises(BatchError, match=r"has 3,072\.0 MiB, expected at most 1,024: split it, or raise"):
+        contents(archive, Limits(1, 1 << 30))
+    folder = write(inbox, "folder/a.png", "12345").parent
+    write(folder, "b.png", "12345")
+    assert len(contents(folder, Limits(2, 10))) == 2
+    with pytest.raises(BatchError, match="MiB, expected at most"):
+        contents(folder, Limits(2, 9))
+
+
+def test_a_batch_may_have_so_many_folders_inside_each_other_and_no_more(scans):
+    deep = scans.joinpath(*"d" * (DEPTH - 1))
+    write(deep, "x.png", "x")
+    assert len(contents(scans, LIMITS)) == 4
+    write(deep, "d/y.png", "y")
+    with pytest.raises(BatchError, match=f"y.png is more than {DEPTH} folders deep: put it higher up"):
+        contents(scans, LIMITS)
+    assert len(contents(scans, None)) == 5
+
+
+def test_folders_without_end_are_a_whole_batch_that_is_refused(scans):
+    deepest = os.open(scans, os.O_RDONLY)
+    for _ in range(3000):  # more than a path may have, or a recursion
+        os.mkdir("d", dir_fd=deepest)
+        inner = os.open("d", os.O_RDONLY, dir_fd=deepest)
+        os.close(deepest)
+        deepest = inner
+    os.close(deepest)
+    assert is_complete(scans, time.time() + 31)
+    with pytest.raises(BatchError, match="folders deep"):
+        contents(scans, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "name", ["0.png.dvc", "dvc.yaml", "dvc.lock", "Dvcfile", "deep/dvc.yaml", "a.dvc/x.png"]
+)
+def test_files_that_dvc_takes_for_its_own_are_none_of_a_batch(scans, name):
+    write(scans, name, "x")
+    with pytest.raises(BatchError, match="is a file that DVC takes for its own: remove it or rename it"):
+        contents(scans, LIMITS)
+    assert name in contents(scans, None)  # a batch of the project's own
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", b"a\nb.png", b"\x1b[2J.png"])
+def test_a_name_that_can_not_be_printed_is_refused_and_shown_with_escapes(scans, name):
+    (scans / os.fsdecode(name)).write_text("x")
+    with pytest.raises(BatchError, match="has control characters or is not UTF-8: rename it") as refused:
+        contents(scans, LIMITS)
+    assert str(refused.value).isprintable()
+
+
+def test_a_folder_that_can_not_be_looked_into_is_whole_and_refused(scans, inbox, monkeypatch):
+    (inbox / "locked" / "inner").mkdir(parents=True)
+    closed = {inbox / "locked", scans / "inner"}
+    (scans / "inner").mkdir()
+    scandir, access = os.scandir, os.access
+
+    def forbidden(path):
+        if path in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)  # the caller closes it
+
+    monkeypatch.setattr(os, "scandir", forbidden)  # root may look into every folder
+    monkeypatch.setattr(os, "access", lambda path, mode: path not in closed and access(path, mode))
+    for folder in (inbox / "locked", scans):
+        assert is_complete(folder, time.time() + 31)
+        with pytest.raises(BatchError, match="can't be read: Permission denied"):
+            contents(folder, LIMITS)
 
 
 # --- what it is known by
 
 
 def test_a_fingerprint_changes_with_every_write(scans):
-    found = contents(scans)
+    found = contents(scans, LIMITS)
     before = fingerprint(found)
     assert fingerprint(found) == before and [name for name, _, _ in before] == list(found)
     write(scans, "a.png", "scans b")
@@ -161,13 +253,13 @@ def test_a_fingerprint_changes_with_every_write(scans):
 
 
 def test_a_file_that_goes_away_while_it_is_read_leaves_the_batch_to_the_next_run(inbox, scans):
-    found = contents(scans)
+    found = contents(scans, LIMITS)
     (scans / "a.png").unlink()
     for look in (fingerprint, digest):
         with pytest.raises(BatchArriving, match=r"a.png disappeared"):
             look(found)
     with pytest.raises(BatchArriving, match="gone disappeared"):
-        contents(inbox / "gone")
+        contents(inbox / "gone", LIMITS)
 
 
 def test_a_file_that_cannot_be_read_is_named(scans):
@@ -177,10 +269,12 @@ def test_a_file_that_cannot_be_read_is_named(scans):
 
 
 def test_the_digest_is_of_names_and_bytes_in_whatever_order(inbox, scans):
-    found = contents(scans)
+    found = contents(scans, LIMITS)
     assert (
         digest(found) == digest(dict(reversed(found.items()))) == "b0320a2d66d7b641f33dd972b4ed1705.dir"
     )  # as `dvc add` gives it
     assert (
-        digest(found | {"c.png": scans / "a.png"}) != digest(found) != digest(contents(batch(inbox, "more")))
+        digest(found | {"c.png": scans / "a.png"})
+        != digest(found)
+        != digest(contents(batch(inbox, "more"), LIMITS))
     )

@@ -4,6 +4,8 @@ The clone is a plain folder here: what the stages come to, and whether a batch c
 decided by the test. Refusing is the real one; tests/flows/test_scheduled.py has the rest with Git and DVC.
 """
 
+import shutil
+
 import pytest
 
 from digits.pipeline import repro
@@ -14,6 +16,7 @@ from flows.clone.arrival import BatchArriving, BatchError
 from flows.clone.inbox import Batch
 from flows.clone.intake import ACCEPTED, LEFT, REFUSED, Intake
 from flows.clone.workspace import Workspace
+from tests._project import ROOT
 from tests.flows._projects import batch, write
 
 GOOD = Run([StageRun("ingest", "ran"), StageRun("validate", "ran")], 1.0, True)
@@ -28,6 +31,7 @@ def failed(*stages, error=""):
 @pytest.fixture
 def clone(tmp_path):
     (tmp_path / "clone").mkdir()
+    shutil.copy(ROOT / "params.yaml", tmp_path / "clone")
     return Workspace(tmp_path, tmp_path / "clone", "base")
 
 
@@ -43,7 +47,7 @@ def judge(clone, monday, monkeypatch):
 
     def taken(run, *, keeps=True, meanwhile=lambda: None):
         left = []
-        digest = arrival.digest(arrival.contents(monday))
+        digest = arrival.digest(arrival.contents(monday, None))
         known = Batch(monday, "monday-ab12", digest, new=True)
         monkeypatch.setattr(inbox, "take", lambda *_: known)
         monkeypatch.setattr(inbox, "leave", lambda _, which: left.append(which.name))
