@@ -32,6 +32,7 @@ from flows.clone.git import CommandFailed, dvc, git, identity
 from flows.clone.workspace import Workspace, settle
 
 QUARANTINE = "quarantine"
+LONGEST = 60  # characters of a batch's own name in one of ours; 255 bytes is what file systems take
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
@@ -68,7 +69,7 @@ def _named(path: Path) -> Path:
     if name == path.name:
         return path
     suffix = path.suffix if path.is_file() else ""
-    return path.rename(_free(path.with_name(f"{name.removesuffix(suffix)[:60]}{suffix}")))
+    return path.rename(_free(path.with_name(f"{name.removesuffix(suffix)[:LONGEST]}{suffix}")))
 
 
 def take(workspace: Workspace, batch: Path) -> Batch:
@@ -198,7 +199,9 @@ def _copy(batch: Path, to: Path, limits: arrival.Limits) -> Path:
 
 def _name(batch: Path, digest: str, used: set[str]) -> str:
     """A name in the clone: the batch's own with part of its digest, so that no two contents share a name."""
-    own = re.sub(r"[^A-Za-z0-9._-]+", "-", batch.stem if batch.is_file() else batch.name).strip("-.")[:60]
+    own = re.sub(r"[^A-Za-z0-9._-]+", "-", batch.stem if batch.is_file() else batch.name).strip("-.")[
+        :LONGEST
+    ]
     name = f"{own or 'batch'}-{digest[:8]}"
     numbered = (f"{name}-{n}" for n in range(2, len(used) + 3))
     return next(candidate for candidate in (name, *numbered) if candidate not in used)
@@ -237,9 +240,10 @@ def _digest(workspace: Workspace, batch: Path) -> str | None:
 def _free(path: Path, inside: str = "") -> Path:
     """The path, with a number added if it is taken. inside: the name in it that must not exist."""
     number, free = 1, path
+    suffix = ".npz" if path.suffix == ".npz" else ""  # without it, it would be no batch
     while (free / inside).exists():
         number += 1
-        free = path.with_name(f"{path.name}-{number}")
+        free = path.with_name(f"{path.name.removesuffix(suffix)}-{number}{suffix}")
     return free
 
 

@@ -190,19 +190,6 @@ def test_a_batch_may_have_so_many_folders_inside_each_other_and_no_more(scans):
     assert len(contents(scans, None)) == 5
 
 
-def test_folders_without_end_are_a_whole_batch_that_is_refused(scans):
-    deepest = os.open(scans, os.O_RDONLY)
-    for _ in range(3000):  # more than a path may have, or a recursion
-        os.mkdir("d", dir_fd=deepest)
-        inner = os.open("d", os.O_RDONLY, dir_fd=deepest)
-        os.close(deepest)
-        deepest = inner
-    os.close(deepest)
-    assert is_complete(scans, time.time() + 31)
-    with pytest.raises(BatchError, match="folders deep"):
-        contents(scans, LIMITS)
-
-
 @pytest.mark.parametrize(
     "name", ["0.png.dvc", "dvc.yaml", "dvc.lock", "Dvcfile", "deep/dvc.yaml", "a.dvc/x.png"]
 )

@@ -1,5 +1,7 @@
 """Batches from the inbox: taken once, kept or set aside, whatever is killed."""
 
+import errno
+import os
 import shutil
 from dataclasses import replace
 
@@ -7,7 +9,8 @@ import pytest
 
 from flows.clone import inbox as inboxes
 from flows.clone.arrival import BatchArriving, BatchError
-from flows.clone.inbox import accept, refuse, take, waiting
+from flows.clone.git import CommandFailed
+from flows.clone.inbox import InboxError, accept, refuse, take, waiting
 from flows.clone.workspace import prepare, share_settings
 from tests.flows._projects import batch, commit, dvc, sh, state, write
 from tests.flows.clone._kills import kills
@@ -113,6 +116,42 @@ def test_a_batch_of_which_dvc_would_leave_out_files_is_not_taken(clone, inbox):
     with pytest.raises(BatchError, match="take their patterns out"):
         take(clone, batch(inbox, "scans"))
     assert [path.name for path in (clone.root / "data" / "incoming").iterdir()] == [".gitignore"]
+
+
+def test_what_dvc_refuses_is_the_batch_s_fault_if_it_takes_another(clone, inbox, monkeypatch):
+    added = []
+
+    def refusing(root, *arguments):
+        added.append(arguments[-1])
+        if "scans" in arguments[-1] or len(added) > 2:
+            raise CommandFailed("dvc add failed: odd")
+        return dvc(root, *arguments)
+
+    monkeypatch.setattr(inboxes, "dvc", refusing)
+    for kind in (BatchError, CommandFailed):  # the second time DVC takes nothing at all
+        with pytest.raises(kind, match="dvc add failed: odd"):
+            take(clone, batch(inbox, "scans"))
+        assert [path.name for path in (clone.root / "data" / "incoming").iterdir()] == [".gitignore"]
+        assert sh(clone.root, "git", "status", "--porcelain") == ""
+    assert "probe" in added[1] and "probe" in added[3]
+
+
+def test_a_full_disk_is_no_fault_of_the_batch(clone, inbox, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "a.png")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(InboxError, match=r"a.png: No space left on device"):
+        take(clone, batch(inbox, "scans"))
+
+
+def test_a_batch_whose_name_is_no_text_gets_one_with_escapes(inbox):
+    for name in (b"scans-\xff", b"scans-\n", b"new\r.npz"):
+        path = inbox / os.fsdecode(name)
+        path.write_text("arrays") if path.suffix else write(path, "a.png", "a")
+    write(inbox, "new\\r.npz", "another")
+    named = [path.name for path in waiting(inbox, still=0)]
+    assert named == ["new\\r-2.npz", "new\\r.npz", "scans-\\n", "scans-\\udcff"]
 
 
 @pytest.mark.parametrize(

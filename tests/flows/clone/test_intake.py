@@ -4,6 +4,7 @@ The clone is a plain folder here: what the stages come to, and whether a batch c
 decided by the test. Refusing is the real one; tests/flows/test_scheduled.py has the rest with Git and DVC.
 """
 
+import json
 import shutil
 
 import pytest
@@ -13,7 +14,8 @@ from digits.pipeline.repro import Run, StageRun
 from digits.runtime.errors import DigitsError
 from flows.clone import arrival, inbox, intake
 from flows.clone.arrival import BatchArriving, BatchError
-from flows.clone.inbox import Batch
+from flows.clone.git import CommandFailed
+from flows.clone.inbox import Batch, InboxError
 from flows.clone.intake import ACCEPTED, LEFT, REFUSED, Intake
 from flows.clone.workspace import Workspace
 from tests._project import ROOT
@@ -58,7 +60,7 @@ def judge(clone, monday, monkeypatch):
     return taken
 
 
-def quarantined(monday):
+def set_aside(monday):
     """The place of a refused batch and what it holds."""
     place = monday.parent / "quarantine" / "monday"
     return place, sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
@@ -82,7 +84,7 @@ def test_a_batch_that_passes_and_was_changed_meanwhile_is_left(judge):
 def test_a_batch_is_refused_for_data_that_fail_with_it(judge, monday, stage):
     found, left = judge(failed(StageRun("ingest", "ran"), stage))
     assert (found, left) == (Intake("monday", REFUSED, stage.error), ["monday-ab12"])
-    place, files = quarantined(monday)
+    place, files = set_aside(monday)
     assert files == [*THREE, "reason.txt"] and not monday.exists()
     assert (place / "reason.txt").read_text() == f"{stage.error}\n"
 
@@ -98,7 +100,7 @@ def test_a_batch_is_refused_for_data_that_fail_with_it(judge, monday, stage):
 def test_a_batch_is_left_for_what_is_no_fault_of_its_data(judge, monday, stage):
     found, left = judge(failed(stage))
     assert (found, left) == (Intake("monday", LEFT, f"{stage.stage}: {stage.error}"), ["monday-ab12"])
-    assert monday.exists() and not quarantined(monday)[1]
+    assert monday.exists() and not set_aside(monday)[1]
 
 
 def test_a_batch_is_left_where_dvc_fails_before_a_stage_does(judge):
@@ -109,7 +111,7 @@ def test_a_batch_is_left_where_dvc_fails_before_a_stage_does(judge):
 def test_a_poisoned_batch_that_was_changed_meanwhile_is_left(judge, monday):
     found, _ = judge(failed(POISONED), meanwhile=lambda: write(monday, "late.png", "late") and None)
     assert found == Intake("monday", LEFT, CHANGED)
-    assert (monday / "late.png").exists() and not quarantined(monday)[1]
+    assert (monday / "late.png").exists() and not set_aside(monday)[1]
 
 
 def test_a_refused_batch_has_what_validate_showed_of_it_beside_it(judge, clone, monday):
@@ -117,37 +119,37 @@ def test_a_refused_batch_has_what_validate_showed_of_it_beside_it(judge, clone, 
     write(clone.root, "reports/validation.json", "{}")
     write(clone.scratch, "evidence/of/another.txt", "old")
     write(clone.scratch, "evidence/validation/old.txt", "old")
-    place, _ = quarantined(monday)
+    place, _ = set_aside(monday)
     write(place, "reports/notes.txt", "of a person")
     other = write(clone.scratch, "batch/a.png", "another's")
     found, _ = judge(failed(POISONED))
     assert found == Intake("monday", REFUSED, f"labels look exchanged (the reports on it are in {place})")
     reports = ["reports/notes.txt", "reports/validation.json", "reports/validation/pictures/bad.png"]
-    assert quarantined(monday)[1] == [*THREE, "reason.txt", *reports]
+    assert set_aside(monday)[1] == [*THREE, "reason.txt", *reports]
     assert other.exists()
 
 
 def test_there_is_no_evidence_where_validate_did_not_get_to_it(judge, clone, monday):
     write(clone.root, "reports/metrics.json", "{}")
     assert judge(failed(POISONED))[0] == Intake("monday", REFUSED, "labels look exchanged")
-    assert quarantined(monday)[1] == [*THREE, "reason.txt"]
+    assert set_aside(monday)[1] == [*THREE, "reason.txt"]
 
 
 def test_evidence_lacks_the_rules_where_validate_wrote_none(judge, clone, monday):
     write(clone.root, "reports/validation/seen.txt", "seen")
     judge(failed(POISONED))
-    assert quarantined(monday)[1] == [*THREE, "reason.txt", "reports/validation/seen.txt"]
+    assert set_aside(monday)[1] == [*THREE, "reason.txt", "reports/validation/seen.txt"]
 
 
 @pytest.mark.parametrize(
-    ("error", "became", "set_aside"),
+    ("error", "became", "moved"),
     [
         (BatchArriving("it was written to"), LEFT, False),
         (BatchError("odd is neither a file nor a folder"), REFUSED, True),
     ],
 )
 def test_a_batch_that_cannot_be_taken_is_refused_and_one_that_still_arrives_is_left(
-    clone, monday, monkeypatch, error, became, set_aside
+    clone, monday, monkeypatch, error, became, moved
 ):
     def refused(*_):
         raise error
@@ -155,8 +157,61 @@ def test_a_batch_that_cannot_be_taken_is_refused_and_one_that_still_arrives_is_l
     write(clone.root, "reports/validation/seen.txt", "of the data without the batch")
     monkeypatch.setattr(inbox, "take", refused)
     assert intake.take_one(clone, monday, print) == Intake("monday", became, str(error))
-    assert quarantined(monday)[1] == ([*THREE, "reason.txt"] if set_aside else [])
-    assert monday.exists() != set_aside
+    assert set_aside(monday)[1] == ([*THREE, "reason.txt"] if moved else [])
+    assert monday.exists() != moved
+
+
+@pytest.mark.parametrize(
+    ("error", "became", "why"),
+    [
+        (RecursionError("too deep"), REFUSED, "can't be taken (RecursionError: too deep)"),
+        (UnicodeEncodeError("utf-8", "\udcff\n", 0, 1, "odd"), REFUSED, "(UnicodeEncodeError: "),
+        (InboxError("the disk is full"), LEFT, "the disk is full"),
+        (CommandFailed("dvc add failed"), LEFT, "dvc add failed"),
+    ],
+)
+def test_whatever_a_batch_raises_refuses_it_and_what_the_machine_raises_does_not(
+    clone, monday, monkeypatch, error, became, why
+):
+    def surprised(*_):
+        raise error
+
+    monkeypatch.setattr(inbox, "take", surprised)
+    found = intake.take_one(clone, monday, print)
+    assert found.became == became and why in found.why and found.why.isprintable()
+    assert monday.exists() == (became == LEFT)
+
+
+def test_a_batch_is_left_and_taken_out_of_the_clone_when_the_stages_can_not_run(judge):
+    def busy():
+        raise DigitsError("another run is at work")
+
+    assert judge(GOOD, meanwhile=busy) == (Intake("monday", LEFT, "another run is at work"), ["monday-ab12"])
+
+
+def test_a_batch_is_left_where_the_quarantine_can_not_be_written(judge, monday):
+    write(monday.parent, "quarantine", "a file")
+    found, left = judge(failed(POISONED))
+    assert found.became == LEFT and left == ["monday-ab12"] and monday.exists()
+    assert found.why.startswith("labels look exchanged; ") and "quarantine" in found.why
+
+
+@pytest.mark.parametrize(("accepted", "quarantined", "became"), [(0, 4, REFUSED), (1, 4, ACCEPTED)])
+def test_a_batch_without_a_usable_row_is_refused_with_the_commonest_reason(
+    judge, clone, monday, accepted, quarantined, became
+):
+    counted = {"batch": "monday-ab12", "accepted": accepted, "quarantined": quarantined}
+    others = {"batch": "tuesday-cd34", "accepted": 0, "quarantined": 1}
+    write(clone.root, "reports/validation.json", json.dumps({"batches": [counted, others]}))
+    rows = "monday-ab12,blank\nmonday-ab12,copy of train row 5\nmonday-ab12,copy of train row 17\n"
+    write(clone.root, "reports/validation/quarantine.csv", f"batch,reason\ntuesday-cd34,torn\n{rows}")
+    found, _ = judge(GOOD)
+    assert found.became == became
+    if became == REFUSED:
+        why = "none of its 3 rows can be used, 2 of them like this: copy of train row 5"
+        place, files = set_aside(monday)
+        assert found.why == f"{why} (the reports on it are in {place})"
+        assert "reports/validation/quarantine.csv" in files
 
 
 # --- all of them
