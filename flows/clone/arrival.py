@@ -116,7 +116,7 @@ def _inside(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             for entry in entries:
                 path, status = Path(entry.path), entry.stat(follow_symlinks=False)
                 yield path, status
-                if stat.S_ISDIR(status.st_mode) and _depth(path, folder) <= DEPTH:
+                if stat.S_ISDIR(status.st_mode) and _depth(path, folder) < DEPTH:
                     folders.append(path)
 
 
@@ -184,9 +184,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        gone = error.filename or path
         raise BatchArriving(
-            f"{gone} disappeared while its batch was read: the next run looks again"
+            f"{error.filename} disappeared while its batch was read: the next run looks again"
         ) from None
     except OSError as error:
         raise BatchError(f"{error.filename or path} can't be read: {error.strerror}") from None

@@ -79,19 +79,20 @@ def _judged(workspace: Workspace, batch: Path, taken: inbox.Batch, log: Log) -> 
     return _refused(workspace, taken, batch.name, failed.error)
 
 
-def _unusable(reports: Path, name: str) -> str:
-    """Why none of a batch's rows can be used, from validate's reports; empty if one can."""
+def _unusable(reports: Path, name: str) -> str | None:
+    """Why none of a batch's rows can be used, from validate's reports; None if one can."""
     if not (reports / "validation.json").exists():
-        return ""
+        return None
     counted = files.read_json(reports / "validation.json").get("batches", [])
     if not any(each["batch"] == name and each["accepted"] == 0 < each["quarantined"] for each in counted):
-        return ""
-    with (reports / "validation" / "quarantine.csv").open(encoding="utf-8", newline="") as stream:
-        reasons = [row["reason"] for row in csv.DictReader(stream) if row["batch"] == name]
-    kinds = [re.sub(r"'.*'|\d+", "…", reason) for reason in reasons]  # without a row's own particulars
-    commonest, count = Counter(kinds).most_common(1)[0]
+        return None
+    table = (reports / "validation" / "quarantine.csv").read_text("utf-8").splitlines()
+    reasons = [row["reason"] for row in csv.DictReader(table) if row["batch"] == name]
+    kinds = [re.split(r"['\d]", reason)[0] for reason in reasons]  # without a row's own particulars
+    counts = Counter(kinds)
+    commonest = max(counts, key=lambda kind: counts[kind])
     example = reasons[kinds.index(commonest)]
-    return f"none of its {len(reasons)} rows can be used, {count} of them like this: {example}"
+    return f"none of its {len(reasons)} rows can be used, {counts[commonest]} of them like this: {example}"
 
 
 def _at_fault(failed: StageRun, name: str) -> bool:

@@ -1,12 +1,14 @@
 """Batches in an inbox: when they are whole, which files are theirs, what they are known by."""
 
 import os
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+from flows.clone import arrival
 from flows.clone.arrival import (
-    DEPTH,
     BatchArriving,
     BatchError,
     Limits,
@@ -99,6 +101,7 @@ def test_a_folder_without_a_file_of_its_own_is_never_whole(inbox):
     write(inbox, "hidden/.DS_Store", "x")
     write(inbox, "scans/deep/a.png", "x")
     write(inbox, "scans/.DS_Store", "x")
+    (inbox / "scans" / "deep" / "a.png").chmod(0o755)  # as file systems of Windows have it
     assert is_complete(inbox / "scans", time.time() + 86400)
     for name in ("empty", "hidden", "gone"):
         assert not is_complete(inbox / name, time.time() + 86400)
@@ -108,10 +111,10 @@ def test_a_folder_without_a_file_of_its_own_is_never_whole(inbox):
 
 
 def test_a_batch_holds_the_files_below_it_by_path_but_the_hidden_ones(scans):
-    for name in ("deep/er/x.png", "deep-er.png", ".cache/y.png", "deep/.z.png"):
+    for name in ("deep/er/x.png", "deep-er.png", ".cache/y.png", "deep/.z.png", "\u00fc 'z'.png"):
         write(scans, name, name)
     found = contents(scans, LIMITS)
-    assert list(found) == ["a.png", "b.png", "deep-er.png", "deep/er/x.png", "labels.csv"]
+    assert list(found) == ["a.png", "b.png", "deep-er.png", "deep/er/x.png", "labels.csv", "\u00fc 'z'.png"]
     assert found["deep/er/x.png"] == scans / "deep" / "er" / "x.png"
 
 
@@ -144,6 +147,7 @@ def test_links_and_pipes_are_no_files_of_a_batch(scans, tmp_path, kind):
     else:
         with pytest.raises(BatchError, match="odd is neither a file nor a folder"):
             contents(scans, None)
+    assert is_complete(scans, time.time() + 31)
 
 
 def test_links_that_dvc_put_there_count_in_deeper_folders_too(scans):
@@ -181,13 +185,32 @@ def test_a_batch_may_have_so_many_bytes_and_no_more_though_none_is_on_the_disk(i
 
 
 def test_a_batch_may_have_so_many_folders_inside_each_other_and_no_more(scans):
-    deep = scans.joinpath(*"d" * (DEPTH - 1))
+    deep = scans.joinpath(*"d" * 15)
     write(deep, "x.png", "x")
     assert len(contents(scans, LIMITS)) == 4
-    write(deep, "d/y.png", "y")
-    with pytest.raises(BatchError, match=f"y.png is more than {DEPTH} folders deep: put it higher up"):
+    write(deep, "d/y.part", "y")
+    with pytest.raises(BatchError, match=r"y.part is more than 16 folders deep: put it higher up"):
         contents(scans, LIMITS)
     assert len(contents(scans, None)) == 5
+    assert is_complete(scans, time.time() + 31)  # what is refused in any case is not waited for
+    write(deep, "z.part", "z")
+    assert not is_complete(scans, time.time() + 31)
+
+
+def test_folders_without_end_are_whole_and_refused(scans):
+    here = os.open(scans, os.O_RDONLY)
+    for _ in range(3000):  # more than a path may have, or a recursion
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    try:
+        assert is_complete(scans, time.time() + 31)
+        with pytest.raises(BatchError, match="folders deep"):
+            contents(scans, LIMITS)
+    finally:
+        subprocess.run(["rm", "-rf", str(scans)], check=True)  # pytest would recurse
 
 
 @pytest.mark.parametrize(
@@ -212,7 +235,7 @@ def test_a_folder_that_can_not_be_looked_into_is_whole_and_refused(scans, inbox,
     (inbox / "locked" / "inner").mkdir(parents=True)
     closed = {inbox / "locked", scans / "inner"}
     (scans / "inner").mkdir()
-    scandir, access = os.scandir, os.access
+    scandir, both = os.scandir, os.R_OK | os.X_OK
 
     def forbidden(path):
         if path in closed:
@@ -220,11 +243,13 @@ def test_a_folder_that_can_not_be_looked_into_is_whole_and_refused(scans, inbox,
         return scandir(path)  # the caller closes it
 
     monkeypatch.setattr(os, "scandir", forbidden)  # root may look into every folder
-    monkeypatch.setattr(os, "access", lambda path, mode: path not in closed and access(path, mode))
+    monkeypatch.setattr(os, "access", lambda path, mode: path not in closed and mode == both)
     for folder in (inbox / "locked", scans):
         assert is_complete(folder, time.time() + 31)
         with pytest.raises(BatchError, match="can't be read: Permission denied"):
             contents(folder, LIMITS)
+    (inbox / "empty").mkdir()
+    assert not is_complete(inbox / "empty", time.time() + 31)
 
 
 # --- what it is known by
@@ -239,7 +264,7 @@ def test_a_fingerprint_changes_with_every_write(scans):
     assert after != before and [size for _, size, _ in after] == [size for _, size, _ in before]
 
 
-def test_a_file_that_goes_away_while_it_is_read_leaves_the_batch_to_the_next_run(inbox, scans):
+def test_a_file_that_goes_away_while_it_is_read_leaves_the_batch_to_the_next_run(inbox, scans, monkeypatch):
     found = contents(scans, LIMITS)
     (scans / "a.png").unlink()
     for look in (fingerprint, digest):
@@ -247,6 +272,16 @@ def test_a_file_that_goes_away_while_it_is_read_leaves_the_batch_to_the_next_run
             look(found)
     with pytest.raises(BatchArriving, match="gone disappeared"):
         contents(inbox / "gone", LIMITS)
+    size = Path.stat
+
+    def disappears(path, **options):
+        (scans / "b.png").unlink(missing_ok=True)
+        return size(path, **options)
+
+    monkeypatch.setattr(arrival, "_is_file", lambda _: False)
+    monkeypatch.setattr(Path, "stat", disappears)
+    with pytest.raises(BatchArriving, match=r"b.png disappeared"):
+        contents(scans, LIMITS)
 
 
 def test_a_file_that_cannot_be_read_is_named(scans):

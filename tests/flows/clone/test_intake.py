@@ -47,10 +47,10 @@ def monday(tmp_path):
 def judge(clone, monday, monkeypatch):
     """Take `monday` and have the stages come to a run; what became of it, and what was taken out again."""
 
-    def taken(run, *, keeps=True, meanwhile=lambda: None):
+    def taken(run, *, keeps=True, new=True, meanwhile=lambda: None):
         left = []
         digest = arrival.digest(arrival.contents(monday, None))
-        known = Batch(monday, "monday-ab12", digest, new=True)
+        known = Batch(monday, "monday-ab12", digest, new)
         monkeypatch.setattr(inbox, "take", lambda *_: known)
         monkeypatch.setattr(inbox, "leave", lambda _, which: left.append(which.name))
         monkeypatch.setattr(inbox, "accept", lambda *_: keeps)
@@ -69,7 +69,8 @@ def set_aside(monday):
 THREE = ["monday/a.png", "monday/b.png", "monday/labels.csv"]
 
 
-def test_a_batch_that_passes_is_accepted(judge):
+def test_a_batch_that_passes_is_accepted(judge, clone):
+    write(clone.root, "reports/metrics.json", "{}")
     assert judge(GOOD) == (Intake("monday", "accepted", ""), [])
 
 
@@ -196,19 +197,28 @@ def test_a_batch_is_left_where_the_quarantine_can_not_be_written(judge, monday):
     assert found.why.startswith("labels look exchanged; ") and "quarantine" in found.why
 
 
-@pytest.mark.parametrize(("accepted", "quarantined", "became"), [(0, 4, REFUSED), (1, 4, ACCEPTED)])
+@pytest.mark.parametrize(
+    ("accepted", "quarantined", "new", "became"),
+    [
+        (0, 4, True, REFUSED),
+        (1, 4, True, ACCEPTED),
+        (0, 0, True, ACCEPTED),  # all of it is held out
+        (0, 4, False, ACCEPTED),  # by an earlier run, which was killed
+    ],
+)
 def test_a_batch_without_a_usable_row_is_refused_with_the_commonest_reason(
-    judge, clone, monday, accepted, quarantined, became
+    judge, clone, monday, accepted, quarantined, new, became
 ):
     counted = {"batch": "monday-ab12", "accepted": accepted, "quarantined": quarantined}
     others = {"batch": "tuesday-cd34", "accepted": 0, "quarantined": 1}
     write(clone.root, "reports/validation.json", json.dumps({"batches": [counted, others]}))
-    rows = "monday-ab12,blank\nmonday-ab12,copy of train row 5\nmonday-ab12,copy of train row 17\n"
+    labels, copies = ("the label is 'x'", "the label is 'y'"), (f"copy of train row {n}" for n in (5, 17, 0))
+    rows = "".join(f"monday-ab12,{reason}\n" for reason in ("blank", *labels, *copies))
     write(clone.root, "reports/validation/quarantine.csv", f"batch,reason\ntuesday-cd34,torn\n{rows}")
-    found, _ = judge(GOOD)
+    found, _ = judge(GOOD, new=new)
     assert found.became == became
     if became == REFUSED:
-        why = "none of its 3 rows can be used, 2 of them like this: copy of train row 5"
+        why = "none of its 6 rows can be used, 3 of them like this: copy of train row 5"
         place, files = set_aside(monday)
         assert found.why == f"{why} (the reports on it are in {place})"
         assert "reports/validation/quarantine.csv" in files
