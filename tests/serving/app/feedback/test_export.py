@@ -32,7 +32,9 @@ def inbox(tmp_path):
 
 def batches(folder):
     """Name → content digest, of what the inbox would take."""
-    return {path.name: arrival.digest(arrival.contents(path)) for path in retraining.waiting(folder, 3600)}
+    return {
+        path.name: arrival.digest(arrival.contents(path, None)) for path in retraining.waiting(folder, 3600)
+    }
 
 
 def test_a_batch_is_whole_at_once_and_read_with_every_row_and_the_reviewers_labels(url, using, inbox):
