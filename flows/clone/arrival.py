@@ -6,8 +6,8 @@ nothing in it was written for some seconds; to have it taken at once, or after a
 empty file `.complete` into the folder last. Names that begin with a dot are not part of a batch, and names
 that copying programs give to partial files keep it waiting.
 
-Whoever may write to an inbox may put anything there: folders without end, names that no program can print,
-files that DVC takes for its own. Nothing here follows a link, opens what is no file, or recurses.
+Anything may lie in an inbox: folders without end, names that no program can print, files that DVC takes for
+its own. Nothing here follows a link, opens what is no file, or recurses.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from digits.pipeline import dvc_process
+from digits.runtime.addresses import without_secrets
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
 
@@ -117,7 +118,8 @@ def _run(
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
     if child.returncode:
-        raise CommandFailed(f"{name} in {root} failed: {_reason(said or output, child.returncode)}")
+        reason = without_secrets(_reason(said or output, child.returncode))
+        raise CommandFailed(f"{name} in {root} failed: {reason}")
     return output.rstrip("\n")
 
 

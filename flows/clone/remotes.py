@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from digits.runtime.addresses import without_secrets
 from flows.clone.git import CommandFailed, commit_of, dvc, git
 from flows.clone.workspace import Workspace, has_default_remote
 
@@ -60,7 +59,7 @@ def _push_data(workspace: Workspace, tags: Mapping[str, str]) -> tuple[Push, set
             _upload(workspace, tag)
             git(workspace.project, "update-ref", f"{STORED}{_short(tag)}", tags[tag])
         except CommandFailed as error:
-            failed[tag] = without_secrets(str(error))
+            failed[tag] = str(error)
     if failed:
         why = next(iter(failed.values()))
         return Push("dvc", False, f"{_names(failed)} not pushed, tried again next time: {why}"), set(failed)
@@ -89,7 +88,7 @@ def _push_tags(workspace: Workspace, remote: str, ready: Mapping[str, str], pend
             specs = [f"{tag}:{tag}" for tag in missing]
             git(workspace.project, "push", "--quiet", "--no-verify", remote, *specs, patience=PUSH_TIMEOUT)
     except CommandFailed as error:
-        return Push(remote, False, f"tags not pushed, tried again next time: {without_secrets(str(error))}")
+        return Push(remote, False, f"tags not pushed, tried again next time: {error}")
     if other := [tag for tag, id_ in ready.items() if there.get(tag, id_) != id_]:
         return Push(
             remote, False, f"has another {_names(other)}, of another store: rename one of the two tags"

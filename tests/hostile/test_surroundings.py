@@ -99,7 +99,7 @@ def test_a_second_user_with_the_same_temporary_folder_is_not_held_up_by_the_firs
         os.chown(top, USER, USER)
         for path in top.rglob("*"):
             os.chown(path, USER, USER, follow_symlinks=False)
-    copy.environment |= {"TMPDIR": str(shared), "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
+    copy.environment |= {"TMPDIR": str(shared), "HOME": str(home), "LOGNAME": "second"}
     # it may read everything, since Python may be installed in root's home, but write only what is its own
     reading = "-all,+dac_read_search"
     capabilities = [f"--{kind}={reading}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]

@@ -1,7 +1,7 @@
 """Shows addresses without the secrets in them: of data sources, databases, and DVC's and Git's remotes.
 
-Whoever mistypes an address still means its password to stay secret, so this reads text that no parser of
-addresses would take. What can't be told from a secret is left out as well.
+A password in a mistyped address is secret too, so this reads text that no parser of addresses would take.
+What can't be told from a secret is left out as well.
 """
 
 from __future__ import annotations
