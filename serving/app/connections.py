@@ -1,8 +1,8 @@
 """The connections of the gateway: how many there may be, and how long each may last.
 
-A connection costs a descriptor whether anything comes over it or not, and a process without descriptors
-answers nobody. So what comes when all are taken, or when one address has its share, is closed at once; and
-what asks nothing, or reads no answer, is closed in time.
+Each connection costs a descriptor, and a process without descriptors answers nobody. A connection beyond the
+limit, or beyond the share of its address, is closed at once; one that sends no request or reads no answer is
+closed after a time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KEPT = 30.0  # seconds that a connection may be idle between two requests
 EXCHANGE = 300.0  # seconds for any request and its answer: a model for browsers over a bad line
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 SWEEP = 1.0  # seconds between two looks at all connections
-TOLD = 60.0  # seconds between two lines about the same thing
+SILENCE = 60.0  # seconds between two lines about the same thing
 ANNOUNCED = "digits.announced"  # in a request's scope: bytes that the chunk's head has promised
 
 
@@ -47,7 +47,7 @@ class Listener(socket.socket):
     """
 
     def limit(self, connections: int, proxies: Proxies, metrics: Metrics, tell: Tell) -> None:
-        """Say how many there may be, and which addresses stand for many visitors."""
+        """Set how many there may be. proxies: addresses that stand for many visitors."""
         total = _affordable(connections)
         self._places = Shares(total, max(total // PART, 1))
         self._proxies, self._metrics, self._lines = proxies, metrics, Lines(tell)
@@ -90,7 +90,10 @@ class _Connection(socket.socket):
 
 
 def _affordable(connections: int) -> int:
-    """How many of them the process has descriptors for, once it has raised its limit as far as it may."""
+    """The number of connections, at most the given one, that the process has descriptors for.
+
+    Raises the process's limit on descriptors as far as the system lets it.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OTHERS + EACH * connections
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -104,28 +107,28 @@ def _affordable(connections: int) -> int:
 
 
 class Lines:
-    """Log lines of which an attacker could cause any number: one a minute, with how many there were."""
+    """Writes a log line that visitors can cause at most once a minute, with how often it happened."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell, self._next, self._since = tell, 0.0, 0
 
     def tell(self, line: str) -> None:
-        """Say it, or count it until a line is due again."""
+        """Write the line, or count it if one was written lately."""
         self._since += 1
         if (now := time.monotonic()) >= self._next:
             again = f" ({self._since} times since the last such line)" if self._since > 1 else ""
             self._tell(log_lines.event(line + again, "warning"))
-            self._next, self._since = now + TOLD, 0
+            self._next, self._since = now + SILENCE, 0
 
 
 class Protocol(H11Protocol):
-    """HTTP over one connection. Adds to a request's scope how large the chunk is that has begun to come.
+    """HTTP over one connection. Adds the announced size of the current chunk to a request's scope.
 
-    Who announces a chunk above the limit would else be waited for until it has come.
+    So a chunk above the limit is refused when it is announced, not when all of it has arrived.
     """
 
     def handle_events(self) -> None:
-        """What the bytes that have come mean."""
+        """Handle the bytes that have arrived."""
         super().handle_events()
         announced = getattr(self.conn._reader, "_bytes_in_chunk", 0)
         if announced and self.cycle is not None and self.cycle.more_body:
@@ -140,9 +143,9 @@ class _Watched:
 
 
 class Deadlines:
-    """Ends connections that last too long: without a head, idle, or with an answer that is not read.
+    """Ends connections that last too long: without a complete head, idle, or with an answer that is not read.
 
-    uvicorn itself only ends those that are idle between two requests.
+    uvicorn itself ends only those that are idle between two requests.
     """
 
     def __init__(self, head: float = HEAD, kept: float = KEPT + HEAD, exchange: float = EXCHANGE) -> None:
@@ -150,7 +153,7 @@ class Deadlines:
         self._known: dict[Any, _Watched] = {}
 
     def sweep(self, connections: Iterable[Any], now: float) -> None:
-        """Look at all of uvicorn's connections, every second or so: that costs a request nothing."""
+        """Check all of uvicorn's connections. To be called about every second; it costs a request nothing."""
         known = {}
         for each in list(connections):
             under_way = each.cycle is not None and not each.cycle.response_complete
@@ -166,12 +169,12 @@ class Deadlines:
 
 
 def quiet(loop: asyncio.AbstractEventLoop, tell: Tell) -> None:
-    """Have a line in the log now and then for what goes wrong outside of any request, and no tracebacks."""
+    """Log errors outside of requests as single lines, at most one a minute, without tracebacks."""
     lines = Lines(tell)
 
-    def told(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         what = f"{type(error).__name__}: {error}" if error else ""
         lines.tell(f"{context.get('message', '')} {what}".strip()[:300])
 
-    loop.set_exception_handler(told)
+    loop.set_exception_handler(log)

@@ -1,7 +1,7 @@
 """The answers that are errors: a code for a program, one line for a person.
 
-What a visitor did wrong is told to the visitor. Of what is wrong on the operator's side a visitor is told the
-kind and the request's number: the details name files, addresses and programs, and go to the log.
+An error of the visitor's is explained to the visitor. Of an error on the operator's side the visitor gets the
+kind and the request's number; the details, which name files, addresses and programs, go to the log.
 """
 
 from __future__ import annotations

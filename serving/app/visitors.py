@@ -90,9 +90,9 @@ def counted(address: str) -> str:
 
 
 class Shares:
-    """Something of which there is so much in all, and so much of it for one visitor.
+    """A limited resource: an amount in all, and a smaller one for each visitor.
 
-    The visitor "" stands for many, as a trusted proxy does, and may have all.
+    The visitor "" stands for many, as a trusted proxy does, and may have all of it.
     """
 
     def __init__(self, total: int, each: int) -> None:
@@ -100,7 +100,7 @@ class Shares:
         self._of: dict[str, int] = {}
 
     def take(self, visitor: str, amount: int = 1) -> bool:
-        """Whether it could be had; then `give_back` it."""
+        """Take an amount; return whether that was possible. `give_back` ends it."""
         own = self._of.get(visitor, 0) + amount
         if self.used + amount > self.total or (visitor and own > self.each):
             return False
@@ -109,7 +109,7 @@ class Shares:
         return True
 
     def give_back(self, visitor: str, amount: int = 1) -> None:
-        """Make it free for others."""
+        """Give an amount back."""
         self.used -= amount
         left = self._of.pop(visitor) - amount
         if left:
