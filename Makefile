@@ -61,6 +61,7 @@ bench-app: $(DONE) ## formats, photos and the gateway, prints tables (a quarter 
 	python -m bench.edge
 	python -m bench.strips
 	python -m bench.gateway
+	python -m bench.hostile
 
 mutants: $(DONE) ## what the tests of the gate, the store and the inbox would not notice (minutes)
 	python -m bench.mutants
