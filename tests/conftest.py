@@ -44,11 +44,12 @@ def copy(built, tmp_path):
     return built.copy(tmp_path / "project")
 
 
+@pytest.hookimpl(trylast=True)  # of the tests that are left to run
 def pytest_collection_modifyitems(items):
     """Long files early, so that no process is left with one; while one builds the pipeline, nobody waits."""
     files = dict.fromkeys(item.path for item in items if "built" in getattr(item, "fixturenames", ()))
     first, top = next(iter(files), None), Path(__file__).parent
-    whole = {top / name for name in ("contract", "faults", "flows", "pipeline", "serving")}
+    whole = {top / name for name in ("contract", "faults", "flows", "hostile", "pipeline", "serving")}
 
     def rank(item):
         if item.path in files:

@@ -115,7 +115,7 @@ ODD = {  # by the batch's name: how it is made, and why it is refused
     "bytes-for-a-name": (with_file(os.fsdecode(b"\xff.png")), r"\\udcff.png has control characters"),
     "escapes-in-a-name": (with_file("\x1b[2J.png"), r"\\x1b\[2J.png has control characters"),
     "nothing-inside": (lambda folder: write(folder, ".complete", ""), "contains no file"),
-    "no-labels": (with_file("x.txt"), "holds .*expected pictures with a labels.csv"),
+    "no-labels": (lambda f: (pictures(f) / "labels.csv").unlink(), "holds .*expected .* with a labels.csv"),
     "a-link": (lambda f: (pictures(f) / "6.png").symlink_to("/etc/passwd"), "neither a file nor a folder"),
     "a-linked-folder": (lambda f: (pictures(f) / "more").symlink_to("/etc"), "neither a file nor a folder"),
     "a-pipe": (lambda folder: os.mkfifo(pictures(folder) / "6.png"), "neither a file nor a folder"),
@@ -169,25 +169,31 @@ def ended(intakes, quarantine, odd):
     return {name: each.became for name, each in became.items() if name not in odd}
 
 
+@pytest.mark.parametrize(
+    "kinds",
+    [("a-file-of-dvc", "half-an-archive", "sparse"), pytest.param(tuple(ODD), marks=pytest.mark.slow)],
+    ids=["some", "all"],
+)
 def test_each_odd_batch_is_set_aside_with_its_reason_and_the_good_ones_are_taken(
     clone,  # noqa: F811
     inbox,  # noqa: F811
     monkeypatch,
+    kinds,
 ):
+    odd = {name: ODD[name] for name in kinds}
     monkeypatch.setattr(intake, "judge", read)
     deep(inbox / "arriving")
     assert inboxes.waiting(inbox) == [] and inboxes.waiting(inbox, still=0) == [inbox / "arriving"]
     (inbox / "arriving").rename(inbox.parent / "arriving")
     monkeypatch.setattr(inboxes, "_limits", lambda _: inboxes.arrival.Limits(files=50, size=1 << 30))
-    for name, (make, _) in ODD.items():
+    for name, (make, _) in odd.items():
         (inbox / name).mkdir()
         make(inbox / name)
         (inbox / name / ".complete").touch()
-    (inbox / "no-labels" / "labels.csv").unlink()
     for n, name in enumerate(GOOD, 3):
         (pictures(inbox / name, n=n) / ".complete").touch()
     took = intake.take_all(clone, inbox, take, print)
-    others = ended(took, inbox / "quarantine", {name: reason for name, (_, reason) in ODD.items()})
+    others = ended(took, inbox / "quarantine", {name: reason for name, (_, reason) in odd.items()})
     assert others == {"m-good": ACCEPTED, r"n-\udcff\n good": ACCEPTED}
     assert [path.name for path in inbox.iterdir()] == ["quarantine"]  # nothing is tried again
     kept = [path for path in (clone.project / ".dvc" / "cache").rglob("*") if path.is_file()]
