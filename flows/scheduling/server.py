@@ -301,17 +301,33 @@ def origins(port: int) -> tuple[str, ...]:
 
 
 class OwnAddress:
-    """An ASGI application that passes requests on whose Host, and Origin if any, are the server's own."""
+    """An ASGI application that passes requests on whose Host, and Origin if any, are the server's own.
+
+    Its pages may send nothing to another server: Prefect's report what is clicked to its vendor. And no page
+    of another server may show them in a frame.
+    """
 
     def __init__(self, application: Application, port: int) -> None:
         self._application = application
         self._hosts = {f"{name}:{port}".encode() for name in NAMES}
         self._origins = {origin.encode() for origin in origins(port)}
+        servers = " ".join(f"{origin} {origin.replace('http', 'ws')}" for origin in origins(port))
+        policy = (
+            f"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' {servers}; "
+            "frame-ancestors 'none'"
+        )
+        self._header = (b"content-security-policy", policy.encode())
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request: 403 and one line, or a closed websocket, if it is refused."""
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), self._header]
+            await send(message)
+
         if scope["type"] == "lifespan" or self._is_own(scope["headers"]):
-            await self._application(scope, receive, send)
+            await self._application(scope, receive, send_with_policy)
         elif scope["type"] == "websocket":
             await receive()
             await send(

@@ -1,5 +1,7 @@
 """Web pages against the project's Prefect server, in a real browser."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from bench.browser import chromium, scripted_page
@@ -32,13 +34,15 @@ ATTACK = """async (api) => {
 
 
 @pytest.mark.slow
-def test_a_page_of_another_origin_starts_nothing_and_the_operators_own_page_works(tmp_path):
+def test_another_page_starts_nothing_and_the_operators_own_works_and_reports_nothing(tmp_path):
     made = server.ensure(tmp_path, free_port())
     port = server.port_of(made.url)
     try:
         with chromium("--host-resolver-rules=MAP evil.example 127.0.0.1") as browser:
             context = browser.new_context()
             own = context.new_page()
+            reached = []
+            own.on("response", lambda answer: reached.append(urlsplit(answer.url).netloc))
             own.goto(made.page)
             own.locator("input[type=password]").fill(settings.password(tmp_path))
             own.keyboard.press("Enter")
@@ -56,6 +60,14 @@ def test_a_page_of_another_origin_starts_nothing_and_the_operators_own_page_work
 
             own.goto(f"{made.page}/v2/flows")
             own.get_by_text("Flows", exact=True).first.wait_for(timeout=60_000)
+            assert set(reached) == {f"127.0.0.1:{port}"}
+            blocked = own.evaluate(
+                """() => new Promise((done) => {
+                    document.addEventListener("securitypolicyviolation", (event) => done(event.blockedURI));
+                    fetch("https://example.org/").catch(() => {});
+                })"""
+            )
+            assert blocked.startswith("https://")
         with server.session(tmp_path, made.url) as session:
             for kind in ("flows", "deployments", "flow_runs"):
                 assert session.post(f"{made.url}/{kind}/filter", json={}).json() == [], kind
