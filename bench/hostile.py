@@ -24,7 +24,6 @@ from PIL import Image
 
 from bench.report import table
 from bench.serving.children import free_ports, start, stop, wait
-from digits.runtime.errors import DigitsError
 
 ROOT = Path(__file__).resolve().parents[1]
 JSON, BYTES = "Content-Type: application/json", "Content-Type: application/octet-stream"
@@ -41,7 +40,9 @@ def requests(host: str) -> dict[str, bytes]:
         return head(kind, f"Content-Length: {len(body)}", path=path) + body
 
     huge = io.BytesIO()
-    Image.fromarray(np.zeros((7000, 7000), np.float32)).save(huge, "TIFF", compression="tiff_deflate")
+    one_strip = {278: 7000}  # rows a strip, which is decoded whole
+    picture = Image.fromarray(np.zeros((7000, 7000), np.float32))
+    picture.save(huge, "TIFF", compression="tiff_deflate", tiffinfo=one_strip)
     deep, rows = b"[" * 100_000, b'{"images":[' + b"[]," * 1_000_000 + b"[]]}"
     return {
         "a chunk of 2⁶⁴ − 1 bytes": head(JSON, "Transfer-Encoding: chunked") + b"ffffffffffffffff\r\n",
@@ -53,7 +54,7 @@ def requests(host: str) -> dict[str, bytes]:
         "a compressed body": head(JSON, "Content-Encoding: gzip", "Content-Length: 2") + b"{}",
         "lists 100,000 deep": whole(JSON, deep),
         "a million empty rows": whole(JSON, rows),
-        "a picture that decodes to 196 MB": whole("Content-Type: image/tiff", huge.getvalue(), "/api/read"),
+        "a picture that takes 392 MB": whole("Content-Type: image/tiff", huge.getvalue(), "/api/read"),
         "half an image": whole(BYTES, bytes(392)),
         "a zero byte in the path": head(path="/edge/1/%00", method="GET"),
     }
@@ -86,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for kind, sent in requests(f"localhost:{port}").items():
                 found = [seconds(("localhost", port), sent) for _ in range(given.repeat)]
                 if wrong := [status for _, status in found if not 400 <= status < 500]:
-                    raise DigitsError(f"{kind} was answered with {wrong[0]}")
+                    print(f"bench: {kind} was answered with {wrong[0]}", file=sys.stderr)
+                    return 1
                 times = [1000 * each for each, _ in found]
                 rows.append([kind, str(found[0][1]), f"{statistics.median(times):.1f}", f"{max(times):.1f}"])
         finally:

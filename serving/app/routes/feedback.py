@@ -14,6 +14,7 @@ from serving.app.feedback.corrections import correction
 from serving.app.feedback.store import StoreBusy, StoreFull
 
 ROUTE = "/api/feedback"
+LARGEST = 1 << 16  # bytes of a correction: 784 numbers and a few words take a tenth
 
 router = APIRouter()
 
@@ -40,8 +41,11 @@ async def correct(request: Request) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Refusal("wrong_type", f"the body is '{kind[:80]}': expected application/json")
+    body = await request.body()
+    if len(body) > LARGEST:
+        raise Refusal("too_large", f"a correction has {len(body):,} bytes: expected at most {LARGEST:,}")
     try:
-        number, new = await here.feedback.add(correction(orjson.loads(await request.body())))
+        number, new = await here.feedback.add(correction(orjson.loads(body)))
     except orjson.JSONDecodeError as error:
         raise Refusal("bad_request", f"the body is no JSON ({error})") from None
     except DataError as error:

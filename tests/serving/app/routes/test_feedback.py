@@ -6,6 +6,7 @@ import pytest
 
 from digits.runtime.errors import StoreError
 from serving.app.feedback.store import StoreBusy, StoreFull
+from serving.app.routes.feedback import LARGEST
 from tests.serving.app._gateway import running
 from tests.serving.app.feedback._corrections import tree
 
@@ -37,6 +38,14 @@ def test_a_correction_is_kept_once_however_often_it_comes(gateway):
 def test_what_is_no_correction_is_refused_in_words(gateway, body, told):
     status, _, answer = send(gateway, body)
     assert (status, answer["error"]["code"]) == (400, "bad_request") and told in answer["error"]["message"]
+
+
+def test_a_body_of_more_than_a_correction_can_have_is_refused_unread(gateway):
+    body = json.dumps(tree()).encode()
+    status, _, _ = send(gateway, body.ljust(LARGEST))
+    assert status == 201
+    status, _, answer = send(gateway, body.ljust(LARGEST + 1))
+    assert (status, answer["error"]["code"]) == (413, "too_large")
 
 
 def test_another_content_type_is_refused(gateway):
