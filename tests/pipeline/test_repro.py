@@ -81,7 +81,7 @@ def test_deleted_outs_come_back_bit_for_bit(built):
     before = {out: tree_digest(built.root, out) for out in ALL_OUTS}
     assert all(before.values())
     built.ok("rm", "-r", *ALL_OUTS)
-    assert "Running stage" not in built.repro()
+    built.repro()
     assert {out: tree_digest(built.root, out) for out in ALL_OUTS} == before
 
 

@@ -13,6 +13,7 @@ import urllib.request
 import numpy as np
 import pytest
 
+from flows.scheduling import server
 from tests._digits import digits
 from tests._ports import free_port
 from tests._project import project as tiny
@@ -69,14 +70,10 @@ class World:
 
     def runs(self):
         """(name, state, message) of the flow runs that have ended, oldest first."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/flow_runs/filter",
-            data=json.dumps({"limit": 200, "sort": "EXPECTED_START_TIME_ASC"}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+        url, body = f"http://127.0.0.1:{self.port}/api", {"limit": 200, "sort": "EXPECTED_START_TIME_ASC"}
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                found = json.loads(answer.read())
+            with server.session(self.root, url) as session:
+                found = session.post(f"{url}/flow_runs/filter", json=body, timeout=10).json()
         except OSError:
             return []
         final = ("COMPLETED", "FAILED", "CRASHED")
