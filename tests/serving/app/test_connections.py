@@ -163,7 +163,7 @@ def test_what_goes_wrong_outside_of_requests_is_a_short_line_a_minute(monkeypatc
     asyncio.run(fail(1000))
     assert len(said) == 1 and len(said[0]["message"]) <= 300
     assert said[0]["message"].startswith("accept failed OSError: [Errno 24] xxx")
-    monkeypatch.setattr(connections, "TOLD", 0.0)
+    monkeypatch.setattr(connections, "SILENCE", 0.0)
     said.clear()
     asyncio.run(fail(3))
     assert len(said) == 3
