@@ -28,6 +28,27 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Character:
+    """One character of a line of writing."""
+
+    digit: int | None  # 0–9; None: a mark that separates digits, such as a decimal point
+    probability: float  # the model's, at the place where it is surest
+    position: float  # of its middle, in pixels from the left edge of the line's picture
+
+
+@dataclass(frozen=True, slots=True)
+class LinePrediction:
+    """What the picture of one line of writing says."""
+
+    text: str  # the digits, from left to right; empty: the line has none
+    written: str  # the same with a "." for every separator
+    confidence: float  # of the whole line being right
+    accepted: bool  # whether that is enough
+    characters: tuple[Character, ...]
+    columns: tuple[tuple[float, ...], ...]  # per 4 pixels the probabilities of 0–9, separator, nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Answer(Generic[T_co]):
     """The results for all images, in their order, and the one model version that made them."""
 
