@@ -75,9 +75,9 @@ def peak() -> dict[str, float]:
     trainings.
     """
     from bench import flops, recipes
-    from digits.train import devices
+    from digits.runtime.hardware import find_hardware
 
-    fastest = devices.find_hardware(recipes.params_of("fast", 0)).precision
+    fastest = find_hardware(recipes.params_of("fast", 0)).precision
     return {precision: flops.peak(precision) for precision in dict.fromkeys(["float32", fastest])}
 
 

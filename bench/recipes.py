@@ -15,10 +15,11 @@ QUICK_STEPS = 20  # of a trial of the bench itself
 
 def recipe(job: dict[str, Any], n_train: int) -> Recipe:
     """Return the recipe of the profile, ignoring the overrides in params.yaml."""
-    from digits.train import devices, profiles
+    from digits.runtime.hardware import find_hardware
+    from digits.train import profiles
 
     params = params_of(job["model"], job["seed"])
-    whole = profiles.resolve(params, n_train, devices.find_hardware(params))
+    whole = profiles.resolve(params, n_train, find_hardware(params))
     return quick(whole) if job["quick"] else whole
 
 

@@ -11,7 +11,8 @@ from digits.export.admission import JUDGED
 from digits.model import architectures
 from digits.model.candidate import save_candidate
 from digits.runtime import params
-from digits.train.profiles import Hardware, resolve
+from digits.runtime.hardware import Hardware
+from digits.train.profiles import resolve
 from tests._digits import digits
 
 SETTINGS = params.load_all()

@@ -26,9 +26,9 @@ from tests.contract._graph import (
 )
 
 RUNTIME = SRC / "runtime"
-SHARED = ("augment", "model")  # packages of several stages
+SHARED = ("augment", "model", "nn")  # packages of several stages
 # What a package of digits may import besides itself, the core and `runtime`; `pipeline` drives them all.
-MAY = {"runtime": (), "augment": (), "model": ()} | {stage: SHARED for stage in STAGES}
+MAY = {"runtime": (), "augment": (), "nn": (), "model": ("nn",)} | {stage: SHARED for stage in STAGES}
 # The modules that read or write files, or look at the machine. All others take and return arrays and values.
 WITH_IO = {
     *("digits.dataset", "digits.files", "digits.saved_model", "digits.model.candidate"),

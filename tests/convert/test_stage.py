@@ -14,7 +14,8 @@ from digits.convert.tflite import Interpreter, normalize
 from digits.model import architectures
 from digits.model.candidate import save_candidate
 from digits.runtime.errors import DataError
-from digits.train.profiles import Hardware, resolve
+from digits.runtime.hardware import Hardware
+from digits.train.profiles import resolve
 from tests._release import SETTINGS, THRESHOLD, convert
 
 

@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from digits.model import architectures
 from digits.model.architectures import ARCHITECTURES
-from digits.model.layers import FusedBatchNorm
 from digits.model.recipe import members
+from digits.nn.layers import FusedBatchNorm
 from digits.runtime import params
 from tests._digits import digits
 

@@ -46,7 +46,7 @@ def test_an_edit_makes_stale_the_stages_that_import_it_and_no_other(built):
     expected = {file: set() for file in nothing} | {
         "src/digits/evaluate/gate.py": {"evaluate"},
         "src/digits/evaluate/report.html.j2": {"evaluate"},
-        "src/digits/model/layers.py": computing,
+        "src/digits/nn/layers.py": computing,
         "requirements-compute.lock": computing,
     }
     for file, stale in expected.items():

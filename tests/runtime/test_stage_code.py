@@ -23,7 +23,7 @@ def edited(root, file):
     return code_sha256("train", root)
 
 
-@pytest.mark.parametrize("file", ["model/layers.py", "augment/damage.py", "train/loop.py", "normalize.py"])
+@pytest.mark.parametrize("file", ["nn/layers.py", "augment/damage.py", "train/loop.py", "normalize.py"])
 def test_an_edit_in_any_package_that_the_stage_depends_on_changes_it(root, file):
     assert code_sha256("train", root) == code_sha256("train") != edited(root, file)
 

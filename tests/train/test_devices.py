@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from digits.runtime import hardware
 from digits.runtime.errors import ParamsError, TrainingError
+from digits.runtime.hardware import Hardware
 from digits.train import devices
 from digits.train.devices import Cluster, Replicas
-from digits.train.profiles import Hardware
 from tests._project import ROOT, environment
 from tests.train._recipes import tiny
 
@@ -26,7 +27,7 @@ def machine(monkeypatch):
         grown = []
         monkeypatch.setattr(experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
         monkeypatch.setattr(experimental, "get_device_details", lambda _: {"compute_capability": capability})
-        monkeypatch.setattr(devices, "_cpu_flags", lambda: set(flags))
+        monkeypatch.setattr(hardware, "_cpu_flags", lambda: set(flags))
         return gpus, grown
 
     return make
@@ -38,26 +39,26 @@ def machine(monkeypatch):
 )
 def test_a_cpu_computes_in_bfloat16_where_it_can(section, machine, flags, precision):
     machine(flags=flags)
-    assert devices.find_hardware(section()) == devices.Hardware("cpu", precision, "augmentation")
+    assert hardware.find_hardware(section()) == Hardware("cpu", precision, "augmentation")
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bfloat16"), ((7, 5), "float16")])
 def test_a_gpu_is_taken_where_there_is_one_and_its_memory_as_needed(section, machine, capability, precision):
     gpus, grown = machine(capability=capability)
-    assert devices.find_hardware(section()) == devices.Hardware("gpu", precision, "everything")
+    assert hardware.find_hardware(section()) == Hardware("gpu", precision, "everything")
     assert grown == [(gpus[0], True)]
 
 
 def test_what_is_asked_for_is_done(section, machine):
     machine(capability=(9, 0), flags=["avx512_bf16"])
-    found = devices.find_hardware(section(device="cpu", precision="float32", xla="nothing"))
-    assert found == devices.Hardware("cpu", "float32", "nothing")
+    found = hardware.find_hardware(section(device="cpu", precision="float32", xla="nothing"))
+    assert found == Hardware("cpu", "float32", "nothing")
 
 
 def test_a_gpu_that_is_not_there_is_told(section, machine):
     machine()
-    with pytest.raises(ParamsError, match=r"train\.device is gpu"):
-        devices.find_hardware(section(device="gpu"))
+    with pytest.raises(ParamsError, match=r"device is gpu"):
+        hardware.find_hardware(section(device="gpu"))
 
 
 CPU, GPU = Hardware("cpu", "float32", "augmentation"), Hardware("gpu", "bfloat16", "everything")

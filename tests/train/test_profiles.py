@@ -6,7 +6,8 @@ from digits.augment.policies import SMALL
 from digits.model.recipe import Recipe
 from digits.runtime import params
 from digits.runtime.errors import ParamsError
-from digits.train.profiles import PROFILES, Hardware, resolve
+from digits.runtime.hardware import Hardware
+from digits.train.profiles import PROFILES, resolve
 
 CPU = Hardware("cpu", "bfloat16", "augmentation")
 

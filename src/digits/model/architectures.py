@@ -14,8 +14,8 @@ import numpy as np
 
 from digits.dataset import CLASSES
 from digits.model.canonicalize import SIZE, canonicalize
-from digits.model.layers import FusedBatchNorm, SharedDropout
 from digits.model.recipe import members
+from digits.nn.layers import FusedBatchNorm, SharedDropout
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 

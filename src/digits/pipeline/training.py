@@ -68,12 +68,13 @@ def train(
     prepare_tensorflow()
     import keras
 
-    from digits.train import devices, fit, profiles
+    from digits.runtime.hardware import find_hardware
+    from digits.train import fit, profiles
     from digits.train.outliers import outlier_pool
 
     keras.backend.clear_session()  # what the previous training left
     began, started = time.time(), time.monotonic()
-    recipe = profiles.resolve(section, len(train), devices.find_hardware(section))
+    recipe = profiles.resolve(section, len(train), find_hardware(section))
     last: tuple[float, float] = (0.0, 0.0)
 
     def on_epoch(_: Progress, epoch: Epoch) -> None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from digits.augment.ops import augment
 from digits.augment.policies import Augmentation
 from digits.dataset import CLASSES
-from digits.model import architectures, replica_context
+from digits.model import architectures
 from digits.model.canonicalize import SIZE, canonicalize
 from digits.model.recipe import Recipe
+from digits.nn import replica_context
 from digits.train import flat_weights
 from digits.train.devices import Replicas
 from digits.train.history import State

@@ -11,12 +11,13 @@ the tutorials have them. The others are this project's.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from digits.augment.policies import SMALL, augmentation
 from digits.model.recipe import Recipe, rows_of
 from digits.runtime.errors import ParamsError
+from digits.runtime.hardware import Hardware
 from digits.runtime.params import TrainParams
 
 Settings = dict[str, Any]  # of a Recipe, but for its augmentation, which is by `policies`
@@ -134,15 +135,6 @@ PROFILES: dict[str, tuple[Settings, Settings]] = {
 
 
 DECAYING = ("adamw", "muon")
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """What a training runs on, and the settings that suit it."""
-
-    device: str  # cpu | gpu
-    precision: str  # float32 | bfloat16 | float16
-    xla: str  # nothing | augmentation | everything
 
 
 def resolve(params: TrainParams, n: int, hardware: Hardware) -> Recipe:

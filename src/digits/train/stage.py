@@ -30,10 +30,11 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     load_tensorflow()  # here, not above: a typo in params.yaml is reported before seconds of loading
     import tensorflow as tf
 
+    from digits.runtime.hardware import find_hardware
     from digits.train import checkpoint, devices, fit, history, profiles
     from digits.train.outliers import outlier_pool
 
-    hardware, together = devices.find_replicas(params, devices.find_hardware(params))
+    hardware, together = devices.find_replicas(params, find_hardware(params))
     tf.config.experimental.enable_op_determinism()
     images, held = dataset.load_split(train, mmap=True), dataset.load_split(validation, mmap=True)
     recipe = profiles.resolve(params, len(images), hardware)

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from digits.model import replica_context
+from digits.nn import replica_context
 
 
 @keras.saving.register_keras_serializable(package="digits")
