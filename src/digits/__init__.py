@@ -4,4 +4,4 @@ STAGES are the stages of the pipeline in run order; each is a package of that na
 files it turns into which.
 """
 
-STAGES = ("ingest", "validate", "preprocess", "train", "evaluate", "export", "convert")
+STAGES = ("ingest", "validate", "preprocess", "train", "lines", "evaluate", "export", "convert")

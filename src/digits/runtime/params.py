@@ -170,6 +170,27 @@ class PreprocessParams(Section):
     seed: Seed
 
 
+class LinesParams(Section):
+    """The profile of the line reader's training, and values that override it; null takes the profile's."""
+
+    profile: Literal["quick", "full", "tiny"]
+    seed: Seed
+    architecture: Literal["medium", "large", "tiny"] | None
+    steps: Count | None
+    batch: Count | None
+    rate: Positive | None
+    weight_decay: Annotated[float, Field(ge=0.0)] | None
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    device: Literal["auto", "cpu", "gpu"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+
+    @property
+    def xla(self) -> str:
+        """Lines of many widths would be compiled anew for each."""
+        return "nothing"
+
+
 class EvaluateParams(Section):
     """The thresholds that a model must reach."""
 
@@ -208,6 +229,7 @@ SECTIONS: dict[str, type[Section]] = {
     "validate": ValidateParams,
     "preprocess": PreprocessParams,
     "train": TrainParams,
+    "lines": LinesParams,
     "evaluate": EvaluateParams,
     "export": ExportParams,
     "convert": ConvertParams,
