@@ -22,7 +22,6 @@ class Characters(NamedTuple):
     probability: Any  # float32 [n, 24]: the highest of the columns that show it
     position: Any  # float32 [n, 24]: its middle, in pixels from the line's left edge
     length: Any  # int32 [n]: how many there are
-    certainty: Any  # float32 [n]: log-probability of the likeliest class of every column, summed
     complete: Any  # bool [n]: whether there were no more than LONGEST
 
 
@@ -61,9 +60,27 @@ def characters(probabilities: Any, count: Any) -> Characters:
         probability=placed(best),
         position=placed(middle),
         length=tf.minimum(total, LONGEST),
-        certainty=tf.reduce_sum(tf.math.log(highest), 1),
         complete=total <= LONGEST,
     )
+
+
+def likelihood(log_probabilities: Any, count: Any, found: Characters) -> Any:
+    """float32 [n]: the logarithm of the probability that each line says its characters, and nothing else.
+
+    Summed over all ways to spread them over the columns (the forward algorithm, Graves et al. 2006): far
+    better at telling right from wrong than the product of the likeliest classes. 0 lines are not possible.
+    """
+    empty = found.length == 0
+    # The kernel takes no line without characters: one stands in, and the columns' blanks are what counts.
+    character = tf.where(empty[:, tf.newaxis] & (tf.range(LONGEST) == 0), 0, found.character)
+    at = tf.where(character >= 0)
+    shape = tf.cast(tf.shape(character), tf.int64)
+    labels = tf.SparseTensor(at, tf.gather_nd(character, at), shape)
+    along = tf.transpose(log_probabilities, [1, 0, 2])
+    said = -tf.compat.v1.nn.ctc_loss(labels, along, count, ignore_longer_outputs_than_inputs=True)
+    inside = tf.sequence_mask(count, tf.shape(log_probabilities)[1])
+    silent = tf.reduce_sum(tf.where(inside, log_probabilities[..., BLANK], 0.0), 1)
+    return tf.where(found.complete, tf.where(empty, silent, said), -1e9)
 
 
 def text(character: Any) -> Any:
