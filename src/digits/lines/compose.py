@@ -8,6 +8,7 @@ MNIST's digits lack comes from `digits.styles`. Every draw follows from the gene
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -339,6 +340,11 @@ class _Writer:
                 stroke(self.page, [(x, y + aside), (x + long * 0.6, y + aside + rng.normal())], pen)
 
 
+def columns(text: Sequence[int]) -> int:
+    """The columns that the network needs for a text: one a character, and a blank between equal ones."""
+    return len(text) + sum(one == other for one, other in itertools.pairwise(text))
+
+
 def numerals(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
     """`n` digits as amounts have them: a quarter end in zeros, some repeat, few begin with a zero."""
     made = rng.integers(0, CLASSES, n)
@@ -498,6 +504,7 @@ def batch(
     texts, lengths = np.full((size, LONGEST), -1, np.int32), np.zeros(size, np.int32)
     for row in range(size):
         images[row], text = compose(rng, digits, grounds, width, chances, others)
-        text = text[: width // STEP]  # no more characters than the network has columns
+        while columns(text) > width // STEP:
+            images[row], text = compose(rng, digits, grounds, width, chances, others)
         texts[row, : len(text)], lengths[row] = text, len(text)
     return Lines(images, texts, lengths)

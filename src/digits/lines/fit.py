@@ -80,7 +80,6 @@ def loss(logits: Any, texts: Any, lengths: Any) -> Any:
     shape = tf.cast(tf.stack([n, LONGEST]), tf.int64)
     labels = tf.SparseTensor(at, tf.gather_nd(some, at), shape)
     along = tf.transpose(logits, [1, 0, 2])
-    # A line with more characters than columns can't be read: it weighs nothing rather than end the training.
     said = tf.compat.v1.nn.ctc_loss(
         labels, along, tf.fill([n], columns), ignore_longer_outputs_than_inputs=True
     )
