@@ -4,8 +4,22 @@ from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 v1 = tf.compat.v1
+
+
+def write_all(folder: Path) -> None:
+    """Write each model that the tests of the model server's calls need, some in two versions."""
+    half_plus(folder / "one" / "1", 1.0)
+    half_plus(folder / "half" / "122", 1.0)
+    half_plus(folder / "half" / "123", 2.0)
+    graded(folder / "graded" / "2", half=1.0)
+    graded(folder / "graded" / "3")
+    for make in (many, lenient, typed, counter):
+        make(folder / make.__name__ / "7")
+    for make in (modern, oldest):
+        make(folder / make.__name__ / "00000123")
 
 
 def half_plus(path: Path, constant: float = 2.0) -> Path:
@@ -69,6 +83,15 @@ def modern(path: Path) -> Path:
     model = Model()
     tf.saved_model.save(model, str(path), signatures={"serving_default": model.__call__})
     return path
+
+
+def warm_up(path: Path, *requests) -> None:
+    """Write the file of recorded PredictRequests that a server replays when it loads a version."""
+    (path / "assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(path / "assets.extra" / "tf_serving_warmup_requests")) as writer:
+        for request in requests:
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
 def _save(session, path: Path, signatures) -> None:

@@ -1,34 +1,128 @@
-"""Helpers for the tests of the server's calls: a server for a module, and gRPC clients."""
+"""Servers of several models, servers that fail to start, and the requests of gRPC clients."""
 
+import subprocess
+import sys
+import time
 from contextlib import contextmanager
 
 import grpc
+import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import classification_pb2, inference_pb2, input_pb2, regression_pb2
+from tensorflow.core.framework import tensor_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    inference_pb2,
+    input_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from tests.serving._server import Server
+from tests._ports import free_port
+from tests.serving._server import ROOT, Server, environment
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+BAD = "INVALID_ARGUMENT"
+
+
+def settings(models, *, every=False, **more):
+    """The text of a config file: models by name, with all or the latest of their versions."""
+    policy = "model_version_policy { all {} }" if every else ""
+    listed = "".join(
+        f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" '
+        f"{policy} {more.get(name, '')} }}"
+        for name, path in models.items()
+    )
+    return f"model_config_list {{ {listed} }}"
 
 
 @contextmanager
-def serving(base, models, *flags):
+def serving(base, models, *flags, every=False, **more):
     """Run a server for models by name; `base` takes its config and its log."""
-    listed = "".join(
-        f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" }}'
-        for name, path in models.items()
-    )
-    (base / "models.config").write_text(f"model_config_list {{ {listed} }}")
+    (base / "models.config").write_text(settings(models, every=every, **more))
     with Server(base / "log", f"--model_config_file={base / 'models.config'}", *flags) as server:
         yield server
         assert server.process.poll() is None, f"a test ended the server: {server.text()}"
 
 
+def start(*flags):
+    """Run a server that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "serving.model_server", f"--port={free_port()}", *flags],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+
+
+def refused_start(*flags):
+    """Return the standard output of a server that doesn't start."""
+    done = start(*flags)
+    assert done.returncode == 255 and "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def until(true, seconds=30.0):
+    """Wait until a function returns true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+@contextmanager
+def connected(server):
+    with grpc.insecure_channel(server.target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        yield channel
+
+
 @contextmanager
 def stub(server):
-    with grpc.insecure_channel(server.target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+    with connected(server) as channel:
         yield PredictionServiceStub(channel)
+
+
+def refused(call, request):
+    """Return the code and the text that a call is refused with."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request, timeout=20)
+    return caught.value.code().name, caught.value.details()
+
+
+def named(request, model, signature="", version=None, label=None):
+    """Fill in a request's ModelSpec."""
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    if version is not None:
+        request.model_spec.version.value = version
+    if label is not None:
+        request.model_spec.version_label = label
+    return request
+
+
+def prediction(model, inputs, signature="", outputs=(), **more):
+    """Return a PredictRequest. inputs: arrays or TensorProtos by alias."""
+    request = named(predict_pb2.PredictRequest(output_filter=outputs), model, signature, **more)
+    for alias, value in inputs.items():
+        proto = value if isinstance(value, tensor_pb2.TensorProto) else tf.make_tensor_proto(value)
+        request.inputs[alias].CopyFrom(proto)
+    return request
+
+
+def lists(answer):
+    """Return the outputs of a prediction by alias, as lists."""
+    return {alias: tf.make_ndarray(value).tolist() for alias, value in answer.outputs.items()}
+
+
+def predict(client, *arguments, timeout=20.0, **more):
+    return lists(client.Predict(prediction(*arguments, **more), timeout=timeout))
+
+
+def ask_half(channel, x, timeout=20.0):
+    """Return the y of one x of a model y = x / 2 + c, served as `default`."""
+    return predict(PredictionServiceStub(channel), "default", {"x": [x]}, timeout=timeout)["y"][0]
 
 
 def example(**features):
@@ -49,27 +143,17 @@ def examples(*values, context=None):
     return sent
 
 
-def asked(kind, model, signature, sent, version=None):
-    """Return a classification or regression request."""
-    request = kind(input=sent)
-    request.model_spec.name, request.model_spec.signature_name = model, signature
-    if version is not None:
-        request.model_spec.version.value = version
-    return request
+def classification(model, signature, sent, **more):
+    return named(classification_pb2.ClassificationRequest(input=sent), model, signature, **more)
 
 
-def classification(*arguments, **more):
-    return asked(classification_pb2.ClassificationRequest, *arguments, **more)
-
-
-def regression(*arguments, **more):
-    return asked(regression_pb2.RegressionRequest, *arguments, **more)
+def regression(model, signature, sent, **more):
+    return named(regression_pb2.RegressionRequest(input=sent), model, signature, **more)
 
 
 def tasks(*told, sent):
     """Return a MultiInferenceRequest of (model, signature, method) tasks."""
     request = inference_pb2.MultiInferenceRequest(input=sent)
     for model, signature, method in told:
-        task = request.tasks.add(method_name=method)
-        task.model_spec.name, task.model_spec.signature_name = model, signature
+        named(request.tasks.add(method_name=method), model, signature)
     return request

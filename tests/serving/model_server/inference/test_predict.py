@@ -1,146 +1,160 @@
-"""Upstream's Predict over gRPC: what is refused, with which code and in which words."""
+"""Upstream's Predict over gRPC: answers, and what is refused, with which code and in which words."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis import predict_pb2
 
-from tests.serving import _models
-from tests.serving.model_server._calls import serving, stub
+from tests.serving.model_server._calls import BAD, lists, predict, prediction, refused, serving, stub
 
-BAD = "INVALID_ARGUMENT"
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    base = tmp_path_factory.mktemp("models")
-    _models.half_plus(base / "half" / "1")
-    _models.many(base / "many" / "1")
-    _models.graded(base / "graded" / "1")
-    _models.lenient(base / "lenient" / "1")
-    return {name: base / name for name in ("half", "many", "graded", "lenient")}
+ONE, PAIR = np.ones((1, 1), np.float32), np.ones((1, 2), np.float32)
+WORDS = np.array([b"five", b"", b"\x00\xff" * 40, "größer".encode()], object)
 
 
-@pytest.fixture(scope="module")
-def client(models, tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("log"), models) as server, stub(server) as made:
-        yield made
-
-
-def refused(client, request):
-    with pytest.raises(grpc.RpcError) as caught:
-        client.Predict(request, timeout=20)
-    return caught.value.code().name, caught.value.details()
-
-
-def request(model, inputs=(), signature="", outputs=()):
-    made = predict_pb2.PredictRequest(output_filter=outputs)
-    made.model_spec.name, made.model_spec.signature_name = model, signature
-    for name in inputs:
-        made.inputs[name].CopyFrom(tf.make_tensor_proto(np.ones((1, 2), np.float32)))
-    return made
+def test_an_old_model_answers_in_typed_lists_and_names_what_answered(client):
+    asked = prediction("half", {"x": np.array([[1.0], [2.0], [5.0]], np.float32)})
+    answer = client.Predict(asked, timeout=20)
+    assert list(answer.outputs["y"].float_val) == [2.5, 3.0, 4.5] and not answer.outputs["y"].tensor_content
+    spec = answer.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("half", 123, "serving_default")
 
 
 @pytest.mark.parametrize(
-    ("made", "code", "said"),
+    ("asked", "expected"),
     [
-        (request("half", signature="s"), "FAILED_PRECONDITION", 'Serving signature key "s" not found.'),
+        (prediction("half", {"x": [1.0, 2.0]}), {"y": [2.5, 3.0]}),  # a vector for a column, as upstream
+        (prediction("half", {"x": ONE}, version=122), {"y": [[1.5]]}),
+        (prediction("half", {"x": ONE}, label="blue/1"), {"y": [[1.5]]}),
+        (prediction("many", {"a": PAIR, "b": [10]}), {"total": [12.0], "twice": [24.0]}),
+        (prediction("many", {"a": PAIR, "b": [10]}, outputs=["total"]), {"total": [12.0]}),
+        (prediction("many", {"s": WORDS}, "strings", ["raw_bytes"]), {"raw_bytes": WORDS.tolist()}),
         (
-            request("half"),
+            prediction("modern", {"x": [[1.5, 2.0, -3.0]]}),
+            {"square": [[2.25, 4.0, 9.0]], "first": [1], "b": [[1.5, 2.0, -3.0]]},
+        ),
+        (prediction("lenient", {"a": PAIR}, outputs=["total"]), {"total": [7.0]}),  # b has a default
+    ],
+)
+def test_answers_of_models_of_all_styles(client, asked, expected):
+    assert lists(client.Predict(asked, timeout=20)) == expected
+
+
+SIZE = "input size does not match signature: "
+MISSING = "not found in request and no default value provided. Inputs expected to be in the request "
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (predict_pb2.PredictRequest(), BAD, "Missing ModelSpec"),
+        (prediction("", {}), BAD, "ModelSpec has no name specified."),
+        (prediction("nope", {}), "NOT_FOUND", "Servable not found for request: Latest(nope)"),
+        (prediction("half", {}, version=7), "NOT_FOUND", "Servable not found for request: Specific(half, 7)"),
+        (prediction("half", {}, label="red"), BAD, "Unrecognized servable version label: red"),
+        (prediction("half", {}, "s"), "FAILED_PRECONDITION", 'Serving signature key "s" not found.'),
+        (
+            prediction("half", {"x": ONE, "z": ONE, "a": ONE}),
             BAD,
-            "input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. "
-            "Missing but required: {x}.",
+            f"{SIZE}3!=1 len({{a,x,z}}) != len({{x}}). Sent extra: {{a,z}}. Missing but required: {{}}.",
         ),
         (
-            request("half", ["x", "z", "a"]),
+            prediction("many", {"b": ONE}),
             BAD,
-            "input size does not match signature: 3!=1 len({a,x,z}) != len({x}). Sent extra: "
-            "{a,z}. Missing but "
-            "required: {}.",
+            f"{SIZE}1!=2 len({{b}}) != len({{a,b}}). Sent extra: {{}}. Missing but required: {{a}}.",
         ),
         (
-            request("many", ["b"]),
+            prediction("half", {"y": ONE}),
             BAD,
-            "input size does not match signature: 1!=2 len({b}) != len({a,b}). Sent extra: {}. "
-            "Missing but "
-            "required: {a}.",
+            f"Signature input alias: x(feed name: x:0) {MISSING}{{y}}, or default input alias set: ",
         ),
         (
-            request("half", ["y"]),
+            prediction("lenient", {"b": [1]}),
             BAD,
-            "Signature input alias: x(feed name: x:0) not found in request and no default "
-            "value provided. Inputs "
-            "expected to be in the request {y}, or default input alias set: ",
+            f"Signature input alias: a(feed name: a:0) {MISSING}{{b}}, or default input alias set: b",
         ),
         (
-            request("lenient", ["b"]),
-            BAD,
-            "Signature input alias: a(feed name: a:0) not found in request and no default value "
-            "provided. Inputs expected to be in the request {b}, or default input alias set: b",
-        ),
-        (
-            request("lenient", ["a", "z"]),
+            prediction("lenient", {"a": PAIR, "z": ONE}),
             BAD,
             "Inputs contains invalid name. Used request inputs: a, request input: a,z",
         ),
         (
-            request("half", ["x"], outputs=["z"]),
-            BAD,
-            "output tensor alias not found in signature: z Outputs expected to be in the set {y}.",
-        ),
-        (
-            request("many", ["a", "b"], outputs=["total", "z"]),
+            prediction("many", {"a": PAIR, "b": [1]}, outputs=["total", "z"]),
             BAD,
             "output tensor alias not found in signature: z Outputs expected to be in the set {total,twice}.",
         ),
-        (request("half", ["x"], outputs=["y", "y"]), BAD, "duplicate output tensor alias: y"),
-        (request(""), BAD, "ModelSpec has no name specified."),
-        (request("nope"), "NOT_FOUND", "Servable not found for request: Latest(nope)"),
-        (predict_pb2.PredictRequest(), BAD, "Missing ModelSpec"),
+        (prediction("half", {"x": ONE}, outputs=["y", "y"]), BAD, "duplicate output tensor alias: y"),
     ],
 )
-def test_what_is_refused_to_the_letter(client, made, code, said):
-    assert refused(client, made) == (code, said)
+def test_what_is_refused_to_the_letter(client, asked, code, said):
+    assert refused(client.Predict, asked) == (code, said)
 
 
-def test_an_input_with_a_default_may_be_left_out(client):
-    answer = client.Predict(request("lenient", ["a"], outputs=["total"]), timeout=20)
-    assert list(answer.outputs) == ["total"] and list(answer.outputs["total"].float_val) == [7.0]
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (prediction("half", {"x": [[1]]}), "Expects arg[0] to be float but int32 is provided"),
+        (prediction("half", {"x": [["1"]]}), "Expects arg[0] to be float but string is provided"),
+        (prediction("half", {"x": TensorProto(dtype=types_pb2.DT_QINT8)}), "data type 11 is not supported"),
+        (prediction("half", {"x": np.zeros((2, 2, 2), np.float32)}), "expected shape [?,1]"),
+        (prediction("half", {"x": np.float32(1)}), "expected shape [?,1]"),
+        (prediction("half", {"x": np.zeros((5000, 1), np.float32)}), "5000 rows, more than 4096"),
+        (prediction("many", {"a": np.zeros((2, 2), np.float32), "b": np.zeros(3, np.int32)}), "shape"),
+    ],
+)
+def test_a_tensor_that_the_model_does_not_take_is_refused_and_the_server_lives(client, asked, said):
+    code, text = refused(client.Predict, asked)
+    assert code == BAD and said in text
+    assert predict(client, "half", {"x": ONE}) == {"y": [[2.5]]}
 
 
 def test_a_tensor_that_can_t_be_read_is_named(client):
-    made = request("half", ["x"])
-    made.inputs["x"].tensor_content = b"odd"
-    code, text = refused(client, made)
+    asked = prediction("half", {"x": ONE})
+    asked.inputs["x"].tensor_content = b"odd"
+    code, text = refused(client.Predict, asked)
     assert code == BAD and text.startswith("tensor parsing error: x")
 
 
-def test_versions_and_labels_that_are_not_there(client):
-    made = request("half", ["x"])
-    made.model_spec.version.value = 7
-    assert refused(client, made) == ("NOT_FOUND", "Servable not found for request: Specific(half, 7)")
-    made.model_spec.version_label = "blue"
-    assert refused(client, made) == (BAD, "Unrecognized servable version label: blue")
-
-
 def test_a_long_message_is_cut(client):
-    code, text = refused(client, request("half", [f"input_{place:04}" for place in range(300)]))
+    code, text = refused(client.Predict, prediction("half", {f"input_{n:04}": ONE for n in range(300)}))
     assert code == BAD and len(text) == 1024 and text.endswith("...TRUNCATED")
+
+
+def test_a_message_beyond_the_limit_is_refused(client):
+    code, _ = refused(client.Predict, prediction("half", {"x": np.zeros((20_000_000, 1), np.float32)}))
+    assert code == "RESOURCE_EXHAUSTED"
+
+
+def test_a_deadline_ends_the_run_not_only_the_wait(server, client):
+    with pytest.raises(grpc.RpcError) as caught:
+        predict(client, "many", {"free": [1.0]}, "endless", timeout=0.5)
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    before = server.cpu()
+    time.sleep(1.0)
+    assert server.cpu() - before < 0.5, "the run goes on after its deadline"
+
+
+def test_many_clients_at_once_get_their_own_answers(client):
+    with ThreadPoolExecutor(32) as pool:
+        answers = pool.map(lambda value: predict(client, "half", {"x": [float(value)]}), range(300))
+        assert list(answers) == [{"y": [value / 2 + 2]} for value in range(300)]
 
 
 def test_with_the_method_name_check_predict_answers_the_known_methods_only(models, tmp_path):
     flag = "--enable_signature_method_name_check"
     with serving(tmp_path, models, flag) as server, stub(server) as client:
-        made = request("graded", signature="odd")
-        made.inputs["inputs"].CopyFrom(tf.make_tensor_proto([b""], tf.string))
         said = (
             "Expected prediction signature method_name to be one of {tensorflow/serving/predict, "
             "tensorflow/serving/classify, tensorflow/serving/regress}. Was: my/own"
         )
-        assert refused(client, made) == ("INTERNAL", said)
-        made.model_spec.signature_name = "regress"
-        assert "required but could not be found" in refused(client, made)[1]
+        empty = {"inputs": np.array([b""], object)}
+        assert refused(client.Predict, prediction("graded", empty, "odd")) == ("INTERNAL", said)
+        known = refused(client.Predict, prediction("graded", empty, "regress"))
+        assert "required but could not be found" in known[1]
         body = {"signature_name": "odd", "instances": ["x"]}
         assert server.rest("/v1/models/graded:predict", body) == (500, {"error": said})
         assert server.rest("/v1/models/half:predict", {"instances": [1.0]})[0] == 200
