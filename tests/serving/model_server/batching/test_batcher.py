@@ -9,8 +9,9 @@ import pytest
 from serving.model_server.batching.batcher import Batcher
 from serving.model_server.batching.scheduler import Scheduler
 from serving.model_server.batching.settings import BatchSettings, Pool
-from serving.model_server.event_loop import TRIES, EventLoopServer, run_blocking
+from serving.model_server.event_loop import TRIES, run_blocking
 from serving.model_server.status import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
+from tests.serving.model_server._calls import until
 
 X, Y = ("x:0",), ("y:0",)
 
@@ -18,10 +19,11 @@ X, Y = ("x:0",), ("y:0",)
 class Model:
     """Doubles its input; notes what it is run with. Waits for `gate` in every run; -1 is a bad input."""
 
-    def __init__(self, settings=None, threads=2, seen=None):
+    def __init__(self, threads=2):
         self.runs, self.seconds, self.gate = [], [], threading.Event()
         self.gate.set()
-        self.batched = Batcher(self.run, settings or BatchSettings(), Scheduler(Pool(threads), seen))
+        self.scheduler = Scheduler(Pool(threads), None)
+        self.batched = Batcher(self.run, BatchSettings(), self.scheduler)
 
     def run(self, feeds, fetches, arrays, seconds):
         assert (feeds, fetches) == (X, Y)
@@ -32,8 +34,11 @@ class Model:
             raise Status(INVALID_ARGUMENT, "a bad input")
         return [2 * arrays[0]]
 
+    async def one(self, *values, seconds=None):
+        return (await self.batched.run(X, Y, [np.array(values)], seconds))[0].tolist()
+
     def ask(self, *values, seconds=None):
-        return run_blocking(self.batched.run(X, Y, [np.array(values)], seconds))[0].tolist()
+        return run_blocking(self.one(*values, seconds=seconds))
 
     def busy(self, pool):
         """Requests that hold up both threads until `gate` is set."""
@@ -42,33 +47,19 @@ class Model:
         first = []
         for number in (1, 2):
             first.append(pool.submit(self.ask, 0))
-            self.until(lambda number=number: len(self.runs) == number)
+            until(lambda number=number: len(self.runs) == number)
         return first
 
-    def all(self, *requests, **options):
+    def all(self, *requests, seconds=None):
         """Answers, or errors, of requests that wait together while an earlier one runs."""
-
-        def one(values):
-            try:
-                return self.ask(*values, **options)
-            except Status as error:
-                return error
-
         with ThreadPoolExecutor(32) as pool:
             first = self.busy(pool)
-            found = [pool.submit(one, values) for values in requests]
-            self.until(lambda: self.batched._waiting == 2 + len(requests))
+            found = [pool.submit(self.ask, *values, seconds=seconds) for values in requests]
+            until(lambda: self.batched._waiting == 2 + len(requests))
             self.runs.clear()
             self.gate.set()
             assert [each.result() for each in first] == [[0], [0]]
-            return [each.result() for each in found]
-
-    @staticmethod
-    def until(true):
-        end = time.monotonic() + 20
-        while not true():
-            assert time.monotonic() < end
-            time.sleep(0.005)
+            return [each.exception() or each.result() for each in found]
 
 
 def test_requests_that_wait_together_are_run_together_and_get_their_own_answers():
@@ -78,8 +69,7 @@ def test_requests_that_wait_together_are_run_together_and_get_their_own_answers(
 
 
 def test_a_bad_request_fails_alone():
-    model = Model()
-    good, bad, other = model.all([1], [-1], [2])
+    good, bad, other = Model().all([1], [-1], [2])
     assert (good, other) == ([2], [4]) and isinstance(bad, Status) and bad.message == "a bad input"
 
 
@@ -89,7 +79,7 @@ def test_a_request_with_a_deadline_that_has_passed_is_not_run():
         first = model.busy(pool)
         late = pool.submit(model.ask, 1, seconds=0.01)
         patient = pool.submit(model.ask, 2, seconds=20)
-        model.until(lambda: model.batched._waiting == 4)
+        until(lambda: model.batched._waiting == 4)
         time.sleep(0.05)
         model.gate.set()
         with pytest.raises(Status, match="timeout exceeded while waiting in batching queue") as caught:
@@ -119,23 +109,10 @@ def test_a_run_that_takes_too_long_is_not_tried_again_one_by_one():
     with ThreadPoolExecutor(8) as pool:
         first = model.busy(pool)
         others = [pool.submit(model.ask, 1) for _ in range(3)]
-        model.until(lambda: model.batched._waiting == 5)
+        until(lambda: model.batched._waiting == 5)
         model.gate.set()
         assert {str(each.exception()) for each in (*first, *others)} == {"DEADLINE_EXCEEDED: too late"}
     assert len(model.runs) == 3
-
-
-def test_a_large_request_is_cut_and_answered_whole():
-    model = Model(BatchSettings(rows=100, split=True, execution=4))
-    assert model.ask(*range(11)) == [2 * value for value in range(11)]
-    assert sorted(len(run) for run in model.runs) == [3, 4, 4]
-
-
-def test_a_batch_waits_its_timeout_for_company():
-    model = Model(BatchSettings(timeout=20, rows=2, execution=2))
-    with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(lambda value: model.ask(value)[0], (1, 2))) == [2, 4]
-    assert len(model.runs) == 1
 
 
 def test_an_answer_of_the_wrong_size_and_a_crash_are_errors_of_the_requests_and_the_threads_live_on():
@@ -156,7 +133,7 @@ def test_closing_waits_for_what_is_queued():
     with ThreadPoolExecutor(8) as pool:
         model.gate.clear()
         asked = [pool.submit(model.ask, value) for value in range(6)]
-        model.until(lambda: model.batched._waiting == 6)
+        until(lambda: model.batched._waiting == 6)
         closing = pool.submit(model.batched.close)
         time.sleep(0.05)
         assert not closing.done()
@@ -165,22 +142,15 @@ def test_closing_waits_for_what_is_queued():
         assert sorted(each.result()[0] for each in asked) == [0, 2, 4, 6, 8, 10]
 
 
-def test_what_has_waited_is_told():
-    told = []
-    model = Model(seen=lambda waits, name: told.append((len(waits), name)))
-    model.all([1], [2])
-    assert told[-1] == (2, "model_server_batch_threads") and len(told) == 3
-
-
 def test_all_models_share_the_threads():
     one, other = Model(threads=1), Model()
-    other.batched = Batcher(other.run, BatchSettings(), one.batched._scheduler)
+    other.batched = Batcher(other.run, BatchSettings(), one.scheduler)
     with ThreadPoolExecutor(4) as pool:
         one.gate.clear()
         first = pool.submit(one.ask, 1)
-        one.until(lambda: one.runs)
+        until(lambda: one.runs)
         second = pool.submit(other.ask, 2)
-        other.until(lambda: other.batched._waiting == 1)
+        until(lambda: other.batched._waiting == 1)
         time.sleep(0.05)
         assert not other.runs, "the only thread is busy with the other model"
         one.gate.set()
@@ -190,79 +160,48 @@ def test_all_models_share_the_threads():
 # --- driven by an event loop
 
 
-class Server(EventLoopServer):
-    def __init__(self):
-        super().__init__("looped", 4)
-
-    async def serve(self):
-        self.mark_ready()
-        await self.stopping.wait()
-
-    def ask(self, work, *arguments):
-        return asyncio.run_coroutine_threadsafe(self.answer("kind", work, *arguments), self.loop)
-
-
-@pytest.fixture
-def server():
-    made = Server()
-    made.start()
-    yield made
-    made.stop(1)
-
-
-def test_a_loop_that_brings_many_requests_has_them_run_together(server):
+def test_a_loop_that_brings_many_requests_has_them_run_together(loop):
     model = Model()
-
-    async def one(value):
-        return (await model.batched.run(X, Y, [np.array([value])], None))[0].tolist()
-
     for value in range(TRIES + 1):
-        assert server.ask(one, value).result(20) == [2 * value]
+        assert loop.ask("kind", model.one, value).result(20) == [2 * value]
 
     async def many():
-        return await asyncio.gather(*(server.answer("kind", one, value) for value in range(100)))
+        return await asyncio.gather(*(loop.answer("kind", model.one, value) for value in range(100)))
 
     model.runs.clear()
-    answers = asyncio.run_coroutine_threadsafe(many(), server.loop).result(20)
+    answers = asyncio.run_coroutine_threadsafe(many(), loop.loop).result(20)
     assert answers == [[2 * value] for value in range(100)] and len(model.runs) < 10
 
 
-def test_a_quick_model_s_lonely_request_is_run_by_the_loop_itself(server):
-    places = []
-    model = Model()
+def test_a_quick_model_s_lonely_request_is_run_by_the_loop_itself(loop):
+    places, model = [], Model()
 
     def run(*given):
         places.append(threading.current_thread().name)
         return model.run(*given)
 
     model.batched._run = run
-
-    async def one(value):
-        return (await model.batched.run(X, Y, [np.array([value])], None))[0].tolist()
-
-    for value in range(100):
-        assert server.ask(one, value).result(20) == [2 * value]
-    assert places[0] != "looped" and places[-1] == "looped"
+    assert loop.ask("kind", model.one, 1).result(20) == [2] and places != ["looped"]
+    until(lambda: loop.ask("kind", model.one, 3).result(20) == [6] and places[-1] == "looped")
 
 
-def test_a_client_that_goes_while_its_batch_runs_leaves_nothing_behind(server):
-    model = Model()
-    closed = threading.Event()
+def test_a_client_that_goes_while_its_batch_runs_leaves_nothing_behind(loop):
+    model, closed = Model(), threading.Event()
 
     async def one(value):
         try:
-            return (await model.batched.run(X, Y, [np.array([value])], None))[0].tolist()
+            return await model.one(value)
         finally:
             closed.set()
 
     for value in range(TRIES + 1):
-        server.ask(one, value).result(20)
+        loop.ask("kind", one, value).result(20)
     closed.clear()
     model.gate.clear()
-    asked = server.ask(one, 1)
-    model.until(lambda: len(model.runs) == TRIES + 2)
+    asked = loop.ask("kind", one, 1)
+    until(lambda: len(model.runs) == TRIES + 2)
     asked.cancel()
     assert closed.wait(20)
     model.gate.set()
     model.batched.close()
-    assert server.ask(one, 4).result(20) == [8]
+    assert loop.ask("kind", one, 4).result(20) == [8]

@@ -3,7 +3,7 @@ import pytest
 
 from serving.model_server.batching.queue import Queue, Task
 from serving.model_server.batching.settings import BatchSettings
-from serving.model_server.status import INVALID_ARGUMENT, UNAVAILABLE, Status
+from serving.model_server.status import UNAVAILABLE, Status
 
 
 def task(rows):
@@ -32,18 +32,6 @@ def test_a_batch_is_due_when_it_is_full_or_has_waited_its_time():
     assert not queue.alone(10.1) and queue.alone(10.6)
     queue.add(task(3), 10.2)
     assert queue.due(10.2) == 0 and queue.full and not queue.alone(11)
-
-
-def test_without_a_timeout_a_batch_is_due_at_once():
-    queue = Queue(BatchSettings())
-    queue.add(task(1), 1.0)
-    assert queue.due(1.0) == 0 and not queue.full
-
-
-def test_a_request_that_is_too_large_is_refused():
-    with pytest.raises(Status, match="Task size 5 is larger than maximum input batch size 4") as caught:
-        Queue(BatchSettings(rows=4, execution=4)).add(task(5), 0.0)
-    assert caught.value.code == INVALID_ARGUMENT
 
 
 def test_a_full_queue_refuses_in_upstream_s_words():
@@ -79,12 +67,6 @@ def test_a_request_that_finds_no_room_for_all_of_its_parts_is_refused_whole():
     with pytest.raises(Status, match="task size is 6 but scheduling capacity is only 5") as caught:
         queue.add(task(6), 0.0)
     assert caught.value.code == UNAVAILABLE and sizes(queue) == [3]
-
-
-def test_an_empty_request_has_a_place_too():
-    queue = Queue(BatchSettings())
-    queue.add(task(0), 0.0)
-    assert sizes(queue) == [0]
 
 
 def test_a_task_ends_once_with_its_last_part_and_keeps_its_first_error():

@@ -53,8 +53,6 @@ def test_every_setting_is_taken_over(tmp_path):
             "to max_execution_batch_size: 4, 9",
         ),
         ("max_batch_size { value: 0 }", "input_batch_size_limit must be positive; was 0"),
-        ("num_batch_threads { value: 0 }", "num_batch_threads must be positive; was 0"),
-        ("max_enqueued_batches { value: 0 }", "max_enqueued_batches must be positive; was 0"),
         ("batch_timeout_micros { value: -1 }", "batch_timeout_micros must be non-negative; was -1"),
     ],
 )

@@ -5,64 +5,35 @@ from tensorflow.core.protobuf import config_pb2
 
 from serving.model_server.flags import Flags
 from serving.model_server.runtime import sessions
-from serving.model_server.runtime.sessions import Threads
 from serving.model_server.status import Status
-from tests.serving._server import Server
-from tests.serving.model_server._asking import refused_start
+from tests.serving.model_server._calls import refused_start
 
 
 def read(**flags):
     return config_pb2.ConfigProto.FromString(sessions.session_config(Flags(**flags)))
 
 
-def test_nothing_asked_for_is_nothing():
-    assert sessions.session_config(Flags()) == b"" and not Threads(config=b"").chosen
-
-
 def test_a_file_and_the_flags_beside_it(tmp_path):
     path = tmp_path / "session"
     path.write_text("intra_op_parallelism_threads: 3 graph_options { optimizer_options { opt_level: L0 } }")
-    found = read(
-        tensorflow_session_config_file=str(path),
-        per_process_gpu_memory_fraction=0.5,
-        mixed_precision="bfloat16",
-    )
-    assert (
-        found.intra_op_parallelism_threads == 3 and found.gpu_options.per_process_gpu_memory_fraction == 0.5
-    )
+    flags = {"per_process_gpu_memory_fraction": 0.5, "mixed_precision": "bfloat16"}
+    found = read(tensorflow_session_config_file=str(path), **flags)
+    assert found.intra_op_parallelism_threads == 3
+    assert found.gpu_options.per_process_gpu_memory_fraction == 0.5
     assert found.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 == 1
+    path.write_text("intra_op_parallelism_threads: many")
+    with pytest.raises(Status, match=r"Error parsing text-format tensorflow\.ConfigProto in .*session"):
+        read(tensorflow_session_config_file=str(path))
 
 
 def test_a_flag_for_threads_goes_before_the_file_and_the_file_before_what_is_set_here():
     chosen = config_pb2.ConfigProto(intra_op_parallelism_threads=3, inter_op_parallelism_threads=2)
-    chosen.graph_options.rewrite_options.memory_optimization = 1  # NO_MEM_OPT is set otherwise
     rewrite = chosen.graph_options.rewrite_options
     rewrite.meta_optimizer_iterations = 2
     found = config_pb2.ConfigProto.FromString(sessions._config(1, 0, chosen.SerializeToString()))
     assert (found.intra_op_parallelism_threads, found.inter_op_parallelism_threads) == (1, 2)
     assert found.graph_options.rewrite_options.meta_optimizer_iterations == 2
     assert found.graph_options.rewrite_options.disable_tfg_optimizer
-
-
-@pytest.mark.parametrize("text", ["nonsense", "intra_op_parallelism_threads: many"])
-def test_a_bad_file_is_named(tmp_path, text):
-    path = tmp_path / "session"
-    path.write_text(text)
-    with pytest.raises(Status, match=r"Error parsing text-format tensorflow\.ConfigProto in .*session"):
-        read(tensorflow_session_config_file=str(path))
-    with pytest.raises(Status, match="No such file"):
-        read(tensorflow_session_config_file=str(tmp_path / "none"))
-
-
-def test_a_server_runs_its_model_with_it(half, tmp_path):
-    path = tmp_path / "session"
-    path.write_text("intra_op_parallelism_threads: 1 inter_op_parallelism_threads: 1")
-    flags = (f"--model_base_path={half}", f"--tensorflow_session_config_file={path}")
-    with Server(tmp_path / "log", *flags) as server:
-        assert server.rest("/v1/models/default:predict", {"instances": [2.0]}) == (
-            200,
-            {"predictions": [2.0]},
-        )
 
 
 def test_a_model_without_the_asked_tags_says_so_in_upstream_s_words(half):
