@@ -3,31 +3,20 @@ import sys
 
 import pytest
 
-from serving.model_server import tfrecord
 from serving.model_server.request_log import files as log_files
 from serving.model_server.request_log.files import LogFiles
 from tests._disk import disk
 from tests.serving._server import ROOT, environment
+from tests.serving.model_server.request_log._records import kept
 
 
-def kept(prefix):
-    """The records of each file, oldest first."""
-    return [list(tfrecord.records(path.read_bytes())) for path in log_files.files(prefix)]
-
-
-def test_records_go_to_files_of_bounded_size(tmp_path):
+def test_records_go_to_files_of_bounded_size_and_what_is_larger_has_one_of_its_own(tmp_path):
     files = LogFiles(str(tmp_path / "log"), 3 * (16 + 100), 10)
-    records = [bytes([number]) * 100 for number in range(7)]
+    records = [*(bytes([number]) * 100 for number in range(7)), b"b" * 500, b"c"]
     for record in records:
         files.write(record)
-    assert kept(tmp_path / "log") == [records[:3], records[3:6], records[6:]]
-
-
-def test_a_record_that_is_larger_than_a_file_has_one_of_its_own(tmp_path):
-    files = LogFiles(str(tmp_path / "log"), 100, 10)
-    for record in (b"a", b"b" * 500, b"c"):
-        files.write(record)
-    assert kept(tmp_path / "log") == [[b"a"], [b"b" * 500], [b"c"]]
+    assert kept(tmp_path / "log") == [records[:3], records[3:6], records[6:7], [b"b" * 500], [b"c"]]
+    assert all(path.stat().st_mode & 0o007 == 0 for path in log_files.files(tmp_path / "log")), "private"
 
 
 def test_so_many_files_are_kept_those_of_earlier_servers_included(tmp_path):
@@ -64,12 +53,6 @@ def test_a_file_that_somebody_deletes_is_begun_anew(tmp_path):
     next(log_files.files(tmp_path / "log")).unlink()
     files.write(b"second")
     assert kept(tmp_path / "log") == [[b"second"]]
-
-
-def test_strangers_can_t_read_what_people_sent(tmp_path):
-    LogFiles(str(tmp_path / "log"), 1000, 5).write(b"private")
-    (path,) = log_files.files(tmp_path / "log")
-    assert path.stat().st_mode & 0o007 == 0
 
 
 @pytest.fixture

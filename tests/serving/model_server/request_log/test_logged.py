@@ -2,52 +2,59 @@
 
 import signal
 import subprocess
-import time
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import (
-    classification_pb2,
-    model_management_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_log_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
-from serving.model_server import tfrecord
 from serving.model_server.models import config
 from serving.model_server.request_log import files as log_files
 from tests._disk import disk
 from tests.serving import _models
 from tests.serving._server import Server
+from tests.serving.model_server._calls import (
+    classification,
+    connected,
+    examples,
+    predict,
+    prediction,
+    settings,
+    stub,
+    until,
+)
+from tests.serving.model_server.request_log._records import records, sent
 
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    base = tmp_path_factory.mktemp("models")
-    _models.many(base / "many" / "7")
-    return base
-
-
-def config_text(base, prefix=None, rate=1.0):
-    text = f'name: "many" base_path: "{base / "many"}" model_platform: "tensorflow"'
-    if prefix:
-        collector = f'log_collector_config {{ filename_prefix: "{prefix}" }}'
-        text += f" logging_config {{ {collector} sampling_config {{ sampling_rate: {rate} }} }}"
-    return f"model_config_list {{ config {{ {text} }} }}"
+PAGE = "/monitoring/prometheus/metrics"
 
 
 @pytest.fixture
-def serve(base, tmp_path):
+def config_text(models):
+    def config_text(prefix):
+        collector = f'log_collector_config {{ filename_prefix: "{prefix}" }}'
+        rate = "sampling_config { sampling_rate: 1.0 }"
+        logging = f"logging_config {{ {collector} {rate} }}" if prefix else ""
+        return settings({"many": models["many"]}, many=logging)
+
+    return config_text
+
+
+@pytest.fixture
+def monitoring(tmp_path):
+    path = tmp_path / "monitoring.config"
+    path.write_text("prometheus_config { enable: true }")
+    return f"--monitoring_config_file={path}"
+
+
+@pytest.fixture
+def serve(config_text, tmp_path):
     """Starts a server whose requests are logged under a prefix."""
     made = []
 
     def start(prefix, *flags):
         file = tmp_path / "models.config"
-        file.write_text(config_text(base, prefix))
+        file.write_text(config_text(prefix))
         made.append(Server(tmp_path / "log", f"--model_config_file={file}", *flags))
         return made[-1]
 
@@ -56,47 +63,25 @@ def serve(base, tmp_path):
         server.stop(signal.SIGKILL)
 
 
-def stub(server):
-    channel = grpc.insecure_channel(server.target, options=[("grpc.enable_http_proxy", 0)])
-    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+def strings(word):
+    return {"s": np.array([word], object)}
 
 
-def strings(*words):
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = "many", "strings"
-    request.inputs["s"].CopyFrom(tf.make_tensor_proto(np.array(words, object)))
-    return request
-
-
-def records(prefix):
-    return [
-        prediction_log_pb2.PredictionLog.FromString(record)
-        for path in log_files.files(prefix)
-        for record in tfrecord.records(path.read_bytes())
-    ]
-
-
-def until(true, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def test_every_kind_of_request_is_in_the_log_after_sigterm_and_warms_up_another_server(serve, base, tmp_path):
+def test_every_kind_of_request_is_in_the_log_after_sigterm_and_warms_up_another_server(
+    serve, monitoring, tmp_path
+):
     prefix = tmp_path / "logs" / "many"
     prefix.parent.mkdir()
     server = serve(prefix)
-    request = strings(b"five", b"\xff")
-    answer = stub(server).Predict(request, timeout=20)
-    classify = classification_pb2.ClassificationRequest()
-    classify.model_spec.name, classify.model_spec.signature_name = "many", "classes"
-    classify.input.example_list.examples.add().features.feature["a"].int64_list.value.append(1)
-    classes = stub(server).Classify(classify, timeout=20)
+    request = prediction("many", strings(b"\xff"), "strings")
+    classify = classification("many", "classes", examples(1.0))
+    with stub(server) as client:
+        answer = client.Predict(request, timeout=20)
+        classes = client.Classify(classify, timeout=20)
     row = {"a": [1.0, 2.0], "b": 3}
     status, _ = server.rest("/v1/models/many/versions/7:predict", {"instances": [row, row]})
     assert status == 200
-    body = {"signature_name": "classes", "examples": [{"a": 1}]}
+    body = {"signature_name": "classes", "examples": [{"x": 1.0}]}
     assert server.rest("/v1/models/many:classify", body)[0] == 200
     assert server.rest("/v1/models/many:predict", {"instances": [1]})[0] == 400  # failures are left out
     assert server.stop() == 0
@@ -118,73 +103,52 @@ def test_every_kind_of_request_is_in_the_log_after_sigterm_and_warms_up_another_
     version = _models.many(tmp_path / "other" / "1")
     (version / "assets.extra").mkdir()
     file.rename(version / "assets.extra" / "tf_serving_warmup_requests")
-    monitoring = tmp_path / "monitoring.config"
-    monitoring.write_text("prometheus_config { enable: true }")
-    flags = [f"--model_base_path={tmp_path / 'other'}", f"--monitoring_config_file={monitoring}"]
-    with Server(tmp_path / "log", *flags) as other:
-        page = other.rest("/monitoring/prometheus/metrics")[1]
+    with Server(tmp_path / "log", f"--model_base_path={version.parent}", monitoring) as other:
+        page = other.rest(PAGE)[1]
     assert f'model_warmup_records_read{{model_path="{version}",status="OK"}} 4\n' in page
 
 
-def test_a_reload_turns_the_log_on_and_off(serve, base, tmp_path):
-    server = serve(None)
-    channel = grpc.insecure_channel(server.target, options=[("grpc.enable_http_proxy", 0)])
+def test_a_reload_turns_the_log_on_and_off_and_so_many_files_of_so_many_bytes_are_kept(
+    serve, config_text, tmp_path
+):
+    server = serve(None, "--request_log_max_bytes=5000", "--request_log_max_files=3")
+    with connected(server) as channel, stub(server) as client:
 
-    def reload(prefix):
-        request = model_management_pb2.ReloadConfigRequest()
-        request.config.CopyFrom(config.parse(config_text(base, prefix)))
-        model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=20)
+        def reload(prefix):
+            request = model_management_pb2.ReloadConfigRequest(config=config.parse(config_text(prefix)))
+            model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=20)
 
-    for word, prefix in ((b"before", None), (b"on", tmp_path / "many"), (b"off", None)):
-        reload(prefix)
-        stub(server).Predict(strings(word), timeout=20)
-    with pytest.raises(grpc.RpcError, match="expected an absolute path") as caught:
-        reload("here")
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        for prefix, numbers in ((None, [-1]), (tmp_path / "many", range(100)), (None, [100])):
+            reload(prefix)
+            for number in numbers:
+                predict(client, "many", strings(b"%d" % number), "strings")
+        with pytest.raises(grpc.RpcError, match="expected an absolute path") as caught:
+            reload("here")
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert server.stop() == 0
-    (found,) = records(tmp_path / "many")
-    assert found.predict_log.request.inputs["s"].string_val[0] == b"on"
-
-
-def test_a_server_that_is_killed_leaves_a_log_of_whole_records(serve, tmp_path):
-    server = serve(tmp_path / "many", "--request_log_max_bytes=5000", "--request_log_max_files=3")
-    ask = stub(server)
-    for number in range(100):
-        ask.Predict(strings(b"%d" % number * 20), timeout=20)
-    until(lambda: len(list(log_files.files(tmp_path / "many"))) == 3)
-    server.stop(signal.SIGKILL)
     files = list(log_files.files(tmp_path / "many"))
     assert len(files) == 3 and all(path.stat().st_size <= 5000 for path in files)
-    words = [each.predict_log.request.inputs["s"].string_val[0] for each in records(tmp_path / "many")]
-    numbers = [int(word[: len(word) // 20]) for word in words]
-    assert numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 10
+    numbers = [int(word) for word in sent(tmp_path / "many", "s")]
+    assert numbers == list(range(numbers[0], 100)) and len(numbers) > 10
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 64 kB."""
-    with disk(tmp_path / "disk", "64k") as made:
-        yield made
+def test_a_server_whose_log_disk_is_full_serves_on_counts_and_goes_on_logging(serve, monitoring, tmp_path):
+    with disk(tmp_path / "disk", "64k") as small_disk:
+        server = serve(small_disk / "many", monitoring)
 
+        def count(code):
+            name = f':tensorflow:serving:request_log_count{{model_name="many",status_code="{code}"}} '
+            found = [line for line in server.rest(PAGE)[1].splitlines() if line.startswith(name)]
+            return sum(int(line.removeprefix(name)) for line in found)
 
-def test_a_server_whose_log_disk_is_full_serves_on_counts_and_goes_on_logging(serve, small_disk, tmp_path):
-    monitoring = tmp_path / "monitoring.config"
-    monitoring.write_text("prometheus_config { enable: true }")
-    server = serve(small_disk / "many", f"--monitoring_config_file={monitoring}")
-    ask = stub(server)
-
-    def count(code):
-        page = server.rest("/monitoring/prometheus/metrics")[1]
-        name = f':tensorflow:serving:request_log_count{{model_name="many",status_code="{code}"}} '
-        return sum(int(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name))
-
-    for _ in range(40):
-        ask.Predict(strings(b"x" * 2000), timeout=20)
-    until(lambda: count("OK") + count("RESOURCE_EXHAUSTED") == 40)
-    written = count("OK")
-    assert 5 < written < 20 and server.text().count("No space left on device") == 1
-    subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
-    until(lambda: ask.Predict(strings(b"again"), timeout=20) and count("OK") > written)
-    assert "written to again" in server.text()
-    assert server.stop() == 0
-    assert records(small_disk / "many")[-1].predict_log.request.inputs["s"].string_val[0] == b"again"
+        with stub(server) as client:
+            for _ in range(40):
+                predict(client, "many", strings(b"x" * 2000), "strings")
+            until(lambda: count("OK") + count("RESOURCE_EXHAUSTED") == 40)
+            written = count("OK")
+            assert 5 < written < 20 and server.text().count("No space left on device") == 1
+            subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
+            until(lambda: predict(client, "many", strings(b"again"), "strings") and count("OK") > written)
+        assert "written to again" in server.text()
+        assert server.stop() == 0
+        assert sent(small_disk / "many", "s")[-1] == b"again"
