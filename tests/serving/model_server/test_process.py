@@ -8,57 +8,16 @@ import threading
 import time
 
 import grpc
-import pytest
-import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.model_server.process import Readiness, close_all, finishes_within
-from tests.serving import _models
+from serving.model_server.grpc import health
 from tests.serving._server import Server
-from tests.serving.model_server._asking import predict, until
+from tests.serving.model_server._calls import ask_half, connected, prediction, stub, until
+from tests.serving.model_server.grpc._health import check, watch
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    base = tmp_path_factory.mktemp("models") / "many"
-    _models.many(base / "7")
-    return base
-
-
-def test_everybody_is_told_of_the_end():
-    told, readiness = [], Readiness()
-    readiness.on_end(lambda: told.append(1))
-    readiness.on_end(lambda: told.append(2))
-    assert readiness.ready and not told
-    readiness.end()
-    assert not readiness.ready and told == [1, 2]
-
-
-def test_ports_close_at_the_same_time():
-    both = threading.Barrier(2, timeout=20)
-    seconds = []
-
-    def close(given):
-        both.wait()
-        seconds.append(given)
-
-    close_all([close, close], 7.0)
-    assert seconds == [7.0, 7.0]
-
-
-def test_work_that_does_not_end_is_not_waited_for():
-    gate = threading.Event()
-    assert finishes_within(5.0, lambda: None)
-    assert not finishes_within(0.05, lambda: gate.wait(20) and None)
-    gate.set()
-
-
-def endless(channel, timeout):
+def endless(client, timeout):
     """A run that ends at its deadline."""
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = "many", "endless"
-    request.inputs["free"].CopyFrom(tf.make_tensor_proto(1.0))
-    return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict.future(request, timeout=timeout)
+    return client.Predict.future(prediction("default", {"free": 1.0}, "endless"), timeout=timeout)
 
 
 def refuses(port):
@@ -69,16 +28,16 @@ def refuses(port):
     return False
 
 
-def test_requests_under_way_on_both_ports_finish_after_the_ports_have_closed(many, tmp_path):
-    flags = ("--model_name=many", f"--model_base_path={many}", "--drain_seconds=20")
-    with Server(tmp_path / "log", *flags) as server, grpc.insecure_channel(server.target) as channel:
+def test_requests_under_way_on_both_ports_finish_after_the_ports_have_closed(models, tmp_path):
+    flags = (f"--model_base_path={models['many']}", "--drain_seconds=20")
+    with Server(tmp_path / "log", *flags) as server, stub(server) as client:
         body = json.dumps({"signature_name": "scalar", "inputs": [1, 2]}).encode()
         connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=30)
-        connection.putrequest("POST", "/v1/models/many:predict")
+        connection.putrequest("POST", "/v1/models/default:predict")
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body[:5])  # under way: its body is not complete
-        slow, begun = endless(channel, 2.0), time.monotonic()
-        time.sleep(0.5)
+        slow, begun = endless(client, 1.5), time.monotonic()
+        time.sleep(0.3)
         server.process.terminate()
         until(lambda: refuses(server.port) and refuses(server.rest_port), 10)
         assert not slow.done() and server.process.poll() is None
@@ -87,41 +46,60 @@ def test_requests_under_way_on_both_ports_finish_after_the_ports_have_closed(man
         assert (answer.status, json.loads(answer.read())) == (200, {"outputs": 3.0})
         assert answer.getheader("Connection") == "close"
         slow.code()  # its deadline is the server's too, which then closes: the client hears one of both
-        assert time.monotonic() - begun > 1.9, "its own end, not the server's"
+        assert time.monotonic() - begun > 1.4, "its own end, not the server's"
         assert server.process.wait(30) == 0
 
 
-def test_a_request_that_never_ends_is_cut_off(many, tmp_path):
-    flags = ("--model_name=many", f"--model_base_path={many}", "--drain_seconds=1")
-    with Server(tmp_path / "log", *flags) as server, grpc.insecure_channel(server.target) as channel:
-        slow = endless(channel, None)
-        time.sleep(0.5)
+def test_a_request_that_never_ends_is_cut_off(models, tmp_path):
+    flags = (f"--model_base_path={models['many']}", "--drain_seconds=1")
+    with Server(tmp_path / "log", *flags) as server, stub(server) as client:
+        slow = endless(client, None)
+        time.sleep(0.3)
         began = time.monotonic()
         assert server.stop() == 0 and time.monotonic() - began < 25
         assert slow.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
         assert "cut off" in server.text()
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_at_once(half, tmp_path, second):
+def test_a_second_signal_ends_at_once(half, tmp_path):
     with Server(tmp_path / "log", f"--model_base_path={half}", "--shutdown_delay_seconds=60") as server:
         server.process.terminate()
         until(lambda: "no longer ready" in server.text())
-        assert server.stop(second) == 128 + second
+        assert server.stop(signal.SIGINT) == 128 + signal.SIGINT
 
 
-def test_a_client_that_keeps_its_connection_is_told_to_leave_before_the_port_closes(half, tmp_path):
-    with Server(tmp_path / "log", f"--model_base_path={half}", "--shutdown_delay_seconds=1") as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=30)
-        connection.request("GET", "/v1/models/default")
-        answer = connection.getresponse()
-        assert answer.read() and answer.getheader("Connection") != "close"
+def test_a_server_that_stops_is_not_ready_but_answers_while_it_is_asked_to(half, tmp_path):
+    flags = ("--enable_grpc_healthcheck_service", "--shutdown_delay_seconds=2")
+    with (
+        Server(tmp_path / "log", f"--model_base_path={half}", *flags) as server,
+        connected(server) as channel,
+    ):
+        kept = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=30)
+
+        def leaves():
+            """Whether a client that keeps its connection is told to leave."""
+            kept.request("GET", "/v1/models/default")
+            answer = kept.getresponse()
+            assert answer.read() and answer.status == 200
+            return answer.getheader("Connection") == "close"
+
+        assert server.rest("/readyz") == (200, "ready\n") and not leaves()
+        heard = []
+        watcher = threading.Thread(target=lambda: heard.extend(each.status for each in watch(channel)))
+        watcher.start()
+        until(lambda: heard == [health.SERVING])
+        began = time.monotonic()
         server.process.terminate()
-        until(lambda: "no longer ready" in server.text())
-        connection.request("GET", "/v1/models/default")
-        answer = connection.getresponse()
-        assert answer.status == 200 and answer.read() and answer.getheader("Connection") == "close"
-        assert server.process.wait(30) == 0
+        until(lambda: heard == [health.SERVING, health.NOT_SERVING])
+        assert check(channel, "PredictionService") == health.NOT_SERVING
+        assert server.rest("/readyz") == (503, "stopping\n") and leaves()
+        assert ask_half(channel, 2.0) == 2.0
+        with connected(server) as late:
+            assert ask_half(late, 4.0) == 3.0, "a connection that comes now is answered too"
+        assert server.rest("/v1/models/default:predict", {"instances": [2.0]})[0] == 200
+        assert server.process.wait(30) == 0 and 1.9 < time.monotonic() - began < 25
+        watcher.join(10)
+        assert not watcher.is_alive(), "a watcher does not hold up the end"
 
 
 def test_no_request_that_was_taken_is_lost_under_load(half, tmp_path):
@@ -130,10 +108,10 @@ def test_no_request_that_was_taken_is_lost_under_load(half, tmp_path):
         answered, broken = [], []
 
         def over_grpc():
-            with grpc.insecure_channel(server.target) as channel:
+            with connected(server) as channel:
                 while True:
                     try:
-                        answered.append(predict(channel, 2.0, timeout=20))
+                        answered.append(ask_half(channel, 2.0))
                     except grpc.RpcError as error:
                         if not refuses(server.port):
                             broken.append(error)

@@ -1,16 +1,36 @@
+import contextlib
+import signal
+
+import grpc
 import pytest
+from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from serving.model_server.grpc import server
-from serving.model_server.status import INVALID_ARGUMENT, Status
+from serving.model_server.status import Status
+from tests.serving._server import Server
+from tests.serving.model_server._calls import prediction
 
 
-def test_channel_arguments_are_numbers_where_they_look_like_them():
+def test_channel_arguments_are_numbers_where_they_look_like_them_and_need_a_value():
     found = server.channel_arguments("grpc.a=7,grpc.b=-7,grpc.c=7s,grpc.d=,grpc.e=x=y")
     assert found == [("grpc.a", 7), ("grpc.b", -7), ("grpc.c", "7s"), ("grpc.d", ""), ("grpc.e", "x=y")]
-    assert server.channel_arguments("") == []
-
-
-def test_a_channel_argument_without_a_value_is_refused():
-    with pytest.raises(Status, match=r"'grpc\.a' is not of the form key=value") as caught:
+    with pytest.raises(Status, match=r"INVALID_ARGUMENT: .*'grpc\.a' is not of the form key=value"):
         server.channel_arguments("grpc.a")
-    assert caught.value.code == INVALID_ARGUMENT
+
+
+def test_a_burst_that_meets_a_stalled_server_is_answered_to_the_last_request(half, tmp_path):
+    """gRPC itself would cancel what goes beyond a thousand waiting requests."""
+    request = prediction("default", {"x": [1.0]})
+    options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+    with (
+        Server(tmp_path / "log", f"--model_base_path={half}") as made,
+        contextlib.ExitStack() as stack,
+    ):
+        channels = [stack.enter_context(grpc.insecure_channel(made.target, options)) for _ in range(20)]
+        stubs = [PredictionServiceStub(channel) for channel in channels]
+        for stub in stubs:
+            stub.Predict(request, timeout=30)
+        made.process.send_signal(signal.SIGSTOP)
+        waiting = [stubs[number % 20].Predict.future(request, timeout=60) for number in range(1200)]
+        made.process.send_signal(signal.SIGCONT)
+        assert {call.code() for call in waiting} == {grpc.StatusCode.OK}

@@ -11,12 +11,7 @@ import pytest
 from serving.model_server.grpc import server
 from serving.model_server.status import Status
 from tests.serving._server import Server
-from tests.serving.model_server._asking import predict, start
-
-
-def test_a_path_that_is_free_is_left_free(tmp_path):
-    server.claim_path(str(tmp_path / "socket"))
-    assert not (tmp_path / "socket").exists()
+from tests.serving.model_server._calls import ask_half, refused_start
 
 
 def test_the_socket_of_a_server_that_is_gone_is_taken_away(tmp_path):
@@ -26,16 +21,6 @@ def test_the_socket_of_a_server_that_is_gone_is_taken_away(tmp_path):
         gone.listen()
     server.claim_path(str(path))
     assert not path.exists()
-
-
-def test_the_socket_of_a_server_that_runs_is_refused(tmp_path):
-    path = tmp_path / "socket"
-    with socket.socket(socket.AF_UNIX) as there:
-        there.bind(str(path))
-        there.listen()
-        with pytest.raises(Status, match="belongs to a server that is running"):
-            server.claim_path(str(path))
-    assert path.exists()
 
 
 def test_a_file_is_never_taken_away(tmp_path):
@@ -62,16 +47,15 @@ def test_a_server_on_a_socket_alone_outlives_a_kill_and_shares_with_nobody(half,
     flags = (f"--model_base_path={half}", f"--grpc_socket_path={path}", "--port=0")  # the last of two holds
     with Server(tmp_path / "log", *flags) as first:
         with grpc.insecure_channel(f"unix:{path}") as channel:
-            assert predict(channel, 2.0) == 2.0
+            assert ask_half(channel, 2.0) == 2.0
         assert stat.S_ISSOCK(path.stat().st_mode) and not path.stat().st_mode & stat.S_IWOTH
-        done = start(*flags)
-        assert done.returncode == 255 and "belongs to a server that is running" in done.stdout
+        assert "belongs to a server that is running" in refused_start(*flags)
         with grpc.insecure_channel(f"unix:{path}") as channel:
-            assert predict(channel, 2.0) == 2.0, "the first one has kept it"
+            assert ask_half(channel, 2.0) == 2.0, "the first one has kept it"
         first.stop(signal.SIGKILL)
     assert path.exists()
     with Server(tmp_path / "log2", *flags) as second:
         with grpc.insecure_channel(f"unix:{path}") as channel:
-            assert predict(channel, 4.0) == 3.0
+            assert ask_half(channel, 4.0) == 3.0
         assert second.stop() == 0
     assert not os.path.lexists(path)
