@@ -20,19 +20,28 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked(exported):
-    """The golden requests of the tiny model, the right answers, and the model as a function."""
-    from tests.serving._stand_in import loaded
+    """The golden requests of the tiny model and the right answers."""
+    import tensorflow as tf
 
-    requests, model = golden.read(exported / wire.WARMUP), loaded(str(exported))
-    return requests, [model(request.signature, request.inputs) for request in requests], model
+    requests, model = golden.read(exported / wire.WARMUP), tf.saved_model.load(str(exported))
+
+    def answer(request):
+        inputs = {alias: tf.constant(value) for alias, value in request.inputs.items()}
+        outputs = model.signatures[request.signature](**inputs)
+        return {alias: value.numpy() for alias, value in outputs.items()}
+
+    return requests, [answer(request) for request in requests]
 
 
-def check(asked, *faults):
-    from tests.serving._stand_in import Service, listening
+@pytest.fixture(scope="module")
+def check(exported, asked):
+    from tests.serving._stand_in import listening
 
-    requests, expected, model = asked
-    with listening(Service({wire.MODEL: model}, faults)) as ports:
-        return infra_validator.check(*ports, requests, expected)
+    def check(*faults):
+        with listening(exported, *faults) as ports:
+            return infra_validator.check(*ports, *asked)
+
+    return check
 
 
 def test_every_signature_and_batch_size_is_asked_for(asked):
@@ -41,13 +50,13 @@ def test_every_signature_and_batch_size_is_asked_for(asked):
     assert names == [*small, f"{wire.PIXELS} × 32"]
 
 
-def test_a_server_that_answers_as_the_model_does_passes(asked):
-    first, notes = check(asked)
+def test_a_server_that_answers_as_the_model_does_passes(check):
+    first, notes = check()
     assert first > 0 and notes == ()
 
 
-def test_without_the_classify_api_the_signature_is_asked_through_predict_and_that_is_noted(asked):
-    assert check(asked, "no Classify")[1] == (infra_validator.NO_CLASSIFY,)
+def test_without_the_classify_api_the_signature_is_asked_through_predict_and_that_is_noted(check):
+    assert check("no Classify")[1] == (infra_validator.NO_CLASSIFY,)
 
 
 @pytest.mark.parametrize(
@@ -66,23 +75,15 @@ def test_without_the_classify_api_the_signature_is_asked_through_predict_and_tha
         ("REST answers nonsense", "REST answer can't be read"),
     ],
 )
-def test_a_server_that_answers_otherwise_is_refused_with_what_differs(asked, fault, said):
+def test_a_server_that_answers_otherwise_is_refused_with_what_differs(check, fault, said):
     with pytest.raises(StoreError, match=said):
-        check(asked, fault)
-
-
-@pytest.mark.slow
-def test_a_whole_validation_with_a_server_of_its_own_process(exported):
-    program = [sys.executable, "-m", "tests.serving._stand_in"]
-    report = infra_validator.validate(exported, program, first_request=10_000)
-    assert report.requests == 7 and report.notes == ()
-    assert report.as_dict()["server"].endswith("tests.serving._stand_in")
+        check(fault)
 
 
 def test_a_first_request_over_the_budget_is_refused(exported, asked, monkeypatch):
-    from tests.serving._stand_in import Service, listening
+    from tests.serving._stand_in import listening
 
-    with listening(Service({wire.MODEL: asked[2]})) as ports:
+    with listening(exported) as ports:
         monkeypatch.setattr(infra_validator.server_process, "start", already(*ports))
         monkeypatch.setattr(infra_validator.offline, "compute", lambda *_: Answered(asked[1]))
         assert infra_validator.validate(exported, first_request=10_000).server == "stand-in"
@@ -162,5 +163,6 @@ def test_an_export_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.slow
 def test_the_embedded_server_passes(exported):
     report = infra_validator.validate(exported, [sys.executable, "-m", "serving.model_server"])
-    assert report.requests == 7
+    assert report.requests == 7 and report.notes == ()
+    assert report.as_dict()["server"].endswith("serving.model_server")
     assert report.first_request < infra_validator.FIRST_REQUEST

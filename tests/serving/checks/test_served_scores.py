@@ -8,7 +8,6 @@ from serving.checks import served_scores
 from serving.store import publish
 from serving.store.store import Store
 
-STAND_IN = [sys.executable, "-m", "tests.serving._stand_in"]
 IMAGES = np.random.default_rng(5).integers(0, 256, (1100, 28, 28), dtype=np.uint8)
 
 
@@ -24,28 +23,17 @@ def store(tmp_path_factory):
     return made
 
 
-def judged(store, program):
+@pytest.mark.slow
+def test_each_version_is_scored_on_every_image_through_one_server(store):
     from tests.serving._tiny import digits
 
     labels = digits(IMAGES)
     labels[:100] = digits(IMAGES[:100], shift=1)
-    return served_scores.duel(store, 2, 1, IMAGES, labels.astype(np.uint8), program)
-
-
-def fair(duel):
+    server = [sys.executable, "-m", "serving.model_server"]
+    duel = served_scores.duel(store, 2, 1, IMAGES, labels.astype(np.uint8), server)
     assert duel.candidate_right.sum() == 100 and duel.candidate_right[:100].all()
     assert duel.champion_right.sum() == 1000 and duel.champion_right[100:].all()
     assert 0 < duel.candidate_latency < 1000 and 0 < duel.champion_latency < 1000
-
-
-@pytest.mark.slow
-def test_each_version_is_scored_on_every_image_through_one_server(store):
-    fair(judged(store, STAND_IN))
-
-
-@pytest.mark.slow
-def test_the_embedded_server_scores_both(store):
-    fair(judged(store, [sys.executable, "-m", "serving.model_server"]))
 
 
 def test_a_version_that_is_not_there_is_refused_before_a_server_starts(store):
