@@ -12,7 +12,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from digits.runtime.errors import DigitsError
-from digits.runtime.processes import RUN_PID
+from digits.runtime.processes import RUN_PID, StopRequest
 from flows.scheduling import deployment, inbox_trigger, recovery, server, settings
 from flows.scheduling.deployment import Plan
 from flows.scheduling.server import SchedulerBusy, only_scheduler
@@ -42,7 +41,7 @@ def schedule(project: Path, plan: Plan) -> int:
     """
     with only_scheduler(settings.home(project)), prepare_prefect(project, plan) as supervisor:
         served = deployment.deployment(project, plan)
-        stop = threading.Event()
+        stop = StopRequest()
         with _signals(stop):
             while not stop.is_set():
                 try:
@@ -103,7 +102,7 @@ def prepare_prefect(project: Path, plan: Plan) -> Iterator[Supervisor]:
 
 
 def _serve(
-    project: Path, plan: Plan, served: RunnerDeployment, supervisor: Supervisor, stop: threading.Event
+    project: Path, plan: Plan, served: RunnerDeployment, supervisor: Supervisor, stop: StopRequest
 ) -> None:
     """Repair what the last scheduler left, then start the runs that are due until `stop` is set."""
     from prefect.client.orchestration import get_client
@@ -134,7 +133,7 @@ def _may_pass(error: BaseException) -> bool:
     return any(_may_pass(other) for other in (*inside, error.__cause__, error.__context__) if other)
 
 
-def _runner(stop: threading.Event, scratch: Path) -> Runner:
+def _runner(stop: StopRequest, scratch: Path) -> Runner:
     """Prefect's runner. scratch: a folder for it to make, use and remove."""
     from prefect.runner import Runner
 
@@ -155,7 +154,7 @@ def _runner(stop: threading.Event, scratch: Path) -> Runner:
     return GracefulRunner(limit=None, pause_on_shutdown=False, query_seconds=POLL, prefetch_seconds=0)
 
 
-async def _until(runner: Runner, stop: threading.Event) -> None:
+async def _until(runner: Runner, stop: StopRequest) -> None:
     work = asyncio.ensure_future(runner.start())
     while not work.done():
         if stop.is_set() and runner.started:
@@ -166,7 +165,7 @@ async def _until(runner: Runner, stop: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
+def _signals(stop: StopRequest) -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:

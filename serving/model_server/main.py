@@ -7,11 +7,11 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from digits.runtime.processes import StopRequest
 from serving.model_server import flags
 from serving.model_server.flags import Flags, FlagsError
 from serving.model_server.models import config
@@ -69,7 +69,7 @@ class _Server:
         from serving.model_server.models import factory
 
         ports.check(self.flags)
-        stop = threading.Event()
+        stop = StopRequest()
         starting = True
 
         def end(number: int, _: object) -> None:

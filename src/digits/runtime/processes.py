@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import queue
 import signal
 import sys
 import threading
@@ -18,6 +20,34 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 RUN_PID = "DIGITS_RUN_PID"  # the process of `digits run`, in the environment of its children
 LOOK = 0.5  # seconds between two checks that they are alive
+
+
+class StopRequest:
+    """A request to stop that signal handlers make and the main thread waits for.
+
+    threading.Event is no such thing: a handler runs in the main thread, between any two of its instructions,
+    and where it interrupts the thread's own `wait` it waits for a lock that this thread holds, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._made = False
+        self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()  # whose `put` may interrupt its `get`
+
+    def set(self) -> None:
+        """Make the request; a second one changes nothing."""
+        self._made = True
+        self._queue.put(None)
+
+    def is_set(self) -> bool:
+        """Whether it was made."""
+        return self._made
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is made, or for so many seconds; return whether it was made."""
+        if not self._made:
+            with contextlib.suppress(queue.Empty):
+                self._queue.get(timeout=timeout)
+        return self._made
 
 
 def alive(pid: int) -> bool:
