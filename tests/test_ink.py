@@ -31,16 +31,12 @@ def test_the_graph_and_numpy_agree(compiled):
     kinds, families = ("empty", "noise"), ("seen", "unseen")
     drawn = [non_digits.make(kind, 80, 1, family=family) for kind in kinds for family in families]
     thin = [corrupt("thin", corrupt("scale_down", corrupt("thin", IMAGES, 1), 1), 1)]
-    images = np.concatenate([IMAGES, 255 - IMAGES, *thin, *drawn])
+    blank = np.arange(0, 256, 51, np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
+    images = np.concatenate([IMAGES, 255 - IMAGES, *thin, *drawn, blank])
     expected = [by_numpy(image) for image in images]
     asked = tf.function(has_ink, autograph=False) if compiled else has_ink
     assert asked(images).numpy().tolist() == expected
     assert 50 < sum(expected) < len(images) - 50
-
-
-@pytest.mark.parametrize("level", [0, 1, 128, 255])
-def test_a_blank_page_has_none(level):
-    assert not has_ink(np.full((1, 28, 28), level, np.uint8)).numpy().any()
 
 
 @pytest.mark.parametrize(("contrast", "enough"), [(9, False), (10, True)])
@@ -49,18 +45,6 @@ def test_a_digit_needs_contrast_as_a_picture_does(contrast, enough):
     assert (has_ink(faint.astype(np.uint8)).numpy() == enough).all()
 
 
-def test_a_few_specks_are_no_ink_and_a_stroke_is():
-    page = np.zeros((3, 28, 28), np.uint8)
-    page[0, 3::8, 3::8] = 255  # nine single pixels
-    page[1, [5, 5, 6, 6], [5, 6, 5, 6]] = page[1, 20, 20:22] = 200  # a speck of four, one of two
-    page[2, 8:20, 14] = 200
-    assert has_ink(page).numpy().tolist() == [False, False, True]
-
-
 @pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name != "thin"])
 def test_damage_leaves_a_digit_its_ink(name):
     assert has_ink(corrupt(name, IMAGES, 1)).numpy().all()
-
-
-def test_no_image_has_no_answer():
-    assert has_ink(IMAGES[:0]).shape == (0,)
