@@ -18,7 +18,7 @@ from tests.train._recipes import split, tiny
 # Plain gradient descent: Adam divides by the gradient's own size, and makes of a rounding error a step.
 PLAIN = {"optimizer": "sgd", "weight_decay": 0.0}
 RECIPES = {
-    "whole": tiny(**PLAIN, steps=5, ema=0.9, dropout=0.3, l1=1e-5, l2=1e-4),
+    "whole": tiny(**PLAIN, steps=5, ema=0.9, dropout=0.3, l1=1e-5, l2=1e-4, outliers=0.1),
     "ensemble": tiny(
         **PLAIN,
         architecture="small+mlp-128",
@@ -29,7 +29,6 @@ RECIPES = {
     "stopping": tiny(**PLAIN, architecture="mlp-128", steps=100, early_stopping=1, rate=0.5, ema=0.0),
     "muon": tiny(optimizer="muon", rate=0.01, steps=3),
     "pruned": tiny(**PLAIN, steps=5, sparsity=0.5, ema=0.9),
-    "outliers": tiny(**PLAIN, steps=5, outliers=0.1),
     "float16": tiny(**PLAIN, steps=10, rate=0.02, architecture="mlp-128", precision="float16"),
 }
 SCALE = 2.0**24  # of float16's loss: gradients overflow in the first steps

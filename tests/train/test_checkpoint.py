@@ -35,8 +35,9 @@ def state(step):
         Progress(state(9), (EPOCH,) * 2, epochs=1, finished=(state(3).arrays, state(4).arrays)),
     ],
 )
-def test_a_checkpoint_comes_back_exactly(here, split, progress):
+def test_a_checkpoint_comes_back_exactly_unless_it_is_damaged(here, split, progress):
     path = checkpoint.path_of(tiny(), split)
+    assert checkpoint.load(path) is None
     checkpoint.save(path, progress)
     back = checkpoint.load(path)
     assert back.history == progress.history
@@ -49,9 +50,11 @@ def test_a_checkpoint_comes_back_exactly(here, split, progress):
         if mine:
             assert mine.step == theirs.step
             assert all(np.array_equal(mine.arrays[k], theirs.arrays[k]) for k in mine.arrays | theirs.arrays)
+    path.write_bytes(path.read_bytes()[:200])
+    assert checkpoint.load(path) is None, "a damaged one means a fresh start"
 
 
-def test_other_data_or_another_recipe_is_another_training(here, split):
+def test_other_data_code_or_another_recipe_is_another_training(here, split, monkeypatch):
     other = replace(split, labels=split.labels[::-1].copy())
     paths = {checkpoint.path_of(*k) for k in [(tiny(), split), (tiny(seed=2), split), (tiny(), other)]}
     assert len(paths) == 3
@@ -59,14 +62,8 @@ def test_other_data_or_another_recipe_is_another_training(here, split):
     pictures = split.images[:2]
     exposed = {checkpoint.path_of(tiny(), split, outliers=some) for some in (None, pictures, pictures + 1)}
     assert len(exposed) == 3 and exposed & paths == {checkpoint.path_of(tiny(), split)}
-
-
-def test_none_or_a_damaged_one_means_a_fresh_start(here, split):
-    path = checkpoint.path_of(tiny(), split)
-    assert checkpoint.load(path) is None
-    checkpoint.save(path, Progress(state(5), (EPOCH,)))
-    path.write_bytes(path.read_bytes()[:200])
-    assert checkpoint.load(path) is None
+    monkeypatch.setattr(checkpoint, "code_sha256", lambda stage: f"another {stage}")
+    assert checkpoint.path_of(tiny(), split) not in paths
 
 
 def test_a_finished_one_goes_and_the_newest_others_stay(here, split):
@@ -76,9 +73,3 @@ def test_a_finished_one_goes_and_the_newest_others_stay(here, split):
         os.utime(path, (1000 - age, 1000 - age))
     checkpoint.prune(paths[0])
     assert sorted(paths[0].parent.iterdir()) == sorted(paths[1 : 1 + checkpoint.OTHERS])
-
-
-def test_a_checkpoint_of_other_code_is_another_one(here, split, monkeypatch):
-    path = checkpoint.path_of(tiny(), split)
-    monkeypatch.setattr(checkpoint, "code_sha256", lambda stage: f"another {stage}")
-    assert checkpoint.path_of(tiny(), split) != path

@@ -6,63 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits.runtime import hardware
 from digits.runtime.errors import ParamsError, TrainingError
-from digits.runtime.hardware import Hardware
 from digits.train import devices
-from digits.train.devices import Cluster, Replicas
+from digits.train.devices import Replicas
+from digits.runtime import hardware
+from digits.runtime.hardware import Hardware
 from tests._project import ROOT, environment
 from tests.train._recipes import tiny
 
-
-@pytest.fixture
-def machine(monkeypatch):
-    """A machine with some GPUs and CPU flags."""
-
-    def make(*, capability=None, flags=()):
-        gpus = [object()] if capability else []
-        config, experimental = tf.config, tf.config.experimental
-        monkeypatch.setattr(config, "list_physical_devices", lambda kind: gpus if kind == "GPU" else [])
-        monkeypatch.setattr(config, "set_visible_devices", lambda *_: None)
-        grown = []
-        monkeypatch.setattr(experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
-        monkeypatch.setattr(experimental, "get_device_details", lambda _: {"compute_capability": capability})
-        monkeypatch.setattr(hardware, "_cpu_flags", lambda: set(flags))
-        return gpus, grown
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("flags", "precision"),
-    [(["avx2", "avx512_bf16"], "bfloat16"), (["amx_bf16"], "bfloat16"), (["avx2"], "float32")],
-)
-def test_a_cpu_computes_in_bfloat16_where_it_can(section, machine, flags, precision):
-    machine(flags=flags)
-    assert hardware.find_hardware(section()) == Hardware("cpu", precision, "augmentation")
-
-
-@pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bfloat16"), ((7, 5), "float16")])
-def test_a_gpu_is_taken_where_there_is_one_and_its_memory_as_needed(section, machine, capability, precision):
-    gpus, grown = machine(capability=capability)
-    assert hardware.find_hardware(section()) == Hardware("gpu", precision, "everything")
-    assert grown == [(gpus[0], True)]
-
-
-def test_what_is_asked_for_is_done(section, machine):
-    machine(capability=(9, 0), flags=["avx512_bf16"])
-    found = hardware.find_hardware(section(device="cpu", precision="float32", xla="nothing"))
-    assert found == Hardware("cpu", "float32", "nothing")
-
-
-def test_a_gpu_that_is_not_there_is_told(section, machine):
-    machine()
-    with pytest.raises(ParamsError, match=r"device is gpu"):
-        hardware.find_hardware(section(device="gpu"))
-
-
 CPU, GPU = Hardware("cpu", "float32", "augmentation"), Hardware("gpu", "bfloat16", "everything")
-HOSTS = {"worker": ["a:1", "b:1"]}
+HOSTS = {"worker": ["b:1", "c:1"], "chief": ["a:1"]}
 
 
 class Devices:
@@ -73,76 +26,84 @@ class Devices:
 
 
 @pytest.fixture
-def hosts(monkeypatch):
-    """A machine with some GPUs, and a TF_CONFIG in its environment."""
+def machine(monkeypatch):
+    """A machine with some GPUs and CPU flags, and a TF_CONFIG; returns whose memory is taken as needed."""
 
-    def make(*, gpus=0, cluster=None, task=("worker", 0)):
-        physical = [object()] * gpus
-        monkeypatch.setattr(
-            tf.config, "list_physical_devices", lambda kind: physical if kind == "GPU" else [1]
-        )
+    def make(gpus=0, *, capability=(9, 0), flags=(), host=None):
+        physical, grown = [f"GPU {n}" for n in range(gpus)], []
         logical = [tf.config.LogicalDevice(f"GPU:{n}", "GPU") for n in range(gpus)]
-        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: logical if kind == "GPU" else [1])
-        monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda devices: Devices(len(devices)))
-        monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: Devices(2 * max(gpus, 1)))
+        config, experimental, distribute = tf.config, tf.config.experimental, tf.distribute
+        monkeypatch.setattr(config, "list_physical_devices", lambda kind: physical if kind == "GPU" else [1])
+        monkeypatch.setattr(config, "list_logical_devices", lambda kind: logical if kind == "GPU" else [1])
+        monkeypatch.setattr(config, "set_visible_devices", lambda *_: None)
+        monkeypatch.setattr(experimental, "set_memory_growth", lambda gpu, _: grown.append(gpu))
+        monkeypatch.setattr(experimental, "get_device_details", lambda _: {"compute_capability": capability})
+        monkeypatch.setattr(hardware, "_cpu_flags", lambda: set(flags))
+        monkeypatch.setattr(distribute, "MirroredStrategy", lambda devices: Devices(len(devices)))
+        monkeypatch.setattr(distribute, "MultiWorkerMirroredStrategy", lambda: Devices(3 * max(gpus, 1)))
         monkeypatch.delenv("TF_CONFIG", raising=False)
-        if cluster:
-            told = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
-            monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+        if host is not None:
+            task = {"type": "worker", "index": host}
+            monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": HOSTS, "task": task}))
+        return grown
 
     return make
 
 
-def section_of(section, **changes):
-    return section(**({"distribution": "auto", "xla": "auto"} | changes))
+ASKED = {"device": "cpu", "precision": "float32", "xla": "nothing"}
 
 
-@pytest.mark.parametrize(("gpus", "hardware"), [(0, CPU), (1, GPU), (4, CPU)])
-def test_one_device_stays_alone_and_its_settings_as_they_are(section, hosts, gpus, hardware):
-    hosts(gpus=gpus)
-    found, together = devices.find_replicas(section_of(section), hardware)
-    assert found == hardware
-    assert together.strategy is None and together.count == 1
+@pytest.mark.parametrize(
+    ("there", "asked", "found"),
+    [
+        ({"flags": ["avx2", "avx512_bf16"]}, {}, Hardware("cpu", "bfloat16", "augmentation")),
+        ({"flags": ["amx_bf16"]}, {}, Hardware("cpu", "bfloat16", "augmentation")),
+        ({"flags": ["avx2"]}, {}, CPU),
+        ({"gpus": 1}, {}, GPU),
+        ({"gpus": 1, "capability": (7, 5)}, {}, Hardware("gpu", "float16", "everything")),
+        ({"gpus": 1, "flags": ["avx512_bf16"]}, ASKED, Hardware(*ASKED.values())),
+    ],
+)
+def test_a_gpu_is_taken_where_there_is_one_and_bfloat16_where_it_is_quick(
+    section, machine, there, asked, found
+):
+    grown = machine(**there)
+    assert hardware.find_hardware(section(**asked)) == found
+    assert grown == ["GPU 0"] * (found.device == "gpu")
 
 
-def test_several_gpus_train_together_with_xla_for_the_augmentation_alone(section, hosts):
-    hosts(gpus=4)
-    found, together = devices.find_replicas(section_of(section), GPU)
-    assert found == Hardware("gpu", "bfloat16", "augmentation")
-    assert together.count == 4 and together.hosts == 1 and together.is_chief
+@pytest.mark.parametrize(
+    ("there", "hardware", "asked", "together"),
+    [
+        ({"gpus": 0}, CPU, "auto", (1, 1, 0)),
+        ({"gpus": 1}, GPU, "auto", (1, 1, 0)),
+        ({"gpus": 4}, CPU, "auto", (1, 1, 0)),
+        ({"gpus": 4}, GPU, "auto", (4, 1, 0)),
+        ({"gpus": 4, "host": 0}, GPU, "none", (1, 1, 0)),
+        ({"host": 1}, CPU, "auto", (3, 3, 2)),  # the chief comes before the workers
+        ({"host": 1}, CPU, "hosts", (3, 3, 2)),
+    ],
+)
+def test_gpus_and_the_hosts_of_tf_config_train_together(section, machine, there, hardware, asked, together):
+    machine(**there)
+    found, replicas = devices.find_replicas(section(distribution=asked, xla="auto"), hardware)
+    assert (replicas.count, replicas.hosts, replicas.host) == together
+    several_gpus = together[0] > 1 and hardware == GPU  # XLA is then for the augmentation alone
+    assert found == (Hardware("gpu", "bfloat16", "augmentation") if several_gpus else hardware)
 
 
-def test_none_leaves_the_other_gpus_and_hosts_alone(section, hosts):
-    hosts(gpus=4, cluster=HOSTS)
-    assert devices.find_replicas(section_of(section, distribution="none"), GPU)[1].strategy is None
-
-
-@pytest.mark.parametrize("asked", ["auto", "hosts"])
-def test_the_hosts_of_tf_config_train_together(section, hosts, asked):
-    hosts(cluster=HOSTS, task=("worker", 1))
-    _, together = devices.find_replicas(section_of(section, distribution=asked), CPU)
-    assert (together.hosts, together.host, together.is_chief) == (2, 1, False)
-
-
-def test_the_chief_comes_before_the_workers():
-    cluster = {"worker": ["b:1", "c:1"], "chief": ["a:1"]}
-
-    def host(job, index):
-        return devices._cluster(json.dumps({"cluster": cluster, "task": {"type": job, "index": index}}))
-
-    assert host("chief", 0) == Cluster(3, 0)
-    assert host("worker", 1) == Cluster(3, 2)
-
-
-def test_what_is_asked_for_and_not_there_is_told(section, hosts):
-    hosts(gpus=1)
+def test_what_is_asked_for_and_not_there_is_told(section, machine):
+    machine()
+    with pytest.raises(ParamsError, match=r"device is gpu"):
+        hardware.find_hardware(section(device="gpu"))
+    machine(gpus=1)
     with pytest.raises(ParamsError, match="sees 1 GPU"):
-        devices.find_replicas(section_of(section, distribution="mirrored"), GPU)
+        devices.find_replicas(section(distribution="mirrored"), GPU)
     with pytest.raises(ParamsError, match="TF_CONFIG in the environment names fewer than two"):
-        devices.find_replicas(section_of(section, distribution="hosts"), CPU)
-    hosts(gpus=2)
+        devices.find_replicas(section(distribution="hosts"), CPU)
+    machine(gpus=2)
     with pytest.raises(ParamsError, match=r"train\.xla is everything"):
-        devices.find_replicas(section_of(section, xla="everything"), GPU)
+        devices.find_replicas(section(distribution="auto", xla="everything"), GPU)
 
 
 @pytest.mark.parametrize(
@@ -155,18 +116,19 @@ def test_what_is_asked_for_and_not_there_is_told(section, hosts):
         json.dumps({"cluster": HOSTS | {"ps": ["c:1"]}, "task": {"type": "worker", "index": 0}}),
     ],
 )
-def test_a_tf_config_that_says_something_else_is_told(config):
+def test_a_tf_config_that_says_something_else_is_told(section, machine, monkeypatch, config):
+    machine()
+    monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(ParamsError, match="TF_CONFIG in the environment is"):
-        devices._cluster(config)
+        devices.find_replicas(section(distribution="auto"), CPU)
 
 
 def test_a_batch_that_can_not_be_shared_equally_is_refused():
     three = Replicas(Devices(3))
     devices.check_batch(tiny(batch=66), three)
-    with pytest.raises(ParamsError, match=r"train\.batch is 64, which 3 devices .* take 63 or 66"):
-        devices.check_batch(tiny(batch=64), three)
-    with pytest.raises(ParamsError, match=r"batch is 64"):
-        devices.check_batch(tiny(batch=66, teacher=tiny(batch=64)), three)
+    for uneven in (tiny(batch=64), tiny(batch=66, teacher=tiny(batch=64))):
+        with pytest.raises(ParamsError, match=r"train\.batch is 64, which 3 devices .* take 63 or 66"):
+            devices.check_batch(uneven, three)
 
 
 def test_a_host_that_is_lost_is_told_in_one_line_and_other_errors_as_they_are():
@@ -196,59 +158,27 @@ def test_hosts_that_hold_other_data_are_told(monkeypatch):
     devices.check_alike(two, "0a1b")
 
 
-CLOSE = 1e-3  # of weights around 0.1 to 1: five times what the order of float32's sums made in five steps
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """What one device made of each recipe, and what two made together, by the recipe's name."""
-    folder = tmp_path_factory.mktemp("replicas")
-    env = environment(folder) | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    command = [sys.executable, "-m", "tests.train._two_devices", str(folder)]
+@pytest.mark.slow
+def test_two_devices_make_the_weights_of_one(tmp_path):
+    """With augmentation, batch norm, dropout, penalties, averaged weights, a teacher, pruning, outliers."""
+    env = environment(tmp_path) | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, "-m", "tests.train._two_devices", str(tmp_path)]
     ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    return lambda name: tuple(dict(np.load(folder / f"{name}-{count}.npz")) for count in (1, 2))
-
-
-def furthest(one, two):
-    assert one.keys() == two.keys()
-    return max(np.abs(one[name] - two[name]).max() for name in one if name.startswith("weight"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["whole", "ensemble", "outliers", "muon"])
-def test_two_devices_make_the_weights_of_one(made, name):
-    """With augmentation, batch norm, dropout, penalties, averaged weights, a teacher, outliers."""
-    one, two = made(name)
-    assert furthest(one, two) < CLOSE
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-2 if name == "muon" else 1e-4)
-
-
-@pytest.mark.slow
-def test_so_do_they_where_kernels_are_pruned(made):
-    one, two = made("pruned")
-    assert furthest(one, two) < CLOSE
-    zeros = [np.mean(two[name] == 0) for name in two if name.startswith("weight") and two[name].ndim > 1]
-    assert min(zeros) > 0.3
-
-
-@pytest.mark.slow
-def test_early_stopping_keeps_the_best_epoch_of_both(made):
-    _, two = made("stopping")
-    assert two["stopped"]
-    assert two["kept"] == pytest.approx(two["val_loss"].min(), rel=1e-3)
-
-
-@pytest.mark.slow
-def test_both_pass_over_overflows_of_float16(made):
-    one, two = made("float16")
-    assert np.isfinite(furthest(one, two))
-    assert two["loss"][-1] < two["loss"][0]
-
-
-def test_one_device_hands_back_what_it_is_given():
-    alone = Replicas()
-    assert alone.count == 1 and alone.is_chief
-    assert alone.over_hosts([0.1, 1e300]) == [0.1, 1e300]
-    assert alone.from_chief(b"all") == b"all"
-    assert alone.alike(b"digest")
+    made, apart = {}, {}
+    for name in ("whole", "ensemble", "pruned", "muon", "stopping", "float16"):
+        one, two = (dict(np.load(tmp_path / f"{name}-{count}.npz")) for count in (1, 2))
+        assert one.keys() == two.keys()
+        weights = [key for key in one if key.startswith("weight")]
+        made[name] = one, two
+        apart[name] = max(np.abs(one[key] - two[key]).max() for key in weights)
+    for name in ("whole", "ensemble", "pruned", "muon"):
+        one, two = made[name]
+        assert apart[name] < 1e-3, name  # of weights around 0.1 to 1: five times what the order of sums made
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-2 if name == "muon" else 1e-4)
+    pruned = made["pruned"][1]
+    assert min(np.mean(v == 0) for k, v in pruned.items() if k.startswith("weight") and v.ndim > 1) > 0.3
+    stopping = made["stopping"][1]  # after its best epoch
+    assert stopping["stopped"] and stopping["kept"] == pytest.approx(stopping["val_loss"].min(), rel=1e-3)
+    losses = made["float16"][1]["loss"]  # both pass over its overflows
+    assert np.isfinite(apart["float16"]) and losses[-1] < losses[0]

@@ -14,12 +14,9 @@ from tests.train._recipes import STILL, tiny
 WHOLE = tiny(architecture="small", sparsity=0.6, outliers=0.1)
 
 
-def weights(result):
-    return result.model.get_weights()
-
-
 def equal(first, second):
-    return all(np.array_equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
+    pairs = zip(first.model.get_weights(), second.model.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
 
 
 @pytest.fixture(scope="module")
@@ -32,74 +29,40 @@ def crosses():
 def whole(train, validation, crosses):
     """An unbroken run, and all that it told after each epoch."""
     told = []
-    result = fit(
-        train,
-        validation,
-        WHOLE,
-        outliers=crosses,
-        on_epoch=lambda progress, epoch: told.append((progress, epoch)),
-    )
-    return result, told
+    return fit(train, validation, WHOLE, outliers=crosses, on_epoch=lambda *both: told.append(both)), told
 
 
-@pytest.fixture(scope="module")
-def learned(train, validation):
-    """A run of many steps, and the states that it told."""
+def test_it_learns_and_keeps_an_average_of_its_last_weights(train, validation):
     told = []
     recipe = tiny(architecture="small", steps=60, dropout=0.0, schedule="constant", augmentation=STILL)
-    result = fit(train, validation, recipe, on_epoch=lambda progress, _: told.append(progress))
-    return result, [progress.state.arrays for progress in told]
-
-
-def test_it_learns(learned, validation):
-    result, _ = learned
+    result = fit(train, validation, recipe, on_epoch=lambda progress, _: told.append(progress.state.arrays))
     assert result.validation_accuracy > 0.9
     logits = result.model.predict(validation.images, verbose=0)
     assert (logits.argmax(axis=1) == validation.labels).mean() == result.validation_accuracy
-
-
-def test_the_weights_that_are_kept_are_an_average(learned):
-    result, states = learned
     kept = np.concatenate([v.numpy().ravel() for v in result.model.trainable_weights if len(v.shape) > 1])
-    assert np.array_equal(states[-1]["average/kernels"], kept)
-    assert np.abs(states[-1]["now/kernels"] - kept).max() > 1e-3
-    apart = [np.linalg.norm(kept - each["now/kernels"]) for each in (states[0], states[-1])]
-    assert apart[1] < apart[0]  # an average of the last ones
+    assert np.array_equal(told[-1]["average/kernels"], kept)
+    apart = [np.linalg.norm(kept - each["now/kernels"]) for each in (told[0], told[-1])]
+    assert 1e-3 < apart[1] < apart[0]
+    assert kept.all() and "mask" not in told[0], "nothing is pruned"
 
 
-def test_without_sparsity_no_weight_is_zero_and_no_mask_is_kept(learned):
-    result, states = learned
-    assert all(kernel.numpy().all() for kernel in groups(result.model)["kernels"])
-    assert "mask" not in states[0]
-
-
-def test_pruned_kernels_have_their_zeros_averaged_or_not(whole):
-    result, told = whole
-    for kernel in groups(result.model)["kernels"]:
-        assert np.mean(kernel.numpy() == 0) == pytest.approx(0.6, abs=0.01)
-    assert np.mean(told[-1][0].state.arrays["now/kernels"] == 0) == pytest.approx(0.6, abs=0.01)
-
-
-def test_every_epoch_is_told(whole):
+def test_every_epoch_is_told_and_pruned_kernels_have_their_zeros_averaged_or_not(whole):
     result, told = whole
     assert [epoch.step for _, epoch in told] == [5, 10, 15]
     assert result.history == tuple(epoch for _, epoch in told)
     last = result.history[-1]
     assert last.gap == last.train_accuracy - last.val_accuracy
     assert last.learning_rate < result.history[0].learning_rate
+    kernels = [kernel.numpy() for kernel in groups(result.model)["kernels"]]
+    for kernel in (*kernels, told[-1][0].state.arrays["now/kernels"]):
+        assert np.mean(kernel == 0) == pytest.approx(0.6, abs=0.01)
 
 
 def test_going_on_ends_where_an_unbroken_run_ends(train, validation, crosses, whole):
     result, told = whole
     later = []
-    resumed = fit(
-        train,
-        validation,
-        WHOLE,
-        outliers=crosses,
-        resume=told[0][0],
-        on_epoch=lambda _, each: later.append(each.epoch),
-    )
+    begun = {"outliers": crosses, "resume": told[0][0]}
+    resumed = fit(train, validation, WHOLE, **begun, on_epoch=lambda _, each: later.append(each.epoch))
     assert later == [2, 3]  # went on, rather than began anew
     assert resumed.history == result.history
     assert equal(resumed, result)
@@ -108,15 +71,9 @@ def test_going_on_ends_where_an_unbroken_run_ends(train, validation, crosses, wh
 def test_a_seed_gives_its_weights_and_probing_changes_nothing_and_stops_the_clock(
     train, validation, crosses, whole
 ):
-    ticks = iter(range(1000))
-    probed = fit(
-        train,
-        validation,
-        WHOLE,
-        outliers=crosses,
-        probe_steps=(2, 5, 9, 99),
-        clock=lambda: float(next(ticks)),
-    )
+    ticks = map(float, range(1000))
+    probing = {"probe_steps": (2, 5, 9, 99), "clock": lambda: next(ticks)}
+    probed = fit(train, validation, WHOLE, outliers=crosses, **probing)
     assert [probe.step for probe in probed.probes] == [2, 5, 9]
     seconds = [probe.seconds for probe in probed.probes]
     assert seconds == sorted(seconds)
@@ -136,9 +93,8 @@ def test_a_seed_gives_its_weights_and_probing_changes_nothing_and_stops_the_cloc
     ids=lambda change: "-".join(map(str, change.values())),
 )
 def test_every_setting_trains(train, validation, change):
-    result = fit(
-        train, validation, tiny(**{"architecture": "small", "steps": 10, "weight_decay": 0.0} | change)
-    )
+    recipe = tiny(**{"architecture": "small", "steps": 10, "weight_decay": 0.0} | change)
+    result = fit(train, validation, recipe)
     assert np.isfinite(result.validation_loss)
     assert result.history[-1].step == 10
     assert result.history[-1].loss < 3
@@ -157,14 +113,6 @@ def test_a_loss_that_is_no_number_ends_it(train, validation):
     diverging = tiny(architecture="mlp-128", optimizer="sgd", weight_decay=0.0, rate=1e38, warmup=0.0)
     with pytest.raises(TrainingError, match=r"loss is (nan|inf).*train\.rate"):
         fit(train, validation, diverging)
-
-
-def test_nothing_to_train_or_validate_on_is_refused(train, validation):
-    nothing = train.take(np.arange(0))
-    with pytest.raises(TrainingError, match="no validation images"):
-        fit(train, nothing, tiny())
-    with pytest.raises(TrainingError, match="no training images"):
-        fit(nothing, validation, tiny())
 
 
 @pytest.mark.slow

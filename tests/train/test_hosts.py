@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 import yaml
 
 from digits import dataset
+from tests._ports import free_port
 from tests._project import ROOT, environment, tree_digest
 from tests.train._recipes import split
 
@@ -52,22 +52,17 @@ def start(home, out, params, config=None):
     return subprocess.Popen(command, cwd=out, env=env, text=True, **pipes)
 
 
-def free_address():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+def finish(*processes):
+    """What each said; all must end well."""
+    said = [process.communicate(timeout=400) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(said), said
+    return [screen for screen, _ in said]
 
 
 def start_two(home, out, params):
-    cluster = {"worker": [free_address(), free_address()]}
+    cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
     tasks = [{"cluster": cluster, "task": {"type": "worker", "index": place}} for place in range(2)]
     return [start(home, out / str(place), params, json.dumps(task)) for place, task in enumerate(tasks)]
-
-
-def finish(*processes):
-    for process in processes:
-        _, errors = process.communicate(timeout=400)
-        assert process.returncode == 0, errors
 
 
 def furthest(one, two):
@@ -108,28 +103,9 @@ def test_a_host_that_dies_ends_the_others_and_nothing_is_lost(home):
     _, errors = chief.communicate(timeout=120)
     assert time.monotonic() - killed < 60
     assert chief.returncode == 4
-    last = errors.strip().splitlines()[-1]
-    assert last.startswith("train: host 0 lost another of the 2 hosts")
+    assert errors.strip().splitlines()[-1].startswith("train: host 0 lost another of the 2 hosts")
     assert "Traceback" not in errors
     assert not (out / "0" / "candidate").exists()
-    again = start_two(home, out, params)
-    said = [process.communicate(timeout=400) for process in again]
-    assert [process.returncode for process in again] == [0, 0], said
-    assert all(
-        "going on after epoch" in screen for screen, _ in said
-    )  # the worker has no checkpoint of its own
+    # the worker too, which has no checkpoint of its own
+    assert all("going on after epoch" in screen for screen in finish(*start_two(home, out, params)))
     assert tree_digest(out / "0", "candidate", "live") == tree_digest(unbroken / "0", "candidate", "live")
-
-
-def test_hosts_with_other_params_are_told_at_once(home):
-    one, two = params_file(home), params_file(home, seed=2)
-    cluster = {"worker": [free_address(), free_address()]}
-    both = [
-        start(home, home / "unlike" / str(place), params, json.dumps({"cluster": cluster, "task": task}))
-        for place, params in enumerate((one, two))
-        for task in [{"type": "worker", "index": place}]
-    ]
-    for process in both:
-        _, errors = process.communicate(timeout=400)
-        assert process.returncode == 4
-        assert "do not hold the same data" in errors

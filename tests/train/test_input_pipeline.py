@@ -20,33 +20,17 @@ def on_disk(train, tmp_path):
     return Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels, train.batches)
 
 
-ORDER = np.random.default_rng(1).permutation(320).astype(np.int32).reshape(20, 16)
-
-
-def fed(blocks):
-    """Images and labels of every step."""
-    steps = [
-        (images.numpy()[rows], labels.numpy()[rows]) for images, labels, order in blocks for rows in order
-    ]
-    return np.concatenate([i for i, _ in steps]), np.concatenate([k for _, k in steps])
-
-
-def test_what_fits_is_held_and_fed_at_once(train, on_disk):
-    for each in (train, on_disk):
-        (block,) = Feed(each, dataset.reader(each.images, limit=1 << 30)).blocks(ORDER)
-        images, labels = fed([block])
-        assert np.array_equal(images, train.images[ORDER.ravel()])
-        assert np.array_equal(labels, train.labels[ORDER.ravel()])
-
-
-def test_what_does_not_fit_comes_from_disk_in_blocks_and_in_order(train, on_disk, monkeypatch):
+@pytest.mark.parametrize(("limit", "blocks"), [(1 << 30, [20]), (1000, [3] * 6 + [2])])
+def test_what_fits_is_fed_at_once_and_more_in_blocks_from_disk_in_order(
+    train, on_disk, monkeypatch, limit, blocks
+):
     monkeypatch.setattr(input_pipeline, "BLOCK", 3 * 16 * 784)  # three steps
-    made = Feed(on_disk, dataset.reader(on_disk.images, limit=1000))
-    blocks = list(made.blocks(ORDER))
-    assert [len(order) for _, _, order in blocks] == [3] * 6 + [2]
-    images, labels = fed(blocks)
-    assert np.array_equal(images, train.images[ORDER.ravel()])
-    assert np.array_equal(labels, train.labels[ORDER.ravel()])
+    order = np.random.default_rng(1).permutation(320).astype(np.int32).reshape(20, 16)
+    fed = list(Feed(on_disk, dataset.reader(on_disk.images, limit)).blocks(order))
+    assert [len(part) for _, _, part in fed] == blocks
+    steps = [(images.numpy()[r], labels.numpy()[r]) for images, labels, part in fed for r in part]
+    assert np.array_equal(np.concatenate([images for images, _ in steps]), train.images[order.ravel()])
+    assert np.array_equal(np.concatenate([labels for _, labels in steps]), train.labels[order.ravel()])
 
 
 def test_a_training_from_disk_gives_the_same_weights(train, on_disk, monkeypatch):
@@ -109,35 +93,20 @@ def test_images_beyond_what_memory_is_given_are_trained_on_in_bounded_memory(tmp
     assert peaks[1] - peaks[0] < images / 5  # labels, names and the order of the epoch are in memory
 
 
-def test_every_row_at_most_once_and_nearly_all():
-    labels = np.arange(1003) % 10
-    order = epoch_order(labels, 50, seed=1, epoch=0)
-    assert order.shape == (20, 50)
-    assert len(np.unique(order)) == 1000
-
-
-def test_every_batch_holds_its_share_of_each_class():
-    labels = np.repeat(np.arange(10), [50, 60, 70, 80, 90, 110, 120, 130, 140, 150])
-    expected = np.bincount(labels) / 10
-    for batch in epoch_order(labels, 100, seed=1, epoch=0):
-        assert np.abs(np.bincount(labels[batch], minlength=10) - expected).max() <= 2
-
-
-def test_replays_and_differs_by_epoch_and_seed():
-    labels = np.arange(400) % 10
-    first = epoch_order(labels, 40, seed=1, epoch=3)
-    assert np.array_equal(first, epoch_order(labels, 40, seed=1, epoch=3))
-    assert not np.array_equal(first, epoch_order(labels, 40, seed=1, epoch=4))
-    assert not np.array_equal(first, epoch_order(labels, 40, seed=2, epoch=3))
+def test_an_epoch_takes_nearly_every_row_once_and_each_batch_its_share_of_each_class():
+    labels = np.repeat(np.arange(10), [50, 60, 70, 80, 90, 110, 120, 130, 140, 153])
+    order = epoch_order(labels, 100, seed=1, epoch=3)
+    assert order.shape == (10, 100) and len(np.unique(order)) == 1000
+    for batch in order:
+        assert np.abs(np.bincount(labels[batch], minlength=10) - np.bincount(labels) / 10).max() <= 2
+    assert np.array_equal(order, epoch_order(labels, 100, seed=1, epoch=3))
+    for other in ({"seed": 1, "epoch": 4}, {"seed": 2, "epoch": 3}):
+        assert not np.array_equal(order, epoch_order(labels, 100, **other))
+    assert epoch_order(np.arange(6) % 3, 10, seed=1, epoch=0).shape == (1, 10), "few rows fill one batch"
 
 
 def test_place_in_a_batch_tells_nothing_of_the_class():
     labels = np.arange(4000) % 10
     early = np.concatenate([epoch_order(labels, 100, 1, epoch)[:, :10].ravel() for epoch in range(5)])
     counts = np.bincount(labels[early], minlength=10)
-    assert counts.max() < 1.25 * counts.mean()
-    assert counts.min() > 0.75 * counts.mean()
-
-
-def test_fewer_rows_than_a_batch_fill_one():
-    assert epoch_order(np.arange(6) % 3, 10, seed=1, epoch=0).shape == (1, 10)
+    assert counts.max() < 1.25 * counts.mean() and counts.min() > 0.75 * counts.mean()
