@@ -33,6 +33,20 @@ def metrics(correct, n, dataset, wrong=None):
 
 GOOD = metrics(9955, 10_000, "mnist")
 SAMPLE = metrics(990, 1000, "mnist-sample-5k")
+TWENTY = {"n": 20, "correct": 20}
+
+
+def changed(base, path, *value):
+    """The figures with another value at a path, or with none."""
+    tree = part = copy.deepcopy(base)
+    *parents, last = path.split("/")
+    for key in parents:
+        part = part[key]
+    if value:
+        (part[last],) = value
+    else:
+        del part[last]
+    return tree
 
 
 def failing(content):
@@ -48,34 +62,11 @@ def outcome(name, content, section=PARAMS):
     return found
 
 
-def changed(base, path, value):
-    tree = copy.deepcopy(base)
-    *parents, last = path.split("/")
-    part = tree
-    for key in parents:
-        part = part[key]
-    part[last] = value
-    return tree
-
-
-def removed(base, path):
-    tree = copy.deepcopy(base)
-    *parents, last = path.split("/")
-    part = tree
-    for key in parents:
-        part = part[key]
-    del part[last]
-    return tree
-
-
-@pytest.mark.parametrize("content", [GOOD, SAMPLE])
-def test_a_good_model_passes_every_rule(content):
-    assert failing(content) == []
-
-
 @pytest.mark.parametrize(
     ("content", "rules"),
     [
+        (GOOD, []),
+        (SAMPLE, []),
         (metrics(9799, 10_000, "mnist"), ["accuracy", "accuracy_lower_bound"]),
         (metrics(9800, 10_000, "mnist"), ["accuracy_lower_bound"]),  # could be luck
         (metrics(9810, 10_000, "mnist"), ["accuracy_lower_bound"]),
@@ -87,10 +78,7 @@ def test_a_good_model_passes_every_rule(content):
         (metrics(9955, 10_000, "fashion"), ["test_images"]),
         (metrics(10_000, 10_000, "mnist"), ["not_perfect"]),
         (metrics(1000, 1000, "mnist-sample-5k"), []),  # a thousand may all be right
-        (
-            metrics(9870, 10_000, "mnist", {"8": 130}),
-            ["every_digit"],
-        ),  # the total is fine, one digit collapsed
+        (metrics(9870, 10_000, "mnist", {"8": 130}), ["every_digit"]),  # one digit collapsed
         (metrics(992, 1000, "mnist-sample-5k", {"3": 8}), []),  # 92 of 100: within chance of the floor
         (metrics(985, 1000, "mnist-sample-5k", {"3": 15}), ["every_digit"]),
         (changed(GOOD, "not_finite", 1), ["finite_answers"]),
@@ -100,10 +88,15 @@ def test_a_good_model_passes_every_rule(content):
         (changed(GOOD, "slices", {"scans": {"n": 200, "correct": 190}}), []),
         (changed(GOOD, "slices", {"scans": {"n": 20, "correct": 17}}), []),  # few images: within chance
         (changed(GOOD, "slices", {"scans": {"n": 1, "correct": 1}}), []),
-        (
-            changed(GOOD, "slices", {"a": {"n": 20, "correct": 20}, "b": {"n": 200, "correct": 160}}),
-            ["new_batches"],
-        ),
+        (changed(GOOD, "slices", {"a": TWENTY, "b": {"n": 200, "correct": 160}}), ["new_batches"]),
+        (changed(GOOD, "correct", 9000), ["accuracy", "accuracy_lower_bound"]),  # a contradiction
+        (changed(GOOD, "accuracy", GOOD["accuracy"] - 8e-6), []),  # rounding
+        (changed(GOOD, "accuracy", GOOD["accuracy"] + 8e-6), []),
+        (changed(GOOD, "accuracy", GOOD["accuracy"] - 16e-6), ["accuracy"]),
+        (changed(GOOD, "accuracy", GOOD["accuracy"] + 16e-6), ["accuracy"]),
+        (changed(GOOD, "digits/4/correct", 5000), ["every_digit"]),
+        (changed(GOOD, "digits/4", {"n": 0, "correct": 0}), ["every_digit"]),
+        (changed(GOOD, "digits/3", "n and correct"), ["every_digit"]),
     ],
 )
 def test_each_rule_refuses_what_it_is_for_and_nothing_else(content, rules):
@@ -192,30 +185,19 @@ def test_a_broken_count_refuses(path, value):
     assert failing(changed(GOOD, path, value)) != []
 
 
-@pytest.mark.parametrize("key", [k for k in GOOD if k != "dataset"])
-def test_a_missing_figure_refuses(key):
-    verdict = decide(removed(GOOD, key), PARAMS)
-    assert not verdict.passed
-    assert any(f"{key} is missing" in rule.reason for rule in verdict.rules if not rule.passed)
-
-
 @pytest.mark.parametrize(
     ("path", "said"),
     [
+        *((key, f"{key} is missing") for key in GOOD if key != "dataset"),
         ("corruptions/spatter", "spatter is missing"),
         ("digits/7", "7.n is missing"),
         ("digits/7/correct", "7.correct is missing"),
         ("non_digits/letters", "letters.share is missing"),
     ],
 )
-def test_a_missing_part_of_a_table_refuses_with_its_place(path, said):
-    content = removed(GOOD, path)
-    assert failing(content) != []
-    assert any(said in rule.reason for rule in decide(content, PARAMS).rules)
-
-
-def test_a_text_in_place_of_a_table_is_no_table():
-    assert failing(changed(GOOD, "digits/3", "n and correct")) == ["every_digit"]
+def test_a_missing_figure_or_part_of_a_table_refuses_with_its_place(path, said):
+    rules = decide(changed(GOOD, path), PARAMS).rules
+    assert any(said in rule.reason for rule in rules if not rule.passed)
 
 
 def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floor_is_set():
@@ -227,18 +209,6 @@ def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floo
     assert decide(GOOD, strict).passed
     one = outcome("non_digits", changed(content, f"non_digits/{KINDS[0]}/share", 1.0))
     assert one.value == pytest.approx(1 / len(KINDS))
-
-
-def test_figures_that_contradict_each_other_refuse():
-    assert failing(changed(GOOD, "correct", 9000)) == ["accuracy", "accuracy_lower_bound"]
-    assert failing(changed(GOOD, "digits/4/correct", 5000)) == ["every_digit"]
-    for rounding in (-8e-6, 8e-6):
-        assert failing(changed(GOOD, "accuracy", GOOD["accuracy"] + rounding)) == []
-        assert failing(changed(GOOD, "accuracy", GOOD["accuracy"] + 2 * rounding)) == ["accuracy"]
-
-
-def test_a_digit_without_test_images_refuses():
-    assert failing(changed(GOOD, "digits/4", {"n": 0, "correct": 0})) == ["every_digit"]
 
 
 @pytest.mark.parametrize("content", [{}, {"dataset": None}, {"digits": [], "slices": 3, "corruptions": "x"}])

@@ -8,10 +8,6 @@ from digits.runtime.errors import DataError
 HEADING = ",".join(plots.HISTORY)
 
 
-def test_numbers_are_short_and_nan_is_blank():
-    assert plots.to_csv(["a", "b"], [[1, float("nan")], [2, 1 / 3]]) == "a,b\n1,\n2,0.333333\n"
-
-
 def test_the_history_comes_back_by_column_with_blanks_as_nan():
     columns = plots.history(f"{HEADING},step\n1,2,0.5,,,0.6,100\n2,1,0.7,0.8,1.5,0.75,200\n")
     assert columns["epoch"].tolist() == [1, 2] and columns["step"].tolist() == [100, 200]
@@ -26,16 +22,6 @@ def test_a_damaged_history_is_refused_with_what_to_do(text):
         plots.history(text)
 
 
-def test_confusion_has_a_row_an_image():
-    text = plots.confusion(np.array([3, 5], np.uint8), np.array([3, 6]))
-    assert text == "actual,predicted\n3,3\n5,6\n"
-
-
-def test_reliability_leaves_empty_bins_out():
-    scores = metrics.Reliability(np.array([np.nan, 0.75]), np.array([np.nan, 0.5]), np.array([0, 8]))
-    assert plots.reliability(scores) == "confidence,accuracy,images\n0.75,0.5,8\n"
-
-
 def test_the_curve_is_thinned_and_keeps_both_ends():
     n = np.arange(1, 1001)
     curve = RiskCoverage(1 - n / 2000, n, n // 100, 0.01)
@@ -45,5 +31,10 @@ def test_the_curve_is_thinned_and_keeps_both_ends():
     assert len(plots.risk_coverage(curve).splitlines()) == 201
 
 
-def test_corruptions_start_with_clean():
+def test_tables_have_short_numbers_and_leave_empty_bins_out():
+    assert plots.to_csv(["a", "b"], [[1, float("nan")], [2, 1 / 3]]) == "a,b\n1,\n2,0.333333\n"
+    rows = plots.confusion(np.array([3, 5], np.uint8), np.array([3, 6]))
+    assert rows == "actual,predicted\n3,3\n5,6\n"
+    scores = metrics.Reliability(np.array([np.nan, 0.75]), np.array([np.nan, 0.5]), np.array([0, 8]))
+    assert plots.reliability(scores) == "confidence,accuracy,images\n0.75,0.5,8\n"
     assert plots.corruptions({"blur": 0.9}, 0.99) == "corruption,accuracy\nclean,0.99\nblur,0.9\n"

@@ -21,19 +21,15 @@ def wrong(n):
     return Answers.of(logits, LABELS, INKED)
 
 
+def carded(validation, test, heldout=NONE, corrupted=None, non_digits=NON_DIGITS, precision=0.9):
+    batches = np.full(len(heldout.labels), "scans")
+    corrupted = corrupted or {"blur": wrong(1)}
+    sets = (validation, test, heldout, batches, corrupted, non_digits)
+    return scorecard(MANIFEST, TRAINING, *sets, precision)
+
+
 def test_every_set_lands_under_its_own_name():
-    corrupted = {"blur": wrong(20), "line": wrong(60)}
-    card = scorecard(
-        MANIFEST,
-        TRAINING,
-        wrong(30),
-        wrong(10),
-        wrong(5),
-        np.array(["scans"] * 100),
-        corrupted,
-        NON_DIGITS,
-        0.9,
-    )
+    card = carded(wrong(30), wrong(10), wrong(5), {"blur": wrong(20), "line": wrong(60)})
     content = card.content
     assert (content["dataset"], content["sample"]) == ("mnist-sample-5k", True)
     assert (content["n_test"], content["correct"], content["accuracy"]) == (100, 90, 0.9)
@@ -49,11 +45,7 @@ def test_every_set_lands_under_its_own_name():
 
 def test_the_threshold_comes_from_validation_and_its_worth_from_the_test():
     def told(validation, test):
-        blur = {"blur": wrong(1)}
-        card = scorecard(
-            MANIFEST, TRAINING, validation, test, NONE, np.empty(0, "U1"), blur, NON_DIGITS, 0.999
-        )
-        return card.content["abstention"]
+        return carded(validation, test, precision=0.999).content["abstention"]
 
     def unsure(n):  # the n mistakes are less sure than the right answers
         logits = np.array(wrong(n).logits)
@@ -70,26 +62,12 @@ def test_the_threshold_comes_from_validation_and_its_worth_from_the_test():
 
 def test_pictures_without_ink_are_refused_however_sure_the_model_is():
     sure = Answers.of(LOGITS[:20] * 9, LABELS[:20], np.arange(20) < 5)
-    blur, none = {"blur": wrong(1)}, np.empty(0, "U1")
-    card = scorecard(MANIFEST, TRAINING, wrong(9), wrong(0), NONE, none, blur, {"empty": sure}, 0.9)
+    card = carded(wrong(9), wrong(0), non_digits={"empty": sure})
     assert card.content["non_digits"]["empty"]["refused"] == 15
 
 
 def test_the_temperature_comes_from_validation_alone():
-    cards = [
-        scorecard(
-            MANIFEST,
-            TRAINING,
-            wrong(v),
-            wrong(t),
-            NONE,
-            np.empty(0, "U1"),
-            {"blur": wrong(1)},
-            NON_DIGITS,
-            0.9,
-        )
-        for v, t in ((30, 10), (30, 70), (60, 10))
-    ]
+    cards = [carded(wrong(v), wrong(t)) for v, t in ((30, 10), (30, 70), (60, 10))]
     first, other_test, other_validation = (card.content["temperature"] for card in cards)
     assert first == other_test < other_validation
 

@@ -28,27 +28,27 @@ TEN = [0.99, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "precision", "answered"),
-    [([], 1.0, 10), ([9], 1.0, 9), ([9], 0.9, 10), ([4], 1.0, 4), ([4], 0.85, 10), ([4, 9], 0.85, 9)],
+    ("sure", "wrong", "precision", "answered"),
+    [
+        (TEN, [], 1.0, 10),
+        (TEN, [9], 1.0, 9),
+        (TEN, [9], 0.9, 10),
+        (TEN, [4], 1.0, 4),
+        (TEN, [4], 0.85, 10),
+        (TEN, [4, 9], 0.85, 9),
+        (TEN, [0], 0.95, 0),  # no threshold is enough
+        ([0.95, 0.9, 0.9, 0.9], [2], 1.0, 1),  # equal ones are answered together or not at all
+    ],
 )
-def test_the_threshold_answers_as_many_as_the_precision_allows(wrong, precision, answered):
-    logits, labels = answers(TEN, wrong)
+def test_the_threshold_answers_as_many_as_the_precision_allows(sure, wrong, precision, answered):
+    logits, labels = answers(sure, wrong)
     threshold = threshold_for(logits, labels, 1.0, precision)
     given = selective.accepted(logits, inked(logits), 1.0, threshold)
     assert given.sum() == answered and given[:answered].all()
-    assert (labels[given] == 3).mean() >= precision
-
-
-def test_where_no_threshold_is_enough_every_answer_is_withheld():
-    logits, labels = answers(TEN, [0])
-    assert threshold_for(logits, labels, 1.0, 0.95) == NEVER
-    assert not selective.accepted(logits, inked(logits), 1.0, NEVER).any()
-    assert np.isnan(abstention(logits, labels, inked(logits), 1.0, 0.95, NEVER)[0]["precision"])
-
-
-def test_equal_confidences_are_answered_together_or_not_at_all():
-    logits, labels = answers([0.9, 0.9, 0.9, 0.95], [1])
-    assert threshold_for(logits, labels, 1.0, 1.0) == pytest.approx(0.95, abs=2e-6)
+    assert (threshold == NEVER) == (answered == 0)
+    if not answered:
+        told, _ = abstention(logits, labels, inked(logits), 1.0, precision, threshold)
+        assert np.isnan(told["precision"])
 
 
 def test_thresholds_have_six_digits_and_still_answer_the_image_that_they_were_chosen_by():
@@ -79,10 +79,6 @@ def test_the_curve_goes_from_the_surest_to_all():
     assert curve.at_precision(1.0) == (pytest.approx(0.7, abs=2e-6), 0.75)
 
 
-def test_unsure_mistakes_cost_less_area_than_sure_ones():
-    assert risk_coverage(*answers(TEN, [9]), 1.0).aurc < risk_coverage(*answers(TEN, [0]), 1.0).aurc
-
-
 def test_what_is_reported_is_of_the_images_given_and_not_of_those_that_fitted():
     logits, labels = answers(TEN, [1, 9])
     told, _ = abstention(logits, labels, inked(logits), 1.0, 0.9995, 0.75)
@@ -94,35 +90,24 @@ def test_what_is_reported_is_of_the_images_given_and_not_of_those_that_fitted():
     assert set(told["curve"]) == {"0.998", "0.999", "0.9995", "0.9999"}
 
 
-def test_the_guarantee_is_exact_and_needs_many_images():
+def test_the_guarantee_is_exact_and_holds_as_often_as_it_says():
     """Without a mistake the bound is δ^(1/n): the text of the module quotes it for 5,001."""
     assert guaranteed_precision(5001, 5001) == pytest.approx(0.05 ** (1 / 5001))
-    assert f"{guaranteed_precision(5001, 5001):.4f}" == "0.9994"
     assert guaranteed_precision(0, 0) == guaranteed_precision(0, 9) == 0
-    assert guaranteed_precision(99, 100) < guaranteed_precision(990, 1000) < 0.99
-
-
-def test_the_guarantee_holds_as_often_as_it_says():
-    rng = np.random.default_rng(5)
-    right = rng.binomial(400, 0.97, size=2000)
+    right = np.random.default_rng(5).binomial(400, 0.97, size=2000)
     broken = np.mean([guaranteed_precision(int(r), 400) > 0.97 for r in right])
     assert 0.02 < broken <= 0.055
 
 
-def test_refusals_are_counted_by_kind():
-    letters = answers([0.9, 0.6, 0.5, 0.4], [])[0]
-    non_digits = {"letters": (letters, inked(letters)), "none": (np.empty((0, 10)), np.empty(0, bool))}
+def test_refusals_are_counted_by_kind_and_what_has_no_ink_is_never_answered_however_sure():
+    logits, labels = answers([0.99, 0.98, 0.97, 0.5], [])
+    some = np.array([True, False, True, True])
+    non_digits = {"letters": (logits, some), "none": (logits[:0], some[:0])}
     table = selective.refusal_table(non_digits, 1.0, 0.55)
     assert (table["letters"]["n"], table["letters"]["refused"], table["letters"]["share"]) == (4, 2, 0.5)
     assert table["none"]["n"] == 0 and np.isnan(table["none"]["share"])
-
-
-def test_what_has_no_ink_is_never_answered_however_sure():
-    logits, labels = answers([0.99, 0.98, 0.97, 0.6], [])
-    some = np.array([True, False, True, True])
     assert selective.accepted(logits, some, 1.0, 0.0).tolist() == some.tolist()
     assert abstention(logits, labels, some, 1.0, 0.9995, 0.9)[0]["answered"] == 2
-    assert selective.refusal_table({"empty": (logits, some)}, 1.0, 0.9)["empty"]["refused"] == 2
 
 
 def test_no_image_is_an_error_that_says_so():
