@@ -1,8 +1,6 @@
 import gzip
 import re
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,44 +14,37 @@ IMAGES = f"{NAMES['train-images']}.gz"
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quiet(monkeypatch):
     monkeypatch.delenv("DIGITS_MIRROR", raising=False)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(sources, "BACK_OFF", 0.01)
 
 
 @pytest.fixture(scope="module")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def mirror(tmp_path_factory):
     """A directory with the four files, and what params.yaml says of them."""
     directory = tmp_path_factory.mktemp("mirror")
     return directory, write_idx_dataset(directory, digits(40, 1), digits(20, 2))
 
 
-def test_a_web_mirror_gives_the_files(mirror: tuple[Path, dict[str, Any]]) -> None:
-    directory, files = mirror
-    with serving(folder(directory)) as server:
-        contents, passed_over = sources.fetch(ingest_params(files, [server.url]))
-    assert contents is not None and set(contents) == set(NAMES) and not passed_over
-    assert len(contents["train-images"]) == 16 + 40 * 28 * 28
-
-
-def test_raw_files_do_as_well_as_gzip(tmp_path: Path) -> None:
+def test_raw_files_do_as_well_as_gzip(tmp_path):
     files = write_idx_dataset(tmp_path, digits(40, 1), digits(20, 2), gz=False)
     with serving(folder(tmp_path)) as server:
         for place in (server.url, str(tmp_path), tmp_path.as_uri()):
-            contents, _ = sources.fetch(ingest_params(files, [place]))
-            assert contents is not None, place
+            contents, passed_over = sources.fetch(ingest_params(files, [place]))
+            assert contents is not None and set(contents) == set(NAMES) and not passed_over, place
+            assert len(contents["train-images"]) == 16 + 40 * 28 * 28
 
 
-@pytest.mark.parametrize("form", [str, Path.as_uri])
-def test_digits_mirror_goes_first(
-    mirror: tuple[Path, dict[str, Any]], form: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_digits_mirror_goes_first_and_is_passed_over_when_it_does_not_answer(mirror, monkeypatch):
     directory, files = mirror
-    monkeypatch.setenv("DIGITS_MIRROR", form(directory))
+    monkeypatch.setenv("DIGITS_MIRROR", directory.as_uri())
     with serving(lambda _: (200, PAGE)) as other:
         contents, passed_over = sources.fetch(ingest_params(files, [other.url]))
         assert contents is not None and not passed_over and not other.asked
+    monkeypatch.setenv("DIGITS_MIRROR", refused_url())
+    contents, passed_over = sources.fetch(ingest_params(files, [str(directory)]))
+    assert contents is not None and "refuses the connection" in passed_over[0]
 
 
 @pytest.mark.parametrize(
@@ -71,17 +62,11 @@ def test_digits_mirror_goes_first(
         (0, lambda data: data, r"the transfer is cut off \(3 times\)"),
     ],
 )
-def test_a_source_with_a_fault_is_named_and_the_next_one_taken(
-    mirror: tuple[Path, dict[str, Any]],
-    status: int,
-    spoil: Any,
-    says: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_source_with_a_fault_is_named_and_the_next_one_taken(mirror, status, spoil, says, capsys):
     directory, files = mirror
     good = folder(directory)
 
-    def bad(path: str) -> tuple[int, bytes]:
+    def bad(path):
         found, body = good(path)
         return (status, spoil(body)) if path == IMAGES else (found, body)
 
@@ -93,48 +78,39 @@ def test_a_source_with_a_fault_is_named_and_the_next_one_taken(
     assert passed_over[0] in capsys.readouterr().out
 
 
-def test_a_transient_fault_is_tried_again(mirror: tuple[Path, dict[str, Any]]) -> None:
+def test_a_transient_fault_is_tried_again_when_the_server_says(mirror):
     directory, files = mirror
     good = folder(directory)
     faults = iter([503, 0])  # then it works
 
-    def flaky(path: str) -> tuple[int, bytes]:
+    def flaky(path):
         status, body = good(path)
         return (next(faults, status), body) if path == IMAGES else (status, body)
 
-    with serving(flaky) as server:
+    started = time.monotonic()
+    with serving(flaky, {"Retry-After": "1"}) as server:
         contents, passed_over = sources.fetch(ingest_params(files, [server.url]))
         assert contents is not None and not passed_over
         assert server.asked.count(IMAGES) == 3
+    assert 1 <= time.monotonic() - started < 6
 
 
-@pytest.mark.parametrize(("says", "seconds"), [("1", 1), ("soon", 0)])
-def test_a_server_may_say_when_to_try_again(
-    mirror: tuple[Path, dict[str, Any]], says: str, seconds: float
-) -> None:
-    good = folder(mirror[0])
-    busy = iter([(503, b"")])
-    started = time.monotonic()
-    with serving(lambda path: next(busy, None) or good(path), {"Retry-After": says}) as server:
-        contents, _ = sources.fetch(ingest_params(mirror[1], [server.url]))
-    assert contents is not None
-    assert seconds <= time.monotonic() - started < seconds + 5
-
-
-def test_a_silent_server_is_left_after_the_read_time_out(mirror: tuple[Path, dict[str, Any]]) -> None:
+def test_a_silent_server_is_left_after_the_read_time_out(mirror, monkeypatch):
+    monkeypatch.setattr(sources, "PROBE", 0.1)
     directory, files = mirror
 
-    def silent(_: str) -> tuple[int, bytes]:
+    def silent(_):
         time.sleep(0.5)
         return 200, b""
 
     with serving(silent) as server:
         chosen = ingest_params(files, [server.url, str(directory)], read_timeout=0.1, retries=1)
         contents, passed_over = sources.fetch(chosen)
+        assert sources.available(chosen) == str(directory)
     assert contents is not None and "it stops answering (2 times)" in passed_over[0]
 
 
-def test_without_a_network_it_gives_up_at_once(mirror: tuple[Path, dict[str, Any]]) -> None:
+def test_without_a_network_it_gives_up_at_once(mirror):
     started = time.monotonic()
     chosen = ingest_params(mirror[1], [refused_url(), "http://no-such-host.invalid/"], retries=5)
     contents, passed_over = sources.fetch(chosen)
@@ -144,9 +120,7 @@ def test_without_a_network_it_gives_up_at_once(mirror: tuple[Path, dict[str, Any
     assert sources.available(chosen) is None
 
 
-def test_a_mirror_that_is_wrong_is_refused_rather_than_replaced(
-    mirror: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mirror_that_is_wrong_is_refused_rather_than_replaced(mirror, tmp_path, monkeypatch):
     directory, files = mirror
     chosen = ingest_params(files, [str(directory)])
     cases = {"there is no such directory": tmp_path / "none", "it has neither": tmp_path / "empty"}
@@ -166,31 +140,15 @@ def test_a_mirror_that_is_wrong_is_refused_rather_than_replaced(
         sources.fetch(chosen)
 
 
-def test_a_mirror_that_does_not_answer_is_passed_over(
-    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    directory, files = mirror
-    monkeypatch.setenv("DIGITS_MIRROR", refused_url())
-    contents, passed_over = sources.fetch(ingest_params(files, [str(directory)]))
-    assert contents is not None and "refuses the connection" in passed_over[0]
-
-
 @pytest.mark.parametrize(
     "mistyped",
     [
         "ftp://user:secret@host/mnist",
-        " postgresql://user:secret@host/mnist",
         "http://user:secret@host:notaport/mnist",
-        "http://user:secret@[::1/mnist",
-        "http://user:secret@/mnist",
-        "http:/user:secret@host/mnist",
-        "ftp:/user:secret@host/mnist",
         "user:secret@host/mnist",
     ],
 )
-def test_a_password_in_a_mistyped_mirror_is_not_shown(
-    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mistyped: str
-) -> None:
+def test_a_password_in_a_mistyped_mirror_is_not_shown(mirror, monkeypatch, mistyped):
     monkeypatch.setenv("DIGITS_MIRROR", mistyped)
     with pytest.raises(
         DataError, match=r"is no source|DIGITS_MIRROR=.* there is no such directory"
@@ -199,9 +157,7 @@ def test_a_password_in_a_mistyped_mirror_is_not_shown(
     assert "secret" not in str(refused.value)
 
 
-def test_a_password_or_a_token_is_used_and_not_shown(
-    mirror: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_password_or_a_token_is_used_and_not_shown(mirror, capsys):
     with_password = refused_url().replace("//", "//user:secret@")
     with serving(folder(mirror[0])) as server:
         contents, passed_over = sources.fetch(
@@ -221,9 +177,7 @@ OTHER_NAMES = {
 
 
 @pytest.mark.parametrize("names", OTHER_NAMES)
-def test_files_are_found_under_the_names_of_common_downloads(
-    mirror: tuple[Path, dict[str, Any]], tmp_path: Path, names: str
-) -> None:
+def test_files_are_found_under_the_names_of_common_downloads(mirror, tmp_path, names):
     for name in NAMES.values():
         path = tmp_path / OTHER_NAMES[names](name)
         path.parent.mkdir(exist_ok=True)
@@ -238,9 +192,7 @@ def test_files_are_found_under_the_names_of_common_downloads(
                 assert sources.available(chosen) == place
 
 
-def test_a_directory_may_call_the_files_anything(
-    mirror: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_may_call_the_files_anything(mirror, tmp_path, monkeypatch):
     (tmp_path / "inside").mkdir()
     for number, name in enumerate(NAMES.values()):
         (tmp_path / "inside" / f"{number}.bin").write_bytes((mirror[0] / f"{name}.gz").read_bytes())
@@ -253,9 +205,7 @@ def test_a_directory_may_call_the_files_anything(
     assert sources.fetch(chosen)[0] is None
 
 
-def test_available_names_the_first_source_that_holds_data(
-    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_available_names_the_first_source_that_holds_data(mirror, monkeypatch, capsys):
     directory, files = mirror
     with serving(lambda _: (200, PAGE)) as portal, serving(folder(directory)) as good:
         assert sources.available(ingest_params(files, [portal.url])) is None, "a log-in page is no data"
@@ -266,18 +216,3 @@ def test_available_names_the_first_source_that_holds_data(
     monkeypatch.setenv("DIGITS_MIRROR", "/no/such/directory")
     assert sources.available(ingest_params(files, [])) == "/no/such/directory", "for ingest to complain of"
     assert capsys.readouterr().out == ""
-
-
-def test_available_waits_seconds_at_most(
-    mirror: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "PROBE", 0.3)
-
-    def slow(_: str) -> tuple[int, bytes]:
-        time.sleep(1.0)
-        return 200, b""
-
-    with serving(slow) as server:
-        started = time.monotonic()
-        assert sources.available(ingest_params(mirror[1], [server.url])) is None
-        assert time.monotonic() - started < 0.9
