@@ -46,19 +46,19 @@ def changed(part, **fields):
     return Split(**({"images": part.images, "labels": part.labels, "batches": part.batches} | fields))
 
 
-def test_a_clean_data_set_passes_all_and_nothing_is_drawn_on_the_screen(outcomes, capfd):
-    found = outcomes(with_batch(base(), split(20, 5, "post")))
+def test_a_clean_data_set_passes_all_and_its_own_reference(outcomes, tmp_path, capfd):
+    splits = base()
+    splits["train"] = splits["train"].take(np.array([*range(300), 5]))  # twice in one split
+    found = outcomes(with_batch(splits, split(20, 5, "post")), describe(table(splits, NAME)))
     assert failed(found) == []
     assert capfd.readouterr() == ("", "")
     assert {rule.split(":")[0] for rule in found} == {"splits", "train", "test", "incoming"}
-
-
-def test_a_clean_data_set_passes_its_own_reference(outcomes):
-    whole = describe(table(base(), NAME))
-    found = outcomes(base(), whole)
-    assert failed(found) == []
-    assert found["test: quantiles of ink"].passed
-    assert found["splits: size of the data set"].observed == 400
+    assert found["splits: size of the data set"].observed == 401
+    pages = [path.read_text() for path in (tmp_path / "docs").rglob("*.html")]
+    assert (tmp_path / "docs" / "index.html").is_file()
+    assert any("no inverted image" in page for page in pages)
+    assert not any(re.search(r"great-expectations-web-assets\S*\?d=", page) for page in pages)
+    assert not any(str(tmp_path) in page for page in pages)
 
 
 def test_another_distribution_an_overgrown_class_and_a_wrong_size_fail_the_reference(outcomes):
@@ -92,41 +92,13 @@ def test_each_fault_of_the_data_set_fails_its_own_rule_and_no_other(outcomes):
     assert observed == {}
 
 
-def test_an_image_twice_in_one_split_passes(outcomes):
-    splits = base()
-    twice = splits["train"].take(np.array([*range(300), 5]))
-    assert failed(outcomes(splits | {"train": twice})) == []
-
-
 def test_unknown_rows_an_empty_split_and_too_many_doubted_labels_fail(outcomes):
     splits = base()
     given = {"train": splits["train"].take(np.arange(299)), "test": splits["heldout"]}
     found = outcomes(splits | given, told=splits, doubted={"post": [6], "bank": [5]})
-    assert failed(found) == [
-        "labels: doubted in post",
-        "splits: counts",
-        "splits: digests",
-        "splits: none empty",
-    ]
+    faults = ["counts", "digests", "none empty"]
+    assert failed(found) == ["labels: doubted in post", *(f"splits: {fault}" for fault in faults)]
     assert found["labels: doubted in post"].observed == 6
-
-
-def test_the_pages_are_there_and_equal_runs_give_equal_pages(outcomes, tmp_path):
-    outcomes(base())
-    first = {
-        p.name + str(i): p.read_text() for i, p in enumerate(sorted((tmp_path / "docs").rglob("*.html")))
-    }
-    assert (tmp_path / "docs" / "index.html").is_file()
-    assert any("no inverted image" in page for page in first.values())
-    (tmp_path / "raw").rename(tmp_path / "raw-1")
-    (tmp_path / "docs").rename(tmp_path / "docs-1")
-    outcomes(base())
-    again = {
-        p.name + str(i): p.read_text() for i, p in enumerate(sorted((tmp_path / "docs").rglob("*.html")))
-    }
-    assert first == again
-    assert not any(re.search(r"great-expectations-web-assets\S*\?d=", page) for page in first.values())
-    assert not any(str(tmp_path) in page for page in first.values())
 
 
 def rows(n, seed=0, shift=0.0):
@@ -139,10 +111,10 @@ def rows(n, seed=0, shift=0.0):
 def within(reference, sample, slack=0.0):
     values = np.quantile(sample["mean"], PROBED)
     ranges = quantile_ranges(reference, "mean", len(sample), slack)
-    return all(
-        (low is None or low <= value) and (high is None or value <= high)
-        for value, (low, high) in zip(values, ranges, strict=True)
+    lows, highs = zip(
+        *((-np.inf if a is None else a, np.inf if b is None else b) for a, b in ranges), strict=True
     )
+    return bool(((lows <= values) & (values <= highs)).all())
 
 
 def test_a_draw_from_the_reference_passes_at_every_size_and_a_shifted_one_does_not():
@@ -151,12 +123,8 @@ def test_a_draw_from_the_reference_passes_at_every_size_and_a_shifted_one_does_n
         assert all(within(reference, rows(n, seed)) for seed in range(1, 20))
     assert not within(reference, rows(300, 1, shift=0.8))
     assert not within(reference, rows(5000, 1, shift=0.2))
-
-
-def test_slack_lets_more_pass():
-    reference = describe(rows(50_000))
-    assert within(reference, rows(20_000, 1, shift=0.15), slack=0.08)
     assert not within(reference, rows(20_000, 1, shift=0.15))
+    assert within(reference, rows(20_000, 1, shift=0.15), slack=0.08)
 
 
 def test_share_ranges_narrow_with_n_and_keep_the_floor():
