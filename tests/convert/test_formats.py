@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits.convert.formats import answer, compare, refusal, softmax
+from digits.convert.formats import compare, refusal, softmax
 
 ANSWER = {"temperature": 2.0, "threshold": 0.9, "normalization": "canonical"}
 
@@ -19,26 +19,6 @@ def judged(right_before, right_after, n, most):
     found = compare(logits(after), ANSWER, softmax(logits(before), 2.0), labels)
     assert found.accuracy == pytest.approx(right_after / n)
     return refusal(found, n, most)
-
-
-def test_the_same_answers_lose_nothing():
-    labels = np.arange(10, dtype=np.uint8)
-    found = compare(logits(labels), ANSWER, softmax(logits(labels), 2.0), labels)
-    assert found.figures() == {
-        "agreement": 1.0, "accuracy": 1.0, "points_lost": 0.0, "difference": 0.0, "same_acceptance": 1.0,
-    }  # fmt: skip
-    assert refusal(found, 10, 0.0) is None
-
-
-def test_agreement_difference_and_acceptance_are_of_the_calibrated_probabilities():
-    labels = np.arange(10, dtype=np.uint8)
-    weaker = logits(labels)
-    weaker[0] /= 4
-    expected = softmax(logits(labels), 2.0)
-    found = compare(weaker, ANSWER, expected, labels)
-    assert found.agreement == 1.0
-    assert found.difference == pytest.approx(expected[0, 0] - softmax(weaker, 2.0)[0, 0], abs=1e-6)
-    assert found.same_acceptance == 0.9, "one answer is below the threshold in the format alone"
 
 
 @pytest.mark.parametrize(
@@ -60,15 +40,26 @@ def test_more_points_than_allowed_are_refused_and_a_single_image_is_forgiven(bef
         assert f"on {n:,} validation images, at most {most:g} allowed" in reason
 
 
-def test_values_that_are_no_numbers_are_refused_and_not_reported():
+def test_figures_are_of_the_calibrated_probabilities_and_no_numbers_are_refused():
     labels = np.arange(10, dtype=np.uint8)
-    broken = logits(labels)
-    broken[3, 3] = np.nan
-    found = compare(broken, ANSWER, softmax(logits(labels), 2.0), labels)
+    expected = softmax(logits(labels), 2.0)
+    found = compare(logits(labels), ANSWER, expected, labels)
+    nothing = {
+        "agreement": 1.0,
+        "accuracy": 1.0,
+        "points_lost": 0.0,
+        "difference": 0.0,
+        "same_acceptance": 1.0,
+    }
+    assert found.figures() == nothing
+    assert refusal(found, 10, 0.0) is None
+    weaker = logits(labels)
+    weaker[0] /= 4
+    found = compare(weaker, ANSWER, expected, labels)
+    assert found.agreement == 1.0
+    assert found.difference == pytest.approx(expected[0, 0] - softmax(weaker, 2.0)[0, 0], abs=1e-6)
+    assert found.same_acceptance == 0.9, "one answer is below the threshold in the format alone"
+    weaker[3, 3] = np.nan
+    found = compare(weaker, ANSWER, expected, labels)
     assert "no numbers" in refusal(found, 10, 100.0)
     assert "difference" not in found.figures()
-
-
-def test_the_answers_recipe_comes_from_the_provenance():
-    record = {"metrics": {"temperature": 0.5}, "threshold": 0.99, "recipe": {"normalization": "scaled"}}
-    assert answer(record) == {"temperature": 0.5, "threshold": 0.99, "normalization": "scaled"}
