@@ -10,33 +10,14 @@ from digits.runtime.errors import ParamsError
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
 
 
-@pytest.fixture
-def changed(tmp_path):
-    def write(change):
-        tree = yaml.safe_load(FILE.read_text())
-        change(tree)
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
-        return tmp_path / "params.yaml"
-
-    return write
-
-
-def test_the_project_file_is_valid_and_frozen():
-    section = params.load("train", FILE)
+def test_every_value_comes_from_the_file_and_is_frozen(tmp_path):
+    assert all(f.is_required() for s in params.SECTIONS.values() for f in s.model_fields.values())
+    for written in ("1e-05", "1E-5", "1.0e-05", "0.00001"):
+        (tmp_path / "params.yaml").write_text(FILE.read_text().replace("  l1: null", f"  l1: {written}"))
+        section = params.load("train", tmp_path / "params.yaml")
+        assert section.l1 == 0.00001
     with pytest.raises(ValueError, match="frozen"):
         section.seed = 5
-
-
-@pytest.mark.parametrize("written", ["1e-05", "1E-5", "1.0e-05", "0.00001"])
-def test_a_small_number_is_one_however_it_is_written(tmp_path, written):
-    text = FILE.read_text().replace("  l1: null", f"  l1: {written}")
-    (tmp_path / "params.yaml").write_text(text)
-    assert params.load("train", tmp_path / "params.yaml").l1 == 0.00001
-
-
-def test_no_value_comes_from_anywhere_but_the_file():
-    for section in params.SECTIONS.values():
-        assert all(f.is_required() for f in section.model_fields.values()), section
 
 
 def test_every_knob_says_why():
@@ -48,10 +29,7 @@ def test_every_knob_says_why():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (
-            lambda t: t["train"].update(sede=1),
-            r"unknown key 'train\.sede' \(did you mean 'seed'\?\); valid: ",
-        ),
+        (lambda t: t["train"].update(sede=1), r"key 'train\.sede' \(did you mean 'seed'\?\); valid: "),
         (lambda t: t["train"].update(seed="1"), r"'train\.seed' is '1'"),
         (lambda t: t["train"].update(seed=True), r"'train\.seed' is True"),
         (lambda t: t["evaluate"].update(accuracy=1.5), r"'evaluate\.accuracy' is 1\.5"),
@@ -61,9 +39,12 @@ def test_every_knob_says_why():
         (lambda t: t["ingest"]["files"].pop("test-labels"), "test-labels"),
     ],
 )
-def test_a_wrong_key_is_named_with_what_is_valid(changed, change, said):
+def test_a_wrong_key_is_named_with_what_is_valid(tmp_path, change, said):
+    tree = yaml.safe_load(FILE.read_text())
+    change(tree)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
     with pytest.raises(ParamsError, match=said):
-        params.load("ingest", changed(change))
+        params.load("ingest", tmp_path / "params.yaml")
 
 
 def test_what_is_no_params_file_is_refused_and_a_missing_one_says_where_to_run(tmp_path):

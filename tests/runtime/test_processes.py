@@ -10,10 +10,10 @@ import time
 import psutil
 import pytest
 
-from digits.runtime.processes import RUN_PID, StopRequest, is_dvc
+from digits.runtime.processes import RUN_PID, is_dvc
 
+ABOVE = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)"
 SLEEP = "print(os.getpid(), flush=True); time.sleep(60)"
-PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); time.sleep(60)"
 
 
 def start(*command, **environment):
@@ -55,14 +55,8 @@ def in_a_shell(code):
 def dvc(tmp_path):
     """A stand-in for DVC: a process of that name that starts what it is told."""
     script = tmp_path / "dvc"
-    script.write_text("import subprocess, sys, time\nsubprocess.Popen(sys.argv[1:])\ntime.sleep(60)\n")
+    script.write_text(ABOVE)
     return [sys.executable, str(script)]
-
-
-def test_a_child_dies_with_the_process_that_started_it():
-    parent, child = start(sys.executable, "-c", PARENT, stage("die_with_parent"))
-    kill(parent)
-    assert ends(child)
 
 
 @pytest.mark.parametrize("between", [list, in_a_shell], ids=["no shell", "a shell that stays"])
@@ -97,12 +91,7 @@ def test_a_stage_whose_run_is_gone_does_not_start():
 
 
 def test_a_stage_that_a_person_started_outlives_their_shells_parent():
-    above = [
-        sys.executable,
-        "-c",
-        "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)",
-    ]
-    parent, child = start(*above, *in_a_shell(stage("die_with_dvc")))
+    parent, child = start(sys.executable, "-c", ABOVE, *in_a_shell(stage("die_with_dvc")))
     kill(parent)
     assert not ends(child, seconds=2)
     child.send_signal(signal.SIGKILL)
@@ -111,38 +100,15 @@ def test_a_stage_that_a_person_started_outlives_their_shells_parent():
 @pytest.mark.parametrize(
     ("words", "so"),
     [
-        (["{python}", "{folder}/dvc", "repro"], True),
-        (["{python}", "-m", "dvc"], True),
-        (["{python}", "-c", "import time; time.sleep(60)", "dvc-cache"], False),
+        (["{folder}/dvc", "true"], True),
+        (["-m", "dvc", "true"], True),
+        (["-c", "import time; time.sleep(60)", "dvc-cache"], False),
     ],
 )
-def test_what_a_dvc_is(tmp_path, monkeypatch, words, so):
-    (tmp_path / "dvc").write_text("import time; time.sleep(60)")
+def test_what_a_dvc_is(dvc, tmp_path, words, so):
     shutil.copy(tmp_path / "dvc", tmp_path / "dvc.py")
-    command = [word.format(python=sys.executable, folder=tmp_path) for word in words]
-    process = subprocess.Popen(command, cwd=tmp_path)
+    process = subprocess.Popen([sys.executable, *(w.format(folder=tmp_path) for w in words)], cwd=tmp_path)
     while not psutil.Process(process.pid).cmdline():  # it is being executed
         time.sleep(0.01)
     assert is_dvc(psutil.Process(process.pid)) is so
     kill(process)
-    assert not is_dvc(psutil.Process(os.getpid()))
-
-
-def test_a_stop_may_be_requested_by_a_handler_at_any_instruction_of_the_wait():
-    """A thousand signals, each during a wait; with an Event some arrive while the wait holds its lock."""
-    stop, calls = StopRequest(), []
-
-    def handler(*_):
-        calls.append(stop.set())
-
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        assert not stop.wait(0) and not stop.is_set()
-        for micros in range(1, 1001):
-            stop = StopRequest()
-            signal.setitimer(signal.ITIMER_REAL, micros % 50 * 1e-6 + 1e-6)
-            assert stop.wait(10) and stop.is_set() and stop.wait()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert len(calls) == 1000

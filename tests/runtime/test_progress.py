@@ -4,11 +4,6 @@ from types import SimpleNamespace
 from digits.runtime import progress
 
 
-def test_short_work_writes_nothing_to_a_log(capsys):
-    assert list(progress.track([1, 2, 3], "counting")) == [1, 2, 3]
-    assert capsys.readouterr().out == ""
-
-
 def test_long_work_writes_plain_lines_to_a_log(capsys, monkeypatch):
     clock = iter(range(0, 1000, 2))  # every look at the clock is 2 s later
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))

@@ -89,9 +89,8 @@ def test_params_are_checked_before_the_stage_starts(tmp_path, capsys):
     assert "trian" in capsys.readouterr().err
 
 
-@pytest.fixture
-def other_tree(tmp_path):
-    """A worktree whose ingest only says where it is, without an environment of its own."""
+def test_with_the_environment_of_another_worktree_the_code_of_this_one_runs_or_none(tmp_path):
+    """Its ingest only says where it is; with -I, Python takes no path from the environment."""
     tree = tmp_path / "worktree"
     shutil.copytree(FILE.parent / "src", tree / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(FILE, tree)
@@ -99,22 +98,15 @@ def other_tree(tmp_path):
     own = "def run(raw: Path, params: object) -> None:\n    print(__file__, flush=True)\n\n\nif __name__"
     text = re.sub(r"\ndef run\(.*\nif __name__", lambda _: f"\n{own}", stage.read_text(), flags=re.DOTALL)
     stage.write_text(text)
-    return tree
 
+    def ingest(*options):
+        command = [sys.executable, *options, "-m", "digits.ingest.stage", "--raw", "x"]
+        variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        return subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True, check=False)
 
-def run_ingest(tree, *options):
-    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    command = [sys.executable, *options, "-m", "digits.ingest.stage", "--raw", "x"]
-    return subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True, check=False)
-
-
-def test_with_the_environment_of_another_worktree_the_code_of_this_one_runs(other_tree):
-    done = run_ingest(other_tree)
-    assert done.stdout.strip() == str(other_tree / "src" / "digits" / "ingest" / "stage.py"), done.stderr
-
-
-def test_where_the_code_of_this_worktree_can_not_be_loaded_the_stage_refuses(other_tree):
-    done = run_ingest(other_tree, "-I")  # takes no path from the environment
+    done = ingest()
+    assert done.stdout.strip() == str(stage), done.stderr
+    done = ingest("-I")
     assert done.returncode == 1 and not done.stdout
     (line,) = done.stderr.splitlines()
     assert "run `make setup`" in line

@@ -1,19 +1,11 @@
 import subprocess
 import sys
 
-import pytest
-
 
 def run(code):
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
     )
-
-
-def test_tensorflow_loads_without_a_word():
-    load = "from digits.runtime.tf_import import load_tensorflow; load_tensorflow(); "
-    done = run(load + "import tensorflow as tf; print(int(tf.constant(1) + 1))")
-    assert (done.stdout, done.stderr) == ("2\n", "")
 
 
 def test_what_is_no_noise_gets_through():
@@ -26,12 +18,12 @@ def test_what_is_no_noise_gets_through():
     assert run(code).stderr == "E0000 the sky falls\n"
 
 
-@pytest.mark.slow
-def test_packages_that_tensorflow_need_not_load_can_be_imported_afterwards():
+def test_tensorflow_loads_without_a_word_and_what_it_need_not_load_can_be_imported_afterwards():
     code = (
         "import sys; from digits.runtime.tf_import import load_tensorflow, SPARED; load_tensorflow()\n"
         "assert not [name for name in SPARED if name in sys.modules]\n"
-        "import keras, pandas, sklearn.metrics, matplotlib.pyplot\n"
-        "print(len(pandas.DataFrame({'a': [1]})))\n"
+        "import tensorflow as tf, keras, pandas, sklearn.metrics, matplotlib.pyplot\n"
+        "print(int(tf.constant(1) + 1), len(pandas.DataFrame({'a': [1]})))\n"
     )
-    assert run(code).stdout == "1\n"
+    done = run(code)
+    assert (done.stdout, done.stderr) == ("2 1\n", "")
