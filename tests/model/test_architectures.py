@@ -20,22 +20,14 @@ def images():
     return digits(24, seed=5)[0]
 
 
-def test_bytes_in_logits_out(model, images):
-    logits = model(images)
-    assert logits.shape == (24, 10)
-    assert logits.dtype == tf.float32
+def test_bytes_in_logits_out_of_the_network_after_canonicalisation(model, images):
+    logits = model(images).numpy()
+    assert logits.shape == (24, 10) and logits.dtype == np.float32
     assert np.isfinite(logits).all()
     assert np.allclose(logits[5:6], model(images[5:6]), atol=1e-4), "as in any other batch"
-
-
-def test_canonicalisation_is_inside(model, images):
-    inverted = model(255 - images).numpy()
-    assert np.allclose(inverted, model(images), atol=0.05)
-
-
-def test_the_network_is_the_part_after_canonicalisation(model, images):
+    assert np.allclose(model(255 - images), logits, atol=0.05)
     canonical = model.get_layer(architectures.NORMALIZE)(images)
-    assert np.allclose(architectures.network(model)(canonical), model(images), atol=1e-5)
+    assert np.allclose(architectures.network(model)(canonical), logits, atol=1e-5)
 
 
 def test_a_seed_draws_the_weights():
@@ -74,6 +66,7 @@ def test_weights_fit_whatever_the_precision_and_dropout(precision, images):
 )
 def test_architectures_are_as_large_as_they_say(architecture, weights):
     assert architectures.build(architecture).count_params() == weights
+    assert set(members(architecture)) <= set(params.ARCHITECTURES) == set(ARCHITECTURES)
 
 
 def test_scaled_pixels_go_in_as_they_are(images):
@@ -92,11 +85,6 @@ def test_an_ensemble_answers_the_mean_of_its_networks(images):
     assert np.allclose(model(images), mean, atol=1e-5)
     (alone,) = architectures.networks(architectures.build("small", seed=7))
     assert np.allclose(alone(canonical[..., 0]), nets[0](canonical), atol=1e-5)
-
-
-def test_the_names_of_architectures_are_those_of_params():
-    assert set(params.ARCHITECTURES) == set(ARCHITECTURES)
-    assert members("small+mlp-128") == ["small", "mlp-128"]
 
 
 def test_batch_norm_normalises_in_training_and_remembers():
