@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from digits.runtime import hardware
 from digits.runtime.errors import ParamsError, TrainingError
+from digits.runtime.hardware import Hardware
 from digits.train import devices
 from digits.train.devices import Replicas
-from digits.runtime import hardware
-from digits.runtime.hardware import Hardware
 from tests._project import ROOT, environment
 from tests.train._recipes import tiny
 
