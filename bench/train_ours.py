@@ -23,8 +23,8 @@ def train_profile(job: dict[str, Any]) -> dict[str, Any]:
     import tensorflow as tf
 
     from digits.model.candidate import scorer
+    from digits.train.additions import pool_of
     from digits.train.fit import fit
-    from digits.train.outliers import outlier_pool
 
     tf.config.experimental.enable_op_determinism()  # as the pipeline trains
     on_sample = job["kind"] == "sample"
@@ -35,8 +35,8 @@ def train_profile(job: dict[str, Any]) -> dict[str, Any]:
     probed = [] if on_sample else probe_steps(recipe.steps)
     ticks, clock = Ticks(), Clock()
     clock.go()
-    outliers = outlier_pool(recipe, train)
-    result = fit(train, validation, recipe, probe_steps=probed, clock=ticks, outliers=outliers)
+    additions = pool_of(recipe, train)
+    result = fit(train, validation, recipe, probe_steps=probed, clock=ticks, additions=additions)
     clock.stop()
     probing = ticks.probing(len(result.probes))
     predict = scorer(result.model)

@@ -39,6 +39,7 @@ ROBUST: Space = BASIC | {
     "augmentation.severe": "uniform(0,0.4)",
     "augmentation.wide": "uniform(0,0.4)",
     "outliers": "[0.0,0.02,0.05,0.1]",
+    "styled": "[0.0,0.02,0.04,0.08]",
 }
 LONG: Space = BASIC | {"dropout": "uniform(0,0.5)"}
 TUTORIAL: Space = {"rate": "log(0.0001,0.01)", "batch": "[32,64,128]"}

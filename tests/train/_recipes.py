@@ -7,6 +7,7 @@ import numpy as np
 from digits.augment.policies import NONE, Augmentation
 from digits.dataset import Split
 from digits.model.recipe import Recipe
+from digits.train.additions import Pool
 from tests._digits import digits
 
 STILL = Augmentation(**NONE)
@@ -19,6 +20,11 @@ def split(n: int, seed: int) -> Split:
     """Return a split of synthetic digits."""
     images, labels = digits(n, seed)
     return Split(images, labels, np.full(n, "synthetic"))
+
+
+def outliers(pictures: np.ndarray) -> Pool:
+    """A pool of pictures without a digit, and no drawn ones."""
+    return Pool(pictures, pictures[:0], np.empty(0, np.uint8))
 
 
 def tiny(**changes) -> Recipe:
@@ -48,6 +54,7 @@ def tiny(**changes) -> Recipe:
         validation_every=1,
         outliers=0.0,
         outlier_pool=70,
+        styled=0.0,
         distillation=0.0,
         teacher=None,
         device="cpu",

@@ -13,7 +13,7 @@ import tensorflow as tf
 from digits.train.devices import Replicas
 from digits.train.fit import FitResult, fit
 from digits.train.loop import Loop
-from tests.train._recipes import split, tiny
+from tests.train._recipes import outliers, split, tiny
 
 # Plain gradient descent: Adam divides by the gradient's own size, and makes of a rounding error a step.
 PLAIN = {"optimizer": "sgd", "weight_decay": 0.0}
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
     Loop.__init__ = scaled
     for name, recipe in RECIPES.items():
         for count, together in ((1, None), (2, mirrored)):
-            result = fit(train, validation, recipe, outliers=crosses, together=together)
+            result = fit(train, validation, recipe, additions=outliers(crosses), together=together)
             np.savez(folder / f"{name}-{count}.npz", **arrays(result))
 
 

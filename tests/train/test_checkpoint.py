@@ -7,7 +7,7 @@ import pytest
 from digits.dataset import Split
 from digits.train import checkpoint
 from digits.train.history import Epoch, Progress, State
-from tests.train._recipes import tiny
+from tests.train._recipes import outliers, tiny
 
 EPOCH = Epoch(1, 5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.1 + 0.2, 0.7)
 
@@ -59,8 +59,8 @@ def test_other_data_code_or_another_recipe_is_another_training(here, split, monk
     paths = {checkpoint.path_of(*k) for k in [(tiny(), split), (tiny(seed=2), split), (tiny(), other)]}
     assert len(paths) == 3
     assert checkpoint.path_of(tiny(), split) in paths
-    pictures = split.images[:2]
-    exposed = {checkpoint.path_of(tiny(), split, outliers=some) for some in (None, pictures, pictures + 1)}
+    pools = (None, outliers(split.images[:2]), outliers(split.images[:2] + 1))
+    exposed = {checkpoint.path_of(tiny(), split, additions=pool) for pool in pools}
     assert len(exposed) == 3 and exposed & paths == {checkpoint.path_of(tiny(), split)}
     monkeypatch.setattr(checkpoint, "code_sha256", lambda stage: f"another {stage}")
     assert checkpoint.path_of(tiny(), split) not in paths

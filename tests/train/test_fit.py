@@ -8,7 +8,7 @@ from digits.runtime.errors import TrainingError
 from digits.train.fit import fit
 from digits.train.flat_weights import groups
 from tests._digits import digits
-from tests.train._recipes import STILL, tiny
+from tests.train._recipes import STILL, outliers, tiny
 
 # All that a training keeps from step to step: averaged weights, masks of pruned ones, outliers drawn by step.
 WHOLE = tiny(architecture="small", sparsity=0.6, outliers=0.1)
@@ -22,14 +22,14 @@ def equal(first, second):
 @pytest.fixture(scope="module")
 def crosses():
     """Pictures without a digit."""
-    return np.tile(np.maximum(np.eye(28), np.eye(28)[::-1]), (35, 1, 1)).astype(np.uint8) * 255
+    return outliers(np.tile(np.maximum(np.eye(28), np.eye(28)[::-1]), (35, 1, 1)).astype(np.uint8) * 255)
 
 
 @pytest.fixture(scope="module")
 def whole(train, validation, crosses):
     """An unbroken run, and all that it told after each epoch."""
     told = []
-    return fit(train, validation, WHOLE, outliers=crosses, on_epoch=lambda *both: told.append(both)), told
+    return fit(train, validation, WHOLE, additions=crosses, on_epoch=lambda *both: told.append(both)), told
 
 
 def test_it_learns_and_keeps_an_average_of_its_last_weights(train, validation):
@@ -61,7 +61,7 @@ def test_every_epoch_is_told_and_pruned_kernels_have_their_zeros_averaged_or_not
 def test_going_on_ends_where_an_unbroken_run_ends(train, validation, crosses, whole):
     result, told = whole
     later = []
-    begun = {"outliers": crosses, "resume": told[0][0]}
+    begun = {"additions": crosses, "resume": told[0][0]}
     resumed = fit(train, validation, WHOLE, **begun, on_epoch=lambda _, each: later.append(each.epoch))
     assert later == [2, 3]  # went on, rather than began anew
     assert resumed.history == result.history
@@ -73,7 +73,7 @@ def test_a_seed_gives_its_weights_and_probing_changes_nothing_and_stops_the_cloc
 ):
     ticks = map(float, range(1000))
     probing = {"probe_steps": (2, 5, 9, 99), "clock": lambda: next(ticks)}
-    probed = fit(train, validation, WHOLE, outliers=crosses, **probing)
+    probed = fit(train, validation, WHOLE, additions=crosses, **probing)
     assert [probe.step for probe in probed.probes] == [2, 5, 9]
     seconds = [probe.seconds for probe in probed.probes]
     assert seconds == sorted(seconds)
@@ -128,16 +128,16 @@ def test_several_networks_are_trained_one_after_another(train, validation, cross
     recipe = tiny(steps=10, **change)
     told = []
     result = fit(
-        train, validation, recipe, outliers=crosses, on_epoch=lambda progress, _: told.append(progress)
+        train, validation, recipe, additions=crosses, on_epoch=lambda progress, _: told.append(progress)
     )
     assert [epoch.step for epoch in result.history] == list(range(5, recipe.all_steps + 1, 5))
     assert [epoch.epoch for epoch in result.history] == list(range(1, len(result.history) + 1))
-    resumed = fit(train, validation, recipe, outliers=crosses, resume=told[len(told) // 2])
+    resumed = fit(train, validation, recipe, additions=crosses, resume=told[len(told) // 2])
     assert resumed.history == result.history
     assert equal(resumed, result)
     if recipe.teacher is None:  # each member is the network that its own recipe makes
         for network, one in zip(architectures.networks(result.model), recipe.networks(), strict=True):
-            alone = fit(train, validation, one, outliers=crosses).model.get_weights()
+            alone = fit(train, validation, one, additions=crosses).model.get_weights()
             assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), alone, strict=True))
 
 

@@ -11,7 +11,7 @@ from digits.train import input_pipeline
 from digits.train.fit import fit
 from digits.train.input_pipeline import Feed, epoch_order
 from tests._project import ROOT
-from tests.train._recipes import STILL, tiny
+from tests.train._recipes import STILL, outliers, tiny
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def test_what_fits_is_fed_at_once_and_more_in_blocks_from_disk_in_order(
 def test_a_training_from_disk_gives_the_same_weights(train, on_disk, monkeypatch):
     monkeypatch.setattr(input_pipeline, "BLOCK", 2 * 64 * 784)
     recipe = tiny(architecture="mlp-128", steps=8, augmentation=STILL, outliers=0.1)
-    pictures = train.images[:30, ::-1]  # digits upside down stand in for pictures without one
-    whole = fit(train, train, recipe, outliers=pictures)
+    pictures = outliers(train.images[:30, ::-1])  # digits upside down stand in for pictures without one
+    whole = fit(train, train, recipe, additions=pictures)
     read = dataset.reader(on_disk.images, limit=1000)
-    streamed = fit(on_disk, train, recipe, read=read, outliers=pictures)
+    streamed = fit(on_disk, train, recipe, read=read, additions=pictures)
     assert [e.val_loss for e in streamed.history] == [e.val_loss for e in whole.history]
     assert [e.loss for e in streamed.history] == pytest.approx([e.loss for e in whole.history])
     pairs = zip(streamed.model.get_weights(), whole.model.get_weights(), strict=True)
@@ -53,7 +53,7 @@ from digits import dataset
 from digits.train.fit import fit
 from digits.dataset import Split
 from tests._digits import digits
-from tests.train._recipes import STILL, tiny
+from tests.train._recipes import STILL, tiny, outliers
 path, count = sys.argv[1], int(sys.argv[2])
 few, labels = digits(1000, 1)
 with open(path, "wb") as stream:

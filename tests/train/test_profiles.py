@@ -46,7 +46,7 @@ def test_few_images_get_settings_of_their_own_and_a_key_of_params_goes_before_bo
         ({"teacher": "speedrun"}, r"train\.teacher"),
         ({"distillation": 0.5}, r"train\.teacher"),
         ({"teacher": "S1", "distillation": 0.5}, r"train\.teacher"),  # it sees other images
-        ({"outliers": 0.1, "batch": 1}, r"train\.outliers is 0\.1 of batches of 1, .*no room for a digit"),
+        ({"outliers": 0.1, "batch": 1}, r"outliers is 0\.1 and train\.styled 0\.04 of .*no room"),
         ({"outliers": 0.6}, r"train\.outliers"),
         ({"architecture": "compact+wied"}, r"train\.architecture.*'wied' is none of compact"),
         ({"profile": "speedy"}, r"train\.profile.*speedrun"),
@@ -92,8 +92,8 @@ def test_a_teacher_is_trained_first(section):
 
 def test_outliers_take_rows_of_the_batch_and_at_least_one(section):
     recipe = resolve(section(outliers=0.1), 55_000, CPU)
-    assert (recipe.batch, recipe.outlier_rows, recipe.digits_a_step) == (256, 26, 230)
+    assert (recipe.batch, recipe.outlier_rows, recipe.digits_a_step) == (256, 26, 220)
     assert resolve(section(outliers=0.01, batch=8), 55_000, CPU).outlier_rows == 1
     plain = resolve(section(outliers=0.0), 55_000, CPU)
-    assert (plain.outlier_rows, plain.digits_a_step) == (0, 256)
+    assert (plain.outlier_rows, plain.styled_rows, plain.digits_a_step) == (0, 10, 246)
     assert recipe.steps == plain.steps

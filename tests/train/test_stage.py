@@ -14,7 +14,7 @@ import yaml
 from digits import dataset
 from digits.runtime import params
 from digits.runtime.errors import TrainingError
-from digits.train import checkpoint, outliers, stage
+from digits.train import additions, checkpoint, stage
 from tests._project import ROOT, environment, tree_digest
 from tests.train._recipes import split
 
@@ -37,11 +37,11 @@ def home(tmp_path_factory):
 def test_candidate_and_live_metrics_tell_of_every_epoch_and_outliers_are_made_of_training_images(
     home, tmp_path, monkeypatch
 ):
-    said, made, pool = [], [], outliers.outlier_pool
+    said, made, pool = [], [], additions.pool_of
     monkeypatch.chdir(tmp_path)  # checkpoints lie in the working directory
     monkeypatch.setattr(stage, "say", said.append)
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would stay on
-    monkeypatch.setattr(outliers, "outlier_pool", lambda *given: made.append(given[1]) or pool(*given))
+    monkeypatch.setattr(additions, "pool_of", lambda *given: made.append(given[1]) or pool(*given))
     candidate, live = tmp_path / "candidate", tmp_path / "live"
     train, validation = home / "prepared" / "train", home / "prepared" / "validation"
     stage.run(train, validation, candidate, live, params.load("train", home / "params.yaml"))

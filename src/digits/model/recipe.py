@@ -39,6 +39,7 @@ class Recipe:
     validation_every: int  # epochs
     outliers: float  # share of each batch that is pictures without a digit
     outlier_pool: int  # pictures that these are drawn from
+    styled: float  # share of each batch that is digits in hands that the data set lacks
     distillation: float  # share of the truth that is the teacher's answer
     teacher: Recipe | None  # whose model is trained first and then taught from; none without distillation
     device: str  # cpu | gpu
@@ -66,9 +67,19 @@ class Recipe:
         return rows_of(self.outliers, self.batch)
 
     @property
-    def digits_a_step(self) -> int:
-        """Of each batch, the rest."""
+    def styled_rows(self) -> int:
+        """Of each batch, drawn digits in hands that the data set lacks."""
+        return rows_of(self.styled, self.batch)
+
+    @property
+    def labelled_a_step(self) -> int:
+        """Of each batch, pictures of digits: the data set's and drawn ones."""
         return self.batch - self.outlier_rows
+
+    @property
+    def digits_a_step(self) -> int:
+        """Of each batch, images of the data set."""
+        return self.labelled_a_step - self.styled_rows
 
     @property
     def all_steps(self) -> int:

@@ -70,7 +70,7 @@ def train(
 
     from digits.runtime.hardware import find_hardware
     from digits.train import fit, profiles
-    from digits.train.outliers import outlier_pool
+    from digits.train.additions import pool_of
 
     keras.backend.clear_session()  # what the previous training left
     began, started = time.time(), time.monotonic()
@@ -90,8 +90,8 @@ def train(
         return TrainingResult(accuracy, loss, train_accuracy, share, seconds, os.getpid(), began)
 
     try:
-        outliers = outlier_pool(recipe, train)
-        result: Any = fit.fit(train, validation, recipe, on_epoch=on_epoch, outliers=outliers)
+        additions = pool_of(recipe, train)
+        result: Any = fit.fit(train, validation, recipe, on_epoch=on_epoch, additions=additions)
     except _StoppedError:
         return trained(last[1], None, None, last[0])
     return trained(result.validation_accuracy, result.validation_loss, result.train_accuracy, last[0])

@@ -100,6 +100,7 @@ class TrainParams(Section):
     validation_every: Count | None
     outliers: Annotated[float, Field(ge=0.0, le=0.5)] | None
     outlier_pool: Count | None
+    styled: Annotated[float, Field(ge=0.0, le=0.5)] | None
     teacher: Profile | Literal["none"] | None
     distillation: Share | None
     in_memory: Count

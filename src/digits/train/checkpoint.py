@@ -24,17 +24,18 @@ from digits import dataset, files
 from digits.dataset import Split
 from digits.model.recipe import Recipe
 from digits.runtime.stage_code import code_sha256
+from digits.train.additions import Pool
 from digits.train.history import Epoch, Progress, State
 
 FOLDER = Path(".checkpoints")
 OTHERS = 2  # checkpoints of other trainings that are kept, the newest ones
 
 
-def path_of(recipe: Recipe, *splits: Split, outliers: NDArray[np.uint8] | None = None) -> Path:
+def path_of(recipe: Recipe, *splits: Split, additions: Pool | None = None) -> Path:
     """Where the checkpoint of this training lies, whether it exists or not."""
     parts = [files.to_json(recipe.to_dict()), tf.__version__, keras.__version__]
     parts += [dataset.array_sha256(array) for split in splits for array in (split.images, split.labels)]
-    parts += [] if outliers is None else [dataset.array_sha256(outliers)]
+    parts += [dataset.array_sha256(array) for array in (additions.arrays() if additions else [])]
     parts += [code_sha256("train")]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return FOLDER / f"{digest[:20]}.npz"

@@ -26,6 +26,7 @@ from digits.model.candidate import scorer as scorer_of
 from digits.model.recipe import Recipe
 from digits.runtime.errors import TrainingError
 from digits.train import flat_weights
+from digits.train.additions import Pool
 from digits.train.devices import Replicas
 from digits.train.history import Epoch, Probe, Progress, State
 from digits.train.input_pipeline import Feed, Read, epoch_order
@@ -198,7 +199,7 @@ def fit(
     clock: Callable[[], float] | None = None,
     resume: Progress | None = None,
     read: Read | None = None,
-    outliers: NDArray[np.uint8] | None = None,
+    additions: Pool | None = None,
     together: Replicas | None = None,
 ) -> FitResult:
     """Train by the recipe.
@@ -208,10 +209,10 @@ def fit(
     after these steps of each network, with the clock stopped meanwhile; steps past the last are left out.
     resume: what `on_epoch` was given by an earlier call with the same data and recipe.
     read: rows → their images, for training images that are to stay on disk: else they are held in memory.
-    outliers: pictures without a digit, uint8 [m, 28, 28], for a recipe that wants a share of them.
+    additions: pictures without a digit and drawn digits, for a recipe that wants shares of them.
     together: the replicas that share each batch; of several hosts each makes this call, with equal arguments.
 
-    Raises TrainingError when there is nothing to train or validate on, the loss is not finite, or outliers
+    Raises TrainingError when there is nothing to train or validate on, the loss is not finite, or additions
     are wanted and none given.
     """
     for name, split in (("training", train), ("validation", validation)):
@@ -226,7 +227,7 @@ def fit(
     for one in trainings[len(done.finished) :]:
         with together.scope():  # each replica has its own copy of the teacher too
             teacher = _teacher(one, done.finished)
-        loop = Loop(one, feed, teacher, outliers, together)
+        loop = Loop(one, feed, teacher, additions, together)
         epochs = Epochs(loop, train, validation, watch, probe_steps if clock else ())
         done = epochs.run(done, on_epoch)
         probes += epochs.probes

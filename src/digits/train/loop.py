@@ -17,11 +17,11 @@ from digits.model.canonicalize import SIZE, canonicalize
 from digits.model.recipe import Recipe
 from digits.nn import replica_context
 from digits.train import flat_weights
+from digits.train.additions import Additions, Pool
 from digits.train.devices import Replicas
 from digits.train.history import State
 from digits.train.input_pipeline import Feed
 from digits.train.optimizers import Schedule, optimizer
-from digits.train.outliers import Outliers
 from digits.train.pruning import Pruning
 
 SCORED_AT_ONCE = 500  # images
@@ -40,16 +40,16 @@ class Loop:
         recipe: Recipe,
         feed: Feed,
         teacher: keras.Model | None = None,
-        outliers: NDArray[np.uint8] | None = None,
+        additions: Pool | None = None,
         together: Replicas | None = None,
     ) -> None:
         """teacher: canonical images float32 [n, 28, 28] → logits, for a recipe with distillation.
 
-        outliers: pictures without a digit, uint8 [m, 28, 28], for a recipe with a share of them.
+        additions: pictures without a digit and drawn digits, for a recipe with shares of them.
         together: the replicas that share each batch; None: one device has it to itself.
         """
         self.recipe, self.strengths = recipe, Augmentation(**recipe.augmentation)
-        self.outliers = Outliers(recipe, outliers)
+        self.additions = Additions(recipe, additions)
         self.together = together or Replicas()
         self.teacher = teacher if recipe.distillation else None
         self.net = network_of(recipe)
@@ -82,7 +82,7 @@ class Loop:
         for images, labels, rows in self.feed.blocks(order):
             block_loss, block_hits = self._run(images, labels, rows, tf.constant(start))
             loss, hits, start = loss + float(block_loss), hits + float(block_hits), start + len(rows)
-        return loss / len(order), hits / order.size
+        return loss / len(order), hits / (len(order) * self.recipe.labelled_a_step)
 
     def _steps(self, images: Any, labels: Any, order: Any, start: Any) -> Any:
         count = tf.shape(order)[0]
@@ -91,7 +91,7 @@ class Loop:
             rows = order[place]
             digits = tf.ensure_shape(tf.gather(images, rows), [self.recipe.digits_a_step, SIZE, SIZE])
             truth = tf.ensure_shape(tf.gather(labels, rows), [self.recipe.digits_a_step])
-            batch, truth = self.outliers.add(digits, truth, start + place)
+            batch, truth = self.additions.add(digits, truth, start + place)
             return self._prepare(batch, start + place), truth
 
         def one(done: Any, loss: Any, hits: Any, batch: Any, truth: Any) -> tuple[Any, ...]:
@@ -136,7 +136,7 @@ class Loop:
         if self.teacher is not None:
             taught = tf.nn.softmax(self.teacher(images, training=False))
             truth = tf.stop_gradient((1 - share) * truth + share * taught)
-        return self.outliers.truth(truth, labels)
+        return self.additions.truth(truth, labels)
 
     def _loss(self, logits: Any, truth: Any) -> Any:
         loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))

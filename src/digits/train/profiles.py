@@ -47,6 +47,7 @@ TUTORIAL: Settings = {
     "validation_every": 1,
     "outliers": 0.0,
     "outlier_pool": OUTLIER_POOL,
+    "styled": 0.0,
     "distillation": 0.0,
     "teacher": "none",
 }
@@ -71,6 +72,7 @@ SPEEDRUN: Settings = {
     "validation_every": 3,
     "outliers": 0.0,
     "outlier_pool": OUTLIER_POOL,
+    "styled": 0.0,
     "distillation": 0.0,
     "teacher": "none",
 }
@@ -78,6 +80,7 @@ FAST: Settings = {
     "steps": 1800,
     "validation_every": 1,
     "outliers": 0.05,
+    "styled": 0.04,
 }
 ROBUST: Settings = FAST | {
     "steps": 4000,
@@ -88,6 +91,7 @@ STANDARD: Settings = {
     "validation_every": 2,
     "ema": 0.99,
     "outliers": 0.02,
+    "styled": 0.02,
 }
 FULL: Settings = STANDARD | {"architecture": "deep+strided+deep", "steps": 5000, "dropout": 0.3}
 # Few weights learn slowly.
@@ -167,11 +171,13 @@ def _recipe(profile: str, given: Settings, n: int, hardware: Hardware) -> Recipe
         )
     settings["batch"] = min(settings["batch"], n)
     epochs = settings.pop("epochs", None)
-    digits = settings["batch"] - rows_of(settings["outliers"], settings["batch"])
+    added = rows_of(settings["outliers"], settings["batch"]) + rows_of(settings["styled"], settings["batch"])
+    digits = settings["batch"] - added
     if digits < 1:
         raise ParamsError(
-            f"train.outliers is {settings['outliers']:g} of batches of {settings['batch']}, which leaves no "
-            "room for a digit: take a larger train.batch, or no outliers"
+            f"train.outliers is {settings['outliers']:g} and train.styled {settings['styled']:g} of batches "
+            f"of {settings['batch']}, which leaves no room for a digit of the data set: take a larger "
+            "train.batch, or less of these"
         )
     if epochs:
         settings["steps"] = epochs * max(1, n // digits)

@@ -32,7 +32,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
 
     from digits.runtime.hardware import find_hardware
     from digits.train import checkpoint, devices, fit, history, profiles
-    from digits.train.outliers import outlier_pool
+    from digits.train.additions import pool_of
 
     hardware, together = devices.find_replicas(params, find_hardware(params))
     tf.config.experimental.enable_op_determinism()
@@ -40,8 +40,8 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
     recipe = profiles.resolve(params, len(images), hardware)
     devices.check_batch(recipe, together)
     say(recipe.headline(len(held)) + devices.describe(together))
-    outliers = outlier_pool(recipe, images)
-    resumable = checkpoint.path_of(recipe, images, held, outliers=outliers)
+    additions = pool_of(recipe, images)
+    resumable = checkpoint.path_of(recipe, images, held, additions=additions)
 
     with devices.raise_if_host_lost(together):
         devices.check_alike(together, resumable.stem)
@@ -77,7 +77,7 @@ def run(train: Path, validation: Path, candidate: Path, live: Path, params: Trai
                 on_epoch=on_epoch,
                 resume=resume,
                 read=read,
-                outliers=outliers,
+                additions=additions,
                 together=together,
             )
 
