@@ -351,24 +351,24 @@ def _browser(records: Sequence[Record]) -> str:
     return "\n\n".join(lines)
 
 
-STRIPS = {
-    "separated": "digits that touch none, right %",
-    "touching": "digits that touch, right %",
-    "whole": "fields wholly right %",
-    "accepted": "fields answered %",
-    "accepted_right": "of those right %",
-}
+STRIPS = {"right": "numbers right %", "answered": "numbers answered %", "accepted": "answers right %"}
 
 
 def _strips(records: Sequence[Record]) -> str:
-    rows = []
+    rows, lines = [], []
     for r in latest(records, "strips"):
-        cells = [f"{r['strips']}, {r['split']} digits", str(r["n"])]
-        cells += [interval(r[key].get("right"), r[key]["n"], 1) for key in STRIPS]
-        rows.append([*cells, percent(r["coverage_at_precision"]["coverage"], 1)])
-    lines = [table(["strips", "n", *STRIPS.values(), "answered at 99.9 % right %"], rows)] if rows else []
+        cells = [f"{r['strips']}, {r['split']} digits" if r["split"] else r["strips"], str(r["n"])]
+        rows.append([*cells, *(interval(r[key]["right"], r[key]["n"], 1) for key in STRIPS)])
+        wrong = ", ".join(f"{each['file']} ({each['text']}: {each['read']!r})" for each in r.get("wrong", []))
+        lines += [f"Accepted and wrong of {r['strips']}: {wrong}."] if wrong else []
+    lines = [table(["pictures", "n", *STRIPS.values()], rows), *lines] if rows else []
     for r in latest(records, "photo"):
-        lines.append(f"A photo of ten digits, 2 megapixels: {number(r['median_ms'], 0)} ms (median).")
+        lines.append(f"A photo of one to four megapixels: {number(r['median_ms'], 0)} ms (median).")
+    rows = [
+        [f"{r['case']}, {r['split']} digits", *(str(r[key]) for key in ("n", "right", "sure_and_wrong"))]
+        for r in latest(records, "case")
+    ]
+    lines += [table(["case", "n", "right", "accepted and wrong"], rows)] if rows else []
     return "\n\n".join(lines)
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from bench.browser import ROOT, Point, chromium, draw, problems
-from bench.strips.generator import strip
+from bench.strips.scenes import strip
 from digits import dataset
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1100, "height": 720}}
@@ -135,11 +135,8 @@ def digits_photo() -> FilePayload:
     """Eight validation digits on ruled paper, as a JPEG. Raises DigitsError where nothing is prepared."""
     split = dataset.load_split(ROOT / "data" / "prepared" / "validation")
     chosen = np.random.default_rng(8).integers(len(split.labels), size=8)  # a sample lies sorted
-    images, labels = split.images[chosen], split.labels[chosen]
-    picture = strip(images, labels, np.random.default_rng(8), 0.0, "lines").picture
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=90)
-    return FilePayload(name="strip.jpg", mimeType="image/jpeg", buffer=stream.getvalue())
+    photo = strip(split, "".join(map(str, split.labels[chosen])), np.random.default_rng(8), "ruled")
+    return FilePayload(name="strip.jpg", mimeType="image/jpeg", buffer=photo.data)
 
 
 def few_colours(picture: bytes) -> bytes:

@@ -1,71 +1,81 @@
-"""Scores `digits read` on strips of test digits, through a real embedded server.
+"""Scores `digits read` on drawn and on real pictures of numbers, through a real embedded server.
 
-    python -m bench.strips                      1,000 strips of each kind of models/exported; ten minutes
+    python -m bench.strips                      models/exported on test digits; a quarter of an hour
     python -m bench.strips --split validation   for tuning: choices are made on this split
+    python -m bench.strips --real FOLDER        pictures of FOLDER instead: labels.csv has file,text,unsure
 
-Records are added to .bench/strips.jsonl, and their table printed.
-Three kinds: mixed (3 to 9 digits, every tenth pair touches), five (no pair touches), five touching (at least
-one does). Each strip is a JPEG of a quality between 60 and 95.
+Records are added to .bench/strips.jsonl, and their table printed. Drawn are fields that fill a picture (five
+digits, none or some of which touch, and 3 to 9), sheets on a desk, and the cases that readers have failed on.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import io
+import csv
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from bench.records import FOLDER, ROOT, Record, Run
 from bench.report import report
 from bench.serving import children
-from bench.strips.generator import Strip, strip
-from bench.strips.scoring import figures, judge
+from bench.strips.cases import CASES
+from bench.strips.scenes import FIELDS, contact_sheet, field, scene
+from bench.strips.scoring import Judgement, figures, judge
+from bench.strips.writing import Number, Photo
 from digits import dataset
-from digits.dataset import Split
+from digits.runtime.errors import DataError, DigitsError
 from digits.runtime.progress import track
-from digits_client import DigitClient
-from digits_client.reading import decoded, read
+from digits_client import BadRequest, DigitClient
+from digits_client.reading import Reading, decoded, read
+from digits_client.reading.reader import Ask
 
-KINDS = ("mixed", "five", "five touching")
-SIZE = (1200, 1680)  # rows and columns of a photo
-DIGITS = 10  # on it
+KINDS = {kind: partial(field, kind) for kind in FIELDS} | {"scenes": scene} | CASES
 START = 120.0  # seconds for the server to load the model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.strips")
-    parser.add_argument("--strips", type=int, default=1000, help="strips of each kind; default: 1000")
-    parser.add_argument("--photos", type=int, default=30, help="photos that are timed; default: 30")
+    for what, n in (("strips", 1000), ("scenes", 200), ("cases", 50)):
+        parser.add_argument(f"--{what}", type=int, default=n, help=f"pictures of each kind; default: {n}")
+    parser.add_argument("--real", type=Path, help="read the pictures of this folder, and draw none")
+    parser.add_argument("--wrong", type=Path, help="a folder for the pictures that were not read right")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "prepared", help="the prepared splits")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "exported", help="a SavedModel")
     parser.add_argument("--out", type=Path, default=FOLDER / "strips.jsonl", help="the file of records")
+    parser.add_argument("--sheet", type=Path, help="only write a PNG with twenty scenes")
     given = parser.parse_args(argv)
-    run = Run(given.out, split=given.split, seed=given.seed)
-    split = dataset.load_split(given.data / given.split)
-    with tempfile.TemporaryDirectory() as scratch, serve(given.model, Path(scratch)) as client:
-        for kind in KINDS:
-            run.keep({"kind": "strips", "strips": kind} | score(kind, split, given, client))
-        run.keep({"kind": "photo"} | time_photos(split, given, client))
-    print(report(run.records()))
+    try:
+        if given.sheet:
+            twenty = draw("scenes", dataset.load_split(given.data / given.split), given.seed, 20)
+            given.sheet.write_bytes(contact_sheet(list(twenty)))
+            return 0
+        run = Run(given.out, seed=given.seed)
+        with tempfile.TemporaryDirectory() as scratch, serve(given.model, Path(scratch)) as client:
+            for record in (real if given.real else drawn)(given, client.predict):
+                run.keep(record)
+        print(report(run.records()))
+    except DigitsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 
 @contextlib.contextmanager
 def serve(model: Path, scratch: Path) -> Iterator[DigitClient]:
     """Yield a client of an embedded server for a SavedModel, which ends with the block."""
+    if not model.is_dir():
+        raise DataError(f"{model} is no SavedModel: train one (digits run) or name another with --model")
     shutil.copytree(model, scratch / "digits" / "1")  # a rerun of the pipeline may take it away meanwhile
     port, rest = children.free_ports(2)
     command = [sys.executable, "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}"]
@@ -79,65 +89,67 @@ def serve(model: Path, scratch: Path) -> Iterator[DigitClient]:
         children.stop(process)
 
 
-def strips(kind: str, split: Split, n: int, seed: int) -> Iterator[tuple[Strip, bytes]]:
-    """Yield n strips of a kind, each with its JPEG file."""
-    rng = np.random.default_rng([seed, KINDS.index(kind)])
-    done = 0
-    while done < n:
-        count = 5 if kind != "mixed" else int(rng.integers(3, 10))
-        chosen = rng.integers(len(split.labels), size=count)
-        ruling = ("plain", "plain", "lines")[rng.integers(3)] if kind == "five touching" else None
-        touching = {"mixed": 0.1, "five": 0.0, "five touching": 0.3}[kind]
-        one = strip(split.images[chosen], split.labels[chosen], rng, touching, ruling)
-        if kind == "five touching" and not one.touching.any():
-            continue
-        stream = io.BytesIO()
-        Image.fromarray(one.picture).save(stream, "JPEG", quality=int(rng.integers(60, 96)))
-        done += 1
-        yield one, stream.getvalue()
+def draw(name: str, split: dataset.Split, seed: int, n: int) -> Iterator[Photo]:
+    """Yield n pictures of a kind of KINDS."""
+    for i in track(range(n), name, n):
+        yield KINDS[name](split, np.random.default_rng([seed, i, *name.encode()]))
 
 
-def score(kind: str, split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
-    """Return the figures of one kind."""
-    drawn = strips(kind, split, given.strips, given.seed)
-    rows = track(drawn, f"strips, {kind}", given.strips)
-    return figures([judge(one, read(decoded(data), client.predict)) for one, data in rows])
+def drawn(given: argparse.Namespace, ask: Ask) -> Iterator[Record]:
+    """Yield the records of fields, scenes and cases."""
+    split = dataset.load_split(given.data / given.split)
+    about: Record = {"split": given.split}
+    for name, n in {**dict.fromkeys(FIELDS, given.strips), "scenes": given.scenes}.items():
+        judged, times = score(name, draw(name, split, given.seed, n), ask, given.wrong)
+        yield {"kind": "strips", "strips": name} | about | figures(judged)
+    yield {"kind": "photo", "photos": n, "median_ms": float(np.median(times))} | about
+    for name in CASES:
+        judged, _ = score(name, draw(name, split, given.seed, given.cases), ask, given.wrong)
+        right, sure = sum(one.whole for one in judged), sum(not all(one.accepted) for one in judged)
+        yield {"kind": "case", "case": name, "n": given.cases, "right": right, "sure_and_wrong": sure} | about
 
 
-def photo(images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
-    """Return a JPEG of a strip of all these digits on a sheet."""
-    picture = strip(images, labels, rng, 0.0, "plain").picture
-    fit = min(1.0, 0.95 * SIZE[1] / picture.shape[1])
-    picture = cv2.resize(picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
-    below, beside = SIZE[0] - picture.shape[0], SIZE[1] - picture.shape[1]
-    top, left = int(rng.integers(below // 2)), int(rng.integers(1 + beside // 2))
-    sheet = cv2.copyMakeBorder(picture, top, below - top, left, beside - left, cv2.BORDER_REFLECT_101)
-    # Mirrored writing is no writing: what surrounds the strip is its paper, without its ink.
-    paper = cv2.medianBlur(cv2.resize(sheet, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA), 61)
-    paper = cv2.resize(paper, SIZE[::-1]).astype(np.float64) + rng.normal(0, 3, sheet.shape)
-    paper[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    stream = io.BytesIO()
-    Image.fromarray(np.clip(paper, 0, 255).astype(np.uint8)).save(stream, "JPEG", quality=90)
-    return stream.getvalue()
+def real(given: argparse.Namespace, ask: Ask) -> Iterator[Record]:
+    """Yield the records of a folder of pictures: every other one, the rest, those of both marked unsure."""
+    folder, whole = given.real, (0, 0, 10**6, 10**6)
+    try:
+        with (folder / "labels.csv").open(encoding="utf-8", newline="") as stream:
+            rows = sorted(csv.DictReader(stream), key=lambda row: row["file"])
+        photos = [Photo((folder / row["file"]).read_bytes(), (Number(row["text"], whole),)) for row in rows]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} needs labels.csv (file,text,unsure) and its pictures: {error!r}") from None
+    judged, _ = score(folder.name, track(photos, folder.name, len(photos)), ask, given.wrong)
+    both = list(zip(rows, judged, strict=True))
+    unsure = [each for each in both if each[0].get("unsure")]
+    for name, own in (("even", both[::2]), ("odd", both[1::2]), ("unsure", unsure)):
+        wrong = [row | {"read": one.read} for row, one in own if not all(one.accepted)]
+        record = {"kind": "strips", "strips": f"{folder.name}, {name}", "split": None, "wrong": wrong}
+        yield record | figures([one for _, one in own])
 
 
-def time_photos(split: Split, given: argparse.Namespace, client: DigitClient) -> Record:
-    """Measure milliseconds from a file's bytes to its reading, predictions included, the first left out."""
-    rng = np.random.default_rng([given.seed, len(KINDS)])
-    photos = []
-    for _ in range(given.photos):
-        chosen = rng.integers(len(split.labels), size=DIGITS)
-        data = photo(split.images[chosen], split.labels[chosen], rng)
-        photos.append((data, "".join(map(str, split.labels[chosen]))))
-    times, right = [], 0
-    for i, (data, text) in enumerate([photos[0], *photos]):
+def score(
+    name: str, photos: Iterable[Photo], ask: Ask, wrong: Path | None
+) -> tuple[list[Judgement], list[float]]:
+    """Return a judgement of each photo, and the milliseconds from its bytes to its reading.
+
+    wrong: a folder for what was not read right, by names that say the truth and what was read.
+    """
+    judged, times = [], []
+    for i, photo in enumerate(photos):
         began = time.perf_counter()
-        reading = read(decoded(data), client.predict)
-        if i:
-            times.append(1000 * (time.perf_counter() - began))
-            right += reading.text == text
-    low, median, high = (float(each) for each in np.percentile(times, [5, 50, 95]))
-    return {"photos": len(photos), "median_ms": median, "p5_ms": low, "p95_ms": high, "whole": right}
+        try:
+            reading = read(decoded(photo.data), ask)
+        except BadRequest:  # a photo that the reader refuses is one that it does not read
+            reading = Reading(0, 0, (), (), None)
+        times.append(1000 * (time.perf_counter() - began))
+        judged.append(judge(photo, reading))
+        if wrong and not judged[-1].whole:
+            wrong.mkdir(parents=True, exist_ok=True)
+            texts = " ".join(number.text for number in photo.numbers), " ".join(reading.text.split())
+            said = f"{name} {i}, {texts[0]}, read {texts[1]}"[:200].replace("/", "-")
+            ending = "png" if photo.data[1:4] == b"PNG" else "jpg"
+            (wrong / f"{said}.{ending}").write_bytes(photo.data)
+    return judged, times
 
 
 if __name__ == "__main__":

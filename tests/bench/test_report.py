@@ -200,15 +200,13 @@ OTHERS = [
     ABOUT | {"kind": "pictures", "n": 500, "agreement": 1.0, "difference": 0.0007, "ms": 7.0},
     ABOUT | {"kind": "page", "gzip_bytes": 342_000},
     ABOUT
-    | {
-        "kind": "strips",
-        "strips": "five",
-        "split": "test",
-        "n": 10,
-        "coverage_at_precision": {"coverage": 0.1},
-    }
-    | {name: SHARE for name in ("separated", "whole", "accepted", "accepted_right")}
-    | {"touching": {"n": 0}},
+    | {"kind": "strips", "strips": "five", "split": "test", "n": 10}
+    | dict.fromkeys(("right", "answered", "accepted"), SHARE),
+    ABOUT
+    | {"kind": "strips", "strips": "cheques, odd", "split": None, "n": 1, "right": SHARE}
+    | {key: {"n": 0, "right": 0} for key in ("answered", "accepted")}
+    | {"wrong": [{"file": "7.jpg", "text": "10", "read": "16"}]},
+    ABOUT | {"kind": "case", "case": "a smiley", "split": "test", "n": 50, "right": 49, "sure_and_wrong": 1},
     ABOUT | {"kind": "photo", "median_ms": 85.0},
 ]
 
@@ -227,10 +225,13 @@ def test_formats_browser_and_strips_show_their_last_run():
     assert row(text, "The model in a browser", "WebAssembly")["median ms"] == "0.6"
     assert "500 pictures: same digit 100.00 %" in text and "342 kB gzipped" in text
     assert (
-        row(text, "Photos with several digits", "five, test digits")["fields wholly right %"]
+        row(text, "Photos with several digits", "five, test digits")["numbers right %"]
         == "90.0 (59.6 to 98.2)"
     )
-    assert "2 megapixels: 99 ms" in text and "85 ms" not in text
+    assert row(text, "Photos with several digits", "cheques, odd")["answers right %"] == "–"
+    assert "wrong of cheques, odd: 7.jpg (10: '16')." in text
+    assert "| a smiley, test digits | 50 | 49 | 1 |" in text
+    assert "megapixels: 99 ms" in text and "85 ms" not in text
 
 
 def test_the_origin_of_figures_stands_first_and_a_trial_says_so():

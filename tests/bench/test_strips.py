@@ -1,70 +1,108 @@
 """The strips' own logic: what is drawn is what the truth says, and figures add up."""
 
-import dataclasses
+import io
+from argparse import Namespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from bench.strips.__main__ import SIZE, photo
-from bench.strips.generator import strip
+from bench.strips.__main__ import KINDS, draw, main, real
+from bench.strips.scenes import contact_sheet, strip
 from bench.strips.scoring import figures, judge
-from digits_client.reading import Box, Digit, Field, Line, Reading
+from bench.strips.writing import Number, Photo
+from digits.dataset import Split
+from digits.runtime.errors import DataError
+from digits_client.reading import Box, Field, Line, Reading
 from tests._digits import digits
 
+SPLIT = Split(*digits(40, seed=3), np.array(["mnist"] * 40))
+EMPTY = ("R1 empty graph paper", "R9 a smiley")
+LEFT, RIGHT = Number("3,625", (10, 10, 90, 30)), Number("47", (200, 10, 50, 30))
 
-def made(seed, n=5, **options):
-    images, labels = digits(40, seed=3)
-    return strip(images[:n], labels[:n], np.random.default_rng(seed), **options)
+
+def reading(*fields):
+    made = [Field("number", text, 0.9, accepted, Box(*box), ()) for text, accepted, box in fields]
+    return Reading(300, 50, tuple(Line(each.box, (each,)) for each in made), (), 1)
 
 
-def reading(truth, text=None):
-    found = tuple(
-        Digit(Box(*map(int, box)), int(sign), 0.99, True, ())
-        for box, sign in zip(truth.boxes, text or truth.text, strict=True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_lie_in_the_picture_and_differ_from_the_paper(kind):
+    for photo in draw(kind, SPLIT, 1, 3):
+        grey = np.array(Image.open(io.BytesIO(photo.data)).convert("LA")).sum(-1, dtype=int)
+        assert bool(photo.numbers) == (kind not in EMPTY)
+        for number in photo.numbers:
+            x, y, w, h = number.box
+            assert min(x, y) >= 0 and x + w <= grey.shape[1] and y + h <= grey.shape[0], number
+            assert number.text and w > 2 and h > 8 and np.ptp(grey[y : y + h, x : x + w]) > 25, number
+
+
+def test_the_same_seed_gives_the_same_pictures_and_another_others():
+    for kind in ("five touching", "scenes", "R10 styles of digits"):
+        one, same, other = (list(draw(kind, SPLIT, seed, 1)) for seed in (7, 7, 8))
+        assert one == same != other
+
+
+def test_a_field_has_the_digits_that_were_asked_for_side_by_side():
+    for ruling in ("plain", "squared", "ruled", "form", "board"):
+        ((number,), wide) = (
+            strip(SPLIT, text, np.random.default_rng(4), ruling).numbers for text in ("20", "2012345")
+        )
+        assert number.text == "20" and wide[0].text == "2012345"
+        assert wide[0].box[2] > 2 * number.box[2] > number.box[3], ruling
+
+
+def test_neighbours_touch_only_when_asked():
+    narrow, wide = (
+        strip(SPLIT, "80808", np.random.default_rng(4), "plain", touches).numbers[0].box[2]
+        for touches in ([True] * 4, ())
     )
-    field = Field("number", text or truth.text, 0.95, True, found[0].box, found)
-    return Reading(1, 1, (Line(found[0].box, (field,)),), (), 1)
+    assert narrow < wide
 
 
-@pytest.mark.parametrize("ruling", ["plain", "lines", "boxes"])
-def test_boxes_lie_in_the_picture_in_order_and_hold_the_ink(ruling):
-    one = made(4, ruling=ruling)
-    height, width = one.picture.shape[:2]
-    x, y, w, h = one.boxes.T
-    assert (np.diff(x + w / 2) > 0).all()
-    assert (x >= 0).all() and (y >= 0).all() and (x + w <= width).all() and (y + h <= height).all()
-    assert one.ruling == ruling and len(one.text) == 5
+def test_figures_count_numbers_answers_and_fields_that_are_nowhere():
+    photo, left, right = Photo(b"", (LEFT, RIGHT)), ("3625", True, LEFT.box), ("47", False, RIGHT.box)
+    wrong, stray = ("41", True, RIGHT.box), ("8", True, (120, 10, 9, 30))
+    halves = [("362", True, (10, 10, 60, 30)), ("5", False, (75, 10, 20, 30))]
+    judged = [judge(photo, reading(*fields)) for fields in
+              ([left, right], [left, wrong], [left, right, stray], [*halves, right], [])]  # fmt: skip
+    assert [each.whole for each in judged] == [True, False, False, False, False]
+    told = figures(judged)
+    assert told["right"] == {"n": 10, "right": 6}  # left three times, right three times
+    assert told["answered"] == {"n": 10, "right": 5}
+    assert told["accepted"] == {"n": 6, "right": 3}
+    both = judge(photo, reading(("3625", True, (10, 10, 250, 30))))
+    assert not both.whole and both.right == (True, False)
 
 
-def test_the_same_seed_gives_the_same_strip_and_another_another():
-    assert (made(7).picture == made(7).picture).all()
-    assert made(7).picture.shape != made(8).picture.shape
+def test_a_picture_without_numbers_is_right_when_nothing_is_read():
+    assert judge(Photo(b"", ()), reading()).whole
+    smiley = judge(Photo(b"", ()), reading(("0", True, (1, 1, 9, 9))))
+    assert not smiley.whole and smiley.accepted == (False,)
 
 
-def test_digits_touch_when_asked_and_never_in_boxes():
-    assert made(1, touching=1.0, ruling="plain").touching.all()
-    assert not made(1, touching=0.0, ruling="plain").touching.any()
-    assert not made(1, touching=1.0, ruling="boxes").touching.any()
+def nothing_to_ask(images):
+    raise AssertionError(f"{len(images)} pictures of an empty sheet")
 
 
-def test_figures_count_what_was_read_right_in_its_place():
-    truth = made(2, touching=0.0, ruling="plain")
-    wrong = "".join(str((int(sign) + (i == 0)) % 10) for i, sign in enumerate(truth.text))
-    elsewhere = dataclasses.replace(truth, boxes=truth.boxes + np.array([0, 500, 0, 0]))
-    all_of_them = [
-        judge(truth, reading(truth)),
-        judge(truth, reading(truth, wrong)),
-        judge(elsewhere, reading(truth)),
-    ]
-    told = figures(all_of_them)
-    assert told["separated"]["n"] == 15 and told["separated"]["right"] == 5 + 4 + 0
-    assert told["whole"]["right"] == 2 and told["touching"] == {"n": 0}
-    assert told["accepted"]["share"] == 1.0
+def test_real_pictures_are_told_apart_by_their_files_and_the_unsure_ones_again(tmp_path):
+    for name in "012":
+        Image.new("L", (200, 60), 255).save(tmp_path / f"{name}.png")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,text,unsure\n2.png,12,yes\n0.png,3,\n1.png,4,\n")
+    records = list(real(Namespace(real=tmp_path, wrong=tmp_path / "wrong"), nothing_to_ask))
+    assert [each["right"] for each in records] == [{"n": n, "right": 0} for n in (2, 1, 1)]
+    assert len(list((tmp_path / "wrong").iterdir())) == 3
+    labels.write_text("file,text,unsure\n3.png,12,yes\n")
+    with pytest.raises(DataError, match="labels"):
+        list(real(Namespace(real=tmp_path, wrong=None), nothing_to_ask))
 
 
-def test_a_photo_of_ten_digits_has_two_megapixels():
-    images, labels = digits(40, seed=3)
-    from digits_client.reading import decoded
+def test_a_model_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["--model", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) != 0
+    assert "none is no SavedModel" in capsys.readouterr().err
 
-    data = photo(images[:10], labels[:10], np.random.default_rng(1))
-    assert decoded(data).shape == (*SIZE, 3)
+
+def test_a_contact_sheet_shows_five_pictures_in_a_row():
+    shown = Image.open(io.BytesIO(contact_sheet(list(draw("R5 a 1 with a long flag", SPLIT, 1, 6)))))
+    assert shown.size == (2400, 960)
