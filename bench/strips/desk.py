@@ -117,7 +117,7 @@ GROUNDS: dict[str, Callable[[Size, Rng], Floats]] = {  # float32 [h, w, 3] of 0â
 
 def photographed(scene: Floats, rng: Rng) -> Floats:
     """Return a picture of 0â€“255: lit, blurred, tinted, exposed, with noise, sharpened."""
-    low, high = ((0.4, 5), (0.65, 10)) if rng.random() < 0.2 else ((0.88, 1), (1.05, 5))  # dim, or not
+    low, high = ((0.5, 4), (0.7, 8)) if rng.random() < 0.2 else ((0.88, 1), (1.05, 5))  # dim, or not
     exposure, grain = rng.uniform(low, high)
     tint = ((1, 1, 1), (1, 0.93, 0.8), (0.92, 0.98, 1.04))[rng.integers(3)]  # day, lamp, shade
     seen = scene * _shine(scene.shape[:2], rng)[..., None] * floats(exposure * floats(tint))
@@ -138,7 +138,7 @@ def _shine(size: Size, rng: Rng) -> Floats:
     y, x = (np.linspace(-1, 1, n) - rng.uniform(-1, 1) for n in small)
     slope = rng.uniform(-0.22, 0.22, 2)
     shine = 0.82 + slope[0] * y[:, None] + slope[1] * x - rng.uniform(0, 0.12) * (y[:, None] ** 2 + x**2)
-    shine = floats(np.maximum(shine / shine.max(), 0.45))
+    shine = floats(np.maximum(shine / shine.max(), 0.55))
     if rng.random() < 0.35:
         cast, wide = np.zeros(small, np.float32), max(75, min(small))  # a close-up shows a part
         middle = (rng.uniform(0.1, 0.9, 2) * small[::-1]).tolist()
