@@ -13,8 +13,10 @@ import pytest
 
 USER = "nobody"  # it refuses to run as root
 OPTIONS = ("-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=4MB")
-OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = 'test' AND pid <> pg_backend_pid()"""
+# A new database would cost 400 files.
+EMPTY = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = 'postgres' AND pid <> pg_backend_pid();
+    DROP SCHEMA public CASCADE; CREATE SCHEMA public"""
 DEBIAN = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)  # in no PATH
 PROGRAMS = {
     name: shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *DEBIAN]))
@@ -31,7 +33,6 @@ class Postgres:
 
     def __init__(self, folder):
         self.folder, self.process = folder, None
-        self._made = False
 
     def start(self):
         where = ["-D", str(self.folder / "data"), "-k", str(self.folder)]
@@ -54,16 +55,12 @@ class Postgres:
         self.process.wait(120)
 
     def database(self):
-        """Return the URL of the one database, emptied: a new one would cost 400 files."""
-        if not self._made:
-            self.execute("CREATE DATABASE test")
-        self._made = True
-        self.execute(OTHERS, "test")
-        self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", "test")
-        return f"postgresql://{USER}@/test?host={self.folder}"
+        """Return the URL of the one database, emptied."""
+        self.execute(EMPTY)
+        return f"postgresql://{USER}@/postgres?host={self.folder}"
 
-    def execute(self, text, database="postgres"):
-        asking = [PROGRAMS["psql"], "-h", str(self.folder), "-U", USER, "-qc", text, database]
+    def execute(self, text):
+        asking = [PROGRAMS["psql"], "-h", str(self.folder), "-U", USER, "-qc", text, "postgres"]
         subprocess.run(asking, check=True, capture_output=True, timeout=120)
 
 
@@ -75,13 +72,8 @@ def running():
         if os.getuid() == 0:
             shutil.chown(folder, USER)
         making = f"-D {folder / 'data'} -U {USER} -A trust --no-sync -E UTF8".split()
-        subprocess.run(
-            [*_as_user(), PROGRAMS["initdb"], *making],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            timeout=300,
-        )
+        making = [*_as_user(), PROGRAMS["initdb"], *making]
+        subprocess.run(making, check=True, capture_output=True, cwd=folder, timeout=300)
         server = Postgres(folder).start()
         try:
             yield server

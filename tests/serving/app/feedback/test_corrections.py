@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from digits.ink import has_ink as has_ink_in_the_graph
-from digits.normalize import normalize
 from digits.runtime.errors import DataError
 from serving.app.feedback.corrections import correction, has_ink
 from tests.serving.app.feedback._corrections import image, tree
@@ -18,46 +17,25 @@ def test_a_whole_request_is_taken_as_it_is():
     assert made.image == image() and made.digest == hashlib.sha256(image()).hexdigest()
     assert (made.label, made.digit, made.confidence, made.version) == (1, 7, 0.75, 3)
     assert (made.source, made.mode) == ("drawing", "server")
-    assert [correction(tree(label=label)).label for label in range(10)] == list(range(10))
-
-
-def test_what_the_model_said_may_be_unknown():
-    without = {
-        name: value for name, value in tree().items() if name not in ("digit", "confidence", "version")
-    }
-    for given in (without, tree(digit=None, confidence=None, version=None)):
-        made = correction(given)
-        assert (made.digit, made.confidence, made.version) == (None, None, None)
+    unknown = correction(tree(digit=None, confidence=None, version=None))
+    assert (unknown.digit, unknown.confidence, unknown.version) == (None, None, None)
 
 
 @pytest.mark.parametrize(
     ("strange", "told"),
     [
         ([], "a correction is a JSON object .* this is a list"),
-        (None, "this is null"),
         ({}, "lacks image and label and source and mode"),
         (tree(name="x"), "has no 'name'"),
-        (tree(image=5), "the image is a number"),
         (tree(image="§"), "no base64"),
         (tree(image="AAAA"), "has 3 bytes, expected 784"),
-        (tree(image=base64.b64encode(bytes(785)).decode()), "has 785 bytes"),
         (tree(image=base64.b64encode(bytes(784)).decode()), "blank"),
         (tree(label=10), "label is 10, expected a whole number of 0 to 9"),
-        (tree(label=-1), "label is -1"),
         (tree(label=10**30), "label is a number"),
         (tree(label=True), "label is True"),
-        (tree(label="3"), "label is a text"),
-        (tree(label=3.0), "label is a number"),
-        (tree(label=None), "label is null"),
-        (tree(digit=11), "digit is 11"),
-        (tree(confidence=1.5), "confidence is 1.5"),
         (tree(confidence=float("nan")), "confidence is a number"),
-        (tree(confidence=True), "confidence is true"),
-        (tree(version=0), "version is 0"),
         (tree(version=2**31), "version is a number"),
         (tree(source="<script>alert(1)</script>"), "source is '<script>alert"),
-        (tree(source=["photo"]), "source is a list"),
-        (tree(mode="both"), "mode is 'both', expected server or browser"),
     ],
 )
 def test_what_is_strange_is_refused_in_one_line(strange, told):
@@ -77,5 +55,3 @@ def test_what_has_too_little_ink_for_retraining_is_refused_and_digits_are_not():
     told = [has_ink(each.tobytes()) for each in images]
     assert told == [False, False, False, True, True, True]
     assert told == np.asarray(has_ink_in_the_graph(np.stack(images))).tolist()
-    for each in np.stack(images)[told]:
-        normalize(each)  # refuses what is blank

@@ -77,32 +77,13 @@ def test_a_store_of_a_newer_version_is_left_alone(url, using):
         using(url, review.counts)
 
 
-STARTING = """
-import asyncio, os, sys, traceback
-from serving.app.feedback.store import FeedbackStore
-async def main():
-    store = FeedbackStore(sys.argv[1], patience=60)
-    await store.open()
-    await store.close()
-reader, writer = os.pipe()
-for _ in range(6):
-    if os.fork() == 0:
-        os.close(writer)
-        os.read(reader, 1)  # all of them wait for the same moment
-        try:
-            asyncio.run(main())
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-os.close(writer)
-print([os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(6)])
-"""
+def test_stores_that_are_opened_at_once_make_the_tables_once(url, using):
+    async def act():
+        stores = [FeedbackStore(url, patience=60) for _ in range(6)]
+        await asyncio.gather(*(each.open() for each in stores))
+        await asyncio.gather(*(each.close() for each in stores))
 
-
-def test_processes_that_start_at_once_make_the_tables_once(url, using):
-    done = subprocess.run([sys.executable, "-c", STARTING, url], capture_output=True, text=True, timeout=300)
-    assert done.stdout.split("\n")[0] == str([0] * 6), done.stderr
+    asyncio.run(act())
     assert using(url, lambda store: store.add(given()))[1]
 
 
@@ -119,8 +100,6 @@ def test_when_too_many_wait_no_more_are_taken_until_some_are_decided(url, using)
 
 
 def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
-    """A gateway cancels what takes too long: at any moment of it."""
-
     async def act(store):
         for number in range(50):
             adding = asyncio.create_task(store.add(given(number)))
@@ -139,9 +118,14 @@ def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):
 @pytest.mark.parametrize(
     "strange",
     [
-        *("", "nothing", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql://user@host"),
-        *(" postgresql://user:secret@host/name", "postgresql:/user:secret@host/name"),
-        *("postgresql://user:secret@host:notaport/name", "mysql://host/name?password=secret"),
+        *(
+            "",
+            "sqlite:///:memory:",
+            "mysql://u:secret@h/d",
+            "postgresql://user@host",
+            "mysql://h/n?password=secret",
+        ),
+        *(" postgresql://user:secret@host/name", "postgresql://user:secret@host:notaport/name"),
     ],
 )
 def test_a_url_of_no_such_database_is_refused_without_its_password(strange):
@@ -177,9 +161,8 @@ def test_a_store_that_another_program_holds_is_waited_for_in_patience_and_then_b
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreBusy, match=r"another program holds .*feedback.db: try again"):
                 await store.add(given(1))
-            assert len(await review.rows(store)) == 1  # looking needs no lock
-            async with opened(f"sqlite:///{path}", patience=0.2) as second:  # nor does starting
-                assert len(await review.rows(second)) == 1
+            async with opened(f"sqlite:///{path}", patience=0.2) as second:
+                assert len(await review.rows(second)) == 1  # neither starting nor looking needs the lock
             async with opened(f"sqlite:///{path}", patience=60) as patient:
                 adding = asyncio.create_task(patient.add(given(1)))
                 await asyncio.sleep(0.3)
@@ -187,66 +170,33 @@ def test_a_store_that_another_program_holds_is_waited_for_in_patience_and_then_b
                 other.rollback()
                 other.close()
                 assert (await adding)[1]
-            assert (await store.add(given(2)))[1]
 
     asyncio.run(act())
 
 
-def test_a_file_that_may_not_grow_is_full_and_loses_nothing(tmp_path):
-    async def act():
-        async with opened(f"sqlite:///{tmp_path}/feedback.db") as store:
-            async with store.transaction() as connection:
-                await connection.exec_driver_sql("PRAGMA max_page_count=20")
-            kept = []
-            with pytest.raises(StoreFull, match="is full: free some, then send the correction again"):
-                for number in range(200):
-                    kept.append((await store.add(given(number)))[0])
-            assert kept and {row.id for row in await review.rows(store)} == set(kept)
-            async with store.transaction() as connection:
-                await connection.exec_driver_sql("PRAGMA max_page_count=1000000")
-            assert (await store.add(given(500)))[1]
-
-    asyncio.run(act())
-
-
-def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
+def test_a_disk_that_is_full_or_read_only_is_told_and_loses_nothing(tmp_path, using):
     with disk(tmp_path / "small", "512k") as folder:
+        url, kept = f"sqlite:///{folder}/feedback.db", []
 
-        async def act():
-            kept = []
-            async with opened(f"sqlite:///{folder}/feedback.db") as store:
-                with pytest.raises(StoreFull, match=r"the disk of .*feedback.db is full"):
-                    for number in range(2000):
-                        kept.append((await store.add(given(number)))[0])
-                assert len(kept) >= 10
-                assert {row.id for row in await review.rows(store)} == set(kept)
+        async def act(store):
+            with pytest.raises(StoreFull, match=r"the disk of .*feedback.db is full"):
+                for number in range(2000):
+                    kept.append((await store.add(given(number)))[0])
+            return await review.rows(store)
 
-        asyncio.run(act())
-
-
-def test_a_disk_that_is_read_only_or_full_from_the_start_is_told(tmp_path, using):
-    with disk(tmp_path / "small", "256k") as folder:
-        (folder / "other").write_bytes(bytes(256 << 10))
-        with pytest.raises(StoreFull, match="is full"):
-            using(f"sqlite:///{folder}/feedback.db", review.counts)
-        (folder / "other").unlink()
-        using(f"sqlite:///{folder}/feedback.db", lambda store: store.add(given()))
+        assert {row.id for row in using(url, act)} == set(kept) and len(kept) >= 10
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         with pytest.raises(StoreError, match=r"can't be read or written .*: run this as its owner"):
-            using(f"sqlite:///{folder}/feedback.db", review.counts)
+            using(url, review.counts)
 
 
-@pytest.mark.parametrize(
-    "content", [b"not a database, but long enough to be one" * 100, b"SQLite format 3\0" + b"x" * 5000]
-)
-def test_a_damaged_file_and_one_in_place_of_a_folder_are_told_with_what_to_do(tmp_path, using, content):
-    path = tmp_path / "feedback.db"
+def test_a_damaged_file_and_one_in_place_of_a_folder_are_told_with_what_to_do(tmp_path, using):
+    path, content = tmp_path / "feedback.db", b"SQLite format 3\0" + b"x" * 5000
     path.write_bytes(content)
     with pytest.raises(StoreError, match="can't be read or written"):
         using(f"sqlite:///{path}/below/feedback.db", review.counts)
-    with pytest.raises(StoreError, match=r"feedback.db is damaged .*: move it away and a new one") as told:
+    with pytest.raises(StoreError, match=r"feedback.db is damaged .*: move it away and a new one"):
         using(f"sqlite:///{path}", review.counts)
-    assert not isinstance(told.value, StoreBusy | StoreFull)
     assert path.read_bytes() == content
 
 
@@ -294,28 +244,18 @@ def test_a_server_that_is_away_makes_the_store_busy_until_it_is_back(postgres):
 
     async def act():
         async with opened(url, patience=5) as store:
-            await store.add(given(0))
             postgres.stop()
             try:
-                for _ in range(2):
+                for call in (lambda: store.add(given(1)), FeedbackStore(url, patience=5).open):
                     with pytest.raises(StoreBusy, match="does not answer"):
-                        await store.add(given(1))
-                    with pytest.raises(StoreBusy, match="does not answer"):
-                        await FeedbackStore(url, patience=5).open()
+                        await call()
             finally:
                 postgres.start()
             assert (await store.add(given(1)))[1]
-            assert len(await review.rows(store)) == 2
+        with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*fix the address"):
+            await FeedbackStore(url.replace("/postgres?", "/missing?")).open()
 
     asyncio.run(act())
-
-
-@NEEDED
-def test_a_database_that_is_not_there_is_told(postgres, using):
-    url = postgres.database().replace("/test", "/missing")
-    with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*fix the address") as told:
-        using(url, review.counts)
-    assert not isinstance(told.value, StoreBusy)
 
 
 @NEEDED
@@ -329,10 +269,8 @@ def test_a_server_that_hangs_makes_the_store_busy_in_time(postgres):
             for process in frozen:
                 process.suspend()
             try:
-                start = time.monotonic()
                 with pytest.raises(StoreBusy, match="does not answer"):
-                    await store.add(given(1))
-                assert time.monotonic() - start < 30
+                    await asyncio.wait_for(store.add(given(1)), 30)
             finally:
                 for process in frozen:
                     process.resume()
