@@ -8,9 +8,8 @@ import contextlib
 import functools
 import http.client
 import json
-import threading
 import time
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 
 from serving.app.application import open_gateway
 from serving.app.server import Address, Server, bind
@@ -24,15 +23,7 @@ class Running:
     """A running gateway: its address and its output."""
 
     def __init__(self) -> None:
-        self.port, self.said, self.state = 0, [], None
-        self.begun, self.failure, self._server, self._loop = threading.Event(), None, None, None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def tell(self, fields) -> None:
-        self.said.append(dict(fields))
+        self.port, self.said, self.state, self._server = 0, [], None, None
 
     def ask(self, method, path, body=None, kind="application/octet-stream", **headers):
         """Return (status, headers, body), the body parsed where it is JSON, after a check by the document."""
@@ -70,47 +61,29 @@ class Running:
         """End it as a signal does."""
         self._server.handle_exit(15, None)
 
-    def _run(self, settings, drain) -> None:
-        async def serve() -> None:
-            address = Address(port=0, drain=drain)
-            with bind(address) as listening:
-                self.port = listening.getsockname()[1]
-                async with open_gateway(settings, self.tell) as gateway:
-                    self.state = gateway.state
-                    self._server = Server(gateway, address, self.tell)
-                    watcher = asyncio.create_task(self._watch())
-                    await self._server.serve([listening])
-                    watcher.cancel()
-
-        try:
-            asyncio.run(serve())
-        except BaseException as error:
-            self.failure = error
-        finally:
-            self.begun.set()
-
-    async def _watch(self) -> None:
-        while not self._server.started:
-            await asyncio.sleep(0.005)
-        self.begun.set()
+    async def serve(self, settings, drain) -> None:
+        address = Address(port=0, drain=drain)
+        with bind(address) as listening:
+            self.port = listening.getsockname()[1]
+            async with open_gateway(settings, self.said.append) as gateway:
+                self.state = gateway.state
+                self._server = Server(gateway, address, self.said.append)
+                await self._server.serve([listening])
 
 
 @contextlib.contextmanager
-def running(settings=None, *, drain=0.0, **changes):
+def running(*, drain=0.0, **changes):
     """Run a gateway. `changes` to the settings; without a rate limit unless they set one."""
     made = Running()
-    given = replace(settings or Settings(limits=FREE), **changes)
-    thread = threading.Thread(target=made._run, args=[given, drain])
-    thread.start()
-    try:
-        assert made.begun.wait(60)
-        if made.failure is not None:
-            raise made.failure
-        yield made
-    finally:
-        if made._server is not None:
+    with ThreadPoolExecutor(1) as thread:
+        served = thread.submit(asyncio.run, made.serve(Settings(**{"limits": FREE, **changes}), drain))
+        while not (made._server and made._server.started):
+            assert not served.done(), served.exception()
+            time.sleep(0.005)
+        try:
+            yield made
+        finally:
             made._server.should_exit = True
-        thread.join(60)
 
 
 @functools.cache

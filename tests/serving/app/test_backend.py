@@ -9,6 +9,7 @@ import pytest
 
 from digits.runtime.errors import ServingError
 from serving.app import backend
+from tests._ports import free_port
 from tests.serving.client import _fake
 
 FAILING = [sys.executable, "-c", "import sys; print('no model', flush=True); sys.exit(3)"]
@@ -50,13 +51,15 @@ def test_one_that_dies_is_started_again_and_said_so(monkeypatch, tmp_path):
     assert "ended with code -9" in said[0]["message"] and len(said) == 1
 
 
-def test_one_that_keeps_dying_is_started_ever_more_seldom(monkeypatch, tmp_path):
+def test_one_that_ends_before_it_answers_is_an_error_and_is_started_ever_more_seldom(monkeypatch, tmp_path):
     monkeypatch.setattr(backend, "FIRST", 0.02)
-    said = []
-    with backend.keep_running(FAILING, tmp_path / "log", said.append):
+    said, log = [], tmp_path / "log"
+    with backend.keep_running(FAILING, log, said.append) as kept:
+        with pytest.raises(ServingError, match="code 3"):
+            kept.wait(f"localhost:{free_port()}")
         until(lambda: len(said) >= 3)
     pauses = [float(each["message"].partition(" again in ")[2].split()[0]) for each in said[:3]]
-    assert pauses == [0.04, 0.08, 0.16]
+    assert pauses == [0.04, 0.08, 0.16] and "no model" in log.read_text()
 
 
 def test_one_that_does_not_heed_the_signal_is_killed(monkeypatch, tmp_path):
@@ -66,15 +69,3 @@ def test_one_that_does_not_heed_the_signal_is_killed(monkeypatch, tmp_path):
         pid = kept.pid
         time.sleep(0.5)
     assert gone(pid)
-
-
-def test_one_that_ends_before_it_answers_is_an_error_that_says_so(monkeypatch, tmp_path):
-    with _fake.serving() as fake:
-        address = fake.grpc
-    log = tmp_path / "log"
-    with (
-        backend.keep_running(FAILING, log, lambda _: None) as kept,
-        pytest.raises(ServingError, match="code 3"),
-    ):
-        kept.wait(address)
-    assert "no model" in log.read_text()

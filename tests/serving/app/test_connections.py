@@ -75,23 +75,21 @@ def brief(monkeypatch):
         yield gateway
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
-def test_a_head_that_does_not_arrive_is_not_waited_for(brief, sent):
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", HEAD + b"X: ", HEAD + b"\r\n"])
+def test_a_head_that_does_not_arrive_or_drips_is_not_waited_for(brief, sent):
     with opened(brief, 1, "127.0.0.1") as (raw,):
         raw.sendall(sent)
-        assert not closed(raw, 0.2) and closed(raw, 10)
-
-
-def test_a_second_head_that_drips_is_not_waited_for(brief):
-    with opened(brief, 1, "127.0.0.1") as (raw,):
-        raw.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert raw.recv(4096).startswith(b"HTTP/1.1 200")
+        if sent.endswith(b"\r\n\r\n"):  # the second head drips
+            assert raw.recv(4096).startswith(b"HTTP/1.1 200")
         start = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - start < 20:
+            while time.monotonic() - start < 10:
                 raw.sendall(b"G")
                 time.sleep(0.1)
-        assert time.monotonic() - start < 10
+        assert 0.2 < time.monotonic() - start < 10
 
 
 def test_an_answer_that_is_not_read_is_not_kept_for_ever(brief):
@@ -128,7 +126,6 @@ def test_there_are_no_more_connections_than_descriptors_are_for(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits["now"])
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.update(now=both))
     assert connections._affordable(1024) == 96
-    assert connections._affordable(16) == 16
     limits["now"] = (256, 4096)
     assert connections._affordable(1024) == 1024 and limits["now"] == (2112, 4096)
     limits["now"] = (60, 60)
@@ -142,28 +139,22 @@ def test_when_no_descriptor_is_free_there_is_a_pause(monkeypatch):
     monkeypatch.setattr(socket.socket, "accept", exhausted)
     with connections.Listener(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.limit(4, Proxies(), Metrics(), lambda _: None)
-        with pytest.raises(
-            OSError, match="Too many"
-        ):  # asyncio stops for a second, but tries the rest of its turn
-            listener.accept()
+        with pytest.raises(OSError, match="Too many"):
+            listener.accept()  # asyncio stops for a second, but tries the rest of its turn
         for _ in range(100):
             with pytest.raises(BlockingIOError):
                 listener.accept()
 
 
-def test_what_goes_wrong_outside_of_requests_is_a_short_line_a_minute(monkeypatch):
+def test_what_goes_wrong_outside_of_requests_is_one_short_line():
     said = []
 
-    async def fail(count):
+    async def fail():
         loop = asyncio.get_running_loop()
         connections.quiet(loop, said.append)
-        for _ in range(count):
+        for _ in range(1000):
             loop.call_exception_handler({"message": "accept failed", "exception": OSError(24, "x" * 1000)})
 
-    asyncio.run(fail(1000))
+    asyncio.run(fail())
     assert len(said) == 1 and len(said[0]["message"]) <= 300
     assert said[0]["message"].startswith("accept failed OSError: [Errno 24] xxx")
-    monkeypatch.setattr(connections, "SILENCE", 0.0)
-    said.clear()
-    asyncio.run(fail(3))
-    assert len(said) == 3
