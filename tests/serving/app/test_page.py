@@ -5,8 +5,8 @@ import gzip
 import json
 import mimetypes
 import re
+import threading
 import time
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,7 +18,8 @@ from bench.browser import STATIC, draw, on_canvas, problems
 from digits import wire
 from tests._digits import digits
 from tests._pictures import encode, page, png_claiming
-from tests.serving.app._stand_in_gateway import Gateway, Refused, slow
+from tests.serving.app._gateway import document
+from tests.serving.app._stand_in_gateway import Gateway, Refused
 
 EVIL = "<img src=x onerror=document.title='hacked'>.png"
 RULES = [
@@ -75,13 +76,18 @@ def strip():
 def running(network, strip):
     ask = network.served[wire.PIXELS]
 
-    def predict(body):
-        pixels = np.frombuffer(body, np.uint8).reshape(1, 28, 28)
-        return ask(tf.constant(pixels))[wire.PROBABILITIES].numpy()[0]
+    alone = threading.Lock()
 
+    def predict(body):
+        free = alone.acquire(blocking=False)
+        made.crowded |= not free
+        shares = ask(tf.constant(np.frombuffer(body, np.uint8).reshape(1, 28, 28)))[wire.PROBABILITIES]
+        if free:
+            alone.release()
+        return shares.numpy()[0]
+
+    made = Gateway(predict, network.edge, strip[1], RECORD)
     predict(bytes(784))  # traced before anyone waits for it
-    made = Gateway(predict, network.edge, strip[1])
-    made.record = RECORD
     made.start()
     yield made
     made.stop()
@@ -90,7 +96,8 @@ def running(network, strip):
 @pytest.fixture
 def gateway(running):
     running.reset()
-    return running
+    yield running
+    assert not running.crowded, "one question at a time"
 
 
 @pytest.fixture
@@ -143,8 +150,21 @@ def in_browser(tab):
     return tab.get_by_role("radio", name="In this browser")
 
 
-def correct(tab, label):
-    tab.get_by_role("button", name=f"It is a {label}").click()
+def act(tab, name):
+    tab.get_by_role("button", name=name).click()
+
+
+def drawn(tab, gateway, shape=None):
+    """Draw; the bytes that were asked last, once they are answered and nobody asks any more."""
+    draw(tab, shape or LINE)
+    answers(tab, "on the server")
+    return settled(tab, gateway)
+
+
+def upright(image):
+    """Whether it is an upright line, white on black, in the middle."""
+    image = np.frombuffer(image, np.uint8).reshape(28, 28)
+    return image[4:24, 12:16].sum() > 0.9 * image.sum() > 0
 
 
 def upload(tab, name, content):
@@ -164,35 +184,28 @@ def settled(tab, gateway):
 def test_a_drawing_is_asked_as_784_bytes_while_it_grows_and_both_answers_are_shown(opened, gateway):
     tab = opened(local=True)
     expect(in_browser(tab)).to_be_enabled()
-    draw(tab, LINE)
-    answers(tab, "on the server")
-    last = settled(tab, gateway)
-    image = np.frombuffer(last, np.uint8).reshape(28, 28)
-    assert image[4:24, 12:16].sum() > 0.9 * image.sum() > 0, "an upright line, white on black, in the middle"
+    last = drawn(tab, gateway)
+    assert upright(last)
     shares = gateway.predict(last)
     expect(tab.locator("#digit")).to_have_text(str(shares.argmax()))
     bars = [float(text.rstrip(" %")) for text in tab.locator("#bars .share").all_inner_texts()]
     assert bars == pytest.approx((100 * shares).tolist(), abs=0.06)
     says(tab, "this browser agrees, difference below 0.0001", "#agreement")
     assert len(gateway.asked["predict"]) > 1, "asked while the pen moves"
-    assert gateway.at_once["predict"] == 1, "one question at a time"
     says(tab, f"{shares.argmax()}, ", "#said")
 
 
 def test_an_empty_paper_asks_nobody_and_undo_and_clear_lead_back_to_it(opened, gateway):
     tab = opened()
     expect(tab.locator("#sure")).to_have_text("draw a digit")
-    draw(tab, LINE)
-    answers(tab, "on the server")
-    line = settled(tab, gateway)
+    line = drawn(tab, gateway)
     draw(tab, BAR)
     assert settled(tab, gateway) != line
-    tab.get_by_role("button", name="Undo").click()
+    act(tab, "Undo")
     assert settled(tab, gateway) == line
     count = len(gateway.asked["predict"])
-    tab.get_by_role("button", name="Clear").click()
+    act(tab, "Clear")
     expect(tab.locator("#digit")).to_have_text("–")
-    expect(tab.locator("#sure")).to_have_text("draw a digit")
     expect(tab.get_by_role("button", name="It is a 0")).to_be_disabled()
     settled(tab, gateway)
     assert len(gateway.asked["predict"]) == count
@@ -202,53 +215,37 @@ def test_fingers_and_keys_draw_as_the_mouse_does(opened, gateway):
     tab = opened(**PHONE)
     touch(tab, LINE)
     answers(tab, "on the server")
-    touched = np.frombuffer(settled(tab, gateway), np.uint8).reshape(28, 28)
-    assert touched[4:24, 12:16].sum() > 0.9 * touched.sum() > 0
+    assert upright(settled(tab, gateway))
     assert tab.evaluate("scrollY") == 0, "a finger that draws does not scroll"
     tab.locator("#canvas").focus()
     press(tab, "Delete")
     expect(tab.locator("#digit")).to_have_text("–")
     press(tab, *["ArrowUp"] * 8, "Space", *["ArrowDown"] * 16, "Space", "ArrowRight")
     answers(tab, "on the server")
-    typed = np.frombuffer(settled(tab, gateway), np.uint8).reshape(28, 28)
-    assert typed[4:24, 12:16].sum() > 0.9 * typed.sum() > 0
+    assert upright(settled(tab, gateway))
     press(tab, "Control+z")
     expect(tab.locator("#digit")).to_have_text("–")
 
 
-def test_one_tap_sends_the_right_digit_with_the_very_bytes_that_were_asked(opened, gateway):
+def test_one_tap_sends_the_right_digit_again_if_the_store_cant_take_it_now(opened, gateway):
     tab = opened()
-    draw(tab, LINE)
-    answers(tab, "on the server")
-    asked = settled(tab, gateway)
-    correct(tab, 3)
-    says(tab, "Thanks: it is a 3", "#draw-feedback .said")
-    (body,) = map(json.loads, gateway.asked["feedback"])
-    assert base64.b64decode(body.pop("image")) == asked
-    assert body.pop("confidence") == pytest.approx(gateway.predict(asked).max())
-    expected = {"label": 3, "digit": int(gateway.predict(asked).argmax()), "version": 3}
-    assert body == {**expected, "source": "drawing", "mode": "server"}
-
-
-def test_what_the_store_cant_take_now_is_kept_and_sent_again(opened, gateway):
-    tab = opened()
-    draw(tab, LINE)
-    answers(tab, "on the server")
-    settled(tab, gateway)
+    asked = drawn(tab, gateway)
     gateway.say("feedback", Refused(507, "full", "the disk is full"))
-    correct(tab, 7)
+    act(tab, "It is a 3")
     says(tab, "the disk is full. It is kept on this page", "#draw-feedback .said")
     says(tab, "One correction waits", "#outbox-text")
     gateway.say("feedback")
-    tab.get_by_role("button", name="Send again").click()
+    act(tab, "Send again")
     expect(tab.locator("#outbox")).to_be_hidden()
     kept, sent = map(json.loads, gateway.asked["feedback"])
-    assert kept == sent and sent["label"] == 7
+    assert kept == sent
+    assert base64.b64decode(sent.pop("image")) == asked, "the very bytes that were asked"
+    assert sent.pop("confidence") == pytest.approx(gateway.predict(asked).max())
+    expected = {"label": 3, "digit": int(gateway.predict(asked).argmax()), "version": 3}
+    assert sent == {**expected, "source": "drawing", "mode": "server"}
     gateway.say("feedback", Refused(400, "bad_request", "label: 12 is no digit"))
-    draw(tab, BAR)
-    expect(tab.get_by_role("button", name="It is a 0")).to_be_enabled()
-    settled(tab, gateway)
-    correct(tab, 0)
+    drawn(tab, gateway, BAR)
+    act(tab, "It is a 0")
     says(tab, "Not taken: label: 12 is no digit", "#draw-feedback .said")
     expect(tab.locator("#outbox")).to_be_hidden()
 
@@ -279,35 +276,29 @@ def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(
     )
     assert bytes(seen[::4]) == base64.b64decode(digit["image"])
     expect(tab.locator("#detail-bars li")).to_have_count(3)
-    correct(tab, 0)
+    act(tab, "It is a 0")
     says(tab, "Thanks", "#photo-feedback .said")
     (body,) = map(json.loads, gateway.asked["feedback"])
     expected = {"image": digit["image"], "label": 0, "digit": digit["digit"], "confidence": 0.61}
     assert body == {**expected, "version": 3, "source": "photo", "mode": "server"}
 
 
-HAND_OVER = """([Kind, name, content]) => {
+HAND_OVER = """(content) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const held = new DataTransfer();
   held.items.add(new File([bytes], "a.png"));
-  const carried = { dataTransfer: held, clipboardData: held };
-  document.body.dispatchEvent(new globalThis[Kind](name, { bubbles: true, cancelable: true, ...carried }));
+  const drop = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: held });
+  document.body.dispatchEvent(drop);
 }"""
 
 
-def test_pictures_are_taken_by_drop_and_paste_and_one_that_the_browser_cant_show_has_boxes(
-    opened, gateway, strip
-):
+def test_pictures_are_taken_by_drop_and_one_that_the_browser_cant_show_has_boxes(opened, gateway, strip):
     tab = opened()
-    for count, event in enumerate([("DragEvent", "drop"), ("ClipboardEvent", "paste")], 1):
-        tab.get_by_role("tab", name="Draw").click()
-        tab.evaluate(HAND_OVER, [*event, base64.b64encode(strip[0]).decode()])
-        expect(tab.locator("#photo")).to_be_visible()
-        tab.wait_for_function("() => document.querySelector('#photo-said').innerText.startsWith('Read: ')")
-        assert gateway.asked["read"] == [strip[0]] * count
+    tab.evaluate(HAND_OVER, base64.b64encode(strip[0]).decode())
+    says(tab, "Read: ")
+    assert gateway.asked["read"] == [strip[0]]
     upload(tab, "scan.tif", encode(Image.new("L", (400, 160), 240), "TIFF"))
     says(tab, "can't show this kind of picture", "#stage")
-    says(tab, "boxes", "#stage")
     assert tab.locator("#stage").bounding_box()["height"] > 50
 
 
@@ -315,9 +306,7 @@ def test_files_that_cant_be_read_are_refused_in_words_before_they_are_sent(opene
     tab = opened()
     for name, content, words in [
         ("scan.png", b"%PDF-1.7 \n" * 9, "This is a PDF, whatever its name says."),
-        ("notes.jpg", b"just words", "no picture that can be read"),
         ("phone.jpg", b"\0\0\0\x18ftypheic" + bytes(99), "a HEIC photo"),
-        ("empty.png", b"", "The file is empty."),
         ("poster.png", png_claiming(20_000, 10_000), "20000 × 10000 pixels; up to 4 million"),
         ("long.png", encode(Image.new("L", (9, 9))) + bytes(2_000_000), "more than the 1.9 MB"),
         ("cut.png", encode(Image.new("L", (9, 9)))[:20], "cut short"),
@@ -334,8 +323,7 @@ def test_files_that_cant_be_read_are_refused_in_words_before_they_are_sent(opene
 def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(opened, gateway):
     tab = opened(local=True)
     expect(in_browser(tab)).to_be_enabled()
-    draw(tab, LINE)
-    answers(tab, "on the server")
+    drawn(tab, gateway)
     place = tab.locator("#canvas").bounding_box()
     gateway.stop()
     try:
@@ -345,14 +333,12 @@ def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(ope
         expect(in_browser(tab)).to_be_checked()
         moved = "nothing moves the paper while someone draws on it"
         assert tab.locator("#canvas").bounding_box() == place, moved
-        correct(tab, 1)
+        act(tab, "It is a 1")
         says(tab, "kept on this page", "#draw-feedback .said")
         upload(tab, "one.png", encode(page(digits(1, 8)[0][0])))
         says(tab, "Read: ")
         says(tab, "finding many digits needs the server", "#photo-by")
         expect(tab.locator(".box")).to_have_count(1)
-        upload(tab, "one.gif", encode(Image.new("L", (9, 9)), "GIF"))
-        says(tab, "for GIF the server is needed")
     finally:
         gateway.start()
     tab.evaluate("dispatchEvent(new Event('online'))")
@@ -361,27 +347,21 @@ def test_without_its_server_the_page_answers_itself_and_goes_back_when_asked(ope
     tab.locator("#banner-act").click()
     tab.get_by_role("tab", name="Draw").click()
     answers(tab, "on the server")
-    tab.get_by_role("button", name="Send again").click()
+    act(tab, "Send again")
     expect(tab.locator("#outbox")).to_be_hidden()
     (body,) = map(json.loads, gateway.asked["feedback"])
     assert body["mode"] == "browser" and str(body["digit"]) == shown
     assert str(gateway.predict(base64.b64decode(body["image"])).argmax()) == shown, "as the server would"
 
 
-def test_a_gateway_without_a_model_says_so_and_the_model_of_an_earlier_visit_answers(opened, gateway):
-    tab = opened(**OFFLINE)
-    says(tab, "Works offline now.", "#offline")
-    about = gateway.about() | {
-        "model": {"ready": False, "version": None, "message": "no version is published"}
-    }
-    gateway.say("about", lambda _: about | {"edge": None, "facts": None, "feedback": False})
-    gateway.say("predict", Refused(503, "no_model", "the model server does not answer"))
-    tab.reload()
-    says(tab, "No version is published. Version 3 answers in this browser", "#banner-text")
+def test_a_gateway_without_a_model_says_so(opened, gateway):
+    model = {"ready": False, "version": None, "message": "no version is published"}
+    about = gateway.about() | {"model": model, "edge": None, "facts": None, "feedback": False}
+    gateway.say("about", lambda _: about)
+    tab = opened("?")
+    says(tab, "No version is published.", "#banner-text")
     expect(tab.locator("#badge-text")).to_have_text("no version in service")
     expect(tab.locator("#draw-feedback"), "nobody collects corrections here").to_be_hidden()
-    draw(tab, LINE)
-    answers(tab, "version 3, in this browser")
 
 
 def test_a_new_version_is_noticed_by_badge_and_browser(opened, gateway):
@@ -401,46 +381,33 @@ def test_a_new_version_is_noticed_by_badge_and_browser(opened, gateway):
     )
 
 
-def test_too_many_questions_wait_as_long_as_the_server_wants(opened, gateway):
+def test_too_many_questions_wait_as_long_as_the_server_wants_and_late_answers_are_not_shown(opened, gateway):
     tab = opened()
-    draw(tab, LINE)
-    answers(tab, "on the server")
-    settled(tab, gateway)
+    drawn(tab, gateway)
     gateway.say("predict", Refused(429, "too_many", "too many questions", after=1))
     draw(tab, [(0.6, 0.5)])  # no further stroke asks again
     says(tab, "No answer: too many questions", "#sure")
     gateway.say("predict")
     answers(tab, "on the server")
-
-
-def test_a_slow_server_is_not_asked_twice_and_the_newest_strokes_win(opened, gateway):
-    tab = opened()
-    shares = [0.91] + [0.01] * 9
-    found = {"digit": 0, "confidence": 0.91, "accepted": True, "probabilities": shares}
-    gateway.say("predict", slow(0.3, {"version": 3, "predictions": [found]}))
-    draw(tab, LINE)
-    settled(tab, gateway)
-    expect(tab.locator("#digit")).to_have_text("0")
-    tab.wait_for_timeout(400)
-    assert gateway.at_once["predict"] == 1 and len(gateway.asked["predict"]) <= 5
+    gateway.say("predict", lambda body: time.sleep(0.3) or gateway.usual("predict", body))
     draw(tab, BAR)
-    tab.get_by_role("button", name="Clear").click()
+    act(tab, "Clear")
     tab.wait_for_timeout(500)
-    expect(tab.locator("#digit"), "an answer that comes after Clear is not shown").to_have_text("–")
+    expect(tab.locator("#digit")).to_have_text("–")
 
 
 def test_the_camera_takes_a_picture_and_its_refusal_leads_to_the_chooser(opened, gateway):
     tab = opened()
     tab.get_by_role("tab", name="Photo").click()
     tab.context.grant_permissions([])  # that is, refused
-    tab.get_by_role("button", name="Use the camera").click()
+    act(tab, "Use the camera")
     says(tab, "The camera was refused.", "#shutter-said")
     expect(tab.get_by_role("button", name="Choose a picture instead")).to_be_focused()
     expect(tab.locator("#file-camera")).to_have_attribute("capture", "environment")
-    tab.get_by_role("button", name="Close").click()
+    act(tab, "Close")
     tab.context.grant_permissions(["camera"])
-    tab.get_by_role("button", name="Use the camera").click()
-    tab.get_by_role("button", name="Take the picture").click()
+    act(tab, "Use the camera")
+    act(tab, "Take the picture")
     says(tab, "Read: ")
     (photo,) = gateway.asked["read"]
     assert photo[:3] == b"\xff\xd8\xff"
@@ -459,7 +426,7 @@ def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gate
     says(tab, "An API key is needed.", "#banner-text")
     draw(tab, LINE)
     expect(dialog, "who said no is not asked at every stroke").to_be_hidden()
-    tab.get_by_role("button", name="Clear").click()
+    act(tab, "Clear")
     tab.locator("#banner-act").click()
     expect(dialog).to_be_visible()
     tab.keyboard.type("open sesame")
@@ -499,19 +466,7 @@ def test_once_loaded_the_page_opens_and_answers_without_a_server(opened, gateway
         gateway.start()
 
 
-@pytest.mark.slow
-def test_a_server_that_hangs_is_waited_for_once_and_not_for_every_file(opened, gateway):
-    tab = opened(**OFFLINE)
-    says(tab, "Works offline now.", "#offline")
-    gateway.hangs = 12.0
-    began = time.monotonic()
-    tab.reload()
-    says(tab, "Works offline now.", "#offline")
-    expect(in_browser(tab)).to_be_enabled()
-    assert time.monotonic() - began < 11
-
-
-def test_the_badge_leads_to_where_the_version_comes_from(opened, gateway, monkeypatch):
+def test_the_badge_leads_to_where_the_version_comes_from(opened):
     tab = opened()
     says(tab, "99.62 % right", "#badge-text")
     tab.locator("#badge").click()
@@ -520,11 +475,8 @@ def test_the_badge_leads_to_where_the_version_comes_from(opened, gateway, monkey
         "99.62 % of 10,000 test images (99.48 % to 99.72 % with 95 % confidence)",
         "4d4a05ea",
         "with changes that were not committed",
-        "fbf9701b11f5659e…",
         f"every digit: {EVIL}",
         "95.97 %",
-        "0.23 % on average",
-        "116,266 parameters",
     ):
         says(tab, words, "#provenance-body")
     shown = tab.locator("#provenance-body").inner_text()
@@ -532,13 +484,6 @@ def test_the_badge_leads_to_where_the_version_comes_from(opened, gateway, monkey
     expect(tab).to_have_title("digits")
     press(tab, "Escape")
     expect(tab.locator("#provenance")).to_be_hidden()
-    monkeypatch.setattr(gateway, "record", gateway.record | {"published": {"commit": None, "dirty": None}})
-    tab.reload()
-    tab.locator("#badge").click()
-    says(tab, "not recorded", "#provenance-body")
-    assert "clean" not in tab.locator("#provenance-body").inner_text(), (
-        "there is no tree outside a repository"
-    )
 
 
 def test_narrow_and_wide_windows_have_a_page_that_fits(opened, strip):
@@ -554,31 +499,10 @@ def test_narrow_and_wide_windows_have_a_page_that_fits(opened, strip):
         tab.locator("#badge").click()
         says(tab, "not passed", "#provenance-body")
         assert tab.locator("#provenance").evaluate("(dialog) => dialog.scrollWidth") <= width
-        tab.get_by_role("button", name="Close").click()
+        act(tab, "Close")
 
 
-def colour(tab, name):
-    found = tab.locator("body").evaluate(
-        "(body, name) => { body.style.color = `var(--${name})`; return getComputedStyle(body).color }", name
-    )
-    return tuple(int(part) for part in re.findall(r"\d+", found)[:3])
-
-
-def contrast(one, other):
-    """As WCAG 2 has it."""
-
-    def light(levels):
-        linear = [
-            part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
-            for part in (level / 255 for level in levels)
-        ]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted([light(one), light(other)])
-    return (high + 0.05) / (low + 0.05)
-
-
-def test_keys_and_screen_readers_find_everything_and_ink_stands_out_in_light_and_dark(opened):
+def test_keys_and_screen_readers_find_everything(opened):
     tab = opened()
     press(tab, "Tab")
     expect(tab.get_by_role("link", name="To the drawing area")).to_be_focused()
@@ -591,41 +515,17 @@ def test_keys_and_screen_readers_find_everything_and_ink_stands_out_in_light_and
           || e.getAttribute("aria-labelledby"))).map((e) => e.outerHTML)"""
     )
     assert nameless == []
-    for scheme in ("light", "dark"):
-        tab.emulate_media(color_scheme=scheme)
-        inks = ("ink", "soft", "good", "unsure", "bad", "accent")
-        pairs = [(ink, ground) for ink in inks for ground in ("card", "ground")]
-        for ink, ground in [*pairs, ("on-accent", "accent"), ("ink", "warn-wash"), ("ink", "wash")]:
-            assert contrast(colour(tab, ink), colour(tab, ground)) >= 4.5, (scheme, ink, ground)
-    assert contrast(colour(tab, "ink"), (0, 0, 0)) > 10, "light ink on dark paper"
     tab.emulate_media(reduced_motion="reduce")
     expect(tab.locator(".fill").first).to_have_css("transition-property", "none")
 
 
 def test_the_calls_are_described_for_people(opened, gateway):
-    body = {"content": {"application/octet-stream": {"schema": {"$ref": "#/components/schemas/Pixels"}}}}
-    replies = {"200": {"description": "the answers"}, "400": {"$ref": "#/components/responses/Bad"}}
-    modes = {"enum": ["server", "browser"]}
-    fields = {"label": {"type": "integer"}, "mode": modes, "image": {"type": "string"}}
-    tree = {"content": {"application/json": {"schema": {"type": "object", "properties": fields}}}}
-    least = {"name": "least", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 1}}
-    told = f"{EVIL}\n\nAs `{EVIL}` too."
-    schemas, bad = {"Pixels": {"description": "n × 784 bytes"}}, {"Bad": {"description": "no pixels"}}
-    gateway.openapi = {
-        "info": {"title": "digits", "description": "What the page asks."},
-        "paths": {
-            "/api/predict": {"post": {"description": told, "requestBody": body, "responses": replies}},
-            "/api/read": {"post": {"parameters": [least], "requestBody": tree, "responses": {}}},
-        },
-        "components": {"schemas": schemas, "responses": bad},
-    }
+    gateway.openapi = document()
     tab = opened("docs")
     says(tab, "POST/api/predict", "#calls")
     shown = tab.locator("#calls").inner_text()
-    assert {"n × 784 bytes", "no pixels", "number from 0 to 1", EVIL} <= set(re.split(r"[\n\t]+", shown))
     assert f"curl -X POST {gateway.url}api/predict" in shown and "--data-binary @file" in shown
-    assert """-d '{"label":0,"mode":"server","image":"…"}'""" in shown
-    expect(tab.locator("#calls img")).to_have_count(0)
+    assert re.search(r"""-d '\{.*"label":0""", shown)
 
 
 def test_page_and_modules_stay_small_and_take_nothing_from_elsewhere():
@@ -648,7 +548,3 @@ def test_the_worker_keeps_every_file_that_the_page_needs():
     assert all((STATIC / path.removeprefix("/static/")).is_file() for path in whole)
     needed = {path.name for path in STATIC.glob("*.js")} - {"sw.js"}
     assert needed <= {path.rsplit("/", 1)[1] for path in whole}
-    ids = Counter(re.findall(r'\sid="([^"]+)"', (STATIC / "index.html").read_text()))
-    modules = "".join(path.read_text() for path in (STATIC / "page").iterdir())
-    used = set(re.findall(r'byId\("([\w-]+)"\)', modules))
-    assert max(ids.values()) == 1 and used - set(ids) <= {"title", "about", "calls"}
