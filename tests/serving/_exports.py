@@ -43,6 +43,14 @@ def make_formats(directory, exported, kernel="one"):
     return directory
 
 
+def change(path, edit):
+    """Edit a file of JSON."""
+    content = json.loads(path.read_text())
+    edit(content)
+    path.chmod(0o644)
+    path.write_text(json.dumps(content))
+
+
 def tree(root):
     """Return the content of every file below a directory by its relative path."""
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}

@@ -61,15 +61,9 @@ def test_few_but_one_sided_losses_count_as_worse():
     assert failing(compare(CANDIDATE, CHAMPION, duel(only_champion=5), None)) == ["paired_test"]
     assert failing(compare(CANDIDATE, CHAMPION, duel(only_champion=4), None)) == []
     assert failing(compare(CANDIDATE, CHAMPION, duel(both=40, only_champion=5), None)) == ["paired_test"]
-
-
-def test_a_p_at_the_limit_passes_and_one_below_it_does_not():
-    lost = duel(only_champion=5)
-    for limit, passed in ((1 / 32, True), (math.nextafter(1 / 32, 1), False)):
-        assert (
-            rules(compare(CANDIDATE, CHAMPION, lost, None, Limits(p_worse=limit)))["paired_test"].passed
-            is passed
-        )
+    lost = duel(only_champion=5)  # its p is 1/32
+    for limit, failed in ((1 / 32, []), (math.nextafter(1 / 32, 1), ["paired_test"])):
+        assert failing(compare(CANDIDATE, CHAMPION, lost, None, Limits(p_worse=limit))) == failed
 
 
 @pytest.mark.parametrize(("a", "b"), [(0, 0), (5, 0), (0, 5), (30, 20), (20, 30), (700, 640), (3000, 3000)])
@@ -94,13 +88,10 @@ def test_what_was_made_on_the_sample_never_replaces_what_was_made_on_everything(
     assert failing(passed) == [] and rules(passed)["sample"].reason == "trained on no less data"
 
 
-def test_between_two_made_on_the_sample_one_image_weighs_more():
+def test_between_two_made_on_the_sample_the_best_ever_may_be_missed_by_more():
     sample, champion = replace(CANDIDATE, sample=True), replace(CHAMPION, sample=True)
     small = duel(n=1000, only_champion=15, only_candidate=10)
     assert failing(compare(sample, champion, small, Best(1, 0.994))) == []
-    assert failing(compare(sample, champion, duel(n=1000, only_champion=16, only_candidate=10), None)) == [
-        "accuracy"
-    ]
     assert failing(compare(sample, champion, small, Best(1, 0.996))) == ["best_ever"]
 
 
@@ -135,24 +126,16 @@ def test_the_best_ever_is_met_by_what_was_measured_and_else_by_what_is_on_record
 
 
 def test_every_reason_that_failed_is_given():
-    outcome = compare(
-        replace(CANDIDATE, sample=True, size=10**9),
-        CHAMPION,
-        duel(only_champion=200, latency=(9, 1)),
-        Best(1, 1),
-    )
+    worst = replace(CANDIDATE, sample=True, size=10**9)
+    outcome = compare(worst, CHAMPION, duel(only_champion=200, latency=(9, 1)), Best(1, 1))
     assert failing(outcome) == NAMES
 
 
-def test_the_first_version_ever_passes_and_says_so():
+def test_the_first_version_ever_passes_and_says_so_unless_a_better_one_was_promoted_before():
     outcome = without_champion(CANDIDATE, None)
-    assert failing(outcome) == []
-    assert outcome.champion is None
+    assert failing(outcome) == [] and outcome.champion is None
     assert list(rules(outcome)) == ["champion", "best_ever"]
     assert "nothing is in service yet" in outcome.rules[0].reason
-
-
-def test_without_a_champion_the_best_ever_still_counts():
     assert failing(without_champion(CANDIDATE, Best(1, 0.9979))) == ["best_ever"]
     assert failing(without_champion(replace(CANDIDATE, accuracy=None), Best(1, 0.99))) == ["best_ever"]
     assert failing(without_champion(CANDIDATE, Best(1, 0.9979), Limits(drift=0.01))) == []

@@ -53,10 +53,7 @@ def test_every_signature_and_batch_size_is_asked_for(asked):
 def test_a_server_that_answers_as_the_model_does_passes(check):
     first, notes = check()
     assert first > 0 and notes == ()
-
-
-def test_without_the_classify_api_the_signature_is_asked_through_predict_and_that_is_noted(check):
-    assert check("no Classify")[1] == (infra_validator.NO_CLASSIFY,)
+    assert check("no Classify")[1] == (infra_validator.NO_CLASSIFY,), "it was asked through Predict"
 
 
 @pytest.mark.parametrize(
@@ -85,21 +82,11 @@ def test_a_first_request_over_the_budget_is_refused(exported, asked, monkeypatch
 
     with listening(exported) as ports:
         monkeypatch.setattr(infra_validator.server_process, "start", already(*ports))
-        monkeypatch.setattr(infra_validator.offline, "compute", lambda *_: Answered(asked[1]))
+        answers = contextlib.nullcontext(lambda: asked[1])
+        monkeypatch.setattr(infra_validator.offline, "compute", lambda *_: answers)
         assert infra_validator.validate(exported, first_request=10_000).server == "stand-in"
         with pytest.raises(StoreError, match=r"first request took \d+ ms, at most 0 ms allowed; the server"):
             infra_validator.validate(exported, first_request=0.001)
-
-
-class Answered:
-    def __init__(self, answers):
-        self.answers = answers
-
-    def __enter__(self):
-        return lambda: self.answers
-
-    def __exit__(self, *_):
-        return None
 
 
 def already(grpc_port, rest_port):
@@ -115,21 +102,12 @@ def already(grpc_port, rest_port):
 
 
 @pytest.mark.slow
-def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path):
+def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path, monkeypatch):
     from tests.serving._tiny import export
 
-    broken = export(tmp_path / "exported", broken=True)
-    program = [sys.executable, "-c", LISTENS]
+    monkeypatch.setattr(infra_validator.server_process, "start", already(0, 0))
     with pytest.raises(StoreError, match=r"can't be run without a server: .*28"):
-        infra_validator.validate(broken, program)
-
-
-LISTENS = """
-import signal, socket, sys
-flags = dict(f[2:].split("=", 1) for f in sys.argv[1:])
-kept = [socket.create_server(("127.0.0.1", int(flags[f]))) for f in ("port", "rest_api_port")]
-signal.pause()
-"""
+        infra_validator.validate(export(tmp_path / "exported", broken=True))
 
 
 @pytest.mark.parametrize(
@@ -137,14 +115,9 @@ signal.pause()
     [
         (lambda f: f.unlink(), "can't be read"),
         (lambda f: f.write_bytes(f.read_bytes()[:-5]), "is damaged, .*truncated record"),
-        (lambda f: f.write_bytes(b"\x01\x02"), "is damaged, .*truncated record at 0"),
-        (
-            lambda f: f.write_bytes((d := f.read_bytes())[:-1] + bytes([d[-1] ^ 1])),
-            "is damaged, .*corrupted record",
-        ),
+        (lambda f: f.write_bytes(f.read_bytes()[:-1] + b"?"), "is damaged, .*corrupted record"),
         (lambda f: f.write_bytes(b""), "has no request for classify, encoded, serving_default"),
         (lambda f: f.write_bytes(tfrecord.frame(b"\xff\xff\xff")), "not a PredictionLog"),
-        (lambda f: f.write_bytes(tfrecord.frame(b"")), "a record without a request"),
     ],
 )
 def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_path, spoiled, said):
@@ -155,14 +128,8 @@ def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_
     assert "export again" in str(refused.value)
 
 
-def test_an_export_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(StoreError, match="can't be copied"):
-        infra_validator.validate(tmp_path / "exported")
-
-
 @pytest.mark.slow
 def test_the_embedded_server_passes(exported):
     report = infra_validator.validate(exported, [sys.executable, "-m", "serving.model_server"])
     assert report.requests == 7 and report.notes == ()
-    assert report.as_dict()["server"].endswith("serving.model_server")
     assert report.first_request < infra_validator.FIRST_REQUEST

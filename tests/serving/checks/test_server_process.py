@@ -1,6 +1,5 @@
 import os
 import select
-import socket
 import subprocess
 import sys
 
@@ -37,18 +36,19 @@ def test_a_server_is_ready_when_both_ports_answer_and_gone_after_the_block(tmp_p
     assert (tmp_path / "environment").read_text().startswith("-1 ")
 
 
-def test_a_server_that_ends_is_an_error_with_its_last_words(tmp_path):
+@pytest.mark.parametrize(
+    ("command", "patience", "said"),
+    [
+        (program(DIES), 60, r"exit code 1; .*cannot load version 1"),
+        (program(HANGS), 1, r"not ready within 1 s: .* runs; the end of its log: retrying"),
+        (["/nowhere"], 60, r"nowhere can't be started \(No such file"),
+    ],
+    ids=["it ends", "it is never ready", "it is not there"],
+)
+def test_a_server_that_does_not_come_is_an_error_with_its_last_words(tmp_path, command, patience, said):
     with (
-        pytest.raises(StoreError, match=r"exit code 1; .*cannot load version 1"),
-        server_process.start(Pointer("/m", 1), tmp_path, program(DIES)),
-    ):
-        pass
-
-
-def test_a_server_that_is_never_ready_is_an_error_and_is_ended(tmp_path):
-    with (
-        pytest.raises(StoreError, match=r"not ready within 1 s: .* runs; the end of its log: retrying"),
-        server_process.start(Pointer("/m", 1), tmp_path, program(HANGS), patience=1),
+        pytest.raises(StoreError, match=said),
+        server_process.start(Pointer("/m", 1), tmp_path, command, patience),
     ):
         pass
 
@@ -82,14 +82,6 @@ def test_the_server_of_a_killed_command_dies_with_it(tmp_path):
         os.close(server)
 
 
-def test_a_program_that_is_not_there_is_an_error(tmp_path):
-    with (
-        pytest.raises(StoreError, match=r"nowhere can't be started \(No such file"),
-        server_process.start(Pointer("/m", 1), tmp_path, ["/nowhere"]),
-    ):
-        pass
-
-
 def test_tensorflow_serving_is_taken_when_it_is_on_the_path_and_else_the_embedded_server(
     tmp_path, monkeypatch
 ):
@@ -99,21 +91,3 @@ def test_tensorflow_serving_is_taken_when_it_is_on_the_path_and_else_the_embedde
     real.write_text("#!/bin/sh\n")
     real.chmod(0o755)
     assert server_process.command() == (str(real),)
-
-
-def test_nothing_is_left_on_disk():
-    with server_process.scratch() as directory:
-        (directory / "a").mkdir()
-    assert not directory.exists()
-
-
-def test_a_port_on_which_nothing_listens_does_not_answer():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        assert not server_process.is_listening(free.getsockname()[1])
-
-
-def test_children_find_this_package_wherever_they_start(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "/kept")
-    paths = server_process.environment()["PYTHONPATH"].split(os.pathsep)
-    assert os.path.isdir(f"{paths[0]}/serving") and paths[1] == "/kept"  # noqa: PTH112

@@ -24,14 +24,12 @@ def history(*events):
     ("events", "previous"),
     [
         ([], None),
-        ([(1, PROMOTE)], None),
         ([(1, PROMOTE), (2, PROMOTE)], 1),
         ([(1, PROMOTE), (2, PROMOTE), (3, CANARY)], 1),
         ([(1, PROMOTE), (2, PROMOTE), (3, PROMOTE), (2, ROLLBACK)], 1),
         ([(1, PROMOTE), (2, PROMOTE), (3, PROMOTE), (1, ROLLBACK)], None),
         ([(1, PROMOTE), (2, PROMOTE), (1, PROMOTE)], 2),
         ([(1, PROMOTE), (2, PROMOTE), (5, ROLLBACK)], 2),
-        ([(1, PROMOTE), (1, PROMOTE)], None),
         ([(1, PROMOTE), (2, PROMOTE), (1, UNRECORDED)], None),
         ([(1, PROMOTE), (2, UNRECORDED)], 1),
     ],
@@ -61,11 +59,6 @@ def test_the_best_ever_is_of_promotions_on_the_same_test_images():
     assert History(events=events).best("c") is None
 
 
-def test_a_trial_is_no_promotion():
-    known = history((1, PROMOTE), (2, CANARY))
-    assert known.was_promoted(1) and not known.was_promoted(2)
-
-
 def test_of_two_refusals_of_a_pair_the_last_is_kept():
     known = History().with_refusal(Refusal(2, 1, ("a",))).with_refusal(Refusal(2, 1, ("b",)))
     assert known.last_refusal(2, 1) == Refusal(2, 1, ("b",))
@@ -73,7 +66,9 @@ def test_of_two_refusals_of_a_pair_the_last_is_kept():
 
 
 def test_it_survives_json():
-    known = History(7, "/models/digits", (Event(1, PROMOTE, "now", 0.99, "a"),), (Refusal(2, 1, ("b",)),))
+    known = History(
+        LARGEST, "/models/digits", (Event(1, PROMOTE, "now", 0.99, "a"),), (Refusal(2, 1, ("b",)),)
+    )
     assert from_plain(to_plain(known), "history.json") == known
 
 
@@ -83,17 +78,13 @@ def damaged(event=(), refusal=(), **values):
     return {**to_plain(History()), "events": events, "refusals": refusals, **values}
 
 
-def test_a_record_with_every_value_of_its_type_is_read():
-    assert from_plain(damaged(highest=LARGEST), "history.json").highest == LARGEST
-
-
 @pytest.mark.parametrize(
     "tree",
     [
         *(None, [], {}, {"highest": "1"}, damaged({"x": 1}), damaged(events=5), damaged(refusals=None)),
-        *(damaged(highest=wrong) for wrong in (None, "1", 1.5, True, -1, LARGEST + 1, 10**30)),
-        *(damaged(base_path=wrong) for wrong in (5, ["/models"], {})),
-        *(damaged({"version": wrong}) for wrong in (None, "1", [1], 1.0, 0, 10**30)),
+        *(damaged(highest=wrong) for wrong in (None, "1", 1.5, True, -1, LARGEST + 1)),
+        damaged(base_path=5),
+        *(damaged({"version": wrong}) for wrong in (None, "1", 1.0, 0, 10**30)),
         *(damaged({key: 5}) for key in ("action", "at", "test_images", "accuracy")),
         *(damaged({"accuracy": wrong}) for wrong in ("0.9", -0.1, float("nan"), True)),
         *(damaged(refusal={key: None}) for key in ("version", "champion", "reasons")),
