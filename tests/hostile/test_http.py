@@ -16,11 +16,11 @@ MANY = DESCRIPTORS + 44
 ATTACKER, VISITOR = "127.0.0.2", "127.0.0.1"
 
 
-def served(target, seconds, **headers):
+def served(target, seconds):
     """Visit again and again for so long; nobody waits for more than a second."""
     until = time.monotonic() + seconds
     while target.local and time.monotonic() < until:
-        assert target.visit(headers.get("address", VISITOR), **headers.get("sent", {})) < 1
+        assert target.visit(VISITOR) < 1
         time.sleep(0.02)
 
 
@@ -34,46 +34,25 @@ def opened(target, count, sent, address=ATTACKER):
     return stack
 
 
-def unfinished(target, seconds):
+def test_heads_that_never_end_cost_other_visitors_nothing(target):
     head = target.head("Content-Length: 784", "X-Unfinished: ")[:-4]
     with opened(target, MANY // 2, head), opened(target, MANY // 2, b""):
-        served(target, seconds)
+        served(target, 2)
     target.recovers(ATTACKER)
 
 
-def test_heads_that_never_end_cost_other_visitors_nothing(gateway):
-    unfinished(gateway, 2)
-
-
-@pytest.mark.slow
-def test_heads_that_never_end_cost_other_visitors_nothing_for_as_long_as_they_last(gateway):
-    unfinished(gateway, 15)
-
-
-def test_bodies_that_never_come_cost_other_visitors_nothing(gateway):
-    head = gateway.head("Content-Length: 784", "Content-Type: application/octet-stream")
-    with opened(gateway, 64, head):
+@pytest.mark.parametrize(("attacker", "visitor"), [(ATTACKER, VISITOR), (PROXY, PROXY)])
+def test_bodies_that_never_come_cost_others_nothing_behind_a_trusted_proxy_too(gateway, attacker, visitor):
+    lines = ("Content-Length: 784", "Content-Type: application/octet-stream")
+    head = gateway.head(*lines, "X-Forwarded-For: 198.51.100.{}, 192.0.2.1").decode()
+    with opened(gateway, 64, lambda number: head.format(number).encode(), attacker):
         for _ in range(100):
             if gateway.local:
-                assert gateway.visit(VISITOR) < 1
-    gateway.recovers(ATTACKER)
+                assert gateway.visit(visitor, **{"X-Forwarded-For": "192.0.2.2"}) < 1
+    gateway.recovers(attacker)
 
 
-def test_behind_a_trusted_proxy_bodies_of_one_client_cost_its_other_clients_nothing(gateway):
-    lines = (
-        "Content-Length: 784",
-        "Content-Type: application/octet-stream",
-        "X-Forwarded-For: {}, 192.0.2.1",
-    )
-    head = gateway.head(*lines).decode()
-    with opened(gateway, 64, lambda number: head.format(f"198.51.100.{number}").encode(), PROXY):
-        for _ in range(100):
-            if gateway.local:
-                assert gateway.visit(PROXY, **{"X-Forwarded-For": "192.0.2.2"}) < 1
-    gateway.recovers(PROXY)
-
-
-HUGE = ("ffffffffffffffff", "7fffffffffffffff", "1000001", "0" * 300 + "1", "-1", "1;" + "x" * 70_000)
+HUGE = ("ffffffffffffffff", "0" * 300 + "1", "-1", "1;" + "x" * 70_000)
 
 
 @pytest.mark.parametrize("size", HUGE, ids=lambda size: size[:20])
@@ -99,13 +78,10 @@ BODY = ("Content-Length: 3", "Content-Type: application/json")
 STRANGE = {
     "two lengths": [*BODY, "Content-Length: 4"],
     "a length and chunks": [*BODY, "Transfer-Encoding: chunked"],
-    "a negative length": ["Content-Length: -1"],
     "a length of 300 digits": [f"Content-Length: {'9' * 300}"],
     "an unknown transfer": ["Transfer-Encoding: nonsense"],
-    "no colon": ["nonsense"],
     "a blank before the colon": ["Content-Length : 3"],
     "a zero byte": ["X-Zero: \0"],
-    "a large field": [f"X-Large: {'x' * (1 << 20)}"],
     "many fields": [f"X-{number}: {'y' * 50}" for number in range(20_000)],
 }
 
@@ -121,13 +97,8 @@ def test_a_head_that_means_nothing_is_refused_and_harms_nobody(target, lines):
 
 @pytest.mark.parametrize(
     "sent",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
-        b"\0" * 5000,
-        b"\r\n" * 5000,
-        b"SSH-2.0-x\r\n\r\n",
-    ],
-    ids=["TLS", "zeros", "lines", "SSH"],
+    [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), b"\r\n" * 5000, b"SSH-2.0-x\r\n\r\n"],
+    ids=["TLS", "lines", "SSH"],
 )
 def test_what_is_no_http_is_ended_and_harms_nobody(target, sent):
     with opened(target, 20, sent):

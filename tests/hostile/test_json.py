@@ -42,21 +42,13 @@ HOSTILE = {
     "lists": (repeated(b"[],"), MANY),
     "deep lists": (repeated(b"[", b"", b""), MANY),
     "objects": (repeated(b"{},"), MANY),
-    "deep objects": (repeated(b'{"a":'), MANY),
-    "keys": (repeated(b'"key":0,', b"{", b"}"), MANY),
     "strings": (repeated(b'"ab",'), MANY),
     "objects with a key": (repeated(b'{"a":1},'), MANY),
-    "lists of what is not strict": (repeated(b"[NaN],"), MANY),
     "long keys": (repeated(b'"%s":0,' % (b"k" * 100), b"{", b"}"), "an object of more than 1000 keys"),
     "rows": (repeated(b"0,"), "more than 4096 rows"),
-    "rows of lists": (repeated(b"[%s]," % (b"0," * 20 + b"0")), "more than 4096 rows"),
-    "columns": (repeated(b"0,", b'{"inputs":{"x":[', b"]}}"), "more than 4096 rows"),
-    "a short row and a long one": (repeated(b"0,", b'{"instances":[[0],[', b"]]}"), "unequal lengths"),
     "a list among numbers": (repeated(b"0,", ROW + b"[0],", b"]]}"), "unequal lengths"),
     "a string among numbers": (repeated(b"0,", ROW + b'"%s",' % (b"a" * 1000), b"]]}"), "unequal lengths"),
     "null at the end": (repeated(b"0,", ROW, b",null]]}"), "true, false or null"),
-    "no end": (repeated(b"0,", ROW, b""), "the text ends within a list"),
-    "no object": (repeated(b"0,", b"[", b"]"), "Is not object"),
 }  # fmt: skip
 
 
@@ -74,11 +66,10 @@ def test_thirty_megabytes_that_no_model_takes_cost_two_seconds_and_three_times_t
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("end", [b"256]]}", b"0.5]]}", b'"1"]]}'], ids=["range", "kind", "string"])
-def test_a_wrong_number_behind_millions_of_right_ones_is_found_in_two_seconds(end):
+def test_a_wrong_number_behind_millions_of_right_ones_is_found_in_two_seconds():
     begun = time.process_time()
-    with pytest.raises(Status, match=r"is not of expected type: uint8|unequal lengths"):
-        read(ROW + b"0," * 7_000_000 + end, signature(UINT8))
+    with pytest.raises(Status, match="is not of expected type: uint8"):
+        read(ROW + b"0," * 7_000_000 + b"256]]}", signature(UINT8))
     assert time.process_time() - begun < 2
 
 
@@ -106,16 +97,16 @@ def rows(count, values=1):
     return ('{"instances": [' + ", ".join([f"[{row}]"] * count) + "]}").encode()
 
 
-@pytest.mark.parametrize("count", [LIMITS.batch_rows - 1, LIMITS.batch_rows])
-def test_as_many_rows_as_allowed_are_read(count):
-    assert len(rows(count)) > scan.SMALL
-    assert read(rows(count), signature())["x"].shape == (count, 1)
-
-
-def test_one_row_more_is_refused():
+def test_as_many_rows_as_allowed_are_read_and_one_more_is_refused():
+    for count in (LIMITS.batch_rows - 1, LIMITS.batch_rows):
+        assert len(rows(count)) > scan.SMALL
+        assert read(rows(count), signature())["x"].shape == (count, 1)
     with pytest.raises(Status, match="more than 4096 rows: send smaller batches, or raise --max_batch_rows"):
         read(rows(LIMITS.batch_rows + 1), signature())
     assert read(rows(LIMITS.batch_rows + 1), signature(shape=(4097, 1)))["x"].shape == (4097, 1)
+    scan.check_examples(json.dumps({"examples": [{"x": [1, 2]}] * LIMITS.batch_rows}).encode(), LIMITS)
+    with pytest.raises(Status, match="more than 4096 rows"):
+        scan.check_examples(json.dumps({"examples": [{}] * (LIMITS.batch_rows + 1)}).encode(), LIMITS)
 
 
 def test_values_are_counted_against_the_shape_of_the_signature():
@@ -127,28 +118,20 @@ def test_values_are_counted_against_the_shape_of_the_signature():
         scan.check_predict(rows(1, most + 2), [signature(shape=(-1, 3))], LIMITS)
 
 
-def test_a_small_body_gets_the_parser_s_own_words():
-    body = repeated(b"[0],", tail=b",[0,0]]}", size=scan.SMALL - 10)
-    assert len(body) <= scan.SMALL
-    with pytest.raises(Status, match="Expecting tensor size: 1 but got: 2"):
-        read(body, signature())
-
-
 def test_no_tensor_that_json_can_say_is_taken_for_a_hostile_one():
     dice = random.Random(3)
     words = ['[[,"', "]}\\", '\\"', '"', "é{", "true,null", ""]
 
-    def value(kind):
-        return {
-            FLOAT: lambda: dice.choice([0, -1.5, 1e30, float("nan"), float("inf")]),
-            STRING: lambda: dice.choice([dice.choice(words), {"b64": "YQ=="}]),
-            BOOL: lambda: dice.random() < 0.5,
-        }[kind]()
+    values = {
+        FLOAT: [0, -1.5, 1e30, float("nan"), float("inf")],
+        STRING: [*words, {"b64": "YQ=="}],
+        BOOL: [True, False],
+    }
 
     def tensor(kind, shape):
-        return [tensor(kind, shape[1:]) for _ in range(shape[0])] if shape else value(kind)
+        return [tensor(kind, shape[1:]) for _ in range(shape[0])] if shape else dice.choice(values[kind])
 
-    for _ in range(500):
+    for _ in range(300):
         kind, other = dice.choice([FLOAT, STRING, BOOL]), dice.choice([FLOAT, STRING])
         shape = [dice.randrange(1, 4) for _ in range(dice.randrange(1, 4))]
         x, y = tensor(kind, shape), tensor(other, shape[:1])
@@ -167,13 +150,6 @@ def test_no_tensor_that_json_can_say_is_taken_for_a_hostile_one():
             before, after = dice.choice([b"", b"\xef\xbb\xbf"]), dice.choice([b"", b" ]], text"])
             scan.check_predict(before + written + after, [taker], LIMITS)
             assert text.parse(before + written + after), written
-
-
-def test_more_examples_than_rows_are_refused_by_the_bytes():
-    for count in (LIMITS.batch_rows - 1, LIMITS.batch_rows):
-        scan.check_examples(json.dumps({"examples": [{"x": [1, 2]}] * count}).encode(), LIMITS)
-    with pytest.raises(Status, match="more than 4096 rows"):
-        scan.check_examples(json.dumps({"examples": [{}] * (LIMITS.batch_rows + 1)}).encode(), LIMITS)
 
 
 def test_reading_ends_when_the_time_of_the_request_is_up():

@@ -38,7 +38,7 @@ class Running:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             given.setdefault("Content-Type", kind)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=source)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300, source_address=source)
         try:
             connection.request(method, path, body, given)
             reply = connection.getresponse()
