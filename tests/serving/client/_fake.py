@@ -158,32 +158,25 @@ def _grpc_status(fake: Fake, body: bytes) -> bytes:
     return response.SerializeToString()
 
 
-def grpc_server(
-    fake: Fake, handlers: Any = None, tls: Any = None, limit: int = -1, port: int = 0
-) -> tuple[Any, int]:
+def grpc_server(fake: Fake, tls: Any = None, limit: int = -1, port: int = 0) -> tuple[Any, int]:
     """Start a server, which takes messages of at most `limit` bytes; return it and its port."""
     options = [("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(4), options=options)
 
-    def door(answer: Any) -> Any:
-        def handle(body: bytes, context: Any) -> bytes:
-            try:
-                made = answer(fake, body)
-                return made if fake.garbage is None else fake.garbage
-            except Refusal as refusal:
-                return context.abort(grpc.StatusCode[refusal.code], refusal.text)
-
-        return grpc.unary_unary_rpc_method_handler(handle)
-
     class Doors(grpc.GenericRpcHandler):
         def service(self, details: Any) -> Any:
-            answers = {PREDICT: _grpc_predict, STATUS: _grpc_status}
-            return door(answers[details.method]) if details.method in answers else None
+            answer = {PREDICT: _grpc_predict, STATUS: _grpc_status}[details.method]
 
-    if handlers:
-        handlers(server)
-    else:
-        server.add_generic_rpc_handlers((Doors(),))
+            def handle(body: bytes, context: Any) -> bytes:
+                try:
+                    made = answer(fake, body)
+                    return made if fake.garbage is None else fake.garbage
+                except Refusal as refusal:
+                    return context.abort(grpc.StatusCode[refusal.code], refusal.text)
+
+            return grpc.unary_unary_rpc_method_handler(handle)
+
+    server.add_generic_rpc_handlers((Doors(),))
     address = f"127.0.0.1:{port}"
     port = server.add_secure_port(address, tls) if tls else server.add_insecure_port(address)
     server.start()
@@ -201,12 +194,9 @@ def _rest(fake: Fake, path: str, body: bytes) -> dict[str, Any]:
         raise Refusal("INVALID_ARGUMENT", f"Malformed request: {path}")
     model, version = matched[1], int(matched[2]) if matched[2] else None
     if not matched[3]:
-        return {
-            "model_version_status": [
-                {"version": str(v), "state": s, "status": {"error_code": "OK", "error_message": text}}
-                for v, s, text in fake.statuses(model, version)
-            ]
-        }
+        states = fake.statuses(model, version)
+        told = [{"version": str(v), "state": s, "status": {"error_message": text}} for v, s, text in states]
+        return {"model_version_status": told}
     asked = json.loads(body)
     images = asked["instances"]
     if asked["signature_name"] == "encoded":
@@ -225,8 +215,9 @@ def rest_server(fake: Fake) -> ThreadingHTTPServer:
         wbufsize = -1
 
         def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             try:
-                status, body = 200, json.dumps(_rest(fake, self.path, self._body())).encode()
+                status, body = 200, json.dumps(_rest(fake, self.path, body)).encode()
                 if fake.garbage is not None:
                     body = fake.garbage
             except Refusal as refusal:
@@ -240,9 +231,6 @@ def rest_server(fake: Fake) -> ThreadingHTTPServer:
                 self.wfile.flush()
 
         do_POST = do_GET
-
-        def _body(self) -> bytes:
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
         def log_message(self, *_: object) -> None:
             return

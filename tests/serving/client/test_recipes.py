@@ -4,16 +4,14 @@ grpcurl's is in test_messages, which has TensorFlow; Go's is not run.
 """
 
 import json
-import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from digits_client import DigitClient
 from tests.serving.client._fake import picture
-from tests.serving.client._page import SECTIONS, recipes
+from tests.serving.client._page import recipes
 
 
 @pytest.fixture
@@ -53,15 +51,3 @@ def test_curl(run):
 def test_javascript(run):
     (recipe,) = recipes("JavaScript", "js")
     assert run(recipe, "node", "--input-type=module", "-") == "7 0.9375\n"
-
-
-def test_the_page_tells_the_options_as_they_are():
-    import inspect
-
-    told = re.search(r"`DigitClient\((.*?)\)`", SECTIONS["`digits_client`"], re.S)[1]
-    named = re.findall(r"(\w+)=([^,\s]+)", told)
-    real = inspect.signature(DigitClient).parameters
-    assert [name for name, _ in named] == list(real)
-    for name, value in named:
-        if name != "chunk_bytes":
-            assert eval(value) == real[name].default
