@@ -25,11 +25,11 @@ def pytest_addoption(parser):
 
 
 def pytest_generate_tests(metafunc):
-    """A test that takes `target` attacks both of our servers, one that takes `gateway` the one."""
-    url = metafunc.config.getoption("url", None)
-    for name, ours in (("target", ["gateway", "rest"]), ("gateway", ["gateway"])):
-        if name in metafunc.fixturenames:
-            metafunc.parametrize(name, [url] if url else ours, indirect=True, scope="module")
+    """A test that takes `target` attacks both of our servers, one that takes `gateway` too the one."""
+    if "target" in metafunc.fixturenames:
+        ours = ["gateway"] if "gateway" in metafunc.fixturenames else ["gateway", "rest"]
+        url = metafunc.config.getoption("url", None)
+        metafunc.parametrize("target", [url] if url else ours, indirect=True, scope="module")
 
 
 @dataclass
@@ -84,20 +84,12 @@ class Target:
 
 @pytest.fixture(scope="module")
 def target(request, tmp_path_factory):
-    yield from _target(request.param, tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def gateway(request, tmp_path_factory):
-    yield from _target(request.param, tmp_path_factory)
-
-
-def _target(name, factory):
+    name = request.param
     if name not in ("gateway", "rest"):
         parts = urlsplit(name)
         yield Target(parts.hostname, parts.port or 80, *[parts.path or "/"] * 2)
         return
-    folder, port = factory.mktemp(name), free_port()
+    folder, port = tmp_path_factory.mktemp(name), free_port()
     if name == "gateway":
         kept = ["--feedback=none", "--request-log=none", "--server=localhost:1", "--log-format=json"]
         command = ["-m", "serving.app", f"--port={port}", f"--trusted-proxy={PROXY}", *kept]
@@ -134,3 +126,9 @@ def _target(name, factory):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def gateway(target):
+    """The target, where a test is for our gateway or the server of --url alone."""
+    return target

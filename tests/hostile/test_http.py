@@ -52,17 +52,17 @@ def test_bodies_that_never_come_cost_others_nothing_behind_a_trusted_proxy_too(g
     gateway.recovers(attacker)
 
 
-HUGE = ("ffffffffffffffff", "0" * 300 + "1", "-1", "1;" + "x" * 70_000)
+HUGE = ("ffffffffffffffff", "f" * 300, "-1", "1;" + "x" * 70_000)
 
 
 @pytest.mark.parametrize("size", HUGE, ids=lambda size: size[:20])
-def test_a_chunk_that_can_not_be_meant_is_answered_at_once(gateway, size):
-    with gateway.connect() as raw:
-        raw.sendall(gateway.head("Transfer-Encoding: chunked"))
+def test_a_chunk_that_can_not_be_meant_is_answered_at_once(target, size):
+    with target.connect() as raw:
+        raw.sendall(target.head("Transfer-Encoding: chunked"))
         with contextlib.suppress(OSError):
             raw.sendall(f"{size}\r\n".encode() + bytes(100))
         assert ended(raw, 5) in ("4", "")
-    assert gateway.visit(VISITOR) < 1
+    assert target.visit(VISITOR) < 1
 
 
 def ended(raw, seconds):

@@ -47,7 +47,6 @@ def change(path, edit):
     """Edit a file of JSON."""
     content = json.loads(path.read_text())
     edit(content)
-    path.chmod(0o644)
     path.write_text(json.dumps(content))
 
 

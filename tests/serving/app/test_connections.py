@@ -1,11 +1,8 @@
 """How many connections the gateway has, for how long, and what it says of the others."""
 
-import asyncio
 import contextlib
-import errno
 import functools
 import re
-import resource
 import socket
 import ssl
 import time
@@ -119,42 +116,3 @@ def test_a_place_is_free_again_when_tls_ends_or_never_begins(tmp_path):
                     context.wrap_socket(taken, server_side=True)
                 taken.close()
             assert listener._places.used == 0
-
-
-def test_there_are_no_more_connections_than_descriptors_are_for(monkeypatch):
-    limits = {"now": (256, 256)}
-    monkeypatch.setattr(resource, "getrlimit", lambda _: limits["now"])
-    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.update(now=both))
-    assert connections._affordable(1024) == 96
-    limits["now"] = (256, 4096)
-    assert connections._affordable(1024) == 1024 and limits["now"] == (2112, 4096)
-    limits["now"] = (60, 60)
-    assert connections._affordable(1024) == connections.LEAST
-
-
-def test_when_no_descriptor_is_free_there_is_a_pause(monkeypatch):
-    def exhausted(_):
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(socket.socket, "accept", exhausted)
-    with connections.Listener(socket.AF_INET, socket.SOCK_STREAM) as listener:
-        listener.limit(4, Proxies(), Metrics(), lambda _: None)
-        with pytest.raises(OSError, match="Too many"):
-            listener.accept()  # asyncio stops for a second, but tries the rest of its turn
-        for _ in range(100):
-            with pytest.raises(BlockingIOError):
-                listener.accept()
-
-
-def test_what_goes_wrong_outside_of_requests_is_one_short_line():
-    said = []
-
-    async def fail():
-        loop = asyncio.get_running_loop()
-        connections.quiet(loop, said.append)
-        for _ in range(1000):
-            loop.call_exception_handler({"message": "accept failed", "exception": OSError(24, "x" * 1000)})
-
-    asyncio.run(fail())
-    assert len(said) == 1 and len(said[0]["message"]) <= 300
-    assert said[0]["message"].startswith("accept failed OSError: [Errno 24] xxx")

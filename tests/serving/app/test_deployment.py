@@ -42,13 +42,10 @@ def service():
     return yaml.safe_load((SERVING / "compose.yaml").read_text())["services"]["gateway"]
 
 
-def manifests():
-    files = sorted((SERVING / "k8s" / "gateway").glob("*.yaml"))
-    return [part for path in files for part in yaml.safe_load_all(path.read_text())]
-
-
 def manifest(kind):
-    (found,) = [each for each in manifests() if each["kind"] == kind]
+    files = sorted((SERVING / "k8s" / "gateway").glob("*.yaml"))
+    parts = [part for path in files for part in yaml.safe_load_all(path.read_text())]
+    (found,) = [each for each in parts if each["kind"] == kind]
     return found
 
 
@@ -117,10 +114,9 @@ def test_the_pods_share_a_database_and_come_and_go_without_losing_a_request(tmp_
 
 
 def test_the_pods_run_without_rights_and_the_servers_let_them_in():
-    pod = manifest("Deployment")["spec"]["template"]
+    pod, own = manifest("Deployment")["spec"]["template"], container()["securityContext"]
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
-    own = container()["securityContext"]
     assert own["readOnlyRootFilesystem"] is True and own["capabilities"] == {"drop": ["ALL"]}
     writable = [mount["mountPath"] for mount in container()["volumeMounts"] if not mount.get("readOnly")]
     assert writable == ["/tmp"]
@@ -138,9 +134,3 @@ def test_every_part_points_at_the_pods_and_kustomize_is_given_all():
         assert found.get("matchLabels", found) == labels
     files = {path.name for path in (SERVING / "k8s" / "gateway").glob("*.yaml")} - {"kustomization.yaml"}
     assert set(manifest("Kustomization")["resources"]) == files
-
-
-def test_prometheus_asks_the_gateway_for_its_metrics():
-    jobs = yaml.safe_load((SERVING / "prometheus.yml").read_text())["scrape_configs"]
-    (job,) = [job for job in jobs if job["job_name"] == "gateway"]
-    assert job["static_configs"][0]["targets"] == ["gateway:8080"] and "metrics_path" not in job

@@ -8,14 +8,12 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
-from playwright.sync_api import expect
 
-from bench.browser import ROOT, scripted_page
+from bench.browser import ROOT
 from digits import wire
 from digits.convert import tflite
 from digits.ink import has_ink
 from tests._digits import digits
-from tests._pictures import encode, page
 from tests.serving.app.conftest import ANSWER
 
 TEXT = (ROOT / "docs" / "edge.md").read_text()
@@ -53,20 +51,3 @@ def test_the_steps_with_litert_give_the_answer_of_the_exported_signature(network
     assert [space["has_ink"](image) for image in images] == has_ink(tf.constant(images)).numpy().tolist()
     clear = np.abs(expected[wire.CONFIDENCE] - ANSWER["threshold"]) > 1e-4
     assert [sure for _, _, sure in np.array(found, object)[clear]] == expected[wire.ACCEPTED][clear].tolist()
-
-
-PAGE = b'<!doctype html><input type="file"><output></output>'
-
-
-def test_the_page_shows_the_digit_of_a_chosen_picture(browser, network):
-    picture = encode(page(digits(1, seed=8)[0][0]))
-    folder = {f"/edge/3/{name}": data for name, data in network.edge.items()}
-    expected = network.served[wire.ENCODED](tf.constant([picture]))
-    sure = bool(expected[wire.ACCEPTED][0])
-    percent = f"{100 * float(expected[wire.CONFIDENCE][0]):.0f}"
-    shown = f"{int(expected[wire.DIGIT][0])}" + ("" if sure else f", not sure ({percent} %)")
-    with scripted_page(browser, {"/": PAGE, "/page.js": recipe("page").encode(), **folder}) as tab:
-        tab.evaluate("async () => { await import('/page.js') }")
-        file = {"name": "digit.png", "mimeType": "image/png", "buffer": picture}
-        tab.locator("input").set_input_files(file)
-        expect(tab.locator("output")).to_have_text(shown)

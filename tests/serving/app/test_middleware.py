@@ -204,15 +204,6 @@ def test_more_requests_at_once_than_it_bears_are_told_to_come_back_half_of_them_
         assert found == [200, 200] and gateway.ask("POST", ROUTE, IMAGE)[0] == 200
 
 
-def test_a_visitor_who_leaves_costs_the_others_nothing(gateway, fake):
-    fake.stuck.clear()
-    with begun(gateway, "Content-Length: 784") as raw:
-        raw.sendall(IMAGE)
-        time.sleep(0.2)
-    fake.stuck.set()
-    assert gateway.ask("POST", ROUTE, IMAGE)[0] == 200
-
-
 def test_what_is_not_there_and_another_method_are_refused_in_one_line(gateway):
     for path in ("/api/nothing", "/static/../settings.py", "/edge/3/tfjs/model.json", "/x" * 900):
         assert code(gateway.ask("GET", path)) == (404, "not_found")

@@ -90,11 +90,3 @@ def test_a_request_that_never_arrives_whole_is_answered_as_described(fake, lengt
         answer = json.loads(reply.read())
     _openapi.check(document(), "POST", "/api/predict", reply.status, reply.headers["content-type"], answer)
     assert reply.status == status
-
-
-def test_a_probe_that_fails_is_answered_as_described(fake):
-    with running(server=fake.grpc) as gateway:
-        assert gateway.ask("GET", "/healthz", Host="evil.example")[0] == 403
-        assert gateway.ask("GET", "/readyz")[0] == 200
-        gateway.state.draining = True
-        assert gateway.ask("GET", "/readyz")[2] == b"draining\n"

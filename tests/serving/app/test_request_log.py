@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import sqlite3
 import subprocess
 import time
@@ -140,31 +139,3 @@ def test_a_damaged_file_is_put_away_and_the_log_goes_on(tmp_path, caplog):
     log.close()
     logged(tmp_path, [entry(2)])
     assert numbers(kept(tmp_path))[-1] == 2 and "was damaged" in caplog.text
-
-
-def test_a_file_of_another_form_is_kept_beside(tmp_path):
-    database = sqlite3.connect(tmp_path / "requests.db")
-    database.executescript("CREATE TABLE requests (other TEXT); PRAGMA user_version=7")
-    database.close()
-    assert logged(tmp_path, [entry(1)]).dropped == 0
-    (tmp_path / "requests-1.db").rename(tmp_path / "other.db")
-    assert numbers(kept(tmp_path)) == [1]
-
-
-def test_a_second_process_waits_until_the_first_has_ended(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(request_log, "AGAIN", 0.05)
-    first, second = RequestLog(tmp_path), RequestLog(tmp_path)
-    first.start()
-    first.note(entry(0))
-    while not (tmp_path / "requests.db").exists():
-        time.sleep(0.02)
-    second.start()
-    second.note(entry(1))
-    end = time.monotonic() + 60
-    while f"process {os.getpid()} writes there" not in caplog.text:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    first.note(entry(2))
-    first.close()
-    second.close()
-    assert sorted(numbers(kept(tmp_path))) == [0, 1, 2] and first.dropped == second.dropped == 0

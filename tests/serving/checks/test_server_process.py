@@ -1,6 +1,3 @@
-import os
-import select
-import subprocess
 import sys
 
 import pytest
@@ -58,28 +55,6 @@ def test_a_server_that_will_not_end_is_killed(tmp_path, monkeypatch):
     with server_process.start(Pointer("/m", 1), tmp_path, program(DEAF)) as server:
         pass
     assert server.process.returncode == -9
-
-
-OWNER = """
-import sys
-from pathlib import Path
-from serving.checks import server_process
-from serving.store.pointer import Pointer
-program = [sys.executable, "-c", sys.argv[2]]
-with server_process.start(Pointer("/m", 1), Path(sys.argv[1]), program) as server:
-    print(server.process.pid, flush=True)
-    sys.stdin.readline()
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-def test_the_server_of_a_killed_command_dies_with_it(tmp_path):
-    command = [sys.executable, "-c", OWNER, str(tmp_path), LISTENS]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
-        server = os.pidfd_open(int(owner.stdout.readline()))
-        owner.kill()
-        assert select.select([server], [], [], 30)[0], "the server outlived its owner"
-        os.close(server)
 
 
 def test_tensorflow_serving_is_taken_when_it_is_on_the_path_and_else_the_embedded_server(

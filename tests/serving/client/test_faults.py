@@ -15,7 +15,7 @@ from digits_client import (
     Unavailable,
 )
 from tests._ports import free_port
-from tests.serving.client._fake import Fake, Refusal, grpc_server, picture, serving
+from tests.serving.client._fake import Fake, Refusal, grpc_server, picture
 from tests.serving.client._sockets import listening, relay, saying
 
 IMAGE = np.zeros((28, 28), np.uint8)
@@ -79,19 +79,6 @@ def test_another_model_under_the_name_is_no_fault_of_the_pictures(client, fake):
 def test_a_connection_that_breaks_before_the_answer_heals(connect, fake, transport):
     with listening(relay(fake.address(transport), cut=2)) as address:
         assert connect(address).predict(IMAGE)[0].digit == 0
-
-
-def test_a_server_that_was_restarted_is_found_again(connect, transport):
-    current = []
-    with listening(lambda *given: relay(current[-1], cut=0)(*given)) as address:
-        client = connect(address)
-        with serving() as first:
-            current.append(first.address(transport))
-            assert client.predict(IMAGE).version == 3
-        with serving() as second:
-            second.versions = {5: "AVAILABLE"}
-            current.append(second.address(transport))
-            assert client.predict(IMAGE).version == 5
 
 
 def test_nothing_at_the_address_is_unavailable_and_says_where(connect, transport):

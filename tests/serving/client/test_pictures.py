@@ -85,9 +85,3 @@ def test_a_file_far_too_large_is_not_read_to_its_end(client, fake, tmp_path):
     with pytest.raises(BadRequest, match="more than 64 MiB"):
         client.predict_files([huge])
     assert fake.asked == []
-
-
-def test_a_jpeg_is_taken_by_its_first_bytes_whatever_its_name(client, fake, tmp_path):
-    fake.digit = lambda _, image: 4 if image.startswith(b"\xff\xd8\xff\xe0") else 0
-    (tmp_path / "photo").write_bytes(b"\xff\xd8\xff\xe0....")
-    assert digits(client.predict_files([tmp_path / "photo"])) == [4]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits_client import BadRequest, Unavailable
+from digits_client import Unavailable
 from tests.serving.client._fake import serving
 from tests.serving.model_server._tls import Authority
 
@@ -39,9 +39,3 @@ def test_a_server_whose_certificate_is_not_trusted_is_refused_and_refuses_plain_
         connect(f"https://{encrypted.address(transport)}", retries=0).predict(IMAGE)
     with pytest.raises(Unavailable):
         connect(encrypted.address(transport), retries=0).predict(IMAGE)
-
-
-def test_a_file_without_certificates_is_refused(connect, tmp_path, transport):
-    (tmp_path / "empty.pem").write_text("nothing\n")
-    with pytest.raises(BadRequest, match="certificate"):
-        connect("https://localhost", ca_file=tmp_path / "empty.pem")

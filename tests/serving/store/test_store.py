@@ -350,9 +350,6 @@ def test_a_disk_that_fails_is_an_error_of_one_line(store, tmp_path, monkeypatch,
     monkeypatch.setattr(Path, "iterdir", fails)
     with pytest.raises(StoreError, match=said):
         store.versions()
-
-
-def test_a_store_below_a_file_is_an_error_of_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="Not a directory"), Store(tmp_path / "file" / "serving").alone():
         pass
@@ -394,13 +391,6 @@ def test_where_containers_see_the_store_is_remembered_before_the_pointer_says_so
             promote.promote(store, 2, 1, base_path="/models/digits")
     known = store.history()
     assert known.base_path == "/models/digits" and not known.was_promoted(2)
-
-
-def test_a_refusal_is_remembered(store, tmp_path):
-    in_service(store, tmp_path, "a")
-    promote.refuse(store, Refusal(2, 1, ("worse",)))
-    promote.promote(store, published(store, tmp_path, "b"), 1)
-    assert store.history().last_refusal(2, 1).reasons == ("worse",)
 
 
 # --- pruning

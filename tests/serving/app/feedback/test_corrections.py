@@ -25,13 +25,10 @@ def test_a_whole_request_is_taken_as_it_is():
     ("strange", "told"),
     [
         ([], "a correction is a JSON object .* this is a list"),
-        ({}, "lacks image and label and source and mode"),
         (tree(name="x"), "has no 'name'"),
-        (tree(image="§"), "no base64"),
         (tree(image="AAAA"), "has 3 bytes, expected 784"),
         (tree(image=base64.b64encode(bytes(784)).decode()), "blank"),
         (tree(label=10), "label is 10, expected a whole number of 0 to 9"),
-        (tree(label=10**30), "label is a number"),
         (tree(label=True), "label is True"),
         (tree(confidence=float("nan")), "confidence is a number"),
         (tree(version=2**31), "version is a number"),

@@ -116,22 +116,6 @@ def test_killed_at_any_step_the_next_export_gives_the_same_batch_and_nothing_is_
     assert at > 10 and begun == {(2, 0, 0), (0, 2, 0)}, (at, begun)
 
 
-def test_what_the_inbox_took_before_a_kill_comes_again_with_the_same_content(using, tmp_path, inbox, strike):
-    url = f"sqlite:///{tmp_path}/feedback.db"
-    using(url, lambda store: accepted(store, range(3)))
-    taken = {}
-    for at in range(1, 100):
-        code = strike(url, inbox, at)
-        for name, digest in batches(inbox).items():
-            taken.setdefault(name, []).append(digest)
-            shutil.rmtree(inbox / name)  # accepted by retraining
-        if code == 0:
-            break
-    assert len(taken) == 1
-    (digests,) = taken.values()
-    assert len(digests) > 1 and len(set(digests)) == 1
-
-
 def test_a_batch_that_was_changed_in_the_inbox_is_not_overwritten(using, tmp_path, inbox):
     async def act(store):
         await accepted(store, range(2))

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from digits.runtime.errors import DataError, StoreError
+from digits.runtime.errors import StoreError
 from serving.app.feedback import review
 from serving.app.feedback.review import DecidedAlready
 from tests.serving.app.feedback._corrections import given, image
@@ -55,21 +55,6 @@ def test_one_image_is_never_accepted_as_two_digits(url, using):
             await review.decide(store, seven, "accepted", reviewer="ann")
         assert (await review.find(store, seven)).state == "pending"
         await review.decide(store, seven, "accepted", reviewer="ann", label=1)
-
-    using(url, act)
-
-
-def test_a_correction_is_found_by_the_start_of_its_id(url, using):
-    async def act(store):
-        identity, _ = await store.add(given(1))
-        for start in (identity, identity[:8]):
-            assert (await review.find(store, start)).id == identity
-        other = "0000" if not identity.startswith("0000") else "1111"
-        with pytest.raises(DataError, match=f"no correction has an id that begins with {other}"):
-            await review.find(store, other)
-        for strange in ("ab", "%%%%%", "____", identity + "0"):
-            with pytest.raises(DataError, match="is no id of a correction"):
-                await review.find(store, strange)
 
     using(url, act)
 
@@ -154,13 +139,3 @@ def test_what_somebody_else_decides_meanwhile_is_told_and_the_review_goes_on(url
             assert len(said) == 2 and tally.accepted == 2 and len(asked) == 3
 
     asyncio.run(act())
-
-
-def test_an_image_that_has_another_label_already_is_asked_for_again(url, using):
-    async def act(store):
-        await store.add(given(1, label=1))
-        await store.add(given(1, label=7))
-        return await reviewed(store, "aar")
-
-    tally, lines, _ = using(url, act)
-    assert (tally.accepted, tally.rejected) == (1, 1) and "was accepted as 1" in lines

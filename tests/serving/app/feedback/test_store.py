@@ -4,10 +4,8 @@ import asyncio
 import sqlite3
 import stat
 import subprocess
-import sys
 import time
 
-import psutil
 import pytest
 import sqlalchemy as sql
 from alembic.autogenerate import compare_metadata
@@ -200,41 +198,6 @@ def test_a_damaged_file_and_one_in_place_of_a_folder_are_told_with_what_to_do(tm
     assert path.read_bytes() == content
 
 
-ADDING = """
-import asyncio, os, signal, sys, time
-from serving.app.feedback.store import FeedbackStore
-from tests.serving.app.feedback._corrections import given
-async def main(number):
-    store = FeedbackStore(sys.argv[1])
-    await store.open()
-    while True:
-        identity, _ = await store.add(given(number))
-        os.write(1, f"{identity}\\n".encode())
-        number += 1
-for turn in range(12):
-    child = os.fork()
-    if child == 0:
-        asyncio.run(main(turn * 1_000_000))
-    time.sleep(0.1 + 0.035 * turn)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-"""
-
-
-@pytest.mark.slow
-def test_killed_again_and_again_while_it_writes_it_loses_nothing_that_was_acknowledged(tmp_path, using):
-    url = f"sqlite:///{tmp_path}/feedback.db"
-    command = [sys.executable, "-c", ADDING, url]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-    acknowledged = done.stdout.split()
-    rows = using(url, review.rows)
-    assert set(acknowledged) <= {row.id for row in rows} and len(acknowledged) > 50
-    assert len(rows) <= len(acknowledged) + 12  # what was on its way when the signals came
-    database = sqlite3.connect(tmp_path / "feedback.db")
-    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    database.close()
-
-
 # --- PostgreSQL
 
 
@@ -254,26 +217,5 @@ def test_a_server_that_is_away_makes_the_store_busy_until_it_is_back(postgres):
             assert (await store.add(given(1)))[1]
         with pytest.raises(StoreError, match=r"does not let us in .*does not exist.*fix the address"):
             await FeedbackStore(url.replace("/postgres?", "/missing?")).open()
-
-    asyncio.run(act())
-
-
-@NEEDED
-def test_a_server_that_hangs_makes_the_store_busy_in_time(postgres):
-    url = postgres.database()
-
-    async def act():
-        async with opened(url, patience=1) as store:
-            await store.add(given(0))
-            frozen = [*psutil.Process(postgres.process.pid).children(), psutil.Process(postgres.process.pid)]
-            for process in frozen:
-                process.suspend()
-            try:
-                with pytest.raises(StoreBusy, match="does not answer"):
-                    await asyncio.wait_for(store.add(given(1)), 30)
-            finally:
-                for process in frozen:
-                    process.resume()
-            assert (await store.add(given(2)))[1]
 
     asyncio.run(act())
