@@ -14,32 +14,26 @@ from tests._project import project
 def other_pythons():
     """Interpreters of 3.11 to 3.13, other than this one, on PATH or under pyenv."""
     found = {}
-    for minor in (11, 12, 13):
-        if (3, minor) == sys.version_info[:2]:
-            continue
+    for minor in {11, 12, 13} - {sys.version_info.minor}:
         name = f"python3.{minor}"
         pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/{name}"))
         for candidate in [*map(str, pyenv), shutil.which(name)]:
             if candidate and not subprocess.run([candidate, "-c", ""], check=False, stderr=-3).returncode:
                 found[name] = candidate
-                break
     return found
 
 
-def newest_in_ci():
-    """The newest is among the slow tests; those between it and this one are exhaustive."""
-    names = sorted(other_pythons())
-    mark = {True: pytest.mark.slow, False: pytest.mark.exhaustive}
-    none = pytest.param("", marks=[pytest.mark.slow, pytest.mark.skip("no other Python is installed here")])
-    return [pytest.param(name, marks=mark[name == names[-1]]) for name in names] or [none]
+PYTHONS = other_pythons()
+OLDER = [pytest.param(name, marks=pytest.mark.exhaustive) for name in sorted(PYTHONS)[:-1]]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", newest_in_ci())
+@pytest.mark.parametrize("name", [*OLDER, *sorted(PYTHONS)[-1:]])
 def test_the_lock_installs_and_the_pipeline_runs_on(name, tmp_path):
     made = project(tmp_path, git=False)
     kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_", "SSL_", "HOME"))}
-    made.environment |= kept | {"PYTHON": other_pythons()[name]}
+    made.environment |= kept | {"PYTHON": PYTHONS[name]}
     del made.environment["PYTHONPATH"]
     made.ok("sh", "setup.sh")
     python = made.root / ".venv" / "bin" / "python"
