@@ -12,8 +12,8 @@ from flows.clone.arrival import BatchArriving, BatchError
 from flows.clone.git import CommandFailed
 from flows.clone.inbox import InboxError, accept, refuse, take, waiting
 from flows.clone.workspace import prepare, share_settings
+from tests.flows._kills import kills
 from tests.flows._projects import batch, commit, dvc, sh, state, write
-from tests.flows.clone._kills import kills
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -44,9 +44,13 @@ def test_only_whole_batches_wait_by_name_and_the_quarantine_is_none(inbox):
     assert waiting(inbox) == [inbox / "b"]
 
 
-def test_a_missing_inbox_is_an_error_and_not_an_empty_one(tmp_path):
-    with pytest.raises(BatchError, match="gone: No such file"):
-        waiting(tmp_path / "gone")
+def test_a_batch_whose_name_is_no_text_gets_one_with_escapes(inbox):
+    for name in (b"scans-\xff", b"scans-\n", b"new\r.npz"):
+        path = inbox / os.fsdecode(name)
+        path.write_text("arrays") if path.suffix else write(path, "a.png", "a")
+    write(inbox, "new\\r.npz", "another")
+    named = [path.name for path in waiting(inbox, still=0)]
+    assert named == ["new\\r-2.npz", "new\\r.npz", "scans-\\n", "scans-\\udcff"]
 
 
 # --- taking
@@ -69,13 +73,6 @@ def test_a_batch_is_committed_in_the_clone_alone_and_reaches_the_stages(clone, i
     assert sh(clone.root, "git", "log", "-1", "--format=%an %s").startswith("digits Incoming batch")
     assert state(clone.project) == before
     assert folder.exists()
-
-
-def test_an_archive_of_arrays_is_a_batch_of_its_own(clone, inbox):
-    taken = take(clone, write(inbox, "scans.npz", "arrays"))
-    assert (clone.root / "data" / "incoming" / taken.name / "scans.npz").read_text() == "arrays"
-    assert accept(clone, taken)
-    assert list(inbox.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -145,24 +142,13 @@ def test_a_full_disk_is_no_fault_of_the_batch(clone, inbox, monkeypatch):
         take(clone, batch(inbox, "scans"))
 
 
-def test_a_batch_whose_name_is_no_text_gets_one_with_escapes(inbox):
-    for name in (b"scans-\xff", b"scans-\n", b"new\r.npz"):
-        path = inbox / os.fsdecode(name)
-        path.write_text("arrays") if path.suffix else write(path, "a.png", "a")
-    write(inbox, "new\\r.npz", "another")
-    named = [path.name for path in waiting(inbox, still=0)]
-    assert named == ["new\\r-2.npz", "new\\r.npz", "scans-\\n", "scans-\\udcff"]
-
-
 @pytest.mark.parametrize(
     ("name", "own"),
     [
-        ("my scans (2)", "my-scans-2"),
+        ("--my scans (2).", "my-scans-2"),
         ("scans.2030", "scans.2030"),
         ("scans.npz", "scans"),
-        ("--x.", "x"),
-        ("ß", "batch"),
-        ("a" * 70, "a" * 60),
+        ("ß" + "a" * 70, "a" * 60),
     ],
 )
 def test_a_batch_is_named_after_itself_and_its_content_and_no_name_is_given_twice(inbox, name, own):
@@ -220,12 +206,18 @@ def test_what_main_has_merged_is_carried_no_more_and_what_it_dropped_stays_out(c
         assert names(workspace.root) == [f"{again.name}.dvc"]
 
 
-def test_an_original_that_changed_since_is_neither_removed_nor_set_aside(clone, inbox):
+def test_an_archive_is_taken_and_an_original_that_changed_since_is_neither_removed_nor_set_aside(
+    clone, inbox
+):
+    taken = take(clone, write(inbox, "scans.npz", "arrays"))
+    assert (clone.root / "data" / "incoming" / taken.name / "scans.npz").read_text() == "arrays"
+    assert accept(clone, taken) and list(inbox.iterdir()) == []
+    kept = names(clone.root)
     taken = take(clone, batch(inbox, "scans"))
     write(inbox, "scans/late.png", "late")
     assert not accept(clone, taken)
     assert refuse(clone, taken, "half of it") is None
-    assert names(clone.root) == []
+    assert names(clone.root) == kept
     assert (inbox / "scans" / "late.png").exists()
 
 
@@ -252,14 +244,6 @@ def test_a_refused_batch_is_in_quarantine_with_its_reason_and_the_others_stay(cl
     assert names(clone.project, ACCEPTED) == [f"{early.name}.dvc"]
 
 
-def test_a_link_is_not_followed_and_moves_to_quarantine_as_it_is(clone, inbox):
-    folder = batch(inbox, "scans")
-    (folder / "odd").symlink_to("/etc/passwd")
-    with pytest.raises(BatchError, match="neither a file nor a folder"):
-        take(clone, folder)
-    assert (refuse(clone, folder, "a link") / "scans" / "odd").is_symlink()
-
-
 def test_each_refusal_of_one_name_has_a_place_and_one_that_was_broken_off_goes_on_in_its_own(inbox):
     write(inbox, "quarantine/bad/reason.txt", "half")
     for name, reason in (("bad", "one"), ("bad-2", "two")):
@@ -268,14 +252,6 @@ def test_each_refusal_of_one_name_has_a_place_and_one_that_was_broken_off_goes_o
         assert (place / "reason.txt").read_text() == f"{reason}\n"
     (inbox / "quarantine").rename(inbox / "elsewhere")
     assert refuse(None, batch(inbox, "bad"), "three") == inbox / "quarantine" / "bad"
-
-
-def test_a_quarantine_that_cannot_be_written_to_is_named(inbox):
-    folder = batch(inbox, "bad")
-    write(inbox, "quarantine", "a file")
-    with pytest.raises(BatchError, match=r"quarantine.*: fix this and run again"):
-        refuse(None, folder, "bad")
-    assert whole(folder)
 
 
 # --- kill -9

@@ -69,12 +69,9 @@ def set_aside(monday):
 THREE = ["monday/a.png", "monday/b.png", "monday/labels.csv"]
 
 
-def test_a_batch_that_passes_is_accepted(judge, clone):
+def test_a_batch_that_passes_is_accepted_unless_it_was_changed_meanwhile(judge, clone):
     write(clone.root, "reports/metrics.json", "{}")
     assert judge(GOOD) == (Intake("monday", "accepted", ""), [])
-
-
-def test_a_batch_that_passes_and_was_changed_meanwhile_is_left(judge):
     assert judge(GOOD, keeps=False) == (Intake("monday", LEFT, CHANGED), [])
 
 
@@ -82,7 +79,8 @@ def test_a_batch_that_passes_and_was_changed_meanwhile_is_left(judge):
     "stage",
     [POISONED, StageRun("ingest", "failed", 1.0, "data/incoming/monday-ab12: no labels.csv", 3)],
 )
-def test_a_batch_is_refused_for_data_that_fail_with_it(judge, monday, stage):
+def test_a_batch_is_refused_for_data_that_fail_with_it(judge, clone, monday, stage):
+    write(clone.root, "reports/metrics.json", "{}")  # validate did not get to it: there is no evidence
     found, left = judge(failed(StageRun("ingest", "ran"), stage))
     assert (found, left) == (Intake("monday", REFUSED, stage.error), ["monday-ab12"])
     place, files = set_aside(monday)
@@ -90,23 +88,27 @@ def test_a_batch_is_refused_for_data_that_fail_with_it(judge, monday, stage):
     assert (place / "reason.txt").read_text() == f"{stage.error}\n"
 
 
+def busy(*_):
+    raise DigitsError("another run is at work")
+
+
 @pytest.mark.parametrize(
-    "stage",
+    ("run", "why"),
     [
-        StageRun("ingest", "failed", 1.0, "no source answers", 3),
-        StageRun("validate", "failed", 1.0, "the disk is full", 1),
-        StageRun("ingest", "failed", 1.0, "data/incoming/monday-ab12: the disk is full", 1),
+        (failed(StageRun("ingest", "failed", 1.0, "no source answers", 3)), "ingest: no source answers"),
+        (failed(StageRun("validate", "failed", 1.0, "disk full", 1)), "validate: disk full"),
+        (
+            failed(StageRun("ingest", "failed", 1.0, "monday-ab12: disk full", 1)),
+            "ingest: monday-ab12: disk full",
+        ),
+        (failed(StageRun("ingest", "not reached"), error="DVC is at work"), "DVC is at work"),
+        (None, "another run is at work"),
     ],
 )
-def test_a_batch_is_left_for_what_is_no_fault_of_its_data(judge, monday, stage):
-    found, left = judge(failed(stage))
-    assert (found, left) == (Intake("monday", LEFT, f"{stage.stage}: {stage.error}"), ["monday-ab12"])
+def test_a_batch_is_left_for_what_is_no_fault_of_its_data(judge, monday, run, why):
+    found, left = judge(run, meanwhile=lambda: None if run else busy())
+    assert (found, left) == (Intake("monday", LEFT, why), ["monday-ab12"])
     assert monday.exists() and not set_aside(monday)[1]
-
-
-def test_a_batch_is_left_where_dvc_fails_before_a_stage_does(judge):
-    found, left = judge(failed(StageRun("ingest", "not reached"), error="another run is at work"))
-    assert (found, left) == (Intake("monday", LEFT, "another run is at work"), ["monday-ab12"])
 
 
 def test_a_poisoned_batch_that_was_changed_meanwhile_is_left(judge, monday):
@@ -115,56 +117,27 @@ def test_a_poisoned_batch_that_was_changed_meanwhile_is_left(judge, monday):
     assert (monday / "late.png").exists() and not set_aside(monday)[1]
 
 
-def test_a_refused_batch_has_what_validate_showed_of_it_beside_it(judge, clone, monday):
+@pytest.mark.parametrize("rules", [["reports/validation.json"], []], ids=["all", "validate wrote no rules"])
+def test_a_refused_batch_has_what_validate_showed_of_it_beside_it(judge, clone, monday, rules):
     write(clone.root, "reports/validation/pictures/bad.png", "bad")
-    write(clone.root, "reports/validation.json", "{}")
-    write(clone.scratch, "evidence/of/another.txt", "old")
-    write(clone.scratch, "evidence/validation/old.txt", "old")
+    for name in rules:
+        write(clone.root, name, "{}")
+    write(clone.scratch, "evidence/validation/old.txt", "of another")
     place, _ = set_aside(monday)
     write(place, "reports/notes.txt", "of a person")
     other = write(clone.scratch, "batch/a.png", "another's")
     found, _ = judge(failed(POISONED))
     assert found == Intake("monday", REFUSED, f"labels look exchanged (the reports on it are in {place})")
-    reports = ["reports/notes.txt", "reports/validation.json", "reports/validation/pictures/bad.png"]
+    reports = ["reports/notes.txt", *rules, "reports/validation/pictures/bad.png"]
     assert set_aside(monday)[1] == [*THREE, "reason.txt", *reports]
     assert other.exists()
-
-
-def test_there_is_no_evidence_where_validate_did_not_get_to_it(judge, clone, monday):
-    write(clone.root, "reports/metrics.json", "{}")
-    assert judge(failed(POISONED))[0] == Intake("monday", REFUSED, "labels look exchanged")
-    assert set_aside(monday)[1] == [*THREE, "reason.txt"]
-
-
-def test_evidence_lacks_the_rules_where_validate_wrote_none(judge, clone, monday):
-    write(clone.root, "reports/validation/seen.txt", "seen")
-    judge(failed(POISONED))
-    assert set_aside(monday)[1] == [*THREE, "reason.txt", "reports/validation/seen.txt"]
-
-
-@pytest.mark.parametrize(
-    ("error", "became", "moved"),
-    [
-        (BatchArriving("it was written to"), LEFT, False),
-        (BatchError("odd is neither a file nor a folder"), REFUSED, True),
-    ],
-)
-def test_a_batch_that_cannot_be_taken_is_refused_and_one_that_still_arrives_is_left(
-    clone, monday, monkeypatch, error, became, moved
-):
-    def refused(*_):
-        raise error
-
-    write(clone.root, "reports/validation/seen.txt", "of the data without the batch")
-    monkeypatch.setattr(inbox, "take", refused)
-    assert intake.take_one(clone, monday, print) == Intake("monday", became, str(error))
-    assert set_aside(monday)[1] == ([*THREE, "reason.txt"] if moved else [])
-    assert monday.exists() != moved
 
 
 @pytest.mark.parametrize(
     ("error", "became", "why"),
     [
+        (BatchArriving("it was written to"), LEFT, "it was written to"),
+        (BatchError("odd is neither a file nor a folder"), REFUSED, "odd is neither a file nor a folder"),
         (RecursionError("too deep"), REFUSED, "can't be taken (RecursionError: too deep)"),
         (UnicodeEncodeError("utf-8", "\udcff\n", 0, 1, "odd"), REFUSED, "(UnicodeEncodeError: "),
         (InboxError("the disk is full"), LEFT, "the disk is full"),
@@ -177,17 +150,12 @@ def test_whatever_a_batch_raises_refuses_it_and_what_the_machine_raises_does_not
     def surprised(*_):
         raise error
 
+    write(clone.root, "reports/validation/seen.txt", "of the data without the batch")
     monkeypatch.setattr(inbox, "take", surprised)
     found = intake.take_one(clone, monday, print)
-    assert found.became == became and why in found.why and found.why.isprintable()
+    assert (found.batch, found.became) == ("monday", became) and why in found.why and found.why.isprintable()
     assert monday.exists() == (became == LEFT)
-
-
-def test_a_batch_is_left_and_taken_out_of_the_clone_when_the_stages_can_not_run(judge):
-    def busy():
-        raise DigitsError("another run is at work")
-
-    assert judge(GOOD, meanwhile=busy) == (Intake("monday", LEFT, "another run is at work"), ["monday-ab12"])
+    assert set_aside(monday)[1] == ([*THREE, "reason.txt"] if became == REFUSED else [])
 
 
 def test_a_batch_is_left_where_the_quarantine_can_not_be_written(judge, monday):
@@ -226,54 +194,36 @@ def test_a_batch_without_a_usable_row_is_refused_with_the_commonest_reason(
 
 # --- all of them
 
+WITHOUT = "the data fail validation even without the new batches, so these stay in the inbox"
 
-@pytest.fixture
-def waiting(tmp_path, monday):
-    """An inbox with two batches that have arrived and one that has not."""
+
+@pytest.mark.parametrize(
+    ("judge", "taken", "said"),
+    [
+        (lambda *_: GOOD, ["monday", "tuesday"], []),
+        (lambda *_: failed(POISONED), [], [WITHOUT]),
+        (busy, [], ["the batches stay in the inbox: another run is at work"]),
+    ],
+    ids=["they pass", "they fail", "nobody knows"],
+)
+def test_every_batch_that_has_arrived_is_taken_once_the_data_without_them_pass(
+    clone, monday, monkeypatch, judge, taken, said
+):
     for name in ("monday", "tuesday"):
-        write(batch(tmp_path / "inbox", name), ".complete", "")
-    batch(tmp_path / "inbox", "wednesday")
-    return tmp_path / "inbox"
-
-
-def all_waiting(clone, folder, judge, monkeypatch):
-    """Which batches are taken, and what is told."""
+        write(batch(monday.parent, name), ".complete", "")
+    batch(monday.parent, "wednesday")  # still arriving
     told = []
     monkeypatch.setattr(intake, "judge", judge)
-    found = intake.take_all(clone, folder, lambda _, path: Intake(path.name, ACCEPTED), told.append)
-    return [each.batch for each in found], told
+    found = intake.take_all(clone, monday.parent, lambda _, path: Intake(path.name, ACCEPTED), told.append)
+    assert ([each.batch for each in found], told) == (taken, said)
 
 
-def test_every_batch_that_has_arrived_is_taken_once_the_data_without_them_pass(clone, waiting, monkeypatch):
-    assert all_waiting(clone, waiting, lambda *_: GOOD, monkeypatch) == (["monday", "tuesday"], [])
-
-
-def test_no_batch_is_touched_while_the_data_without_them_fail(clone, waiting, monkeypatch):
-    taken, told = all_waiting(clone, waiting, lambda *_: failed(POISONED), monkeypatch)
-    assert taken == []
-    assert told == ["the data fail validation even without the new batches, so these stay in the inbox"]
-
-
-def test_no_batch_is_touched_when_the_data_cannot_be_judged(clone, waiting, monkeypatch):
-    def busy(*_):
-        raise DigitsError("another run is at work")
-
-    assert all_waiting(clone, waiting, busy, monkeypatch) == (
-        [],
-        ["the batches stay in the inbox: another run is at work"],
-    )
-
-
-def test_an_empty_inbox_has_nothing_judged(clone, tmp_path, monkeypatch):
+def test_an_empty_inbox_has_nothing_judged_and_a_missing_one_is_an_error(clone, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
-    never = []
-    assert all_waiting(clone, tmp_path / "empty", lambda *_: never.append(1), monkeypatch) == ([], [])
-    assert not never
-
-
-def test_a_missing_inbox_is_an_error(clone, tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "judge", busy)
+    assert intake.take_all(clone, tmp_path / "empty", intake.take_one, pytest.fail) == []
     with pytest.raises(BatchError, match="No such file"):
-        all_waiting(clone, tmp_path / "none", lambda *_: GOOD, monkeypatch)
+        intake.take_all(clone, tmp_path / "none", intake.take_one, pytest.fail)
 
 
 def test_a_run_s_message_tells_of_the_batches_that_were_not_accepted():

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows._projects import READING
+READING = {
+    *("rev-parse", "ls-tree", "cat-file", "log", "show", "config", "for-each-ref", "ls-files", "ls-remote")
+}
 
 
 def kills(folder: Path, to: Path, act: Callable[[], object]) -> list[Path]:
