@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,66 +100,3 @@ def state(project: Path) -> dict[str, object]:
         "index": sh(project, "git", "ls-files", "--stage"),
         "config": (project / ".git" / "config").read_text(),
     }
-
-
-READING = {
-    "rev-parse",
-    "ls-tree",
-    "cat-file",
-    "log",
-    "show",
-    "config",
-    "for-each-ref",
-    "ls-files",
-    "ls-remote",
-}
-
-
-def killed_at(at: int, act) -> tuple[int, list[str]]:
-    """Act in a child process that is killed just before the at-th change: a rename, a removal, a command.
-
-    Commands that only read don't count. Return its exit status, and the changes that it made, in order.
-    """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        done = 0
-
-        def step(name, original):
-            def stepping(*args, **kwargs):
-                nonlocal done
-                if name == "command" and READING & set(args[0]):
-                    return original(*args, **kwargs)
-                done += 1
-                if done == at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                words = args[0] if name == "command" else [name, *args]
-                told = " ".join(str(w) for w in words if "=" not in str(w) and w != "-c")
-                os.write(writer, f"{told[:150]}\n".encode())
-                return original(*args, **kwargs)
-
-            return stepping
-
-        for name in ("rename", "replace", "unlink", "rmdir", "mkdir"):
-            setattr(os, name, step(name, getattr(os, name)))
-        subprocess.Popen.__init__ = _method(step, subprocess.Popen.__init__)
-        code = 1
-        try:
-            act()
-            code = 0
-        except BaseException as error:
-            os.write(writer, f"{error!r}\n".encode())
-        os._exit(code)
-    os.close(writer)
-    with os.fdopen(reader) as stream:
-        said = stream.read().splitlines()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
-
-
-def _method(step, original):
-    """Wrap a method that starts a command, which counts as a change too."""
-
-    def started(self, *args, **kwargs):
-        return step("command", lambda *a, **k: original(self, *a, **k))(*args, **kwargs)
-
-    return started

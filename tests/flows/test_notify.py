@@ -4,9 +4,8 @@ import base64
 import contextlib
 import json
 import logging
+import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
@@ -18,6 +17,7 @@ from prefect.blocks.notifications import SlackWebhook
 from flows import notify
 from flows.notify import Notice
 from tests._loopback import Listener
+from tests._ports import free_port
 
 NOTICE = Notice(
     "digits", "2030-01-31 schedule", "Refused", "accuracy 0.9 is below 0.98", "http://here/runs/1"
@@ -70,104 +70,103 @@ def state(name, message="because", completed=False):
 RUN = SimpleNamespace(id="1234", name="2030-01-31 schedule", parameters={"project": "/home/me/digits"})
 
 
-def test_a_failed_run_is_posted_with_project_run_state_reason_and_address(monkeypatch):
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
-    with webhook(200) as (address, requests):
-        monkeypatch.setenv(notify.ADDRESSES, address)
-        notify.hook(None, RUN, state("Failed", "stage train failed: NaN loss"))
+@pytest.fixture
+def addressed(monkeypatch):
+    """Has notices sent to a web server that answers with these statuses; what was posted."""
+    with contextlib.ExitStack() as stack:
+
+        def to(*statuses, change=str):
+            address, requests = stack.enter_context(webhook(*statuses))
+            monkeypatch.setenv(notify.ADDRESSES, change(address))
+            return requests
+
+        yield to
+
+
+@pytest.mark.parametrize("page", ["http://127.0.0.1:4200/runs/flow-run/1234", None])
+def test_a_failed_run_is_posted_with_project_run_state_reason_and_address(monkeypatch, addressed, page):
+    if page:
+        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    requests = addressed(200)
+    notify.hook(None, RUN, state("Failed", "stage train failed: NaN loss"))
     (request,) = requests
     assert request.headers["Content-Type"] == "application/json"
-    assert request.json == {
-        "project": "digits",
-        "run": "2030-01-31 schedule",
-        "state": "Failed",
-        "reason": "stage train failed: NaN loss",
-        "url": "http://127.0.0.1:4200/runs/flow-run/1234",
-        "text": "digits: Failed (2030-01-31 schedule)\nstage train failed: NaN loss\n"
-        "http://127.0.0.1:4200/runs/flow-run/1234",
-    }
+    lines = ["digits: Failed (2030-01-31 schedule)", "stage train failed: NaN loss", page][: 3 if page else 2]
+    told = {"project": "digits", "run": "2030-01-31 schedule", "state": "Failed", "url": page}
+    assert request.json == told | {"reason": lines[1], "text": "\n".join(lines)}
 
 
-def test_a_run_without_a_page_is_posted_with_null_for_its_address(monkeypatch):
-    with webhook(200) as (address, requests):
-        monkeypatch.setenv(notify.ADDRESSES, address)
-        notify.hook(None, RUN, state("Crashed"))
-    assert requests[0].json["url"] is None
-    assert requests[0].json["text"] == "digits: Crashed (2030-01-31 schedule)\nbecause"
-
-
-def test_path_query_and_password_of_a_plain_address_arrive_as_they_stand(monkeypatch):
-    with webhook(200) as (address, requests):
-        address = address.replace("://", "://me:pass%20word@")
-        monkeypatch.setenv(notify.ADDRESSES, f"{address}/a%2Fb?sig=%2B1&method=GET&-x=1")
-        assert notify.send(NOTICE) == []
+def test_path_query_and_password_of_a_plain_address_arrive_as_they_stand(addressed):
+    rest = "/a%2Fb?sig=%2B1&method=GET&-x=1"
+    requests = addressed(200, change=lambda url: url.replace("://", "://me:pass%20word@") + rest)
+    assert notify.send(NOTICE) == []
     (request,) = requests
-    assert request.path == "/secret-token/a%2Fb?sig=%2B1&method=GET&-x=1"
+    assert request.path == f"/secret-token{rest}"
     assert base64.b64decode(request.headers["Authorization"].split()[1]) == b"me:pass word"
 
 
 @pytest.mark.parametrize(
     ("name", "sent"), [("Refused", 1), ("Rolled back", 1), ("Promoted", 0), ("Nothing new", 0)]
 )
-def test_of_runs_that_completed_only_those_that_need_a_person_are_sent(monkeypatch, name, sent):
-    with webhook(200) as (address, requests):
-        monkeypatch.setenv(notify.ADDRESSES, address)
-        notify.hook(None, RUN, state(name, completed=True))
+def test_of_runs_that_completed_only_those_that_need_a_person_are_sent(addressed, name, sent):
+    requests = addressed(200)
+    notify.hook(None, RUN, state(name, completed=True))
     assert len(requests) == sent
 
 
-def test_an_apprise_url_gets_a_title_and_a_body(monkeypatch):
-    with webhook(200) as (address, requests):
-        monkeypatch.setenv(notify.ADDRESSES, address.replace("http://", "json://"))
-        assert notify.send(NOTICE) == []
-    (request,) = requests
-    assert (request.json["title"], request.json["message"], request.json["type"]) == (TITLE, BODY, "warning")
+def to_apprise(url):
+    return url.replace("http://", "json://")
 
 
-def test_each_address_gets_the_notice_though_another_fails(monkeypatch, logged):
-    with webhook(403) as (first, _), webhook(200) as (second, requests):
+def test_an_apprise_url_and_a_notification_block_get_a_title_and_a_body(monkeypatch, addressed):
+    requests = addressed(200, change=to_apprise)
+    assert notify.send(NOTICE) == []
+    told = requests[0].json
+    assert (told["title"], told["message"], told["type"]) == (TITLE, BODY, "warning")
+    names = []
+    block = SlackWebhook(url=os.environ[notify.ADDRESSES])
+    monkeypatch.delenv(notify.ADDRESSES)
+    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/night-shift")
+    assert notify.send(NOTICE, lambda name: names.append(name) or block) == []
+    assert names == ["sendgrid-email/night-shift"]
+    told = requests[1].json
+    assert (told["title"], told["message"]) == ("digits: digits: Refused", NOTICE.text)
+
+
+def test_each_address_gets_the_notice_though_another_fails_and_an_overloaded_one_once_more(
+    monkeypatch, logged
+):
+    with webhook(403) as (first, _), webhook(503, 200) as (second, requests):
         monkeypatch.setenv(notify.ADDRESSES, f"{first} {second}")
         (problem,) = notify.send(NOTICE)
-    assert len(requests) == 1
+    assert len(requests) == 2
     assert problem == f"address 1 in {notify.ADDRESSES} was sent no notice: it answered 403"
     assert logged == [problem]
 
 
-def test_an_overloaded_webhook_is_tried_once_more(monkeypatch, logged):
-    with webhook(503, 200) as (address, requests):
-        monkeypatch.setenv(notify.ADDRESSES, address)
-        assert notify.send(NOTICE) == []
-    assert len(requests) == 2 and not logged
-
-
 @pytest.mark.parametrize("scheme", ["http", "json"])
-def test_an_address_is_logged_at_no_level(monkeypatch, caplog, logged, scheme):
+def test_an_address_is_logged_at_no_level(addressed, caplog, logged, scheme):
     caplog.set_level(logging.NOTSET)
-    with webhook(403) as (address, _):
-        address = address.replace("http://", f"{scheme}://me:secret-password@") + "?sig=secret-query"
-        monkeypatch.setenv(notify.ADDRESSES, address)
-        assert "403" in notify.send(NOTICE)[0]
+    addressed(403, change=lambda url: f"{scheme}://me:secret-password@{url[7:]}?sig=secret-query")
+    assert "403" in notify.send(NOTICE)[0]
     assert "secret-" not in caplog.text + "".join(logged)
     logging.getLogger("apprise").warning("of somebody else")
     assert "of somebody else" in caplog.text
 
 
-def test_a_webhook_that_is_gone_fails_no_run(monkeypatch, logged):
-    with webhook(200) as (address, _):
-        pass
-    monkeypatch.setenv(notify.ADDRESSES, address)
-    notify.hook(None, RUN, state("Crashed"))
-    assert len(logged) == 1 and "it was not reached" in logged[0]
-
-
-@pytest.mark.parametrize(
-    "address", ["secret-token", "unknown://secret-token", "slack://secret-token", "http://"]
-)
+@pytest.mark.parametrize("address", ["secret-token", "unknown://secret-token", "http://"])
 def test_an_address_that_apprise_cannot_use_is_said_by_its_number(monkeypatch, caplog, logged, address):
     monkeypatch.setenv(notify.ADDRESSES, address)
     (problem,) = notify.send(NOTICE)
     assert problem.startswith(f"address 1 in {notify.ADDRESSES} was sent no notice: ")
     assert "secret-token" not in problem + caplog.text and logged == [problem]
+
+
+def test_nothing_that_goes_wrong_fails_a_run(monkeypatch, logged):
+    monkeypatch.setenv(notify.ADDRESSES, f"http://127.0.0.1:{free_port()}/gone")
+    notify.hook(None, RUN, state("Crashed"))
+    notify.hook(None, None, None)
+    assert "it was not reached" in logged[0] and logged[1:] == ["no notice was sent: AttributeError"]
 
 
 def test_a_receiver_that_never_answers_holds_no_run_up(monkeypatch):
@@ -180,49 +179,20 @@ def test_a_receiver_that_never_answers_holds_no_run_up(monkeypatch):
     assert "no end within 0.2 s" in problem
 
 
-def test_a_state_that_makes_no_sense_fails_no_run(logged):
-    notify.hook(None, None, None)
-    assert logged == ["no notice was sent: AttributeError"]
+def missing(name):
+    raise ValueError(f"no block {name} at http://secret-token")
 
 
-def test_a_notification_block_is_sent_the_same_as_text(monkeypatch):
-    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/night-shift")
-    names = []
-    with webhook(200) as (address, requests):
-        block = SlackWebhook(url=address.replace("http://", "json://"))
-        assert notify.send(NOTICE, lambda name: names.append(name) or block) == []
-    assert names == ["sendgrid-email/night-shift"]
-    assert (requests[0].json["title"], requests[0].json["message"]) == (
-        "digits: digits: Refused",
-        NOTICE.text,
-    )
-
-
-def test_a_block_that_cannot_send_is_logged_without_its_address(monkeypatch, caplog, logged):
+def test_a_block_that_is_missing_or_cannot_send_is_logged_without_its_address(monkeypatch, caplog, logged):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv(notify.BLOCK, "sendgrid-email/night-shift")
     with webhook(403) as (address, _):
-        url = address.replace("http://", "json://")
-        (problem,) = notify.send(NOTICE, lambda _: SlackWebhook(url=url))
-    assert "sendgrid-email/night-shift" in problem and "NotificationError" in problem
-    assert logged == [problem] and "secret-token" not in problem + caplog.text
-
-
-def test_a_block_that_is_missing_is_logged_and_no_more(monkeypatch, logged):
-    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/missing")
-
-    def load(name):
-        raise ValueError(f"no block {name}")
-
-    (problem,) = notify.send(NOTICE, load)
-    assert "sendgrid-email/missing" in problem and logged == [problem]
+        url = to_apprise(address)
+        for load, kind in ((lambda _: SlackWebhook(url=url), "NotificationError"), (missing, "ValueError")):
+            (problem,) = notify.send(NOTICE, load)
+            assert "sendgrid-email/night-shift" in problem and kind in problem
+            assert logged.pop() == problem and "secret-token" not in problem + caplog.text
 
 
 def test_with_neither_set_nothing_is_sent(logged):
     assert notify.send(NOTICE) == [] and not logged
-
-
-def test_flows_do_not_load_apprise_before_they_send():
-    code = "import sys, flows.retrain; print('apprise' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

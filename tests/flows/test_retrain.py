@@ -35,32 +35,44 @@ def retrain(root, **parameters):
     return flow(project=str(root), publish=False, return_state=True, **parameters)
 
 
+def client():
+    from prefect.client.orchestration import get_client
+
+    return get_client(sync_client=True)
+
+
 def task_runs(state):
     """Name → name of the final state, of a flow run's tasks."""
-    from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-    with get_client(sync_client=True) as client:
-        chosen = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
-        return {run.name: run.state_name for run in client.read_task_runs(flow_run_filter=chosen)}
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+    with client() as asked:
+        return {run.name: run.state_name for run in asked.read_task_runs(flow_run_filter=chosen)}
 
 
 def artifacts(state):
-    from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-    with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
-        return {found.key: found for found in client.read_artifacts(artifact_filter=chosen)}
+    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+    with client() as asked:
+        return {found.key: found for found in asked.read_artifacts(artifact_filter=chosen)}
 
 
-def test_each_stage_is_a_task_that_tells_whether_it_ran_or_was_cached(root):
+def test_each_stage_is_a_task_that_ran_or_was_cached_and_a_run_leaves_its_reason_and_artifacts(root):
     first = retrain(root)
     assert first.name == "Not published", first.message
     assert task_runs(first) == dict.fromkeys(STAGES, "Ran")
     assert task_runs(retrain(root)) == dict.fromkeys(STAGES, "Cached")
-    forced = task_runs(retrain(root, force="export"))
-    assert forced == dict.fromkeys(STAGES, "Cached") | {"export": "Ran"}
+    forced = retrain(root, force="export", why="a look at the artifacts")
+    assert task_runs(forced) == dict.fromkeys(STAGES, "Cached") | {"export": "Ran"}
+    found = artifacts(forced)
+    assert [row["stage"] for row in json.loads(found["stages"].data)] == list(STAGES)
+    assert "99 % \\| right" in found["verdict"].data
+    assert "Not published" in found["outcome"].data
+    for key in ("confusion", "mistakes", "learning-curves"):
+        assert found[key].data.startswith("data:image/png;base64,YSBwaWN0dXJl")
+    with client() as asked:
+        assert asked.read_flow_run(forced.state_details.flow_run_id).name.endswith("a look at the artifacts")
 
 
 def test_a_failed_stage_fails_the_run_with_its_own_line(root):
@@ -79,20 +91,3 @@ def test_the_gate_s_refusal_is_an_outcome_with_its_reasons(root):
     assert state.is_completed()
     assert (state.name, state.message) == ("Refused", "91% right, 98% wanted")
     assert "91% right" in artifacts(state)["verdict"].data
-
-
-def test_a_run_leaves_the_table_of_stages_the_verdict_and_the_outcome(root):
-    found = artifacts(retrain(root, why="a look at the artifacts"))
-    assert [row["stage"] for row in json.loads(found["stages"].data)] == list(STAGES)
-    assert "99 % \\| right" in found["verdict"].data
-    assert "Not published" in found["outcome"].data
-    for key in ("confusion", "mistakes", "learning-curves"):
-        assert found[key].data.startswith("data:image/png;base64,YSBwaWN0dXJl")
-
-
-def test_a_run_s_name_says_when_and_why(root):
-    from prefect.client.orchestration import get_client
-
-    state = retrain(root, why="new batch: post-office")
-    with get_client(sync_client=True) as client:
-        assert client.read_flow_run(state.state_details.flow_run_id).name.endswith("new batch: post-office")

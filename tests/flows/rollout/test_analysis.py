@@ -4,9 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from flows.rollout.analysis import Answer, Responses, Rules, excess_probability, judge
-
-RNG = np.random.default_rng(5)
+from flows.rollout.analysis import Answer, Responses, excess_probability, judge
 
 
 def answer(digits, seconds=0.001, error="", probabilities=None):
@@ -33,6 +31,9 @@ def test_an_equal_candidate_passes_and_its_figures_are_plain_values():
     assert trial.passed and trial.reasons == ()
     assert trial.figures["golden images"]["agreement"] == 1.0
     assert json.loads(json.dumps(trial.as_dict()))["figures"]["golden images"]["images"] == 32
+    rows = np.random.default_rng(5).dirichlet(np.ones(10), 200).astype(np.float32)
+    answers = tuple(answer(row.argmax(), probabilities=row) for row in rows)
+    assert judge([Responses("golden images", answers, answers)]).passed, "float32 sums to one, nearly"
 
 
 @pytest.mark.parametrize(("count", "passed"), [(1, True), (4, True), (5, False), (32, False)])
@@ -49,23 +50,13 @@ def test_logged_requests_may_differ_more_since_they_are_why_there_is_a_new_model
     assert judge([differing(count, n, logged=True)]).passed is passed
 
 
-def test_every_kind_is_judged_by_itself():
-    good = Responses("logged requests", singles([1] * 1000), singles([1] * 1000), logged=True)
-    trial = judge([good, differing(20)])
-    assert not trial.passed and "golden images" in trial.reasons[0]
-
-
-def test_a_request_that_only_the_candidate_fails_refuses_it():
+def test_a_request_that_one_of_both_fails_refuses_the_candidate():
     stable = singles(range(10))
     candidate = (*stable[:9], answer(0, error="no such signature"))
     (reason,) = judge([Responses("golden images", stable, candidate)]).reasons
     assert "failed 1 of 10 golden images" in reason and "no such signature" in reason
-
-
-def test_a_version_in_service_that_fails_beside_a_candidate_refuses_it():
-    stable = (*singles(range(9)), answer(0, error="connection lost"))
-    (reason,) = judge([Responses("golden images", stable, singles(range(10)))]).reasons
-    assert "version in service failed 1 of 10" in reason and "connection lost" in reason
+    (reason,) = judge([Responses("golden images", candidate, stable)]).reasons
+    assert "version in service failed 1 of 10" in reason and "no such signature" in reason
 
 
 @pytest.mark.parametrize(("row", "word"), [([math.nan] * 10, "not numbers"), ([0.2] * 10, "off by 1")])
@@ -74,12 +65,6 @@ def test_probabilities_that_are_none_refuse(row, word):
     candidate = (*stable[:9], answer(9, probabilities=row))
     (reason,) = judge([Responses("golden images", stable, candidate)]).reasons
     assert "1 of 10 digits in golden images do not sum to 1" in reason and word in reason
-
-
-def test_probabilities_as_float32_sum_to_one():
-    rows = RNG.dirichlet(np.ones(10), 200).astype(np.float32)
-    answers = tuple(answer(row.argmax(), probabilities=row) for row in rows)
-    assert judge([Responses("golden images", answers, answers)]).passed
 
 
 @pytest.mark.parametrize(
@@ -109,13 +94,9 @@ def test_a_candidate_that_is_wrong_too_is_not_only_slow():
     assert len(trial.reasons) == 2 and not trial.slow
 
 
-def test_one_slow_answer_is_no_slow_model():
-    digits = range(10)
+def test_one_slow_answer_is_no_slow_model_and_too_few_requests_tell_nothing_of_latency():
     candidate = (answer(0, seconds=5.0), *singles(range(1, 10)))
-    assert judge([Responses("golden images", singles(digits), candidate)]).passed
-
-
-def test_too_few_requests_tell_nothing_of_latency():
+    assert judge([Responses("golden images", singles(range(10)), candidate)]).passed
     trial = judge([Responses("golden batches", singles([1, 2]), singles([1, 2], seconds=9.0))])
     assert trial.passed and "candidate_ms" not in trial.figures["golden batches"]
 
@@ -128,10 +109,6 @@ def test_nothing_compared_is_no_pass():
 def test_another_number_of_answers_than_images_refuses():
     trial = judge([Responses("golden batches", (answer([1, 2]),), (answer([1]),))])
     assert "a different number of answers" in trial.reasons[0]
-
-
-def test_the_rules_can_be_changed():
-    assert judge([differing(20)], Rules(agreement=0.3)).passed
 
 
 def test_the_chance_of_differing_is_the_binomial_tail():

@@ -5,45 +5,34 @@ from flows.scheduling.inbox_trigger import FIRST, LONGEST, Tries
 A, B = ("a", 1), ("b", 1)
 
 
-def test_a_batch_has_one_run():
+def due(tries, *batches, at=0.0):
+    return tries.due(frozenset(batches), at)
+
+
+def test_a_batch_has_one_run_and_one_that_came_later_or_was_changed_has_its_own_at_once():
     tries = Tries()
-    assert tries.due(frozenset([A]), 0.0)
-    assert not tries.due(frozenset([A]), 1.0)
-
-
-def test_a_batch_that_came_later_has_its_run_at_once():
-    tries = Tries()
-    assert tries.due(frozenset([A]), 0.0)
-    assert tries.due(frozenset([A, B]), 1.0)
-
-
-def test_a_batch_that_was_changed_has_another_run():
-    tries = Tries()
-    assert tries.due(frozenset([A]), 0.0)
-    assert tries.due(frozenset([("a", 2)]), 1.0)
+    assert due(tries, A)
+    assert not due(tries, A, at=1.0)
+    assert due(tries, A, B, at=2.0)
+    assert not due(tries, B, at=3.0), "what is left of a set is no news"
+    assert due(tries, ("b", 2), at=4.0)
 
 
 def test_a_batch_that_runs_leave_behind_is_tried_ever_more_rarely():
     tries, now, pauses = Tries(), 0.0, []
-    assert tries.due(frozenset([A]), now)
+    assert due(tries, A)
     for _ in range(12):
         before = now
-        while not tries.due(frozenset([A]), now):
+        while not due(tries, A, at=now):
             now += 1.0
         pauses.append(now - before)
     assert pauses[:3] == [FIRST, 2 * FIRST, 4 * FIRST]
     assert pauses == sorted(pauses) and pauses[-1] == LONGEST
 
 
-def test_what_is_left_of_a_set_is_no_news():
-    tries = Tries()
-    assert tries.due(frozenset([A, B]), 0.0)
-    assert not tries.due(frozenset([B]), 1.0)
-
-
 def test_an_empty_inbox_wants_nothing_and_forgets():
     tries = Tries()
-    assert not tries.due(frozenset(), 0.0)
-    assert tries.due(frozenset([A]), 1.0)
-    assert not tries.due(frozenset(), 2.0)
-    assert tries.due(frozenset([A]), 3.0)
+    assert not due(tries)
+    assert due(tries, A, at=1.0)
+    assert not due(tries, at=2.0)
+    assert due(tries, A, at=3.0)

@@ -14,17 +14,10 @@ def run(hours, auto=True):
     return SimpleNamespace(auto_scheduled=auto, expected_start_time=at)
 
 
-def test_the_latest_missed_run_stands_for_all():
-    runs = [run(2), run(0), run(1)]
+def test_the_latest_missed_run_stands_for_all_but_those_that_somebody_asked_for():
+    runs = [run(2), run(0), run(1), run(0, auto=False), run(3, auto=False)]
     assert recovery.all_but_latest(runs) == [runs[1], runs[2]]
-
-
-def test_one_missed_run_is_made_up_for():
     assert recovery.all_but_latest([run(0)]) == [] == recovery.all_but_latest([])
-
-
-def test_runs_that_somebody_asked_for_are_never_skipped():
-    assert recovery.all_but_latest([run(0, auto=False), run(1), run(2, auto=False)]) == []
 
 
 def test_processes_of_a_dead_run_are_ended_and_no_others():

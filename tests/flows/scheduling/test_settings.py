@@ -1,15 +1,14 @@
 """Which Prefect a project uses, whatever the user's environment says."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from digits.runtime.errors import DigitsError
 from flows.scheduling import settings
+from tests.flows._processes import environment
 
 CLOUD = {
     "PREFECT_PROFILE": "work",
@@ -19,16 +18,12 @@ CLOUD = {
 }
 
 
-def test_a_users_cloud_profile_is_ignored(tmp_path):
+def test_a_users_cloud_profile_is_used_when_asked_for_alone(tmp_path):
     found = settings.environment(tmp_path, {"PATH": "/bin", **CLOUD})
     assert not {"PREFECT_PROFILE", "PREFECT_API_URL", "PREFECT_API_KEY"} & set(found)
-    assert found["PREFECT_HOME"] == str(tmp_path / ".prefect")
-    assert found["PATH"] == "/bin"
-
-
-def test_a_users_cloud_profile_is_used_when_asked_for(tmp_path):
-    found = settings.environment(tmp_path, {**CLOUD, "DIGITS_PREFECT": "own"})
-    assert {name: found[name] for name in CLOUD} == CLOUD
+    assert (found["PREFECT_HOME"], found["PATH"]) == (str(tmp_path / ".prefect"), "/bin")
+    asked = settings.environment(tmp_path, {**CLOUD, "DIGITS_PREFECT": "own"})
+    assert {name: asked[name] for name in CLOUD} == CLOUD
 
 
 def test_settings_that_would_keep_the_clients_from_the_server_are_ignored(tmp_path):
@@ -54,13 +49,9 @@ def test_the_password_is_the_projects_own_and_nobody_elses_to_read(tmp_path):
     assert (home.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     found = settings.environment(tmp_path / "one", {})
     assert found["PREFECT_API_AUTH_STRING"] == found["PREFECT_SERVER_API_AUTH_STRING"] == password
-
-
-def test_an_empty_password_is_refused(tmp_path):
-    settings.home(tmp_path).mkdir()
-    (settings.home(tmp_path) / settings.PASSWORD_FILE).touch()
+    file.write_text("")
     with pytest.raises(DigitsError, match="is empty: delete the file"):
-        settings.environment(tmp_path, {})
+        settings.environment(tmp_path / "one", {})
 
 
 @pytest.mark.parametrize("asked", [{}, {"DIGITS_PREFECT": "own"}])
@@ -70,12 +61,11 @@ def test_nothing_is_ever_sent_home(tmp_path, asked):
     assert found["DO_NOT_TRACK"] == "1"
 
 
-def test_limits_that_somebody_set_stay(tmp_path):
-    given = {
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",
-        "PREFECT_API_DATABASE_CONNECTION_URL": "postgresql://x",
-    }
-    assert given.items() <= settings.environment(tmp_path, given).items()
+def test_limits_that_somebody_set_stay_and_no_proxy_stands_before_this_machine(tmp_path):
+    given = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60", "HTTP_PROXY": "http://proxy:3128"}
+    found = settings.environment(tmp_path, given | {"NO_PROXY": "intern.example"})
+    assert given.items() <= found.items()
+    assert found["NO_PROXY"] == found["no_proxy"] == "intern.example,127.0.0.1,localhost"
 
 
 def test_what_a_scheduler_starts_finds_the_way_back_to_its_server(tmp_path):
@@ -83,11 +73,6 @@ def test_what_a_scheduler_starts_finds_the_way_back_to_its_server(tmp_path):
     assert settings.environment(tmp_path, started)["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
     other = {**started, "PREFECT_API_URL": "https://elsewhere/api"}
     assert "PREFECT_API_URL" not in settings.environment(tmp_path, other)
-
-
-def test_no_proxy_stands_before_this_machine(tmp_path):
-    found = settings.environment(tmp_path, {"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "intern.example"})
-    assert found["NO_PROXY"] == found["no_proxy"] == "intern.example,127.0.0.1,localhost"
 
 
 def test_settings_reach_prefect_when_applied_before_it_is_imported(tmp_path):
@@ -106,7 +91,7 @@ print(json.dumps([str(now.home), now.api.url, now.api.key, now.flows.heartbeat_f
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
         cwd=tmp_path,
-        env=os.environ | CLOUD | {"PYTHONPATH": os.pathsep.join(_paths())},
+        env=environment() | CLOUD,
         capture_output=True,
         text=True,
         timeout=120,
@@ -115,8 +100,3 @@ print(json.dumps([str(now.home), now.api.url, now.api.key, now.flows.heartbeat_f
     assert done.returncode == 0, done.stderr
     home = str(tmp_path / ".prefect")
     assert json.loads(done.stdout) == [home, None, None, 30, False, 120, "127.0.0.1", "filesystem"]
-
-
-def _paths():
-    root = Path(__file__).resolve().parents[3]
-    return [str(root / "src"), str(root), str(root / "serving" / "client")]

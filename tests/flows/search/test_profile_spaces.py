@@ -18,10 +18,6 @@ def value(profile, key):
     return PROFILES[profile][0][name]
 
 
-def test_every_profile_has_a_space():
-    assert set(space.SPACES) >= set(PROFILES)
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_profile_lies_within_its_space(profile):
     for dimension in space.parse(space.profile_specs(profile), BASE | {"profile": profile}):

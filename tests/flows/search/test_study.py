@@ -29,13 +29,6 @@ def finish(study, trial, accuracy):
     study.tell(trial, accuracy)
 
 
-def test_a_grid_is_asked_in_order_and_covered_once(tmp_path):
-    with opened(tmp_path) as study:
-        assert sweep_study.enqueue_missing(study, GRID, "grid", None) == 4
-        asked = [sweep_study.ask(study, GRID)[1] for _ in range(4)]
-    assert asked == space.grid(GRID)
-
-
 def test_what_was_done_is_kept_and_the_rest_comes_next_time(tmp_path):
     with opened(tmp_path) as study:
         sweep_study.enqueue_missing(study, GRID, "grid", None)
@@ -90,17 +83,6 @@ def test_a_grid_is_covered_once_though_killed_while_a_trial_took_its_settings(tm
     assert sorted(map(str, asked)) == sorted(map(str, space.grid(LONG)))
 
 
-@pytest.mark.parametrize("taken", [False, True])
-def test_settings_drawn_once_survive_a_second_kill(tmp_path, taken):
-    with opened(tmp_path, sampler="random") as study:
-        _, settings = sweep_study.ask(study, RANGE)
-    with opened(tmp_path, sampler="random") as study:
-        sweep_study.ask(study, RANGE if taken else ())
-    with opened(tmp_path, sampler="random") as study:
-        _, again = sweep_study.ask(study, RANGE)
-    assert again == settings
-
-
 def test_a_trial_killed_before_it_drew_anything_leaves_nothing_to_try_again(tmp_path):
     with opened(tmp_path, sampler="random") as study:
         sweep_study.ask(study, ())
@@ -110,31 +92,13 @@ def test_a_trial_killed_before_it_drew_anything_leaves_nothing_to_try_again(tmp_
     assert len(set(drawn)) == 2
 
 
-def test_going_on_does_not_draw_what_was_drawn_before(tmp_path):
-    drawn = []
-    for _ in range(2):
-        with opened(tmp_path, sampler="random") as study:
-            for _ in range(3):
-                trial, settings = sweep_study.ask(study, RANGE)
-                finish(study, trial, 0.5)
-                drawn.append(settings["train.rate"])
-    assert len(set(drawn)) == 6
-
-
-def test_a_study_is_one_process_at_a_time(tmp_path):
-    with opened(tmp_path), pytest.raises(DigitsError, match=f"process {os.getpid()}"), opened(tmp_path):
+def test_a_study_is_of_one_process_at_a_time_and_about_one_thing(tmp_path):
+    about = {"space": "a", "data": "x"}
+    busy = pytest.raises(DigitsError, match=f"process {os.getpid()}")
+    with opened(tmp_path, about), busy, opened(tmp_path, about):
         pass
-    with opened(tmp_path):
-        pass
-
-
-def test_a_study_about_something_else_is_not_gone_on_with(tmp_path):
-    with opened(tmp_path, {"space": "a", "data": "x"}):
-        pass
-    with (
-        pytest.raises(ParamsError, match="other data: give this sweep another --name"),
-        opened(tmp_path, {"space": "a", "data": "y"}),
-    ):
+    told = "other data: give this sweep another --name"
+    with pytest.raises(ParamsError, match=told), opened(tmp_path, about | {"data": "y"}):
         pass
 
 

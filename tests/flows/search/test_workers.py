@@ -79,29 +79,31 @@ def _ports(client):
     return {int(address.rpartition(":")[2]) for address in addresses}
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-class TestWork:
-    def test_every_report_is_answered_in_turn(self, client):
-        told = []
-        assert work(client, lambda *r: told.append(r) or True, count, 4) == 4
-        assert told == [(0.0, 0.0), (0.25, 1.0), (0.5, 2.0), (0.75, 3.0)]
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
-    def test_it_stops_when_it_is_told_to(self, client):
-        assert work(client, lambda share, _: share < 0.5, count, 10) == 5
 
-    def test_what_it_raises_comes_in_a_line(self, client):
-        with pytest.raises(workers.WorkFailed, match=r"^a key is wrong$"):
-            work(client, None, wrong)
-        with pytest.raises(workers.WorkFailed, match=r"^ZeroDivisionError: no lines$"):
-            work(client, None, broken)
+def test_every_report_is_answered_in_turn_until_it_is_told_to_stop(client):
+    told = []
+    assert work(client, lambda *r: told.append(r) or True, count, 4) == 4
+    assert told == [(0.0, 0.0), (0.25, 1.0), (0.5, 2.0), (0.75, 3.0)]
+    assert work(client, lambda share, _: share < 0.5, count, 10) == 5
 
-    def test_a_worker_that_dies_is_replaced_and_the_work_done_again(self, client, tmp_path):
-        told = []
-        assert work(client, lambda *r: told.append(r) or True, dies_once, str(tmp_path / "flag")) is True
-        assert told == [(0.5, 1.0), (0.5, 1.0), (0.9, 2.0)]
 
-    def test_it_is_broken_off_when_the_flow_ends(self, client):
-        stopping = threading.Event()
-        with pytest.raises(DigitsError, match="interrupted") as told:
-            workers.work(client, stopping, lambda *_: stopping.set() or True, for_ever)
-        assert not isinstance(told.value, workers.WorkFailed)
+def test_what_it_raises_comes_in_a_line(client):
+    with pytest.raises(workers.WorkFailed, match=r"^a key is wrong$"):
+        work(client, None, wrong)
+    with pytest.raises(workers.WorkFailed, match=r"^ZeroDivisionError: no lines$"):
+        work(client, None, broken)
+
+
+def test_a_worker_that_dies_is_replaced_and_the_work_done_again(client, tmp_path):
+    told = []
+    assert work(client, lambda *r: told.append(r) or True, dies_once, str(tmp_path / "flag")) is True
+    assert told == [(0.5, 1.0), (0.5, 1.0), (0.9, 2.0)]
+
+
+def test_it_is_broken_off_when_the_flow_ends(client):
+    stopping = threading.Event()
+    with pytest.raises(DigitsError, match="interrupted") as told:
+        workers.work(client, stopping, lambda *_: stopping.set() or True, for_ever)
+    assert not isinstance(told.value, workers.WorkFailed)
