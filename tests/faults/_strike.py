@@ -1,6 +1,6 @@
 """Interrupts acts on a store at every change on disk; prints a line of JSON for each interruption.
 
-    python -m tests.faults._strike kill|full ACT SCRATCH
+    python -m tests.faults._strike ACT SCRATCH
 
 For every change that the uninterrupted act makes: the store is reset, a process that acts on it is killed at
 that change (or finds the disk full from there on), and the result is printed; then the same act is done again
@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+from itertools import product
 from pathlib import Path
 
 from digits.runtime.errors import StoreError
@@ -92,25 +93,20 @@ def act_in_child(act, root, new, action, at, record):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
 
 
-def main(action, act, scratch):
+def main(act, scratch):
     root, before, record = scratch / "serving", scratch / "before", scratch / "changes"
     new = export(scratch / "new", "new")
     make_formats(edge_of(new), new)
     prepare(root, scratch)
     shutil.copytree(root, before)
-
-    def put_back():
+    assert act_in_child(act, root, new, "count", 0, str(record)) == (0, "")
+    total, unbroken = len(record.read_text().splitlines()), state(root)
+    for action, at in product(("kill", "full"), range(1, total + 1)):
         shutil.rmtree(root)
         shutil.copytree(before, root)
-
-    assert act_in_child(act, root, new, "count", 0, str(record)) == (0, "")
-    total = len(record.read_text().splitlines())
-    unbroken = state(root)
-    for at in range(1, total + 1):
-        put_back()
         code, said = act_in_child(act, root, new, action, at, "-")
-        left = state(root)
-        told = {"at": at, "code": code, "said": said, "left": left, "unbroken": unbroken}
+        told = {"action": action, "at": at, "code": code, "said": said}
+        told |= {"left": state(root), "unbroken": unbroken}
         try:
             ACTS[act](Store(root), new)
         except StoreError as error:
@@ -119,4 +115,4 @@ def main(action, act, scratch):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve())
+    main(sys.argv[1], Path(sys.argv[2]).resolve())
