@@ -12,20 +12,11 @@ from digits.runtime.params import SECTIONS
 from tests.contract._graph import COMPUTE_LOCK, COMPUTING, ROOT, SRC, dvc_yaml, names
 
 
-def test_the_graph_lists_the_stages_in_run_order():
-    assert tuple(dvc_yaml()["stages"]) == STAGES
-
-
-def test_every_stage_has_a_params_section_of_its_name():
+def test_graph_params_packages_and_tests_have_the_stages_by_name():
+    assert tuple(dvc_yaml()["stages"]) == STAGES, "in run order"
     assert tuple(yaml.safe_load((ROOT / "params.yaml").read_text())) == STAGES
     assert tuple(SECTIONS) == STAGES
-
-
-def test_every_stage_is_a_package_of_its_name_and_nothing_else_has_a_stage():
     assert {path.parent.name for path in SRC.rglob("stage.py")} == set(STAGES)
-
-
-def test_every_stage_has_a_test_file_of_its_name():
     assert {p.parent.name for p in (ROOT / "tests").glob("*/test_stage.py")} == set(STAGES)
 
 
@@ -39,13 +30,9 @@ def test_the_pages_name_the_stages_in_run_order(page):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_its_own_params(stage):
-    assert dvc_yaml()["stages"][stage]["params"][0] == stage
-
-
-@pytest.mark.parametrize("stage", STAGES)
 def test_paths_in_cmd_are_the_deps_and_outs(stage):
     entry = dvc_yaml()["stages"][stage]
+    assert entry["params"][0] == stage
     words = entry["cmd"].split()
     assert words[:3] == ["python", "-m", f"digits.{stage}.stage"]
     options, paths = words[3::2], words[4::2]
@@ -58,17 +45,9 @@ def test_paths_in_cmd_are_the_deps_and_outs(stage):
     ]
 
 
-def test_what_computes_with_tensorflow_depends_on_the_lock():
-    stages = dvc_yaml()["stages"]
-    computing = [s for s in STAGES if COMPUTE_LOCK in stages[s]["deps"]]
-    assert tuple(computing) == COMPUTING
-    assert not [s for s in STAGES if "requirements.lock" in stages[s]["deps"]]
-
-
-def test_train_does_not_depend_on_the_test_split():
-    deps = names(dvc_yaml()["stages"]["train"]["deps"])
-    assert not [
-        d for d in deps if d in ("data/prepared", "data/prepared/test", "data/prepared/manifest.json")
-    ]
-    readers = [s for s, e in dvc_yaml()["stages"].items() if "data/prepared/test" in names(e["deps"])]
-    assert readers == ["evaluate"]
+def test_what_computes_with_tensorflow_depends_on_the_lock_and_training_on_no_test_image():
+    deps = {stage: set(names(entry["deps"])) for stage, entry in dvc_yaml()["stages"].items()}
+    assert tuple(stage for stage in STAGES if COMPUTE_LOCK in deps[stage]) == COMPUTING
+    assert not [stage for stage in STAGES if "requirements.lock" in deps[stage]]
+    assert not deps["train"] & {"data/prepared", "data/prepared/test", "data/prepared/manifest.json"}
+    assert [stage for stage in STAGES if "data/prepared/test" in deps[stage]] == ["evaluate"]
