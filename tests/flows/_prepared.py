@@ -15,26 +15,15 @@ from digits.dataset import Split
 from tests._digits import digits
 from tests._project import ROOT, environment
 
-HOOK = """
-import os, sys
-
-def seen(event, given, log=os.environ.get("OPENED")):
-    if event == "open" and log and isinstance(given[0], str) and "/prepared/" in given[0]:
-        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "w") as stream:
-            stream.write(given[0] + "\\n")
-
-sys.addaudithook(seen)
-"""
-
 
 class Prepared:
-    """The folder, and the environment of its commands, in which every opened file is recorded."""
+    """The folder, which has no test images, and the environment of its commands."""
 
     def __init__(self, where: Path, *, train: int = 240, validation: int = 100) -> None:
-        self.root, home, hook = where / "project", where / "home", where / "hook"
-        for folder in (self.root / "data" / "prepared", home, hook):
+        self.root, home = where / "project", where / "home"
+        for folder in (self.root / "data" / "prepared", home):
             folder.mkdir(parents=True)
-        for name, n, seed in (("train", train, 1), ("validation", validation, 2), ("test", 40, 3)):
+        for name, n, seed in (("train", train, 1), ("validation", validation, 2)):
             images, labels = digits(n, seed)
             dataset.save_split(
                 self.root / "data" / "prepared" / name, Split(images, labels, np.full(n, "synthetic"))
@@ -43,12 +32,8 @@ class Prepared:
         tree["train"] |= {"steps": 24, "batch": 60, "xla": "nothing", "validation_every": 1}
         (self.root / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
         (self.root / "dvc.yaml").write_text("stages: {}\n")
-        (hook / "sitecustomize.py").write_text(HOOK)
-        self.log = where / "opened.txt"
-        paths = [hook, ROOT / "src", ROOT, ROOT / "serving" / "client"]
         self.environment = environment(home) | {
-            "PYTHONPATH": ":".join(map(str, paths)),
-            "OPENED": str(self.log),
+            "PYTHONPATH": ":".join(map(str, (ROOT / "src", ROOT, ROOT / "serving" / "client"))),
             "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -70,11 +55,6 @@ class Prepared:
         process = self.start(*arguments)
         said, errors = process.communicate(timeout=500)
         return subprocess.CompletedProcess(arguments, process.returncode, said, errors)
-
-    def opened(self) -> set[str]:
-        """Return the folders of prepared data in which a file was opened."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return {Path(line).parent.name for line in lines}
 
     def json(self, path: str) -> dict:
         return json.loads((self.root / path).read_text())

@@ -3,10 +3,7 @@
 import argparse
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,10 +13,9 @@ from digits_cli import schedule
 from flows import deploy
 from flows.scheduling import server, settings
 from tests._ports import free_port
-from tests.flows._processes import environment, gone, wait_for
+from tests.flows._processes import gone, wait_for
+from tests.flows._projects import batch, write
 from tests.flows._scheduler import Project, family
-
-BATCHES = str(Path(__file__).with_name("_with_inbox.py"))
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +79,7 @@ def test_a_schedule_really_fires_and_goes_on(project):
 
 
 @pytest.mark.slow
-def test_a_second_scheduler_is_refused_in_one_line_that_names_the_first(project):
-    scheduler = project.start("--interval", "3600")
-    done = project.run("--interval", "60")
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("digits: ") and f"process {scheduler.pid}" in line
-    assert scheduler.poll() is None
-
-
-@pytest.mark.slow
-def test_a_run_by_hand_is_done_by_the_scheduler_that_is_at_work(project):
+def test_a_scheduler_at_work_does_a_run_by_hand_and_a_second_one_is_refused_in_one_line(project):
     scheduler = project.start("--cron", "0 3 * * *", "--timezone", "Europe/Berlin")
     done = project.run("--once", "--profile", "speedrun", "--seed", "7", "--why", "a new pen")
     assert done.returncode == 0, done.stderr
@@ -101,6 +87,11 @@ def test_a_run_by_hand_is_done_by_the_scheduler_that_is_at_work(project):
     (run,) = project.fired()
     assert (run["profile"], run["seed"], run["why"]) == ("speedrun", 7, "a new pen")
     assert run["pid"] != scheduler.pid
+    refused = project.run("--interval", "60")
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("digits: ") and f"process {scheduler.pid}" in line
+    assert scheduler.poll() is None
 
 
 @pytest.mark.slow
@@ -115,16 +106,18 @@ def test_without_a_scheduler_a_run_by_hand_is_done_here_and_its_end_is_the_exit_
 
 
 @pytest.mark.slow
-def test_runs_that_come_due_during_another_are_skipped_and_none_is_made_up_for(project):
+def test_runs_that_come_due_during_another_are_skipped_and_one_that_is_killed_stops_no_schedule(project):
     (project.root / "hold").touch()
     project.start("--interval", "2")
     wait_for(lambda: len(named(project, "Cancelled")) >= 2, told=lambda: own_states(project))
     wait_for(project.fired, told=project.said)
-    assert len(project.fired()) == 1
-    (project.root / "hold").unlink()
-    wait_for(lambda: len(project.fired()) >= 2, told=project.said)
+    (at_work,) = project.fired()
     skipped = [message for _, name, message in own_states(project) if name == "Cancelled"]
     assert set(skipped) == {"Deployment concurrency limit reached."}
+    psutil.Process(at_work["pid"]).kill()
+    (project.root / "hold").unlink()
+    wait_for(lambda: named(project, "Crashed"), told=lambda: own_states(project))
+    wait_for(lambda: len(project.fired()) >= 3, told=project.said)
 
 
 @pytest.mark.slow
@@ -145,18 +138,13 @@ def test_runs_that_come_due_during_another_wait_when_asked_to(project):
 def test_a_new_batch_has_one_run_that_names_it(project):
     inbox = project.root / "inbox"
     inbox.mkdir()
-    plain = project.command
-    project.command = lambda *options: [sys.executable, BATCHES, *plain(*options)[3:]]
     project.start("--inbox", str(inbox))
-    (inbox / "monday").mkdir()
-    wait_for(project.fired, told=project.said)
-    wait_for(lambda: (project.root / "monday").exists(), told=project.said)
-    (inbox / "tuesday").mkdir()
-    wait_for(lambda: len(project.fired()) == 2, told=project.said)
-    assert [run["why"] for run in project.fired()] == [
-        "new batch in the inbox: monday",
-        "new batch in the inbox: tuesday",
-    ]
+    for count, name in enumerate(("monday", "tuesday"), 1):
+        write(batch(inbox, name), ".complete", "")
+        wait_for(lambda: len(project.fired()) == count, told=project.said)  # noqa: B023 - called at once
+        wait_for((project.root / name).exists, told=project.said)
+    why = "new batch in the inbox: "
+    assert [run["why"] for run in project.fired()] == [f"{why}monday", f"{why}tuesday"]
 
 
 @pytest.mark.slow
@@ -224,17 +212,6 @@ def test_a_prefect_server_that_dies_comes_back_and_the_run_at_work_ends_well(alo
 
 
 @pytest.mark.slow
-def test_a_run_whose_process_is_killed_is_crashed_and_the_schedule_goes_on(project):
-    (project.root / "hold").touch()
-    project.start("--interval", "2")
-    wait_for(project.fired, told=project.said)
-    psutil.Process(project.fired()[0]["pid"]).kill()
-    (project.root / "hold").unlink()
-    wait_for(lambda: named(project, "Crashed"), told=lambda: own_states(project))
-    wait_for(lambda: len(project.fired()) >= 3, told=project.said)
-
-
-@pytest.mark.slow
 def test_the_server_itself_takes_a_silent_run_for_dead(project):
     (project.root / "hold").touch()
     scheduler = project.start("--interval", "2")
@@ -253,37 +230,6 @@ def test_the_server_itself_takes_a_silent_run_for_dead(project):
     ]
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "told"),
-    [
-        ((), 2, "nothing to wait for"),
-        (("--interval", "0.5"), 2, "give 1 to 31,622,400 seconds"),
-        (("--interval", "31622401"), 2, "give 1 to 31,622,400 seconds"),
-        (("--cron", "0 0 3 * * *"), 2, "is not a schedule"),
-        (("--interval", "60", "--why", "x"), 2, "--once"),
-        (("--inbox", "nowhere"), 2, "is not a folder"),
-        (("--interval", "60", "--port", "0"), 2, "is not a port"),
-    ],
-)
-def test_what_makes_no_sense_is_told_in_one_line_before_anything_starts(tmp_path, options, code, told):
-    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
-    command = [sys.executable, "-m", "flows.deploy", "--project", str(tmp_path), *options]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
-    assert told in done.stderr
-    assert not (tmp_path / ".prefect" / "server.json").exists()
-
-
-@pytest.mark.slow
-def test_another_users_files_in_the_temporary_folder_stop_nothing(alone, tmp_path):
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    (shared / "runner_storage").touch()  # Prefect's own folder for scratch files
-    alone.extra["TMPDIR"] = str(shared)
-    alone.start("--interval", "2")
-    wait_for(alone.fired, told=alone.said)
-
-
 @pytest.mark.slow
 def test_an_error_that_trying_again_would_not_help_ends_the_scheduler_in_one_line(alone):
     first = alone.start("--interval", "3600")
@@ -298,23 +244,33 @@ def test_an_error_that_trying_again_would_not_help_ends_the_scheduler_in_one_lin
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_takes_the_same_options(tmp_path, monkeypatch):
-    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
-    monkeypatch.chdir(tmp_path)
+def planned(project, *options):
     parser = argparse.ArgumentParser()
     schedule.arguments(parser)
-    with pytest.raises(ParamsError, match="nothing to wait for"):
-        schedule.run(parser.parse_args([]))
-    given = parser.parse_args(["--cron", "0 3 * * *", "--profile", "speedrun", "--inbox", str(tmp_path)])
-    plan = deploy.plan(tmp_path, given)
+    return deploy.plan(project, parser.parse_args(options))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "nothing to wait for"),
+        (("--interval", "0.5"), "give 1 to 31,622,400 seconds"),
+        (("--interval", "31622401"), "give 1 to 31,622,400 seconds"),
+        (("--interval", "60", "--why", "x"), "--once"),
+        (("--inbox", "nowhere"), "is not a folder"),
+        (("--interval", "60", "--port", "0"), "is not a port"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_one_line(tmp_path, options, told):
+    with pytest.raises(ParamsError, match=told) as refused:
+        planned(tmp_path, *options)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    plan = planned(tmp_path, "--cron", "0 3 * * *", "--profile", "speedrun", "--inbox", str(tmp_path))
     assert (plan.cron, plan.when_busy, plan.port, plan.inbox) == ("0 3 * * *", "skip", 4200, tmp_path)
     assert plan.parameters["profile"] == "speedrun" and "seed" not in plan.parameters
-
-
-def test_a_folder_without_a_project_is_told(tmp_path):
-    command = [sys.executable, "-m", "flows.deploy", "--project", str(tmp_path), "--interval", "60"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and "no dvc.yaml" in done.stderr
 
 
 def test_a_prefect_of_ones_own_without_a_server_is_told(tmp_path):

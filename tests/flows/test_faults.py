@@ -13,7 +13,6 @@ import time
 import psutil
 import pytest
 
-from flows.scheduling import server
 from tests._disk import disk
 from tests._project import ROOT
 from tests._stand_in import pipeline
@@ -22,6 +21,7 @@ from tests.flows._projects import commit, write
 
 pytestmark = pytest.mark.slow
 
+WELL = "Not published - the run was started without publishing"
 RUN = """
 import sys
 from pathlib import Path
@@ -31,14 +31,6 @@ supervisor.start_prefect(root)
 from flows.retrain import retrain
 state = retrain(project=str(root), scheduled="scheduled" in sys.argv, publish=False, return_state=True)
 print("ENDED", state.name, "-", state.message, flush=True)
-"""
-SERVER = """
-import sys, time
-from pathlib import Path
-from flows.scheduling import server
-server.ensure(Path(sys.argv[1]), server.free_port())
-print("up", flush=True)
-time.sleep(600)
 """
 
 
@@ -56,9 +48,9 @@ class Project:
         commit(root, "start")
         self.children = []
 
-    def start(self, *options, code=RUN, **extra):
+    def start(self, *options, **extra):
         child = subprocess.Popen(
-            [sys.executable, "-c", code, str(self.root), *options],
+            [sys.executable, "-c", RUN, str(self.root), *options],
             cwd=self.root,
             env=environment(**extra),
             stdout=subprocess.PIPE,
@@ -87,11 +79,6 @@ class Project:
 
     def server(self):
         return psutil.Process(json.loads((self.root / ".prefect" / "server.json").read_text())["pid"])
-
-
-def left(family):
-    """Those of some processes that live on."""
-    return [process for process in family if not gone(process)]
 
 
 def _read(path):
@@ -123,21 +110,7 @@ def test_a_run_whose_prefect_server_is_killed_starts_it_again_and_ends_well(proj
     project.server().kill()
     time.sleep(1)
     project.go_on(project.root)
-    assert project.ended(child) == "Not published - the run was started without publishing"
-
-
-def test_a_run_on_the_server_of_someone_who_is_killed_takes_that_over(project):
-    other = project.start(code=SERVER)
-    assert other.stdout.readline() == "up\n"
-    hold(project)
-    child = project.start()
-    project.held(project.root)
-    first = project.server()
-    other.kill()
-    wait_for(lambda: gone(first), 60)
-    project.go_on(project.root)
-    assert project.ended(child) == "Not published - the run was started without publishing"
-    assert server.find_running(project.root) is None
+    assert project.ended(child) == WELL
 
 
 def test_a_run_outlasts_a_database_that_someone_has_locked(project):
@@ -149,23 +122,11 @@ def test_a_run_outlasts_a_database_that_someone_has_locked(project):
         project.go_on(project.root)
         time.sleep(20)
         database.rollback()
-    assert project.ended(child) == "Not published - the run was started without publishing"
-
-
-def test_a_stage_that_is_killed_is_named_and_the_next_run_heals(project):
-    hold(project)
-    child = project.start("scheduled")
-    clone = project.root / ".digits" / "workspace"
-    os.kill(project.held(clone), signal.SIGKILL)
-    assert project.ended(child).startswith("Failed - failed to reproduce 'train'")
-    (clone / "sleeping").unlink()
-    child = project.start("scheduled")
-    project.go_on(clone)
-    assert project.ended(child) == "Not published - the run was started without publishing"
+    assert project.ended(child) == WELL
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # DVC starts a stage through it
-def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_heals(project, shell):
+def test_a_killed_run_leaves_no_process_a_killed_stage_is_named_and_the_next_run_heals(project, shell):
     hold(project)
     child = project.start("scheduled", SHELL=shell)
     clone = project.root / ".digits" / "workspace"
@@ -173,11 +134,15 @@ def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_heals(project, 
     family = psutil.Process(child.pid).children(recursive=True)
     child.kill()
     child.wait()
-    wait_for(lambda: not left(family), 60, lambda: f"{left(family)} live on")
+    wait_for(lambda: all(map(gone, family)), 60)
+    (clone / "sleeping").unlink()
+    child = project.start("scheduled")
+    os.kill(project.held(clone), signal.SIGKILL)
+    assert project.ended(child).startswith("Failed - failed to reproduce 'train'")
     (clone / "sleeping").unlink()
     child = project.start("scheduled")
     project.go_on(clone)
-    assert project.ended(child) == "Not published - the run was started without publishing"
+    assert project.ended(child) == WELL
 
 
 @pytest.fixture
@@ -193,4 +158,4 @@ def test_a_cache_on_a_full_disk_fails_the_run_in_a_line_and_the_next_one_heals(p
     said = project.run("scheduled")
     assert said.startswith("Failed - ") and "No space left" in said and len(said.splitlines()) == 1
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
-    assert project.run("scheduled") == "Not published - the run was started without publishing"
+    assert project.run("scheduled") == WELL

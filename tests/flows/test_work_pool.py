@@ -3,15 +3,13 @@
 import shutil
 import subprocess
 import sys
-import time
 
-import psutil
 import pytest
 import yaml
 
 from flows.scheduling import server, settings
 from tests._ports import free_port
-from tests.flows._processes import ROOT, environment, gone, wait_for
+from tests.flows._processes import ROOT, environment, wait_for
 from tests.flows._scheduler import Project
 
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
@@ -28,92 +26,44 @@ def test_each_deployment_runs_one_flow_at_a_time_on_a_schedule_that_is_off_until
     assert deployment["parameters"]["scheduled"] is True
 
 
-class Pool:
-    """A project with its work pool on a server, and workers as processes."""
-
-    def __init__(self, where, url):
-        self.where, self.project, self.url = where, Project(where / "project"), url
-        shutil.copy(ROOT / "prefect.yaml", self.project.root)
-        (self.project.root / "flows").mkdir()
-        shutil.copy(ROOT / "tests" / "flows" / "_tiny_flow.py", self.project.root / "flows" / "retrain.py")
-        self.given = environment(
-            DIGITS_PREFECT="own",
-            PREFECT_HOME=str(where / "home"),
-            PREFECT_API_URL=url,
-            PREFECT_API_AUTH_STRING=settings.password(where),
-            DIGITS_PROJECT=str(self.project.root),
-        )
-        self.log, self.workers = where / "worker.log", []
-        self.prefect("work-pool", "create", "digits-process", "--type", "process")
-        self.prefect("deploy", "--name", "process")
-
-    def prefect(self, *arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-            cwd=self.project.root,
-            env=self.given,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def ask(self):
-        self.prefect("deployment", "run", "retrain/process", "-p", "profile=speedrun")
-
-    def work(self):
-        """A worker."""
-        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "digits-process"]
-        with self.log.open("ab") as log:
-            self.workers.append(
-                subprocess.Popen(
-                    [*command, "--limit", "1"], cwd=self.where, env=self.given, stdout=log, stderr=log
-                )
-            )
-        return self.workers[-1]
-
-    def states(self):
-        with server.session(self.where, self.url) as session:
-            return [run["state_name"] for run in session.post(f"{self.url}/flow_runs/filter", json={}).json()]
-
-    def end(self):
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
-
-
 @pytest.fixture
-def pool(tmp_path):
+def given(tmp_path):
+    """The environment of Prefect's own commands, on a server of theirs."""
     found = server.ensure(tmp_path, free_port())
-    made = Pool(tmp_path, found.url)
-    yield made
-    made.end()
+    yield environment(
+        DIGITS_PREFECT="own",
+        PREFECT_HOME=str(tmp_path / "home"),
+        PREFECT_API_URL=found.url,
+        PREFECT_API_AUTH_STRING=settings.password(tmp_path),
+        DIGITS_PROJECT=str(tmp_path / "project"),
+    )
     found.stop()
 
 
 @pytest.mark.slow
-def test_a_worker_takes_the_runs_of_the_process_deployment(pool):
-    pool.ask()
-    pool.work()
-    wait_for(pool.project.fired, told=pool.log.read_text)
-    (run,) = pool.project.fired()
-    assert (run["profile"], run["why"], run["scheduled"]) == ("speedrun", "schedule", True)
-
-
-@pytest.mark.exhaustive
-def test_the_run_of_a_worker_that_is_killed_is_crashed_and_the_next_worker_goes_on(pool):
-    hold = pool.project.root / "hold"
-    hold.touch()
-    pool.ask()
-    worker = pool.work()
-    wait_for(pool.project.fired, told=pool.log.read_text)
-    process = psutil.Process(pool.project.fired()[0]["pid"])
-    time.sleep(35)  # a sign of life
-    worker.kill()
-    wait_for(lambda: gone(process), 60)
-    hold.unlink()
-    wait_for(lambda: "Crashed" in pool.states(), told=pool.states)
-    pool.work()
-    pool.ask()
-    wait_for(lambda: "Nothing new" in pool.states(), told=lambda: (pool.states(), pool.log.read_text()))
+def test_a_worker_takes_the_runs_of_the_process_deployment(tmp_path, given):
+    project = Project(tmp_path / "project")
+    shutil.copy(ROOT / "prefect.yaml", project.root)
+    (project.root / "flows").mkdir()
+    shutil.copy(ROOT / "tests" / "flows" / "_tiny_flow.py", project.root / "flows" / "retrain.py")
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    for command in (
+        ("work-pool", "create", "digits-process", "--type", "process"),
+        ("deploy", "--name", "process"),
+        ("deployment", "run", "retrain/process", "-p", "profile=speedrun"),
+    ):
+        done = subprocess.run(
+            [*prefect, *command], cwd=project.root, env=given, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    log = tmp_path / "worker.log"
+    work = ("worker", "start", "--pool", "digits-process", "--limit", "1")
+    with log.open("ab") as said:
+        worker = subprocess.Popen([*prefect, *work], cwd=tmp_path, env=given, stdout=said, stderr=said)
+    try:
+        wait_for(project.fired, told=log.read_text)
+        (run,) = project.fired()
+        assert (run["profile"], run["why"], run["scheduled"]) == ("speedrun", "schedule", True)
+    finally:
+        worker.kill()
+        worker.wait()

@@ -111,22 +111,13 @@ def test_two_runs_never_share_it(project):
         assert status(workspace.root) == ""
 
 
-def rubbish(root):
-    write(root, "code.py", "rubbish")
+def what_a_killed_run_leaves(root):
+    sh(root, "git", "checkout", "-qb", "mine")
+    write(root, "code.py", "<<<<<<<")
     write(root, "rubbish/file", "rubbish")
     sh(root, "git", "init", "-q", "rubbish/repository")
     (root / "dvc.yaml").unlink()
-
-
-def half_a_merge(root):
     write(root, ".git/MERGE_HEAD", sh(root, "git", "rev-parse", "HEAD") + "\n")
-    write(root, "code.py", "<<<<<<<")
-
-
-def what_a_killed_run_leaves(root):
-    sh(root, "git", "checkout", "-qb", "mine")
-    rubbish(root)
-    half_a_merge(root)
     for name in (".git/index", ".git/HEAD", ".git/config", ".git/refs/digits/base"):
         write(root, f"{name}.lock", "")
     write(root, ".dvc/tmp/rwlock", '{"write": {"')
@@ -135,10 +126,8 @@ def what_a_killed_run_leaves(root):
 DAMAGE = {
     "a killed run": what_a_killed_run_leaves,
     "no repository": lambda root: shutil.rmtree(root / ".git"),
-    "half a repository": lambda root: (root / ".git" / "HEAD").unlink(),
     "lost objects": lambda root: shutil.rmtree(root / ".git" / "objects" / "pack"),
     "a damaged index": lambda root: write(root, ".git/index", "rubbish"),
-    "an empty ref": lambda root: write(root, ".git/refs/digits/base", ""),
     "no clone at all": lambda root: shutil.rmtree(root),
 }
 

@@ -17,24 +17,16 @@ class Store:
         return self.pointer
 
 
-@pytest.fixture
-def ended(monkeypatch):
+@pytest.mark.parametrize(
+    ("mark", "on_trial", "ends"),
+    [("2\n", 2, True), (None, 2, False), ("3\n", 2, False), ("2\n", None, False)],
+)
+def test_the_trial_of_a_killed_run_ends_and_a_person_s_goes_on(tmp_path, monkeypatch, mark, on_trial, ends):
     found = []
     monkeypatch.setattr(replicas, "find_running", lambda _: ())
     monkeypatch.setattr(canary, "recover", lambda store, _: found.append(store.pointer.canary))
-    return found
-
-
-def test_the_trial_of_a_killed_run_is_ended(tmp_path, ended):
-    (tmp_path / "trial-of-a-run").write_text("2\n")
-    end_abandoned_trial(Store(tmp_path, 2))
-    assert ended == [2]
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("mark", "canary"), [(None, 2), ("3\n", 2), ("2\n", None)])
-def test_a_person_s_trial_goes_on(tmp_path, ended, mark, canary):
     if mark:
         (tmp_path / "trial-of-a-run").write_text(mark)
-    end_abandoned_trial(Store(tmp_path, canary))
-    assert ended == []
+    end_abandoned_trial(Store(tmp_path, on_trial))
+    assert found == ([2] if ends else [])
+    assert list(tmp_path.iterdir()) == []
