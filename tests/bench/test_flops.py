@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from bench import flops, latency, recipes, references, scores
+from bench import flops, recipes, references, scores
 from digits.dataset import Split
 from digits.model import architectures
 from tests.train._recipes import tiny
@@ -41,16 +41,6 @@ def test_a_layer_that_is_unknown_is_named_and_not_left_out():
     model = keras.Sequential([keras.Input((4, 4)), keras.layers.LSTM(3, name="memory")])
     with pytest.raises(ValueError, match="memory is a LSTM"):
         flops.forward(model)
-
-
-def test_turns_alternate_and_the_median_counts(monkeypatch):
-    clock = iter(np.cumsum([0.001 * (1 + (i // 2) % 2) for i in range(10_000)]))
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: float(next(clock)))
-    order = []
-    found = latency.time_in_turn([lambda: order.append("a"), lambda: order.append("b")], rounds=2)
-    turns = "".join(order[2 * latency.WARM_UP :])
-    assert turns == ("a" * latency.CALLS + "b" * latency.CALLS) * 2
-    assert all(900 < us < 2100 for us in found)
 
 
 def marked(n):

@@ -14,12 +14,10 @@ from bench import mutations
     ("code", "changes"),
     [
         ("a < b", {"a < b -> a <= b", "a < b -> a >= b"}),
-        ("not a", {"not a -> a"}),
         ("a + 1", {"a + 1 -> a - 1", "1 -> 2", "1 -> 0"}),
         ("a['key']", {"'key' -> 'xkey'"}),
         ("a = 'a sentence'", set()),
         ("a: int | None = b", set()),
-        ("f'{a}.{b - c}'", {"b - c -> b + c"}),
         ("min(a)", {"min(a) -> max(a)", "min(a) -> pass"}),
         ("x = f(a, key=b)", {"f(a, key=b) -> f(a)"}),
         ("raise E('no', 1)", {"raise E('no', 1) -> pass"}),
@@ -27,7 +25,6 @@ from bench import mutations
         ("with a(), b() as c:\n d = c", {"with a(), b() as c: -> with b() as c:"}),
         ("def f(a=2):\n return a", {"2 -> 3", "2 -> 1", "return a -> return None"}),
         ("try:\n a = b\nexcept E:\n a = c", {"except E: a = c -> except E: raise"}),
-        ("from pathlib import Path\na = b / c", {"b / c -> b"}),
         ("a = b[:n]", {":n -> :"}),
     ],
 )

@@ -1,7 +1,6 @@
 """What the training bench runs, keeps and measures around its trainings."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -68,20 +67,6 @@ def test_what_a_process_takes_includes_the_processes_that_it_waited_for():
     work = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', '{hungry}']))"
     used = account.run([sys.executable, "-c", work])
     assert used.code == 3 and used.peak_mib > 200 and 0.1 < used.cpu < 10
-
-
-def test_the_stand_in_for_python_measures_a_stage_and_passes_its_exit_code_on(tmp_path):
-    log = tmp_path / "stages.jsonl"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.account", str(log), "-m", "digits.ingest.stage", "--nonsense"],
-        capture_output=True,
-        cwd=train.ROOT,
-        check=False,
-    )
-    assert done.returncode == 2
-    record = json.loads(log.read_text())
-    assert record["stage"] == "ingest"
-    assert record["cpu"] > 0
 
 
 def test_what_probing_took_is_taken_off():
