@@ -22,36 +22,20 @@ def names(entries: list) -> list[str]:
 
 
 @cache
-def modules() -> dict[str, Path]:
-    """Return the file of every module below src/digits, by its dotted name."""
-    return _named(SRC)
-
-
-@cache
-def command_modules() -> dict[str, Path]:
-    """Return the file of every module of the command line, by its dotted name."""
-    return _named(ROOT / "src" / "digits_cli")
-
-
-@cache
-def serving_modules() -> dict[str, Path]:
-    """Return the file of every module of `serving`, by its dotted name, without those of the client."""
-    client = ROOT / "serving" / "client"
-    return {name: path for name, path in _named(ROOT / "serving").items() if client not in path.parents}
-
-
-@cache
-def flow_modules() -> dict[str, Path]:
-    """Return the file of every module of `flows`, by its dotted name."""
-    return _named(ROOT / "flows")
-
-
-def _named(package: Path) -> dict[str, Path]:
-    found = {}
-    for path in sorted(package.rglob("*.py")):
-        parts = path.relative_to(package.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+def modules(package: str = "src/digits") -> dict[str, Path]:
+    """Return the file of every module of a package, by its dotted name; `serving` without its client."""
+    top, found = ROOT / package, {}
+    for path in sorted(top.rglob("*.py")):
+        if ROOT / "serving" / "client" not in path.parents:
+            parts = path.relative_to(top.parent).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
+
+
+@cache
+def every_module() -> dict[str, Path]:
+    """Return the file of every module of all packages but the client, by its dotted name."""
+    return modules() | modules("src/digits_cli") | modules("serving") | modules("flows")
 
 
 @cache
@@ -59,8 +43,7 @@ def imports(module: str) -> frozenset[str]:
     """Return every module that a module's text imports, inside functions too, without those for type checks
     only.
     """
-    every = modules() | command_modules() | serving_modules() | flow_modules()
-    tree = ast.parse(every[module].read_text())
+    tree = ast.parse(every_module()[module].read_text())
     typing_only = {
         id(inner)
         for node in ast.walk(tree)

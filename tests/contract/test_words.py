@@ -1,7 +1,6 @@
 """One word per stage, everywhere."""
 
 import inspect
-import re
 from importlib import import_module
 
 import pytest
@@ -18,15 +17,6 @@ def test_graph_params_packages_and_tests_have_the_stages_by_name():
     assert tuple(SECTIONS) == STAGES
     assert {path.parent.name for path in SRC.rglob("stage.py")} == set(STAGES)
     assert {p.parent.name for p in (ROOT / "tests").glob("*/test_stage.py")} == set(STAGES)
-
-
-@pytest.mark.parametrize("page", ["README.md", "src/README.md"])
-def test_the_pages_name_the_stages_in_run_order(page):
-    text = (ROOT / page).read_text()
-    positions = [text.find(stage) for stage in STAGES]
-    assert -1 not in positions
-    rows = [m.group(1) for m in re.finditer(r"^\|\s*`?(\w+)`?\s*\|", text, re.M) if m.group(1) in STAGES]
-    assert tuple(rows) in ((), STAGES)
 
 
 @pytest.mark.parametrize("stage", STAGES)

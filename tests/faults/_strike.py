@@ -41,7 +41,6 @@ ACTS = {
     "canary": lambda store, _: promote.promote(store, 3, champion(store), canary=True),
     "rollback": lambda store, _: promote.rollback(store, 1),
     "prune": lambda store, _: publish.prune(store, keep=1),
-    "container": lambda store, _: promote.promote(store, 3, champion(store), base_path="/models/digits"),
 }
 
 

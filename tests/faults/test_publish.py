@@ -13,7 +13,7 @@ from serving.store.store import Store
 from tests._project import ROOT
 from tests.serving._exports import export
 
-ACTS = ["publish", "promote", "canary", "rollback", "prune", "container"]
+ACTS = ["publish", "promote", "canary", "rollback", "prune"]
 BEFORE = {"stable": 2, "canary": None, "base_path": "HERE", "versions": {"1": [], "2": [], "3": [], "4": []}}
 
 

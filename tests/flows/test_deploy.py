@@ -121,20 +121,6 @@ def test_runs_that_come_due_during_another_are_skipped_and_one_that_is_killed_st
 
 
 @pytest.mark.slow
-def test_runs_that_come_due_during_another_wait_when_asked_to(project):
-    (project.root / "hold").touch()
-    longer_than_a_run = "20"  # or the queue only grows
-    project.start("--interval", longer_than_a_run, "--when-busy", "queue")
-    wait_for(lambda: named(project, "AwaitingConcurrencySlot"), told=lambda: own_states(project))
-    wait_for(project.fired, told=project.said)
-    assert len(project.fired()) == 1
-    waited = set(named(project, "AwaitingConcurrencySlot"))
-    (project.root / "hold").unlink()
-    wait_for(lambda: waited & set(named(project, "Nothing new")), told=lambda: own_states(project))
-    assert not named(project, "Cancelled")
-
-
-@pytest.mark.slow
 def test_a_new_batch_has_one_run_that_names_it(project):
     inbox = project.root / "inbox"
     inbox.mkdir()

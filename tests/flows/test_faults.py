@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -110,18 +109,6 @@ def test_a_run_whose_prefect_server_is_killed_starts_it_again_and_ends_well(proj
     project.server().kill()
     time.sleep(1)
     project.go_on(project.root)
-    assert project.ended(child) == WELL
-
-
-def test_a_run_outlasts_a_database_that_someone_has_locked(project):
-    hold(project)
-    child = project.start()
-    project.held(project.root)
-    with contextlib.closing(sqlite3.connect(project.root / ".prefect" / "prefect.db")) as database:
-        database.execute("BEGIN EXCLUSIVE")
-        project.go_on(project.root)
-        time.sleep(20)
-        database.rollback()
     assert project.ended(child) == WELL
 
 

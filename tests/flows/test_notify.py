@@ -192,7 +192,3 @@ def test_a_block_that_is_missing_or_cannot_send_is_logged_without_its_address(mo
             (problem,) = notify.send(NOTICE, load)
             assert "sendgrid-email/night-shift" in problem and kind in problem
             assert logged.pop() == problem and "secret-token" not in problem + caplog.text
-
-
-def test_with_neither_set_nothing_is_sent(logged):
-    assert notify.send(NOTICE) == [] and not logged

@@ -1,29 +1,15 @@
-"""prefect.yaml with a real server, work pool and worker; what needs an engine or a cluster is only read."""
+"""prefect.yaml with a real server, work pool and worker."""
 
 import shutil
 import subprocess
 import sys
 
 import pytest
-import yaml
 
 from flows.scheduling import server, settings
 from tests._ports import free_port
 from tests.flows._processes import ROOT, environment, wait_for
 from tests.flows._scheduler import Project
-
-DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-
-
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
-def test_each_deployment_runs_one_flow_at_a_time_on_a_schedule_that_is_off_until_asked_for(deployment):
-    assert deployment["entrypoint"] == "flows/retrain.py:retrain"
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
-    assert [schedule["active"] for schedule in deployment["schedules"]] == [False]
-    assert deployment["work_pool"]["name"] == f"digits-{deployment['name']}"
-    given = {"DIGITS_PREFECT": "own", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
-    assert deployment["work_pool"]["job_variables"]["env"] == given
-    assert deployment["parameters"]["scheduled"] is True
 
 
 @pytest.fixture

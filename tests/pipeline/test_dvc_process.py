@@ -45,35 +45,20 @@ def test_settings_of_this_machine_are_written_once_and_others_stay(tmp_path):
         dvc_process.configure(tmp_path)
 
 
-@pytest.fixture
-def record(tmp_path):
-    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
-    return tmp_path / ".dvc" / "tmp" / "rwlock"
-
-
-def test_locks_of_a_process_that_nobody_collected_or_whose_number_is_anothers_are_dropped(tmp_path, record):
-    zombie = subprocess.Popen(["true"])
+def test_locks_of_a_running_dvc_stay_and_those_of_no_dvc_and_half_a_record_are_dropped(tmp_path):
+    record = tmp_path / ".dvc" / "tmp" / "rwlock"
+    record.parent.mkdir(parents=True)
+    zombie = subprocess.Popen(["true"])  # that nobody has collected
     while Path(f"/proc/{zombie.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.01)
-    held = {"pid": zombie.pid, "cmd": "dvc repro"}
-    other = {"pid": os.getpid(), "cmd": "dvc repro"}  # this process, which is no DVC
-    record.write_text(json.dumps({"write": {"data/raw": held}, "read": {"data/incoming": [other]}}))
-    dvc_process.drop_dead_locks(tmp_path)
-    assert json.loads(record.read_text()) == {"write": {}, "read": {}}
-    zombie.wait()
-
-
-def test_locks_of_a_running_dvc_stay(tmp_path, record):
     running = subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE)
-    held = json.dumps({"write": {"data/raw": {"pid": running.pid, "cmd": "dvc repro"}}, "read": {}})
-    record.write_text(held)
+    dead, alive, other = ({"pid": pid, "cmd": "dvc repro"} for pid in (zombie.pid, running.pid, os.getpid()))
+    left = {"write": {"data/raw": dead, "models": alive}, "read": {"data/incoming": [other]}}  # no DVC either
+    record.write_text(json.dumps(left))
     dvc_process.drop_dead_locks(tmp_path)
-    assert record.read_text() == held
+    assert json.loads(record.read_text()) == {"write": {"models": alive}, "read": {}}
     running.communicate(b"\n")
-
-
-@pytest.mark.parametrize("left", ["", '{"write": {"/data/ra'])
-def test_half_a_record_of_locks_is_removed(tmp_path, record, left):
-    record.write_text(left)
+    zombie.wait()
+    record.write_text('{"write": {"/data/ra')
     dvc_process.drop_dead_locks(tmp_path)
     assert not record.exists()

@@ -2,12 +2,10 @@
 
 import fcntl
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests._project import project
+from tests._project import Project, project
 
 
 def dataset(made):
@@ -58,8 +56,6 @@ def test_a_second_run_at_the_same_time_is_refused_in_one_line(built):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_outside_a_project_it_says_so(tmp_path):
-    command = [sys.executable, "-m", "digits_cli", "run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "no dvc.yaml" in done.stderr
+def test_outside_a_project_it_says_so(built, tmp_path):
+    done = Project(tmp_path, built.environment).digits("run")
+    assert done.returncode == 1 and "no dvc.yaml" in done.stderr

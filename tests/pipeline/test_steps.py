@@ -5,7 +5,6 @@ import pytest
 from digits import STAGES
 from digits.pipeline.repro import steps
 from digits.runtime import processes
-from digits.runtime.errors import DigitsError
 from tests._stand_in import pipeline
 from tests.flows._processes import wait_for
 
@@ -63,8 +62,3 @@ def test_leaving_early_ends_the_stage_and_lets_the_next_run_start(root):
     wait_for(lambda: not processes.alive(pid), 30, lambda: "the stage's process stayed")
     (root / "start").write_text("fine")
     assert followed(root)[1].ok
-
-
-def test_two_at_once_are_refused(root):
-    with steps(root), pytest.raises(DigitsError, match="another run"), steps(root):
-        pass

@@ -81,17 +81,16 @@ def test_the_same_content_is_taken_once_whatever_its_name(clone, inbox):
     shutil.copytree(inbox / "scans", inbox / "again")
     second = take(clone, inbox / "again")
     assert (second.name, second.digest) == (first.name, first.digest)
-    assert len(names(clone.root)) == 1
     assert accept(clone, first) and accept(clone, second)
     assert list(inbox.iterdir()) == []
     with prepare(clone.project) as workspace:
-        shutil.copytree(workspace.root / "data" / "incoming" / first.name, inbox / "third")
-        third = take(workspace, inbox / "third")
-        assert not third.new
+        assert not take(workspace, batch(inbox, "scans")).new
         assert len(names(workspace.root)) == 1
 
 
-def test_a_batch_that_grows_or_goes_while_it_is_copied_is_left_for_the_next_run(clone, inbox, monkeypatch):
+def test_a_batch_that_grows_or_goes_while_it_is_copied_and_a_full_disk_are_left_for_the_next_run(
+    clone, inbox, monkeypatch
+):
     folder = batch(inbox, "scans")
     copyfile = shutil.copyfile
 
@@ -99,11 +98,17 @@ def test_a_batch_that_grows_or_goes_while_it_is_copied_is_left_for_the_next_run(
         write(folder, "late.png", "late")
         return copyfile(*args, **kwargs)
 
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "a.png")
+
     monkeypatch.setattr(shutil, "copyfile", grows)
     with pytest.raises(BatchArriving, match="the next run takes it"):
         take(clone, folder)
     with pytest.raises(BatchArriving, match="disappeared"):
         take(clone, inbox / "gone")
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(InboxError, match=r"a.png: No space left on device"):
+        take(clone, folder)
     assert names(clone.root) == []
 
 
@@ -131,32 +136,6 @@ def test_what_dvc_refuses_is_the_batch_s_fault_if_it_takes_another(clone, inbox,
         assert [path.name for path in (clone.root / "data" / "incoming").iterdir()] == [".gitignore"]
         assert sh(clone.root, "git", "status", "--porcelain") == ""
     assert "probe" in added[1] and "probe" in added[3]
-
-
-def test_a_full_disk_is_no_fault_of_the_batch(clone, inbox, monkeypatch):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device", "a.png")
-
-    monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(InboxError, match=r"a.png: No space left on device"):
-        take(clone, batch(inbox, "scans"))
-
-
-@pytest.mark.parametrize(
-    ("name", "own"),
-    [
-        ("--my scans (2).", "my-scans-2"),
-        ("scans.2030", "scans.2030"),
-        ("scans.npz", "scans"),
-        ("ß" + "a" * 70, "a" * 60),
-    ],
-)
-def test_a_batch_is_named_after_itself_and_its_content_and_no_name_is_given_twice(inbox, name, own):
-    path = write(inbox, name, "arrays") if name.endswith(".npz") else batch(inbox, name)
-    used = set()
-    for expected in (f"{own}-01234567", f"{own}-01234567-2", f"{own}-01234567-3"):
-        assert inboxes._name(path, "0123456789", used) == expected
-        used.add(expected)
 
 
 # --- accepting

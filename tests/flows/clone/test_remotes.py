@@ -1,15 +1,11 @@
 """DVC's remote on an S3-compatible store: a scheduled run's push, and what another clone gets from it."""
 
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from flows.clone import lineage
 from flows.clone.workspace import prepare
-from tests._ports import free_port
-from tests.flows._processes import ROOT, wait_for
 from tests.flows._projects import commit, dvc, sh, write
 
 pytestmark = pytest.mark.slow
@@ -19,30 +15,17 @@ pytestmark = pytest.mark.slow
 def store(monkeypatch):
     """The address of a store that holds one empty bucket, `digits`."""
     import boto3
+    from moto.server import ThreadedMotoServer
 
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-    )
-    address = f"http://127.0.0.1:{port}"
-
-    def bucket():
-        try:
-            boto3.client("s3", endpoint_url=address).create_bucket(Bucket="digits")
-        except Exception:
-            return False
-        return True
-
-    wait_for(bucket, 60)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    boto3.client("s3", endpoint_url=address).create_bucket(Bucket="digits")
     yield address
-    process.kill()
-    process.wait()
+    server.stop()
 
 
 def test_a_recorded_version_is_pushed_and_another_clone_has_its_data_from_there(project, store, tmp_path):

@@ -10,20 +10,17 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import psutil
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from digits.runtime.errors import DigitsError
 from flows.scheduling import server, settings
 from tests._ports import free_port
-from tests.flows._processes import PATIENCE, environment, gone, wait_for
+from tests.flows._processes import environment, gone, wait_for
 from tests.serving.app import _postgres
 
 STARTER = """
@@ -96,30 +93,6 @@ def test_a_server_that_is_silent_is_waited_for_and_then_told(running):
     finally:
         later.cancel()
         process.resume()
-
-
-@pytest.mark.slow
-def test_many_runs_that_were_missed_do_not_collide_in_the_database(tmp_path):
-    found = server.ensure(tmp_path, free_port())
-    overdue = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
-    again = Retry(total=20, backoff_factor=0.1, status_forcelist=[503], allowed_methods=None)
-    try:
-        with server.session(tmp_path, found.url) as session:
-            session.mount(found.url, HTTPAdapter(max_retries=again))  # as Prefect's own clients do
-
-            def post(path, **body):
-                answer = session.post(f"{found.url}/{path}", json=body, timeout=PATIENCE)
-                answer.raise_for_status()
-                return answer.json()["id"]
-
-            flow = post("flows/", name="any")
-            deployment = post("deployments/", name="any", flow_id=flow, entrypoint="any.py:any")
-            for _ in range(60):
-                post(f"deployments/{deployment}/create_flow_run", state=overdue)
-        time.sleep(12)  # its services look every 5 s for runs whose time has passed
-        assert "database is locked" not in (settings.home(tmp_path) / "server.log").read_text()
-    finally:
-        found.stop()
 
 
 @pytest.mark.slow

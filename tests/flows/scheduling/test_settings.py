@@ -54,11 +54,12 @@ def test_the_password_is_the_projects_own_and_nobody_elses_to_read(tmp_path):
         settings.environment(tmp_path / "one", {})
 
 
-@pytest.mark.parametrize("asked", [{}, {"DIGITS_PREFECT": "own"}])
-def test_nothing_is_ever_sent_home(tmp_path, asked):
-    found = settings.environment(tmp_path, {"PREFECT_SERVER_ANALYTICS_ENABLED": "true", **asked})
-    assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-    assert found["DO_NOT_TRACK"] == "1"
+def test_nothing_is_ever_sent_home_and_no_run_is_marked_late(tmp_path):
+    for asked in ({}, {"DIGITS_PREFECT": "own"}):
+        found = settings.environment(tmp_path, {"PREFECT_SERVER_ANALYTICS_ENABLED": "true", **asked})
+        assert (found["PREFECT_SERVER_ANALYTICS_ENABLED"], found["DO_NOT_TRACK"]) == ("false", "1")
+    late = "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED"  # many at once would lock the database
+    assert settings.environment(tmp_path, {})[late] == "false"
 
 
 def test_limits_that_somebody_set_stay_and_no_proxy_stands_before_this_machine(tmp_path):
