@@ -1,4 +1,4 @@
-"""A small but real candidate, the reports that let it pass, its export and its formats."""
+"""A small but real candidate with a line reader, the reports that let them pass, the export, the formats."""
 
 from unittest.mock import patch
 
@@ -10,6 +10,9 @@ from digits.convert import stage as convert_stage
 from digits.dataset import Split
 from digits.export import parity, stage
 from digits.export.admission import JUDGED
+from digits.line_model import candidate as line_candidate
+from digits.line_model import network
+from digits.line_model.lines import LONGEST, Lines, save_lines
 from digits.model import architectures
 from digits.model.candidate import save_candidate
 from digits.runtime import params
@@ -19,6 +22,7 @@ from tests._digits import digits
 
 SETTINGS = params.load_all()
 TEMPERATURE, THRESHOLD = 1.25, 0.9
+LINE_FIT = {"slope": 0.5, "offset": 3.0, "threshold": 0.5}
 
 
 def make(root):
@@ -46,6 +50,7 @@ def make(root):
         "temperature": TEMPERATURE,
         "abstention": {"threshold": THRESHOLD},
         "validation_accuracy": right,
+        "lines": {"fit": LINE_FIT},
     }
     rules = [
         {"rule": rule, "value": metrics[figure], "threshold": 0.5, "passed": True, "reason": "fine"}
@@ -53,15 +58,36 @@ def make(root):
     ]
     files.write_json(root / "metrics.json", metrics)
     files.write_json(root / "verdict.json", {"dataset": "mnist", "passed": True, "rules": rules})
+    (root / "lines").mkdir()
+    line_candidate.save_candidate(root / "lines", line_reader(), {"architecture": "tiny"})
+    save_lines(root / "lines" / line_candidate.VALIDATION, [lines(width, 4) for width in (36, 61, 140)])
     manifest = {"dataset": "mnist", "sample": False, "splits": {"train": {"n": 1000}}}
     files.write_json(root / "manifest.json", manifest)
     export(root, root / "exported")
 
 
+def line_reader():
+    """Return an untrained network that is sure enough to find characters, other ones in other lines."""
+    model = network.build("tiny", seed=3)
+    kernel = model.weights[-2]  # of the last layer
+    kernel.assign(kernel * 8)
+    return model
+
+
+def lines(width, n, seed=13):
+    """Return digits side by side, `n` lines of so many pixels."""
+    images, labels = digits(n * (width // 28), seed=seed)
+    rows = images.reshape(n, -1, 28, 28).transpose(0, 2, 1, 3).reshape(n, 28, -1)
+    filled = np.pad(rows, ((0, 0), (2, 2), (0, width - rows.shape[2])))
+    texts = np.full((n, LONGEST), -1, np.int32)
+    texts[:, : width // 28] = labels.reshape(n, -1)
+    return Lines(filled, texts, np.full(n, width // 28, np.int32))
+
+
 def export(root, exported, settings=SETTINGS["export"], **others):
     """Export the candidate of a folder, with some of its paths replaced."""
     papers = {name: root / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
-    paths = papers | {name: root / name for name in ("candidate", "validation")} | others
+    paths = papers | {name: root / name for name in ("candidate", "lines", "validation")} | others
     with patch.object(parity, "PICTURES", 20):  # tests/export/test_parity.py is about how they are compared
         stage.run(**paths, exported=exported, params=settings)
 

@@ -24,13 +24,16 @@ from tests.contract._graph import (
 )
 
 RUNTIME = SRC / "runtime"
-SHARED = ("augment", "model", "nn")  # packages of several stages
+SHARED = ("augment", "line_model", "model", "nn")  # packages of several stages
 # What a package of digits may import besides itself, the core and `runtime`; `pipeline` drives them all.
-MAY = {"runtime": (), "augment": (), "nn": (), "model": ("nn",)} | {stage: SHARED for stage in STAGES}
+MAY = {"runtime": (), "augment": (), "nn": (), "line_model": ("nn",), "model": ("nn",)} | {
+    stage: SHARED for stage in STAGES
+}
 # The modules that read or write files, or look at the machine. All others take and return arrays and values.
 WITH_IO = {
     *("digits.dataset", "digits.files", "digits.saved_model", "digits.model.candidate"),
     *("digits.ingest.sources", "digits.ingest.batches", "digits.validate.gx", "digits.validate.report"),
+    *("digits.line_model.candidate", "digits.line_model.lines"),
     *("digits.train.checkpoint", "digits.train.history", "digits.train.devices", "digits.convert.tflite"),
 }
 LIGHT = ("ingest", "validate")  # these stages never load TensorFlow

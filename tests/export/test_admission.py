@@ -5,12 +5,13 @@ import math
 
 import pytest
 
-from digits.export.admission import JUDGED, Fitted, admit
+from digits.export.admission import JUDGED, Fitted, LineFit, admit
 from digits.runtime.errors import DataError, GateRefused
 
 METRICS = {
     "dataset": "mnist", "accuracy": 0.995, "n_test": 10000, "corruption_mean": 0.96, "ece": 0.01,
     "temperature": 0.8, "abstention": {"threshold": 0.97},
+    "lines": {"fit": {"slope": 0.5, "offset": 3.0, "threshold": 0.9}},
 }  # fmt: skip
 FINE = {"threshold": 0, "passed": True, "reason": "it is fine"}
 RULES = [{"rule": rule, "value": METRICS[figure]} | FINE for rule, figure in JUDGED.items()]
@@ -27,8 +28,8 @@ def changed(tree, path, value):
     return made
 
 
-def test_a_whole_pass_gives_temperature_and_threshold():
-    assert admit(METRICS, VERDICT, MANIFEST) == Fitted(0.8, 0.97)
+def test_a_whole_pass_gives_temperature_threshold_and_the_confidence_of_lines():
+    assert admit(METRICS, VERDICT, MANIFEST) == Fitted(0.8, 0.97, LineFit(0.5, 3.0, 0.9))
 
 
 @pytest.mark.parametrize("which", ["metrics", "verdict", "manifest"])
@@ -44,6 +45,10 @@ def test_papers_of_another_data_set_are_refused(which):
     [
         (["abstention", "threshold"], [math.nan, None, "0.9", True, -0.1, 2.0], r"threshold is .*evaluate"),
         (["abstention"], [None], "dvc repro --force evaluate"),  # metrics of before there was one
+        (["lines"], [None], "dvc repro --force evaluate"),  # of before there were lines
+        (["lines", "fit", "threshold"], [math.nan, None, "0.9", True, -0.1, 2.0], r"threshold is .*evaluate"),
+        (["lines", "fit", "slope"], [0, -1.0, None], r"lines.fit.slope is .*evaluate"),
+        (["lines", "fit", "offset"], [math.nan], r"lines.fit.offset is .*evaluate"),
         (["temperature"], [math.nan, math.inf, None, "0.9", True, 0, -1.0, 1e9], "temperature is"),
         (["accuracy"], [math.nan, math.inf, None, "0.9", True], "accuracy is"),
         *(([figure], [METRICS[figure] * 0.99], f"judged {figure}") for figure in JUDGED.values()),

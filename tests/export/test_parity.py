@@ -5,11 +5,14 @@ import pytest
 import tensorflow as tf
 
 from digits import wire
+from digits.export import lines as line_signatures
 from digits.export import parity
-from digits.export.parity import MANNERS, disagreements
+from digits.export.admission import LineFit
+from digits.export.parity import MANNERS, disagreements, unlike_empty
 from digits.export.signatures import endpoints, trace
 from tests._digits import digits
 from tests._nearest import nearest
+from tests._release import LINE_FIT, line_reader
 
 IMAGES, LABELS = digits(60, seed=7)
 THRESHOLD = 0.8
@@ -23,8 +26,13 @@ def expected():
 @pytest.fixture(scope="module")
 def functions():
     """As a loaded SavedModel's signatures: called by keyword."""
-    model = nearest()
-    made = trace(endpoints(lambda images: model(images, training=False), 1.0, THRESHOLD, 16_000_000))
+    model, reader = nearest(), line_reader()
+    made = trace(
+        endpoints(lambda images: model(images, training=False), 1.0, THRESHOLD, 16_000_000)
+        | line_signatures.endpoints(
+            lambda lines, width: reader([lines, width]), LineFit(**LINE_FIT), 16_000_000
+        )
+    )
 
     def by_keyword(function):
         return lambda **tensors: function(*tensors.values())
@@ -49,16 +57,11 @@ def shifted(output):
     return lambda answers: answers | {output: tf.roll(answers[output], 1, 0)}
 
 
-def flat(answers):
-    return answers | {wire.SCORES: tf.reshape(answers[wire.SCORES], [-1])}
-
-
 @pytest.mark.parametrize(
     ("signature", "change", "manners", "says"),
     [
         *((wire.PIXELS, shifted(o), 0, o) for o in (wire.DIGIT, wire.CONFIDENCE, wire.ACCEPTED)),
         (wire.ENCODED, shifted(wire.DIGIT), len(MANNERS), wire.ENCODED),  # pictures read as other digits
-        (wire.CLASSIFY, flat, 0, "empty batch"),
     ],
 )
 def test_outputs_that_do_not_fit_are_found(
@@ -70,3 +73,17 @@ def test_outputs_that_do_not_fit_are_found(
     broken = functions | {signature: lambda **tensors: change(dict(functions[signature](**tensors)))}
     found = disagreements(broken, IMAGES, expected, THRESHOLD)
     assert len(found) == max(manners, 1) and all(says in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("signature", "output"),
+    [(wire.CLASSIFY, wire.SCORES), (wire.LINES, wire.COLUMNS), (wire.LINES, wire.TEXT)],
+)
+def test_an_empty_batch_answered_in_another_shape_is_found(functions, signature, output):
+    def other(**tensors):
+        answers = dict(functions[signature](**tensors))
+        return answers | {output: tf.reshape(answers[output], [0, 1, 1])}
+
+    assert unlike_empty(functions) == []
+    (found,) = unlike_empty(functions | {signature: other})
+    assert f"{signature} answers an empty batch" in found

@@ -1,4 +1,4 @@
-"""The three signatures, saved and served as model servers do: names, shapes, guards, one answer for all."""
+"""The signatures of digits, saved and served as servers do: names, shapes, guards, one answer for all."""
 
 import subprocess
 import sys
@@ -20,6 +20,7 @@ from tests._pictures import encode, hostile, page
 
 IMAGES, LABELS = digits(60, seed=5)
 TEMPERATURE, THRESHOLD = 1.7, 0.9
+SIGNATURES = (wire.PIXELS, wire.ENCODED, wire.CLASSIFY)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def served(saved):
 
 def test_the_saved_signatures_are_those_of_the_wire_contract(saved):
     signatures = saved_model.read_graph(saved).meta_graphs[0].signature_def
-    for name in wire.SIGNATURES:
+    for name in SIGNATURES:
         assert signatures[name].method_name == wire.METHODS[name]
         for named, told in ((wire.INPUTS, signatures[name].inputs), (wire.OUTPUTS, signatures[name].outputs)):
             found = {
@@ -106,7 +107,7 @@ def test_pictures_and_examples_answer_as_pixels_do(served):
     assert by_example[wire.CLASSES].tolist() == [[str(d).encode() for d in range(10)]] * len(IMAGES)
 
 
-@pytest.mark.parametrize("signature", wire.SIGNATURES)
+@pytest.mark.parametrize("signature", SIGNATURES)
 def test_an_empty_batch_has_empty_answers(served, signature):
     empty = np.zeros((0, 28, 28), np.uint8) if signature == wire.PIXELS else []
     answers = served(signature, empty)

@@ -8,7 +8,10 @@ import pytest
 import tensorflow as tf
 
 from digits import dataset, wire
+from digits.export import lines as line_signatures
 from digits.export import parity, signatures
+from digits.files import file_sha256
+from digits.line_model.lines import save_lines
 from digits.model.candidate import load_candidate
 from digits.runtime.errors import DataError, GateRefused
 from tests._pictures import encode, page
@@ -42,6 +45,9 @@ def test_provenance_tells_data_recipe_scores_and_libraries_and_no_time_or_place(
     assert record["metrics"] == json.loads((release / "metrics.json").read_text())
     assert record["verdict"]["passed"] is True and record["data"]["splits"]["train"]["n"] == 1000
     assert record["threshold"] == THRESHOLD
+    assert record["lines"]["recipe"] == {"architecture": "tiny"}
+    assert record["lines"]["validation_sha256"] == file_sha256(release / "lines" / "validation.npz")
+    assert len(record["lines"]["weights_sha256"]) == 64 != record["weights_sha256"]
     assert record["export"] == {"max_pixels": SETTINGS["export"].max_pixels}
     assert record["libraries"]["tensorflow"] == tf.__version__
     assert str(release) not in text and "time" not in {key.lower() for key in record}
@@ -84,6 +90,25 @@ def test_missing_garbled_or_others_papers_a_damaged_candidate_and_no_image_are_r
     shutil.copytree(release / "candidate", tmp_path / "candidate")
     (tmp_path / "candidate" / "model.weights.h5").write_bytes(b"not weights")
     refused(DataError, "model.weights.h5", candidate=tmp_path / "candidate")
+
+
+def test_lines_without_a_line_or_with_other_weights_are_refused(release, refused, tmp_path):
+    shutil.copytree(release / "lines", tmp_path / "lines")
+    save_lines(tmp_path / "lines" / "validation.npz", [])
+    refused(DataError, "no line to prove", lines=tmp_path / "lines")
+    (tmp_path / "lines" / "line_model.weights.h5").write_bytes(b"not weights")
+    refused(DataError, "line_model.weights.h5", lines=tmp_path / "lines")
+
+
+def test_lines_that_are_answered_otherwise_than_the_line_reader_does_are_thrown_away(refused, monkeypatch):
+    honest = line_signatures.endpoints
+
+    def off(logits, *others):
+        return honest(lambda lines, width: 1.01 * logits(lines, width), *others)
+
+    monkeypatch.setattr(line_signatures, "endpoints", off)
+    monkeypatch.setattr(parity, "MANNERS", {})
+    refused(DataError, "lines of 36 pixels: columns are up to .* off the model's")
 
 
 def test_an_export_that_answers_otherwise_or_at_random_is_thrown_away(refused, monkeypatch):

@@ -5,35 +5,63 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from digits import wire
+from digits.export import lines as line_signatures
+from digits.export.admission import LineFit
 from digits.export.signatures import endpoints, trace
 from digits.export.warmup import BATCHES, PICTURES, records
 from tests._digits import digits
 from tests._nearest import nearest
+from tests._release import LINE_FIT, line_reader, lines
 
 IMAGES, LABELS = digits(32, seed=6)
+LINES = [*lines(40, 1).images, *lines(75, 1).images]
 
 
-def test_every_signature_is_warmed_at_several_batch_sizes_and_a_model_answers_rightly():
-    model, seen = nearest(), []
-    functions = trace(endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000))
-    for record in records(IMAGES):
-        log = prediction_log_pb2.PredictionLog.FromString(record)
+def parsed(images):
+    return [prediction_log_pb2.PredictionLog.FromString(record) for record in records(images, LINES)]
+
+
+def test_every_signature_is_warmed_at_several_batch_sizes():
+    seen = []
+    for log in parsed(IMAGES):
         if log.WhichOneof("log_type") == "classify_log":
             request = log.classify_log.request
-            sent = tf.constant([e.SerializeToString() for e in request.input.example_list.examples])
+            seen.append((request.model_spec.signature_name, len(request.input.example_list.examples)))
         else:
             request = log.predict_log.request
-            ((alias, value),) = request.inputs.items()
-            assert alias in wire.INPUTS[request.model_spec.signature_name]
-            sent = tf.constant(tf.make_ndarray(value))
-        name = request.model_spec.signature_name
-        answers = functions[name](sent)
-        digit = (
-            answers[wire.SCORES].numpy().argmax(1) if name == wire.CLASSIFY else answers[wire.DIGIT].numpy()
-        )
+            signature = request.model_spec.signature_name
+            assert set(request.inputs) == set(wire.INPUTS[signature])
+            (size,) = {value.tensor_shape.dim[0].size for value in request.inputs.values()}
+            seen.append((signature, size))
+    files = (wire.ENCODED, wire.CLASSIFY, wire.LINES_ENCODED)
+    expected = [(name, n) for name in (wire.PIXELS, wire.LINES) for n in BATCHES]
+    expected += [(name, n) for name in files for n in BATCHES if n <= PICTURES]
+    assert sorted(seen) == sorted(expected) and len({n for _, n in seen}) == len(BATCHES)
+
+
+def test_a_model_answers_them_rightly():
+    model, reader = nearest(), line_reader()
+    functions = trace(
+        endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000)
+        | line_signatures.endpoints(lambda *line: reader([*line]), LineFit(**LINE_FIT), 1_000_000)
+    )
+    for log in parsed(IMAGES):
+        if log.WhichOneof("log_type") == "classify_log":
+            examples = [e.SerializeToString() for e in log.classify_log.request.input.example_list.examples]
+            digit = functions[wire.CLASSIFY](tf.constant(examples))[wire.SCORES].numpy().argmax(1)
+        else:
+            request = log.predict_log.request
+            signature = request.model_spec.signature_name
+            inputs = [tf.constant(tf.make_ndarray(request.inputs[alias])) for alias in wire.INPUTS[signature]]
+            answers = functions[signature](*inputs)
+            if wire.TEXT in answers:
+                counts = [-(-LINES[place % 2].shape[1] // 4) for place in range(len(answers[wire.TEXT]))]
+                assert answers[wire.COLUMN_COUNT].numpy().tolist() == counts
+                continue
+            digit = answers[wire.DIGIT].numpy()
         assert np.mean(digit == LABELS[: len(digit)]) >= 0.9
-        seen.append((name, len(digit)))
-    expected = [(wire.PIXELS, n) for n in BATCHES]
-    expected += [(name, n) for name in (wire.ENCODED, wire.CLASSIFY) for n in BATCHES if n <= PICTURES]
-    assert sorted(seen) == sorted(expected)
-    assert len(records(IMAGES[:1])) == len(seen), "few images are repeated"
+
+
+def test_equal_images_give_equal_bytes_and_few_images_are_repeated():
+    assert records(IMAGES, LINES) == records(IMAGES.copy(), LINES)
+    assert len(records(IMAGES[:1], LINES[:1])) == len(records(IMAGES, LINES))

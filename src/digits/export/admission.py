@@ -27,6 +27,18 @@ JUDGED = {
 
 
 @dataclass(frozen=True)
+class LineFit:
+    """How the confidence of a line follows from the log-likelihood of its text, by logistic regression.
+
+    It is sigmoid(slope × log-likelihood + offset). threshold: the least confidence of an accepted line.
+    """
+
+    slope: float
+    offset: float
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Fitted:
     """What evaluate fitted on validation.
 
@@ -35,6 +47,7 @@ class Fitted:
 
     temperature: float
     threshold: float
+    lines: LineFit
 
 
 def admit(metrics: Any, verdict: Any, manifest: Any) -> Fitted:
@@ -66,13 +79,11 @@ def admit(metrics: Any, verdict: Any, manifest: Any) -> Fitted:
     temperature = _number(metrics.get("temperature"), "temperature")
     if not 0.01 <= temperature <= 100:
         raise DataError(f"temperature is {temperature:g} in the metrics, expected 0.01 to 100: {REDO}")
-    abstention = metrics.get("abstention")
-    threshold = _number(
-        abstention.get("threshold") if isinstance(abstention, Mapping) else None, "abstention.threshold"
-    )
-    if not 0 <= threshold <= NEVER:
-        raise DataError(f"the threshold is {threshold:g} in the metrics, expected 0 to {NEVER:g}: {REDO}")
-    return Fitted(temperature, threshold)
+    slope, offset = _figure(metrics, "lines", "fit", "slope"), _figure(metrics, "lines", "fit", "offset")
+    if slope <= 0:
+        raise DataError(f"lines.fit.slope is {slope:g} in the metrics, expected more than 0: {REDO}")
+    line_fit = LineFit(slope, offset, _threshold(metrics, "lines", "fit"))
+    return Fitted(temperature, _threshold(metrics, "abstention"), line_fit)
 
 
 def refuse_other_model(
@@ -100,6 +111,19 @@ def _whole(metrics: Any, verdict: Any, manifest: Any) -> None:
         isinstance(rule, Mapping) and {"rule", "value", "passed", "reason"} <= rule.keys() for rule in rules
     ):
         raise DataError(f"the verdict lists no rules with their outcomes: {REDO}")
+
+
+def _threshold(metrics: Mapping[str, Any], *section: str) -> float:
+    threshold = _figure(metrics, *section, "threshold")
+    if not 0 <= threshold <= NEVER:
+        raise DataError(f"the threshold is {threshold:g} in the metrics, expected 0 to {NEVER:g}: {REDO}")
+    return threshold
+
+
+def _figure(tree: Any, *path: str) -> float:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return _number(tree, ".".join(path))
 
 
 def _number(value: Any, name: str) -> float:

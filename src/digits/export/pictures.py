@@ -3,7 +3,8 @@
 They are the preprocessing of the `encoded` signature: decoding, the orientation that EXIF data ask for
 (phones store what the sensor saw and note how the phone was held; TensorFlow's decoders ignore the note), and
 normalisation. Only stock TensorFlow operations, so that any TensorFlow Serving runs them. Every refusal is an
-InvalidArgument error that says which picture of the batch it was.
+InvalidArgument error that says which picture of the batch it was. `lines_encoded` reads its pictures with the
+same decoding.
 
 Normalisation repeats the steps, numbers and constants of `digits.normalize`, which explains them; a test
 holds the two equal. They are repeated rather than shared since that module is NumPy, SciPy and Pillow, which
@@ -93,7 +94,7 @@ def grey(picture: Any, row: Any, max_pixels: int) -> Any:
     """
     is_png = tf.strings.substr(picture, 0, len(PNG)) == PNG
     is_jpeg = tf.strings.substr(picture, 0, len(JPEG)) == JPEG
-    known = _refuse_unless(is_png | is_jpeg, row, "is neither a PNG nor a JPEG file")
+    known = refuse_unless(is_png | is_jpeg, row, "is neither a PNG nor a JPEG file")
     with tf.control_dependencies([known]):
         height, width = tf.cond(is_png, lambda: _png_size(picture), lambda: _jpeg_size(picture))
     # As float64: the product of two 32-bit sides does not overflow there.
@@ -101,12 +102,13 @@ def grey(picture: Any, row: Any, max_pixels: int) -> Any:
     size = tf.strings.format("is {} pixels wide and {} high", (width, height))
     limit = f"; expected 1 to {max_pixels} pixels in all: make it smaller"
     readable = (width > 0) & (height > 0) & (pixels <= max_pixels)
-    with tf.control_dependencies([_refuse_unless(readable, row, size + limit)]):
+    with tf.control_dependencies([refuse_unless(readable, row, size + limit)]):
         picture = tf.identity(picture)
     return tf.cond(is_png, lambda: _png(picture), lambda: _jpeg(picture))
 
 
-def _refuse_unless(condition: Any, row: Any, reason: Any) -> Any:
+def refuse_unless(condition: Any, row: Any, reason: Any) -> Any:
+    """An operation that fails with InvalidArgument, naming the picture by its `row`, unless `condition`."""
     message = tf.strings.join([tf.strings.format(f"{IMAGE_BYTES}[{{}}] ", row), reason])
     return tf.debugging.Assert(condition, [message])
 

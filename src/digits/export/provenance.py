@@ -20,12 +20,14 @@ def provenance(
     threshold: float,
     weights_sha256: str,
     libraries: Mapping[str, str],
+    lines: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Plain values for provenance.json.
 
     manifest: data set, rows and digests. recipe: how it was trained. export: that section of params.yaml.
     threshold: the least confidence of an accepted answer.
     weights_sha256: digest of the weights in the model's order. libraries: name → version.
+    lines: of the line reader `recipe`, `weights_sha256`, and `validation_sha256` of its validation lines.
     """
     return {
         "model": wire.MODEL,
@@ -39,4 +41,5 @@ def provenance(
         "threshold": threshold,
         "weights_sha256": weights_sha256,
         "libraries": dict(libraries),
+        "lines": dict(lines),
     }

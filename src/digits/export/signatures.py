@@ -1,4 +1,4 @@
-"""The three served functions of the wire contract (digits.wire, serving/README.md), from a model's logits.
+"""The functions of digits in the wire contract (digits.wire, serving/README.md), from a model's logits.
 
 Each function begins with a guard on its input's shape: a wrong shape that reaches the first convolution
 by name, as servers feed it, aborts the whole server process instead of failing one request.
@@ -18,13 +18,13 @@ from digits.ink import has_ink
 
 PARALLEL_PICTURES = 4  # decoded at a time; each of 16 million pixels takes some 300 MB while it is
 
-Endpoint = Callable[[Any], dict[str, Any]]
+Endpoint = Callable[..., dict[str, Any]]
 
 
 def endpoints(
     logits: Callable[[Any], Any], temperature: float, threshold: float, max_pixels: int
 ) -> dict[str, Endpoint]:
-    """Return the functions to export by signature name, each of one tensor to a dictionary of named tensors.
+    """Return the functions to export by signature name, of the inputs to a dictionary of named tensors.
 
     logits: a deterministic function of uint8 [n, 28, 28] to float [n, 10]. temperature: > 0, what the logits
     are divided by before the softmax (Guo et al. 2017, arXiv:1706.04599). threshold: the least confidence of
@@ -32,7 +32,7 @@ def endpoints(
     pictures are refused undecoded.
     """
 
-    @_shared(wire.PIXELS)
+    @shared(wire.PIXELS)
     def answer(images: Any) -> dict[str, Any]:
         images = tf.ensure_shape(images, [None, 28, 28])
         n = tf.shape(images)[0]
@@ -50,7 +50,7 @@ def endpoints(
     def pixels(images: Any) -> dict[str, Any]:
         return answer(images)
 
-    @_shared(wire.ENCODED)
+    @shared(wire.ENCODED)
     def encoded(image_bytes: Any) -> dict[str, Any]:
         return answer(pictures(image_bytes, max_pixels))
 
@@ -82,25 +82,25 @@ def pictures(image_bytes: Any, max_pixels: int) -> Any:
     )
 
 
-def _shared(signature: str) -> Callable[[Endpoint], Endpoint]:
+def shared(signature: str) -> Callable[[Endpoint], Endpoint]:
     """Traced once and called by the signatures: else each holds a copy of all below it, and loads longer."""
 
-    def shared(function: Endpoint) -> Endpoint:
-        made: Endpoint = tf.function(function, input_signature=[_spec(signature)], autograph=False)
+    def once(function: Endpoint) -> Endpoint:
+        made: Endpoint = tf.function(function, input_signature=_specs(signature), autograph=False)
         return made
 
-    return shared
+    return once
 
 
-def _spec(signature: str) -> Any:
-    ((alias, (dtype, shape)),) = wire.INPUTS[signature].items()
-    return tf.TensorSpec(shape, dtype, name=alias)
+def _specs(signature: str) -> list[Any]:
+    inputs = wire.INPUTS[signature].items()
+    return [tf.TensorSpec(shape, dtype, name=alias) for alias, (dtype, shape) in inputs]
 
 
 def trace(functions: dict[str, Endpoint]) -> dict[str, Any]:
     """The endpoints as concrete functions, with the inputs that `digits.wire` names."""
     concrete = {}
     for name, function in functions.items():
-        made = tf.function(function, input_signature=[_spec(name)], autograph=False)
+        made = tf.function(function, input_signature=_specs(name), autograph=False)
         concrete[name] = made.get_concrete_function()
     return concrete

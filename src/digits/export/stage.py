@@ -7,26 +7,29 @@ Refuses without a passing verdict, and proves what it wrote before that takes th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from digits import dataset, files, wire
 from digits.dataset import Split
-from digits.export.admission import admit, refuse_other_model
+from digits.export.admission import Fitted, admit, refuse_other_model
 from digits.export.provenance import provenance
+from digits.line_model.lines import Lines, load_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import ExportParams
 from digits.runtime.progress import say
 from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import filtered_stderr, load_tensorflow
 
-WARMED_WITH = 32  # validation images that the warm-up requests show
+WARMED_WITH = 32  # validation images, and lines of every width, that the warm-up requests show
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
 def run(
     candidate: Path,
+    lines: Path,
     metrics: Path,
     verdict: Path,
     manifest: Path,
@@ -46,12 +49,18 @@ def run(
     import tensorflow as tf
 
     from digits import saved_model
+    from digits.export import lines as line_signatures
     from digits.export import signatures, warmup
+    from digits.line_model.candidate import RECIPE, VALIDATION
+    from digits.line_model.candidate import load_candidate as load_line_reader
     from digits.model.candidate import load_candidate, load_recipe, scorer
 
     model = load_candidate(candidate)
     logits = scorer(model)(known.images)
     refuse_other_model(scores, logits, known.labels)
+    line_reader, groups = load_line_reader(lines), load_lines(lines / VALIDATION)
+    if not groups or not all(map(len, groups)):
+        raise DataError(f"{lines / VALIDATION} holds no line to prove the export on: run `dvc repro lines`")
     record = provenance(
         facts,
         load_recipe(candidate).to_dict(),
@@ -61,32 +70,47 @@ def run(
         fitted.threshold,
         saved_model.weights_sha256([weight.numpy() for weight in model.weights]),
         {name: version(name) for name in LIBRARIES},
+        {
+            "recipe": files.read_json(lines / RECIPE),
+            "weights_sha256": saved_model.weights_sha256([each.numpy() for each in line_reader.weights]),
+            "validation_sha256": files.file_sha256(lines / VALIDATION),
+        },
     )
     functions = signatures.endpoints(
         lambda images: model(images, training=False),
         fitted.temperature,
         fitted.threshold,
         params.max_pixels,
+    ) | line_signatures.endpoints(
+        lambda images, width: line_reader([images, width], training=False), fitted.lines, params.max_pixels
     )
+    variables = [variable.value for each in (model, line_reader) for variable in each.variables]
     with filtered_stderr(), files.replacing(exported) as new:
-        saved_model.save(new, signatures.trace(functions), [variable.value for variable in model.variables])
-        saved_model.add_extra(new, warmup.records(known.images[:WARMED_WITH]), record)
-        _prove(new, known, tf.nn.softmax(logits / fitted.temperature).numpy(), fitted.threshold)
+        saved_model.save(new, signatures.trace(functions), variables)
+        shown = [image for same in zip(*(group.images for group in groups), strict=False) for image in same]
+        saved_model.add_extra(new, warmup.records(known.images[:WARMED_WITH], shown[:WARMED_WITH]), record)
+        expected = tf.nn.softmax(logits / fitted.temperature).numpy()
+        _prove(new, known, expected, groups, line_reader, fitted)
     say(
         f"export: {facts['dataset']}: wrote {', '.join(wire.SIGNATURES)}; they answer as the model does on "
-        f"{len(known):,} validation images, as pixels and as pictures"
+        f"{len(known):,} validation images and {sum(map(len, groups)):,} lines, as pixels and as pictures"
     )
 
 
-def _prove(directory: Path, known: Split, expected: Any, threshold: float) -> None:
-    """Raises DataError when what was written does not answer as the model does."""
+def _prove(
+    directory: Path, known: Split, expected: Any, groups: Sequence[Lines], line_reader: Any, fitted: Fitted
+) -> None:
+    """Raises DataError when what was written does not answer as the models do."""
     import tensorflow as tf
 
     from digits import saved_model
-    from digits.export.parity import disagreements
+    from digits.export import line_parity, parity
+    from digits.line_model.candidate import scorer
 
     served = tf.saved_model.load(str(directory)).signatures
-    found = disagreements(served, known.images, expected, threshold)
+    found = parity.disagreements(served, known.images, expected, fitted.threshold)
+    found += line_parity.disagreements(served, groups, scorer(line_reader), fitted.lines)
+    found += parity.unlike_empty(served)
     if held := saved_model.unservable(saved_model.read_graph(directory)):
         found.append(f"the graph holds operations that a server must not run: {', '.join(held)}")
     if found:

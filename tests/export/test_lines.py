@@ -1,0 +1,246 @@
+"""The signatures of lines, saved and served as model servers do: names, guards, pictures, padding."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from digits import saved_model, wire
+from digits.export.admission import LineFit
+from digits.export.lines import MOST_COLUMNS, endpoints
+from digits.export.signatures import trace
+from digits.export.warmup import encoded, joined
+from tests._pictures import encode, hostile
+from tests._release import LINE_FIT, line_reader, lines
+
+WIDTHS = (29, 64, 101)
+LINES = [*lines(WIDTHS[0], 2).images, *lines(WIDTHS[1], 1).images, *lines(WIDTHS[2], 1).images]
+SIGNATURES = (wire.LINES, wire.LINES_ENCODED)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    model = line_reader()
+    functions = endpoints(lambda shown, width: model([shown, width]), LineFit(**LINE_FIT), 1_000_000)
+    directory = tmp_path_factory.mktemp("lines") / "1"
+    saved_model.save(directory, trace(functions), [variable.value for variable in model.variables])
+    return directory
+
+
+@pytest.fixture(scope="module")
+def ask(saved):
+    loaded = tf.saved_model.load(str(saved))
+
+    def call(signature, *inputs):
+        aliases = zip(wire.INPUTS[signature].items(), inputs, strict=True)
+        given = {alias: tf.constant(value, dtype) for (alias, (dtype, _)), value in aliases}
+        return {name: value.numpy() for name, value in loaded.signatures[signature](**given).items()}
+
+    call.loaded = loaded
+    return call
+
+
+def test_the_saved_signatures_are_those_of_the_wire_contract(saved):
+    graph = saved_model.read_graph(saved)
+    for name in SIGNATURES:
+        signature = graph.meta_graphs[0].signature_def[name]
+        assert signature.method_name == wire.METHODS[name]
+        for named, told in ((wire.INPUTS, signature.inputs), (wire.OUTPUTS, signature.outputs)):
+            found = {
+                alias: (
+                    tf.dtypes.as_dtype(info.dtype).name,
+                    tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim),
+                )
+                for alias, info in told.items()
+            }
+            assert found == named[name]
+    assert saved_model.unservable(graph) == []
+
+
+def test_padding_changes_no_answer(ask):
+    """Alone, beside wider ones, and in a larger batch that was filled up with anything."""
+    filled, width = joined(LINES)
+    noise = np.random.default_rng(1).integers(0, 256, (len(LINES), 32, 230), dtype=np.uint8)
+    for row, line in enumerate(LINES):
+        noise[row, :, : line.shape[1]] = line
+    together, wider = ask(wire.LINES, filled, width), ask(wire.LINES, noise, width)
+    for row, line in enumerate(LINES):
+        alone = ask(wire.LINES, line[np.newaxis], [line.shape[1]])
+        count = -(-line.shape[1] // 4)
+        for beside in (together, wider):
+            assert beside[wire.COLUMN_COUNT][row] == alone[wire.COLUMN_COUNT][0] == count
+            for name, value in alone.items():
+                mine = beside[name][row, :count] if name == wire.COLUMNS else beside[name][row]
+                if value.dtype == np.float32:
+                    assert mine == pytest.approx(value[0], abs=1e-5), name
+                else:
+                    assert np.all(mine == value[0]), name
+
+
+def test_the_characters_are_those_of_the_text_and_lie_in_the_line(ask):
+    answers = ask(wire.LINES, *joined(LINES))
+    assert len(set(answers[wire.TEXT].tolist())) > 1 and all(answers[wire.LENGTH] > 1)
+    for row, line in enumerate(LINES):
+        n = answers[wire.LENGTH][row]
+        character = answers[wire.CHARACTER][row]
+        assert "".join(map(str, character[:n][character[:n] < 10])) == answers[wire.TEXT][row].decode()
+        assert all(character[n:] == -1)
+        place = answers[wire.POSITION][row]
+        assert all(np.diff(place[:n]) > 0) and place[0] > 0 and place[n - 1] < line.shape[1] + 4
+        assert all((answers[wire.PROBABILITY][row, :n] > 0) & (answers[wire.PROBABILITY][row, :n] <= 1))
+    assert answers[wire.COLUMNS].sum(2) == pytest.approx(np.ones(answers[wire.COLUMNS].shape[:2]), abs=1e-5)
+
+
+def fixed(classes, fit, sure=20.0):
+    """Answers of a network that reads these classes, one a column."""
+    logits = sure * tf.one_hot([classes], 12)
+    made = endpoints(lambda *_: logits, fit, 100)
+    width = 4 * len(classes)
+    return made[wire.LINES](tf.zeros([1, 32, width], tf.uint8), tf.constant([width]))
+
+
+@pytest.mark.parametrize(
+    ("classes", "threshold", "accepted"),
+    [
+        ([1, 11, 10, 2], 0.9, True),
+        ([1, 11, 10, 2], wire.NEVER, False),
+        ([11, 11], 0.0, False),
+        ([11, 10, 11], 0.0, False),
+        ([1, 2] * 12, 0.0, True),
+        ([1, 2] * 12 + [3], 0.0, False),
+    ],
+    ids=["sure", "not enough", "nothing", "a separator", "24 characters", "25 characters"],
+)
+def test_a_line_is_accepted_that_has_digits_not_too_many_and_confidence(classes, threshold, accepted):
+    answers = fixed(classes, LineFit(1.0, 5.0, threshold))
+    assert answers[wire.ACCEPTED].numpy().tolist() == [accepted]
+
+
+def test_the_confidence_follows_from_the_likelihood_of_the_text():
+    answers = fixed([1, 11], LineFit(0.5, 2.0, 0.5), sure=np.log(9.0))
+    # A column's class has 0.45, the others 0.05 each; 1 is said by 1 and blank, blank and 1, or 1 and 1.
+    likelihood = 0.45 * 0.45 + 0.05 * 0.05 + 0.45 * 0.05
+    expected = 1 / (1 + np.exp(-(0.5 * np.log(likelihood) + 2.0)))
+    assert answers[wire.CONFIDENCE].numpy() == pytest.approx([expected], abs=1e-5)
+
+
+def test_pictures_answer_as_their_pixels_do(ask):
+    by_pixels = ask(wire.LINES, *joined(LINES))
+    by_file = ask(wire.LINES_ENCODED, [encoded(line) for line in LINES])
+    for name, value in by_pixels.items():
+        if value.dtype == np.float32:
+            assert by_file[name] == pytest.approx(value, abs=1e-5)
+        else:
+            assert (by_file[name] == value).all()
+
+
+def test_a_picture_of_any_size_is_brought_to_32_rows_and_turned_upright(ask):
+    page = Image.fromarray(LINES[3]).resize((505, 160), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = page.transpose(Image.Transpose.ROTATE_90)
+    small = Image.fromarray(LINES[2][::2, ::2])
+    files = [encode(page), encode(stored, "JPEG", exif=exif, quality=95), encode(small)]
+    files.append(encode(Image.new("RGB", (20, 400), (200, 190, 180))))
+    answers = ask(wire.LINES_ENCODED, files)
+    counts = [-(-width // 4) for width in (101, 101, 64, 2)]
+    assert answers[wire.COLUMN_COUNT].tolist() == counts
+    upright, turned = answers[wire.COLUMNS][:2, : counts[0]]
+    assert np.abs(upright - turned).mean() < 0.1
+    assert answers[wire.TEXT][3] in (b"", *map(str.encode, "0123456789"))
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_an_empty_batch_has_empty_answers(ask, signature):
+    empties = [([],)] if signature == wire.LINES_ENCODED else []
+    for width in () if empties else (0, 1, 300):
+        empties.append((np.zeros((0, 32, width), np.uint8), np.zeros(0, np.int32)))
+    for empty in empties:
+        answers = ask(signature, *empty)
+        assert set(answers) == set(wire.OUTPUTS[signature])
+        assert {len(value) for value in answers.values()} == {0}
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 2048])
+def test_every_width_is_answered(ask, width):
+    line = np.resize(LINES[0], (1, 32, width))
+    assert ask(wire.LINES, line, [width])[wire.COLUMN_COUNT].tolist() == [-(-width // 4)]
+
+
+REFUSED = {
+    "rows": (np.zeros((2, 31, 40), np.uint8), [40, 40], r"31"),
+    "too wide": (np.zeros((1, 32, 2049), np.uint8), [40], "2049 pixels wide, expected at most 2048"),
+    "too many": (
+        np.zeros((MOST_COLUMNS // 2048 + 1, 32, 2048), np.uint8), [1] * (MOST_COLUMNS // 2048 + 1),
+        "65 lines of 2048 pixels are too many at once",
+    ),
+    "no width": (np.zeros((2, 32, 40), np.uint8), [40], "width has 1 numbers for 2 lines"),
+    "width 0": (np.zeros((2, 32, 40), np.uint8), [40, 0], r"width\[1\] is 0, expected 1 to 40"),
+    "width beyond": (np.zeros((3, 32, 40), np.uint8), [40, 41, 0], r"width\[1\] is 41, expected 1 to 40"),
+    "no pixels": (np.zeros((1, 32, 0), np.uint8), [1], r"width\[0\] is 1, expected 1 to 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_inputs_that_do_not_fit_are_refused_with_the_row(ask, name):
+    *inputs, reason = REFUSED[name]
+    with pytest.raises((tf.errors.InvalidArgumentError, TypeError), match=reason):
+        ask(wire.LINES, *inputs)
+
+
+def test_a_picture_that_is_no_line_is_refused_by_its_row(ask):
+    good = encoded(LINES[0])
+    for file, reason in (
+        (
+            encode(Image.new("L", (130, 2))),
+            r"image_bytes\[1\] is 130 pixels wide and 2 high, which is too long",
+        ),
+        (b"GIF89a", r"image_bytes\[1\] is neither a PNG nor a JPEG"),
+        (hostile()["cut png"][0], "Invalid PNG data"),
+        (encode(Image.new("L", (1001, 1000))), r"image_bytes\[1\] is 1001 pixels wide"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
+            ask(wire.LINES_ENCODED, [good, file])
+
+
+@pytest.mark.slow
+def test_a_wrong_shape_or_type_fed_by_name_fails_the_request_and_not_the_process(saved):
+    """As C++ servers run a model: a session, tensors by name, no check of shapes before."""
+    script = f"""
+        import numpy as np, tensorflow as tf
+        from tensorflow.core.protobuf import config_pb2
+        v1 = tf.compat.v1
+        with v1.Session(graph=tf.Graph()) as session:
+            told = v1.saved_model.loader.load(session, ["serve"], {str(saved)!r}).signature_def["lines"]
+            feed = [told.inputs["lines"].name, told.inputs["width"].name]
+
+            def ask(lines, width):
+                for output in told.outputs.values():
+                    options = config_pb2.CallableOptions(feed=feed, fetch=[output.name])
+                    session._make_callable_from_options(options)(lines, width)
+
+            lines, width = np.zeros((2, 32, 40), np.uint8), np.array([40, 8], np.int32)
+            wrong = [(np.zeros(shape, np.uint8), width) for shape in ((), (32,), (2, 31, 40), (2, 32, 40, 1))]
+            wrong += [(lines, np.array(other, np.int32)) for other in (3, [], [[40, 8]], [40, 99], [-5, 8])]
+            wrong += [(lines.astype(np.float32), width), (lines, width.astype(np.int64))]
+            for case in wrong:
+                try:
+                    ask(*case)
+                except tf.errors.InvalidArgumentError:
+                    continue
+                raise SystemExit(f"took {{[(each.dtype, each.shape) for each in case]}}")
+            ask(lines, width)
+            ask(lines[:0], width[:0])
+            print("alive")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr[-2000:]
+
+
+def test_the_contract_has_the_line_readers_sizes():
+    mine = (wire.HEIGHT, wire.COLUMN, wire.LONGEST)
+    assert mine == (lines.HEIGHT, lines.COLUMN, lines.LONGEST)
