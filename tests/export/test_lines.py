@@ -14,11 +14,17 @@ from digits.export.admission import LineFit
 from digits.export.lines import MOST_COLUMNS, endpoints
 from digits.export.signatures import trace
 from digits.export.warmup import encoded, joined
+from digits.line_model import lines as line_model
 from tests._pictures import encode, hostile
-from tests._release import LINE_FIT, line_reader, lines
+from tests._release import LINE_FIT, line_reader
+from tests._release import lines as drawn_lines
 
 WIDTHS = (29, 64, 101)
-LINES = [*lines(WIDTHS[0], 2).images, *lines(WIDTHS[1], 1).images, *lines(WIDTHS[2], 1).images]
+LINES = [
+    *drawn_lines(WIDTHS[0], 2).images,
+    *drawn_lines(WIDTHS[1], 1).images,
+    *drawn_lines(WIDTHS[2], 1).images,
+]
 SIGNATURES = (wire.LINES, wire.LINES_ENCODED)
 
 
@@ -243,4 +249,4 @@ def test_a_wrong_shape_or_type_fed_by_name_fails_the_request_and_not_the_process
 
 def test_the_contract_has_the_line_readers_sizes():
     mine = (wire.HEIGHT, wire.COLUMN, wire.LONGEST)
-    assert mine == (lines.HEIGHT, lines.COLUMN, lines.LONGEST)
+    assert mine == (line_model.HEIGHT, line_model.COLUMN, line_model.LONGEST)

@@ -17,14 +17,16 @@ from digits_client.errors import (
     ServingError,
     Unavailable,
 )
-from digits_client.results import Answer, Prediction, VersionStatus
+from digits_client.results import Answer, Character, LinePrediction, Prediction, VersionStatus
 
 __all__ = [
     "Answer",
     "AsyncDigitClient",
     "BadRequest",
+    "Character",
     "DeadlineExceeded",
     "DigitClient",
+    "LinePrediction",
     "ModelNotFound",
     "Prediction",
     "ServingError",

@@ -10,11 +10,12 @@ from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 from digits_client import calls, options
 from digits_client.client import read
+from digits_client.codec import LinePictures
 from digits_client.contract import MODEL
 from digits_client.effects import Message, Plan, Read, Reply, Send
 from digits_client.errors import BadRequest, ServingError
 from digits_client.options import Target
-from digits_client.results import Answer, Prediction, VersionStatus
+from digits_client.results import Answer, LinePrediction, Prediction, VersionStatus
 
 T = TypeVar("T")
 
@@ -103,6 +104,32 @@ class AsyncDigitClient:
         return await self._run(
             calls.predict_pictures(self._settings, calls.sources_from_bytes(pictures), on_error)
         )
+
+    async def predict_lines(self, lines: Any) -> Answer[LinePrediction]:
+        """Like DigitClient.predict_lines."""
+        return await self._run(calls.predict_lines(self._settings, lines))
+
+    @overload
+    async def predict_line_pictures(
+        self, sources: Iterable[str | os.PathLike[str] | bytes]
+    ) -> Answer[LinePrediction]: ...
+    @overload
+    async def predict_line_pictures(
+        self, sources: Iterable[str | os.PathLike[str] | bytes], *, on_error: Literal["raise"]
+    ) -> Answer[LinePrediction]: ...
+    @overload
+    async def predict_line_pictures(
+        self, sources: Iterable[str | os.PathLike[str] | bytes], *, on_error: Literal["return"]
+    ) -> Answer[LinePrediction | BadRequest]: ...
+    async def predict_line_pictures(
+        self,
+        sources: Iterable[str | os.PathLike[str] | bytes],
+        *,
+        on_error: Literal["raise", "return"] = "raise",
+    ) -> Answer[Any]:
+        """Like DigitClient.predict_line_pictures; files are read in a thread."""
+        given = calls.sources_of_lines(sources)
+        return await self._run(calls.predict_pictures(self._settings, given, on_error, LinePictures))
 
     async def status(self) -> tuple[VersionStatus, ...]:
         """Like DigitClient.status."""

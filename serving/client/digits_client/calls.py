@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from digits_client import errors, results
 from digits_client import images as pixel_images
-from digits_client.codec import Codec, Images, Pictures, Pixels, Spec
-from digits_client.contract import AREA, IMAGE_BYTES
+from digits_client.codec import Codec, Images, LinePictures, Lines, Pictures, Pixels, Spec
+from digits_client.contract import AREA, IMAGE_BYTES, MOST_LINES
 from digits_client.effects import OK, Message, Plan, Read, Send, Wait
 from digits_client.errors import (
     BadRequest,
@@ -28,7 +28,7 @@ from digits_client.errors import (
     Unavailable,
     one_line,
 )
-from digits_client.results import AVAILABLE, Answer, Prediction, VersionStatus
+from digits_client.results import AVAILABLE, Answer, LinePrediction, Prediction, VersionStatus
 
 T = TypeVar("T")
 RESTARTS = 3  # of a call, when a rollout takes its version away
@@ -49,15 +49,35 @@ def predict(settings: Settings, images: Any) -> Plan[Answer[Prediction]]:
     return (yield from _in_one_version(settings, chunks))
 
 
-def predict_pictures(settings: Settings, sources: list[Source], on_error: str) -> Plan[Answer[Result]]:
+def predict_lines(settings: Settings, lines: Any) -> Plan[Answer[LinePrediction]]:
+    """Predict what lines of writing say, from their pixels. Lines of like widths are sent together."""
+    data = pixel_images.lines(lines)
+    order = sorted(range(len(data)), key=lambda place: data[place][1])
+    step = min(settings.chunk_images, MOST_LINES)
+
+    def chunks(session: Session) -> Plan[tuple[LinePrediction, ...]]:
+        made: dict[int, LinePrediction] = {}
+        for start in range(0, len(order), step):
+            places = order[start : start + step]
+            pixels, widths = zip(*(data[place] for place in places), strict=True)
+            read = yield from session.predict(Lines(pixels, widths))
+            made |= zip(places, read, strict=True)
+        return tuple(made[place] for place in range(len(data)))
+
+    return (yield from _in_one_version(settings, chunks))
+
+
+def predict_pictures(
+    settings: Settings, sources: list[Source], on_error: str, kind: type[Pictures] = Pictures
+) -> Plan[Answer[Result]]:
     """Predict the digits of PNG and JPEG files; with on_error="return" bad ones have their error in the
-    answer.
+    answer. kind: what each file shows.
     """
     if on_error not in ("raise", "return"):
         raise BadRequest(f"on_error is {on_error!r}: expected 'raise' or 'return'")
 
     def all_of_them(session: Session) -> Plan[tuple[Result, ...]]:
-        return _predict_each(session, sources, keep_errors=on_error == "return")
+        return _predict_each(session, sources, kind, keep_errors=on_error == "return")
 
     return (yield from _in_one_version(settings, all_of_them))
 
@@ -113,6 +133,25 @@ def sources_from_bytes(given: Iterable[bytes]) -> list[Source]:
     return sources
 
 
+def sources_of_lines(given: Iterable[str | os.PathLike[str] | bytes]) -> list[Source]:
+    """Return the sources for files, by path, and pictures in memory. Raises BadRequest."""
+    if isinstance(given, bytes | bytearray | memoryview | str | os.PathLike):
+        raise BadRequest(
+            f"sources are one {type(given).__name__}: expected a list of paths or bytes; write [source]"
+        )
+    sources: list[Source] = []
+    for i, each in enumerate(given):
+        if isinstance(each, bytes | bytearray | memoryview):
+            sources.append(Source(f"picture {i}", data=bytes(each)))
+        elif isinstance(each, str | os.PathLike):
+            sources += sources_from_paths([each])
+        else:
+            raise BadRequest(
+                f"picture {i} is a {type(each).__name__}: expected a path or the bytes of a PNG or JPEG file"
+            )
+    return sources
+
+
 FIRST_PAUSE = 0.2  # seconds before the first retry; doubled each time, less a random part of up to half
 
 
@@ -148,7 +187,7 @@ class Session:
         """Forget which version answered; the deadline stays."""
         self.version, self.answered = self.settings.version, None
 
-    def predict(self, images: Images) -> Plan[list[Prediction]]:
+    def predict(self, images: Images) -> Plan[list[Any]]:
         """Send one request. The version that answers the first one must answer the later ones too."""
         codec = self.settings.codec
         if self.version is None and not codec.names_version:
@@ -160,8 +199,14 @@ class Session:
                 raise VersionReplaced from None
             raise
         try:
-            answered = codec.parse_prediction(body, images.count)
-            made = results.predictions(answered, images.count)
+            answered: results.Outputs | results.LineOutputs
+            made: list[Any]
+            if isinstance(images, Lines | LinePictures):
+                answered = codec.parse_lines(body, images.count)
+                made = results.line_predictions(answered, images.count)
+            else:
+                answered = codec.parse_prediction(body, images.count)
+                made = results.predictions(answered, images.count)
         except ValueError as problem:
             raise errors.unexpected_answer(self.settings.where, problem) from None
         if answered.version is not None:
@@ -230,13 +275,14 @@ class Source:
     path: Path | None = None
 
 
-Result = Prediction | BadRequest
+Result = Prediction | LinePrediction | BadRequest
 _Item = tuple[int, str, bytes]  # place among all, name, bytes
 
 
 @dataclass(slots=True)
 class _Run:
     session: Session
+    kind: type[Pictures]
     keep_errors: bool
     results: dict[int, Result] = field(default_factory=dict)
 
@@ -248,19 +294,20 @@ class _Run:
 
 
 def _predict_each(
-    session: Session, sources: Sequence[Source], *, keep_errors: bool
+    session: Session, sources: Sequence[Source], kind: type[Pictures], *, keep_errors: bool
 ) -> Plan[tuple[Result, ...]]:
     """Return one result per source, in order; a bad one's error is raised without `keep_errors`."""
-    run = _Run(session, keep_errors)
+    run = _Run(session, kind, keep_errors)
+    most = min(session.settings.chunk_images, kind.most or session.settings.chunk_images)
     group: list[_Item] = []
     size = 0
     for index, source in enumerate(sources):
         data: bytes | OSError = source.data if source.path is None else (yield Read(source.path, LARGEST + 1))
-        problem = _problem(data)
+        problem = _problem(data, kind)
         if isinstance(data, OSError) or problem:
             run.fail(index, source.name, problem)
             continue
-        full = size + len(data) > session.settings.chunk_bytes or len(group) == session.settings.chunk_images
+        full = size + len(data) > session.settings.chunk_bytes or len(group) == most
         if group and full:
             yield from _group(run, group)
             group, size = [], 0
@@ -271,14 +318,14 @@ def _predict_each(
     return tuple(run.results[index] for index in range(len(sources)))
 
 
-def _problem(data: bytes | OSError) -> str:
+def _problem(data: bytes | OSError, kind: type[Pictures]) -> str:
     """Return what is obviously wrong with a picture; "" for nothing."""
     if isinstance(data, OSError):
         return f"can't be read ({data.strerror or data}): expected a PNG or JPEG file"
     if not data:
         return "is empty: expected a PNG or JPEG file"
     if len(data) > LARGEST:
-        return f"has more than {LARGEST >> 20} MiB: expected a picture of one digit; make it smaller"
+        return f"has more than {LARGEST >> 20} MiB: expected a picture of {kind.shows}; make it smaller"
     if not data.startswith(MAGICS):
         return "is neither a PNG nor a JPEG file: convert it to one of them"
     return ""
@@ -286,11 +333,11 @@ def _problem(data: bytes | OSError) -> str:
 
 def _group(run: _Run, items: list[_Item]) -> Plan[None]:
     try:
-        made = yield from run.session.predict(Pictures([data for _, _, data in items]))
+        made = yield from run.session.predict(run.kind([data for _, _, data in items]))
     except BadRequest as error:
         if len(items) == 1:
             index, name, _ = items[0]
-            run.fail(index, name, _reason(str(error)))
+            run.fail(index, name, _reason(str(error), run.kind))
         else:
             for part in _parts(items, str(error)):
                 yield from _group(run, part)
@@ -313,10 +360,10 @@ def _parts(items: list[_Item], message: str) -> list[list[_Item]]:
     return [part for part in (suspect, rest[:half], rest[half:]) if part]
 
 
-def _reason(text: str) -> str:
+def _reason(text: str, kind: type[Pictures]) -> str:
     """Return the server's message about a single picture, without the graph's details."""
     named = NAMED.search(text)
     if named and named[2]:
         return named[2]
     reason = one_line(TRACE.sub("", text), 200)
-    return f"was refused ({reason}): expected a complete PNG or JPEG file of one digit"
+    return f"was refused ({reason}): expected a complete PNG or JPEG file of {kind.shows}"

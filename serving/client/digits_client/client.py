@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 from digits_client import calls, options
+from digits_client.codec import LinePictures
 from digits_client.contract import MODEL
 from digits_client.effects import Message, Plan, Read, Reply, Send
 from digits_client.errors import BadRequest, ServingError
-from digits_client.results import Answer, Prediction, VersionStatus
+from digits_client.results import Answer, LinePrediction, Prediction, VersionStatus
 
 T = TypeVar("T")
 
@@ -118,6 +119,42 @@ class DigitClient:
     ) -> Answer[Any]:
         """Predict the digit of each PNG or JPEG file in memory; otherwise like predict_files."""
         return self._run(calls.predict_pictures(self._settings, calls.sources_from_bytes(pictures), on_error))
+
+    def predict_lines(self, lines: Any) -> Answer[LinePrediction]:
+        """Predict what lines of writing say: uint8 [32, w] each, grey, upright, w from 1 to 2,048.
+
+        lines: any widths in one call; arrays of any library, or nested lists of whole numbers; one array
+        [n, 32, w] too. Any polarity and paper: best are digits of half to four fifths of the height. Raises
+        ServingError and its subclasses; BadRequest for floats, other shapes and numbers outside 0–255.
+        """
+        return self._run(calls.predict_lines(self._settings, lines))
+
+    @overload
+    def predict_line_pictures(
+        self, sources: Iterable[str | os.PathLike[str] | bytes]
+    ) -> Answer[LinePrediction]: ...
+    @overload
+    def predict_line_pictures(
+        self, sources: Iterable[str | os.PathLike[str] | bytes], *, on_error: Literal["raise"]
+    ) -> Answer[LinePrediction]: ...
+    @overload
+    def predict_line_pictures(
+        self, sources: Iterable[str | os.PathLike[str] | bytes], *, on_error: Literal["return"]
+    ) -> Answer[LinePrediction | BadRequest]: ...
+    def predict_line_pictures(
+        self,
+        sources: Iterable[str | os.PathLike[str] | bytes],
+        *,
+        on_error: Literal["raise", "return"] = "raise",
+    ) -> Answer[Any]:
+        """Predict what each PNG or JPEG file says, one line of writing per file, at most 64 times as wide as
+        high.
+
+        sources: paths, or files in memory as bytes. Positions are in pixels of the line at 32 pixels' height.
+        Otherwise like predict_files; a blank picture has no text, which is no error.
+        """
+        given = calls.sources_of_lines(sources)
+        return self._run(calls.predict_pictures(self._settings, given, on_error, LinePictures))
 
     def status(self) -> tuple[VersionStatus, ...]:
         """Return every version of the model that the server knows, newest first.

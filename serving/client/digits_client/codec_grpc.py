@@ -18,9 +18,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from digits_client import contract
-from digits_client.codec import Images, Pixels, Spec
+from digits_client.codec import Images, Input, Spec
 from digits_client.effects import Message
-from digits_client.results import Outputs, VersionStatus
+from digits_client.results import LineOutputs, Outputs, VersionStatus
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _TYPES = {
@@ -125,10 +125,15 @@ GetModelStatusResponse: Any = _CLASSES["GetModelStatusResponse"]
 
 
 # DataType of TensorFlow
-FLOAT, UINT8, STRING, INT64, BOOL = 1, 4, 7, 9, 10
+FLOAT, INT32, UINT8, STRING, INT64, BOOL = 1, 3, 4, 7, 9, 10
 
 # DataType → name of the typed list, and the code that `array` has for the raw bytes
-_NUMBERS = {FLOAT: ("float_val", "f"), INT64: ("int64_val", "q"), BOOL: ("bool_val", "B")}
+_NUMBERS = {
+    FLOAT: ("float_val", "f"),
+    INT32: ("int_val", "i"),
+    INT64: ("int64_val", "q"),
+    BOOL: ("bool_val", "B"),
+}
 
 
 def read(tensor: Any, dtype: int, shape: tuple[int, ...]) -> Sequence[float]:
@@ -174,41 +179,45 @@ class GrpcCodec:
         """Return a PredictRequest: pixels as raw bytes, pictures as a list of strings."""
         request = PredictRequest()
         _name(request.model_spec, spec)
-        if isinstance(images, Pixels):
-            request.model_spec.signature_name = contract.PIXELS
-            tensor = request.inputs[contract.IMAGES]
-            tensor.dtype, tensor.tensor_content = UINT8, images.data
-            sizes = [images.count, contract.SIDE, contract.SIDE]
-        else:
-            request.model_spec.signature_name = contract.ENCODED
-            tensor = request.inputs[contract.IMAGE_BYTES]
-            tensor.dtype = STRING
-            tensor.string_val.extend(images.files)
-            sizes = [images.count]
-        for size in sizes:
-            tensor.tensor_shape.dim.add(size=size)
+        request.model_spec.signature_name = images.signature
+        for name, given in images.inputs.items():
+            _fill(request.inputs[name], given)
         return Message(PREDICT, request.SerializeToString())
 
     def parse_prediction(self, body: bytes, count: int) -> Outputs:
         """Return the outputs of a PredictResponse, and its version."""
-        response = _parse(PredictResponse, body)
-        found = response.outputs
-        for name in (contract.DIGIT, contract.CONFIDENCE, contract.PROBABILITIES):
-            if name not in found:  # to read a missing key of a protobuf map would create it
-                raise ValueError(f"no output '{name}'")
-        if not response.model_spec.HasField("version"):
-            raise ValueError("no model version")
+        found, version = _outputs(body, (contract.DIGIT, contract.CONFIDENCE, contract.PROBABILITIES))
         accepted = None
         if contract.ACCEPTED in found:
-            flags = read(found[contract.ACCEPTED], BOOL, (count,))
-            accepted = [bool(flag) for flag in flags]
+            accepted = _flags(found[contract.ACCEPTED], count)
         flat = read(found[contract.PROBABILITIES], FLOAT, (count, contract.DIGITS))
         return Outputs(
             read(found[contract.DIGIT], INT64, (count,)),
             read(found[contract.CONFIDENCE], FLOAT, (count,)),
-            [flat[i : i + contract.DIGITS] for i in range(0, len(flat), contract.DIGITS)],
-            response.model_spec.version.value,
+            _rows(flat, contract.DIGITS),
+            version,
             accepted,
+        )
+
+    def parse_lines(self, body: bytes, count: int) -> LineOutputs:
+        """Return the outputs of a PredictResponse for lines, and its version."""
+        found, version = _outputs(body, LINE_OUTPUTS)
+        shape = [dim.size for dim in found[contract.COLUMNS].tensor_shape.dim]
+        along = shape[1] if len(shape) == 3 else 0
+        flat = read(found[contract.COLUMNS], FLOAT, (count, along, contract.COLUMN))
+        long = (count, contract.LONGEST)
+        return LineOutputs(
+            text=_texts(found[contract.TEXT]),
+            written=_texts(found[contract.WRITTEN]),
+            confidence=read(found[contract.CONFIDENCE], FLOAT, (count,)),
+            accepted=_flags(found[contract.ACCEPTED], count),
+            length=read(found[contract.LENGTH], INT32, (count,)),
+            character=_rows(read(found[contract.CHARACTER], INT32, long), contract.LONGEST),
+            probability=_rows(read(found[contract.PROBABILITY], FLOAT, long), contract.LONGEST),
+            position=_rows(read(found[contract.POSITION], FLOAT, long), contract.LONGEST),
+            columns=_rows(_rows(flat, contract.COLUMN), along) if along else [],
+            column_count=read(found[contract.COLUMN_COUNT], INT32, (count,)),
+            version=version,
         )
 
     def status(self, spec: Spec) -> Message:
@@ -226,6 +235,48 @@ class GrpcCodec:
             VersionStatus(each.version, STATES.get(each.state, "UNKNOWN"), each.status.error_message)
             for each in response.model_version_status
         )
+
+
+LINE_OUTPUTS = (
+    *(contract.TEXT, contract.WRITTEN, contract.CONFIDENCE, contract.ACCEPTED, contract.LENGTH),
+    *(contract.CHARACTER, contract.PROBABILITY, contract.POSITION, contract.COLUMNS, contract.COLUMN_COUNT),
+)
+
+
+def _fill(tensor: Any, given: Input) -> None:
+    if isinstance(given.values, bytes):
+        tensor.dtype, tensor.tensor_content = UINT8, given.values
+    elif given.values and isinstance(given.values[0], bytes):
+        tensor.dtype = STRING
+        tensor.string_val.extend(given.values)
+    else:
+        tensor.dtype = INT32
+        tensor.int_val.extend(given.values)
+    for size in given.shape:
+        tensor.tensor_shape.dim.add(size=size)
+
+
+def _outputs(body: bytes, names: Sequence[str]) -> tuple[Any, int]:
+    """The outputs of a PredictResponse, which must have these, and its version. Raises ValueError."""
+    response = _parse(PredictResponse, body)
+    for name in names:
+        if name not in response.outputs:  # to read a missing key of a protobuf map would create it
+            raise ValueError(f"no output '{name}'")
+    if not response.model_spec.HasField("version"):
+        raise ValueError("no model version")
+    return response.outputs, response.model_spec.version.value
+
+
+def _flags(tensor: Any, count: int) -> list[bool]:
+    return [bool(flag) for flag in read(tensor, BOOL, (count,))]
+
+
+def _texts(tensor: Any) -> list[str]:
+    return [text.decode("ascii", "replace") for text in tensor.string_val]
+
+
+def _rows(flat: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [flat[i : i + size] for i in range(0, len(flat), size)]
 
 
 def _name(model_spec: Any, spec: Spec) -> None:

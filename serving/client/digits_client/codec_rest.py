@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from digits_client import contract
-from digits_client.codec import Images, Pixels, Spec
+from digits_client.codec import Images, Input, Spec
 from digits_client.effects import DEADLINE, OK, UNAVAILABLE, Message, Reply
-from digits_client.results import Outputs, VersionStatus
+from digits_client.results import LineOutputs, Outputs, VersionStatus
 
 # TensorFlow Serving's own, and those of proxies in front of it
 CODES = {
@@ -37,32 +37,35 @@ class RestCodec:
 
     def predict(self, spec: Spec, images: Images) -> Message:
         """Return a request in row format: pixels as nested lists of integers, pictures as base64."""
+        columns = {name: _values(given) for name, given in images.inputs.items()}
         instances: list[Any]
-        if isinstance(images, Pixels):
-            signature = contract.PIXELS
-            shape = (images.count, contract.SIDE, contract.SIDE)
-            instances = memoryview(images.data).cast("B", shape).tolist()
+        if len(columns) == 1:
+            (instances,) = columns.values()
         else:
-            signature = contract.ENCODED
-            instances = [{"b64": base64.b64encode(file).decode()} for file in images.files]
-        body = {"signature_name": signature, "instances": instances}
+            instances = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        body = {"signature_name": images.signature, "instances": instances}
         return Message(f"{_path(spec)}:predict", json.dumps(body, separators=(",", ":")).encode())
 
     def parse_prediction(self, body: bytes, count: int) -> Outputs:  # noqa: ARG002 - the rows have their own count
         """Return the outputs in the rows of an answer."""
-        rows = _object(body).get("predictions")
+        rows = _rows(body)
         names = (contract.DIGIT, contract.CONFIDENCE, contract.PROBABILITIES)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError("no list of objects 'predictions'")
-        for name in names:
-            if not all(name in row for row in rows):
-                raise ValueError(f"no output '{name}'")
-        digits, confidences, probabilities = ([row[name] for row in rows] for name in names)
+        digits, confidences, probabilities = (_output(rows, name) for name in names)
         present = [contract.ACCEPTED in row for row in rows]
         if any(present) and not all(present):
             raise ValueError(f"output '{contract.ACCEPTED}' for some images only")
         accepted = [row[contract.ACCEPTED] for row in rows] if any(present) else None
         return Outputs(digits, confidences, probabilities, None, accepted)
+
+    def parse_lines(self, body: bytes, count: int) -> LineOutputs:  # noqa: ARG002 - the rows have their own count
+        """Return the outputs in the rows of an answer for lines."""
+        rows = _rows(body)
+        names = [name for name in LineOutputs.__slots__ if name != "version"]
+        found: dict[str, Any] = {name: _output(rows, name) for name in names}
+        for name in (contract.CHARACTER, contract.PROBABILITY, contract.POSITION, contract.COLUMNS):
+            if not all(isinstance(row, list) for row in found[name]):
+                raise ValueError(f"an output '{name}' that is no list")
+        return LineOutputs(**found)
 
     def status(self, spec: Spec) -> Message:
         """Return a status request."""
@@ -88,6 +91,26 @@ def reply(status: int, body: bytes) -> Reply:
     except (ValueError, KeyError):
         text = f"HTTP {status} {body[:200].decode(errors='replace')}"
     return Reply(CODES.get(status, "UNKNOWN"), text=text)
+
+
+def _values(given: Input) -> list[Any]:
+    if isinstance(given.values, bytes):
+        pixels: list[Any] = memoryview(given.values).cast("B", given.shape).tolist()
+        return pixels
+    return [{"b64": base64.b64encode(v).decode()} if isinstance(v, bytes) else v for v in given.values]
+
+
+def _rows(body: bytes) -> list[dict[str, Any]]:
+    rows = _object(body).get("predictions")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("no list of objects 'predictions'")
+    return rows
+
+
+def _output(rows: list[dict[str, Any]], name: str) -> list[Any]:
+    if not all(name in row for row in rows):
+        raise ValueError(f"no output '{name}'")
+    return [row[name] for row in rows]
 
 
 def _path(spec: Spec) -> str:

@@ -13,6 +13,7 @@ import io
 import re
 import sys
 
+from digits_client.contract import LINES
 from digits_client.effects import CLOSED, DEADLINE, UNAVAILABLE, Reply
 
 
@@ -82,7 +83,12 @@ def from_reply(reply: Reply, where: str, model: str, timeout: float) -> ServingE
             f"{where} has no such model ({text}): expected it to serve '{model}'; "
             "call status(), or check the server's model configuration"
         )
-    if SIGNATURE.search(text):
+    if found := SIGNATURE.search(text):
+        if LINES in found[0]:
+            return ServingError(
+                f"{where} serves a version of '{model}' that reads no lines ({text}): expected one exported "
+                "since there is a line reader; publish and promote a new version"
+            )
         return ServingError(
             f"{where} serves another kind of model as '{model}' ({text}): expected one that `digits` exported"
         )

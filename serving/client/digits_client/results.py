@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from digits_client.contract import DIGITS
+from digits_client.contract import COLUMN, DIGITS, LONGEST, SEPARATOR
 
 AVAILABLE = "AVAILABLE"
 
@@ -85,6 +85,23 @@ class Outputs:
     accepted: Sequence[Any] | None = None  # [n]; None: the model version has no such output
 
 
+@dataclass(frozen=True, slots=True)
+class LineOutputs:
+    """The outputs of a server for some lines, as the contract names them. version: None where unnamed."""
+
+    text: Sequence[Any]  # [n]
+    written: Sequence[Any]  # [n]
+    confidence: Sequence[Any]  # [n]
+    accepted: Sequence[Any]  # [n]
+    length: Sequence[Any]  # [n]
+    character: Sequence[Sequence[Any]]  # [n][24]
+    probability: Sequence[Sequence[Any]]  # [n][24]
+    position: Sequence[Sequence[Any]]  # [n][24]
+    columns: Sequence[Sequence[Sequence[Any]]]  # [n][t][12]
+    column_count: Sequence[Any]  # [n]
+    version: int | None = None
+
+
 def predictions(outputs: Outputs, count: int) -> list[Prediction]:
     """Return one prediction for each of `count` images. Raises ValueError for what breaks the contract."""
     accepted: Sequence[Any] = [None] * count if outputs.accepted is None else outputs.accepted
@@ -108,12 +125,63 @@ def _prediction(digit: Any, confidence: Any, probabilities: Any, accepted: bool 
         raise ValueError(f"digit {digit!r}")
     if not isinstance(probabilities, Sequence) or len(probabilities) != DIGITS:
         raise ValueError(f"probabilities that are not {DIGITS} numbers")
+    *shares, sure = _floats([*probabilities, confidence], "probabilities")
+    return Prediction(digit, sure, tuple(shares), accepted)
+
+
+def _floats(values: Any, name: str) -> array[float]:
+    """The numbers of an output. Raises ValueError for anything but finite numbers."""
     try:
         # JSON has more decimals than float32: rounded to float32, equal answers of both transports are equal.
-        numbers = array("f", [*probabilities, confidence])
+        numbers = array("f", values)
     except (TypeError, OverflowError):
-        raise ValueError("probabilities that are not numbers") from None
+        raise ValueError(f"{name} that are not numbers") from None
     if not all(map(math.isfinite, numbers)):
-        raise ValueError("probabilities that are not finite")
-    *shares, sure = numbers
-    return Prediction(digit, sure, tuple(shares), accepted)
+        raise ValueError(f"{name} that are not finite")
+    return numbers
+
+
+def line_predictions(outputs: LineOutputs, count: int) -> list[LinePrediction]:
+    """Return one prediction for each of `count` lines. Raises ValueError for what breaks the contract."""
+    columns = [getattr(outputs, name) for name in LineOutputs.__slots__ if name != "version"]
+    if any(len(column) != count for column in columns):
+        raise ValueError(f"{', '.join(str(len(column)) for column in columns)} outputs for {count} lines")
+    return [_line(*row) for row in zip(*columns, strict=True)]
+
+
+def _line(
+    text: Any,
+    written: Any,
+    confidence: Any,
+    accepted: Any,
+    length: Any,
+    character: Any,
+    probability: Any,
+    position: Any,
+    columns: Any,
+    column_count: Any,
+) -> LinePrediction:
+    if type(accepted) is not bool:
+        raise ValueError(f"accepted {accepted!r}")
+    if type(length) is not int or not 0 <= length <= LONGEST:
+        raise ValueError(f"length {length!r}")
+    classes = list(character)[:length]
+    if not all(type(each) is int and 0 <= each <= SEPARATOR for each in classes) or len(classes) != length:
+        raise ValueError(f"characters {classes!r}")
+    signs = ["." if each == SEPARATOR else str(each) for each in classes]
+    if written != "".join(signs) or text != written.replace(".", ""):
+        raise ValueError(f"text {text!r} and {written!r} for characters {classes!r}")
+    if type(column_count) is not int or not 0 < column_count <= len(columns):
+        raise ValueError(f"column_count {column_count!r} of {len(columns)} columns")
+    kept = [tuple(_floats(column, "columns")) for column in columns[:column_count]]
+    if any(len(column) != COLUMN for column in kept):
+        raise ValueError(f"columns that are not {COLUMN} numbers")
+    shares, places = _floats(probability, "probability"), _floats(position, "position")
+    if min(len(shares), len(places)) < length:
+        raise ValueError(f"fewer of probability and position than {length} characters")
+    (sure,) = _floats([confidence], "confidence")
+    characters = tuple(
+        Character(None if each == SEPARATOR else each, share, place)
+        for each, share, place in zip(classes, shares, places, strict=False)
+    )
+    return LinePrediction(text, written, sure, accepted, characters, tuple(kept))

@@ -1,7 +1,8 @@
 """A model server on loopback whose model is arithmetic, with faults on request: real sockets, no TensorFlow.
 
 An MNIST-like image shows the digit of its first pixel. A picture is MAGIC and its digit in ASCII; one that
-continues with "bad" is refused.
+continues with "bad" is refused. A line says that digit in its first columns, then a separator, then how many
+pixels wide it is; a picture of a line is 40 wide.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Fake:
     index_offset: int = 0  # as when a server counts through the requests that it has joined
     garbage: bytes | None = None  # answered in place of an answer
     accepts: bool | None = None  # every answer, no answer; None: a version without that output
+    reads_lines: bool = True  # False: a version without the signatures of lines
     stuck: threading.Event = field(default_factory=threading.Event)  # set: answer; clear: hold every request
     arrived: threading.Event = field(default_factory=threading.Event)  # a request is being held
     on_predict: Any = None  # called after each Predict that succeeds
@@ -86,6 +88,8 @@ class Fake:
         self.asked.append((signature, len(images), version))
         self.enter()
         used = self.pick(model, version)
+        if signature.startswith("lines") and not self.reads_lines:
+            raise Refusal("FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.')
         digits = [self.digit(i, image) for i, image in enumerate(images)]
         if self.on_predict:
             self.on_predict()
@@ -114,6 +118,21 @@ def shares(digit: int) -> list[float]:
     return [SURE if i == digit else (0.0625 if i == (digit + 1) % 10 else 0.0) for i in range(10)]
 
 
+def line_rows(digits: list[int], widths: list[int], widest: int) -> list[dict[str, Any]]:
+    """Return the fake's answers for lines, filled up to the widest."""
+    rows = []
+    for digit, width in zip(digits, widths, strict=True):
+        classes = [digit, 10, *map(int, str(width))]
+        spare = [-1] * (24 - len(classes))
+        columns = [[SURE if i == c else 0.0 for i in range(12)] for c in classes]
+        columns += [[0.0] * 11 + [1.0]] * (-(-widest // 4) - len(classes))
+        row = {"text": f"{digit}{width}", "written": f"{digit}.{width}", "confidence": SURE, "accepted": True}
+        row |= {"length": len(classes), "character": classes + spare, "columns": columns}
+        row |= {"probability": [SURE] * len(classes) + spare, "column_count": -(-width // 4)}
+        rows.append(row | {"position": [4.0 * i + 2 for i in range(len(classes))] + spare})
+    return rows
+
+
 # --- gRPC ---
 
 
@@ -121,23 +140,41 @@ def _tensor(tensor: Any, dtype: int, shape: list[int], values: list[Any]) -> Non
     tensor.dtype = dtype
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
-    getattr(tensor, {1: "float_val", 9: "int64_val", 10: "bool_val"}[dtype]).extend(values)
+    kinds = {1: "float_val", 3: "int_val", 7: "string_val", 9: "int64_val", 10: "bool_val"}
+    getattr(tensor, kinds[dtype]).extend(values)
+
+
+def _line_outputs(outputs: Any, rows: list[dict[str, Any]]) -> None:
+    types = {"text": 7, "written": 7, "accepted": 10, "length": 3, "character": 3, "column_count": 3}
+    for name in rows[0]:
+        shape, flat = [len(rows)], [row[name] for row in rows]
+        while isinstance(flat[0], list):
+            shape.append(len(flat[0]))
+            flat = [each for part in flat for each in part]
+        flat = [each.encode() if isinstance(each, str) else each for each in flat]
+        _tensor(outputs[name], types.get(name, 1), shape, flat)
 
 
 def _grpc_predict(fake: Fake, body: bytes) -> bytes:
     request = codec_grpc.PredictRequest.FromString(body)
     spec = request.model_spec
-    ((_, tensor),) = request.inputs.items()
-    if spec.signature_name == "encoded":
+    lines = spec.signature_name.startswith("lines")
+    tensor = next(tensor for name, tensor in request.inputs.items() if name != "width")
+    widths, widest = [40] * len(tensor.string_val), 40
+    if spec.signature_name.endswith("encoded"):
         images: list[Any] = list(tensor.string_val)
     else:
         n, h, w = (dim.size for dim in tensor.tensor_shape.dim)
         assert len(tensor.tensor_content) == n * h * w
         images = memoryview(tensor.tensor_content).cast("B", (n, h, w)).tolist()
+        widths, widest = list(request.inputs["width"].int_val) if lines else [], w
     version = spec.version.value if spec.HasField("version") else None
     used, digits = fake.predict(spec.name, version, spec.signature_name, images)
     response = codec_grpc.PredictResponse()
     response.model_spec.name, response.model_spec.version.value = spec.name, used
+    if lines:
+        _line_outputs(response.outputs, line_rows(digits, widths, widest))
+        return response.SerializeToString()
     n = len(digits)
     _tensor(response.outputs["digit"], 9, [n], digits)
     _tensor(response.outputs["confidence"], 1, [n], [SURE] * n)
@@ -199,9 +236,16 @@ def _rest(fake: Fake, path: str, body: bytes) -> dict[str, Any]:
         return {"model_version_status": told}
     asked = json.loads(body)
     images = asked["instances"]
-    if asked["signature_name"] == "encoded":
+    widths, widest = [40] * len(images), 40
+    if asked["signature_name"].endswith("encoded"):
         images = [base64.b64decode(each["b64"], validate=True) for each in images]
+    elif asked["signature_name"] == "lines":
+        widths = [each["width"] for each in images]
+        images = [each["lines"] for each in images]
+        widest = len(images[0][0])
     _, digits = fake.predict(model, version, asked["signature_name"], images)
+    if asked["signature_name"].startswith("lines"):
+        return {"predictions": line_rows(digits, widths, widest)}
     told = {} if fake.accepts is None else {"accepted": fake.accepts}
     rows = [{"probabilities": shares(d), "digit": d, "confidence": SURE} | told for d in digits]
     return {"predictions": rows}

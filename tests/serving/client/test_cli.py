@@ -55,6 +55,18 @@ def test_bad_pictures_are_a_line_each_and_the_others_a_row_of_columns_parted_by_
     assert "is blank" in err and "No such file" in err
 
 
+def test_lines_are_told_with_their_separators(server, files, capsys):
+    names = [str(files / "7.png"), str(files / "bad.png")]
+    assert main(["lines", *server, *names]) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{files}/7.png\t7.40\t0.9375\tsure\n"
+    assert err == f"digits-client: {files}/bad.png: is blank: expected ink\n"
+    assert main(["lines", *server, "--json", str(files / "7.png")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["text"], told["written"], told["accepted"], told["version"]) == ("740", "7.40", True, 3)
+    assert told["characters"][1] == {"digit": None, "probability": SURE, "position": 6.0}
+
+
 def test_no_server_is_one_line_and_code_7(files, capsys):
     address = f"127.0.0.1:{free_port()}"
     assert main(["--server", address, "--timeout", "0.3", str(files / "7.png")]) == 7

@@ -135,7 +135,7 @@ REFUSED = {
     "negative": (np.full((28, 28), -1), "holds -1"),
     "above 255": ([[0] * 27 + [256]] + [[0] * 28] * 27, "row 0 of image holds 256"),
     "ragged": ([[[0] * 28] * 27 + [[0] * 29]], "image 0 has 28 rows of 28, 29 numbers"),
-    "none": (None, "are a NoneType"),
+    "none": (None, "given as NoneType"),
     "a file": (MAGIC + b"...", "predict_bytes"),
     "words": ([["a"] * 28] * 28, "holds str"),
     "big-endian": (np.zeros((28, 28), ">i4"), "convert to uint8"),

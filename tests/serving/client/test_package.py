@@ -4,7 +4,10 @@ import subprocess
 import sys
 
 from digits import wire
+from digits.export.lines import MOST_COLUMNS
+from digits.line_model import lines as line_model
 from digits_client import contract
+from digits_client.results import LineOutputs
 
 HEAVY = ("grpc", "httpcore", "httpx", "google.protobuf", "numpy", "tensorflow", "asyncio")
 
@@ -52,3 +55,16 @@ def test_its_names_are_the_contracts():
         contract.ACCEPTED: ("bool", (None,)),
     }
     assert wire.OUTPUTS[contract.PIXELS] == wire.OUTPUTS[contract.ENCODED] == outputs
+    assert (contract.LINES, contract.LINES_ENCODED) == (wire.LINES, wire.LINES_ENCODED)
+    assert wire.INPUTS[contract.LINES_ENCODED] == {contract.IMAGE_BYTES: ("string", (None,))}
+    lines = {
+        contract.LINE_IMAGES: ("uint8", (None, contract.HEIGHT, None)),
+        contract.WIDTH: ("int32", (None,)),
+    }
+    assert wire.INPUTS[contract.LINES] == lines
+    named = {name: shape for name, (_, shape) in wire.OUTPUTS[contract.LINES].items()}
+    assert set(named) == set(LineOutputs.__slots__) - {"version"}
+    assert named[contract.CHARACTER] == (None, contract.LONGEST)
+    assert named[contract.COLUMNS] == (None, None, contract.COLUMN)
+    assert (contract.SEPARATOR, contract.WIDEST) == (line_model.SEPARATOR, line_model.WIDEST)
+    assert contract.MOST_LINES * contract.WIDEST <= MOST_COLUMNS

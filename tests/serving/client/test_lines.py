@@ -1,0 +1,150 @@
+"""Lines of writing: pixels in every form, pictures, and what is refused."""
+
+import re
+
+import numpy as np
+import pytest
+
+from digits_client import BadRequest, ServingError
+from digits_client.codec import Lines
+from digits_client.results import LineOutputs, line_predictions
+from tests.serving.client._fake import SURE, line_rows, picture
+
+
+def line(digit, width):
+    made = np.full((32, width), 9, np.uint8)
+    made[0, 0] = digit
+    return made
+
+
+LINES = [line(3, 112), line(7, 5), line(1, 2048), line(4, 64)]
+
+
+def test_lines_of_any_widths_are_read_in_their_order(client):
+    answer = client.predict_lines(LINES)
+    assert [each.text for each in answer] == ["3112", "75", "12048", "464"]
+    assert [len(each.columns) for each in answer] == [28, 2, 512, 16]
+    one = answer[0]
+    assert (one.written, one.confidence, one.accepted, answer.version) == ("3.112", SURE, True, 3)
+    assert [each.digit for each in one.characters] == [3, None, 1, 1, 2]
+    assert [each.position for each in one.characters] == [2.0, 6.0, 10.0, 14.0, 18.0]
+    assert one.columns[0] == tuple(SURE if i == 3 else 0.0 for i in range(12))
+    assert list(client.predict_lines([])) == []
+
+
+FORMS = {
+    "an array": np.stack([line(3, 40), line(7, 40)]),
+    "a view": np.stack([line(3, 80), line(7, 80)])[:, :, ::2],
+    "larger integers": [line(3, 40).astype(np.int64), line(7, 40)],
+    "lists": [line(3, 40).tolist(), line(7, 40).tolist()],
+    "rows of bytes": [[bytes(row) for row in each] for each in (line(3, 40), line(7, 40))],
+    "buffers": [memoryview(line(3, 40)), memoryview(line(7, 40))],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_pixels_is_taken(client, form):
+    assert [each.text for each in client.predict_lines(FORMS[form])] == ["340", "740"]
+
+
+@pytest.mark.parametrize("one", [line(3, 40), line(3, 40).tolist()], ids=["array", "list"])
+def test_a_single_line_is_one_of_one(client, one):
+    assert [each.text for each in client.predict_lines(one)] == ["340"]
+
+
+WRONG = {
+    "31 rows": ([line(3, 40)[1:]], "line 0 of shape [31, 40]"),
+    "too wide": ([LINES[0], np.zeros((32, 2049), np.uint8)], "line 1 of shape [32, 2049]"),
+    "no columns": ([np.zeros((32, 0), np.uint8)], "line 0 of shape [32, 0]"),
+    "colour": (np.zeros((1, 32, 40, 3), np.uint8), "lines of shape [1, 32, 40, 3]"),
+    "floats": ([line(3, 40) / 255], "line 0 of floats"),
+    "ragged": ([[[0] * 40] * 31 + [[0] * 39]], "line 0 has 32 rows of 39, 40 numbers"),
+    "beyond 255": ([[[0] * 40] * 31 + [[256] * 40]], "row 31 of line 0 holds 256"),
+    "a file": ([b"\x89PNG\r\n\x1a\n"], "use predict_line_pictures"),
+    "a path": (["line.png"], "use predict_line_pictures"),
+    "nothing": (None, "lines given as NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_line_is_refused_without_asking_the_server(client, fake, name):
+    given, told = WRONG[name]
+    with pytest.raises(BadRequest, match=re.escape(told)):
+        client.predict_lines(given)
+    assert fake.asked == []
+
+
+def test_requests_have_64_lines_at_most_and_like_widths_together(client, fake):
+    many = [line(i % 10, 40 if i % 2 else 400) for i in range(150)]
+    answer = client.predict_lines(many)
+    assert [each.text for each in answer] == [f"{i % 10}{40 if i % 2 else 400}" for i in range(150)]
+    assert [n for signature, n, _ in fake.asked if signature == "lines"] == [64, 64, 22]
+    assert {version for _, _, version in fake.asked[1:]} <= {3}
+
+
+def test_lines_are_filled_up_at_the_right():
+    inputs = Lines([bytes(range(1, 65)), bytes(range(100, 196))], [2, 3]).inputs
+    filled = np.frombuffer(inputs["lines"].values, np.uint8).reshape(inputs["lines"].shape)
+    assert filled.shape == (2, 32, 3) and inputs["width"].values == [2, 3]
+    assert (filled[0, :, :2] == np.arange(1, 65).reshape(32, 2)).all() and not filled[0, :, 2].any()
+    assert (filled[1] == np.arange(100, 196).reshape(32, 3)).all()
+
+
+def test_pictures_are_files_or_bytes_and_a_bad_one_costs_the_others_nothing(client, fake, tmp_path):
+    (tmp_path / "7.png").write_bytes(picture(7))
+    sources = [tmp_path / "7.png", picture(3), picture(0, b"bad"), str(tmp_path / "none.png"), picture(5)]
+    answer = client.predict_line_pictures(sources, on_error="return")
+    told = [str(each) if isinstance(each, BadRequest) else each.text for each in answer]
+    assert told[:3] == ["740", "340", "picture 2: is blank: expected ink"] and told[4] == "540"
+    assert told[3].startswith(f"{tmp_path}/none.png: can't be read")
+    assert {signature for signature, *_ in fake.asked} == {"lines_encoded"}
+    with pytest.raises(BadRequest, match="picture 2: is blank"):
+        client.predict_line_pictures(sources[:3])
+    for wrong in ("one.png", picture(1), [5]):
+        with pytest.raises(BadRequest, match="expected a"):
+            client.predict_line_pictures(wrong)
+
+
+def test_a_version_without_lines_is_one_clear_error(client, fake):
+    fake.reads_lines = False
+    for ask in (lambda: client.predict_lines(LINES), lambda: client.predict_line_pictures([picture(3)])):
+        with pytest.raises(
+            ServingError, match=r"reads no lines .*publish and promote a new version"
+        ) as refused:
+            ask()
+        assert not isinstance(refused.value, BadRequest)
+
+
+def outputs(**changes):
+    (row,) = line_rows([3], [40], 48)
+    return LineOutputs(**{name: [value] for name, value in (row | changes).items()})
+
+
+BROKEN = {
+    "another text": {"text": "41"},
+    "no text": {"written": None},
+    "letters": {"text": "3x", "written": "3.x"},
+    "25 characters": {"length": 25},
+    "half a character": {"length": 2.5},
+    "a class of its own": {"character": [12, 10, 4, 0] + [-1] * 20},
+    "fewer places": {"position": [2.0]},
+    "no number": {"probability": ["much"] * 24},
+    "NaN": {"confidence": float("nan")},
+    "no truth": {"accepted": 1},
+    "more columns than there are": {"column_count": 13},
+    "none": {"column_count": 0},
+    "eleven classes": {"columns": [[0.0] * 11] * 12},
+}
+
+
+def test_an_answer_is_checked_against_the_contract():
+    (read,) = line_predictions(outputs(), 1)
+    assert (read.text, len(read.columns), len(read.characters)) == ("340", 10, 4)
+    with pytest.raises(ValueError, match="for 2 lines"):
+        line_predictions(outputs(), 2)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_answer_that_breaks_it_is_refused(name):
+    with pytest.raises(ValueError):
+        line_predictions(outputs(**BROKEN[name]), 1)
