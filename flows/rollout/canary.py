@@ -58,7 +58,9 @@ def try_live(
     pointer = store.current()
     if pointer is None or not servers:
         return Trial(True)
-    kinds = (*requests.from_warmup(store.intact(number).path), *requests.from_log(samples))
+    chosen = store.intact(number)
+    lines = chosen.lines and store.version(pointer.stable).lines  # one made before there were lines has none
+    kinds = (*requests.from_warmup(chosen.path, lines=lines), *requests.from_log(samples))
     earlier = replicas.failures(servers, wire.CANARY, number)
     try:
         with _ended_by_an_error(store, number):

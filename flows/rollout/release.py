@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digits import files
 from digits.runtime.errors import GateRefused, StoreError
 from digits.runtime.progress import say
 from serving.checks import comparison
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from serving.checks.served_scores import Written
     from serving.store.store import Store
     from serving.store.version import Version
 
@@ -41,7 +43,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 EXPORT, EDGE = Path("models/exported"), Path("models/edge")
-TEST = Path("data/prepared/test")
+TEST, TEST_LINES = Path("data/prepared/test"), Path("models/lines/validation.npz")
 
 
 class NotServable(StoreError):
@@ -128,7 +130,8 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
     images, labels = _test_images(root, chosen)
     say(f"promote: versions {champion} and {number} read {len(labels):,} test images on a model server")
     _load_tensorflow()
-    duel = served_scores.duel(store, number, champion, images, labels)
+    lines = _test_lines(root, chosen) if chosen.lines and opponent.lines else ()
+    duel = served_scores.duel(store, number, champion, images, labels, written=lines)
     return comparison.compare(_contender(chosen), _contender(opponent), duel, best)
 
 
@@ -139,7 +142,7 @@ def refusal(number: int, champion: int | None, reasons: tuple[str, ...]) -> str:
 
 
 def _contender(version: Version) -> Contender:
-    return Contender(version.number, version.sample, version.size, version.accuracy)
+    return Contender(version.number, version.sample, version.size, version.accuracy, version.lines)
 
 
 def _test_images(root: Path, chosen: Version) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -148,12 +151,34 @@ def _test_images(root: Path, chosen: Version) -> tuple[NDArray[np.uint8], NDArra
 
     split = dataset.load_split(root / TEST, mmap=True)
     if dataset.array_sha256(split.images) != chosen.test_images:
-        raise StoreError(
-            f"{TEST} holds other images than version {chosen.number} was tested on, so it can't be compared: "
-            f"restore them (`dvc checkout` at its commit), or go to the version without a comparison "
-            f"(`digits rollback {chosen.number}`)"
-        )
+        raise _other(TEST, "images", chosen)
     return split.images, split.labels
+
+
+def _test_lines(root: Path, chosen: Version) -> tuple[Written, ...]:
+    """The composed lines that a version's reader of lines was validated on, and what they say."""
+    from digits.line_model.lines import load_lines
+    from serving.checks.served_scores import Written
+
+    path = root / TEST_LINES
+    groups = load_lines(path)
+    if files.file_sha256(path) != chosen.test_lines:
+        raise _other(TEST_LINES, "lines", chosen)
+    return tuple(
+        Written(group.images, ["".join(map(_sign, line)) for line in group.characters()]) for group in groups
+    )
+
+
+def _sign(character: int) -> str:
+    return str(character) if character < 10 else "."
+
+
+def _other(path: Path, what: str, chosen: Version) -> StoreError:
+    return StoreError(
+        f"{path} holds other {what} than version {chosen.number} was tested on, so it can't be compared: "
+        f"restore them (`dvc checkout` at its commit), or go to the version without a comparison "
+        f"(`digits rollback {chosen.number}`)"
+    )
 
 
 def _load_tensorflow() -> None:

@@ -1,14 +1,14 @@
 """Sends two models on one server the same requests and collects their answers. The canary uses it.
 
 The requests are golden ones, from the version's own warm-up file, and logged real ones. The file is read here
-without TensorFlow, which would delay the flow by seconds. Its Classify requests are left out: publishing has
-tried them on a server, and they run the same graph as `encoded`.
+without TensorFlow, which would delay the flow by seconds. Its Classify requests and its pictures of lines are
+left out: publishing has tried them on a server, and they run the same graphs as `encoded` and `lines`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,9 +23,10 @@ from flows.rollout.analysis import Answer, Responses, Rules
 from flows.rollout.replicas import Server
 
 if TYPE_CHECKING:
-    from digits_client import DigitClient
+    from digits_client import DigitClient, LinePrediction
 
-Request = NDArray[np.uint8] | tuple[bytes, ...]  # images [n, 28, 28], or PNG and JPEG files
+# Images [n, 28, 28], or PNG and JPEG files, or lines of writing [32, w]
+Request = NDArray[np.uint8] | tuple[bytes, ...] | list[NDArray[np.uint8]]
 Samples = Sequence[NDArray[np.uint8] | Path]  # of logged requests: images [n, 28, 28], picture files
 
 DEADLINE = 10.0  # seconds for one request, as digits_client's own
@@ -40,16 +41,23 @@ class Kind:
     name: str
     requests: tuple[Request, ...]
     logged: bool = False
+    lines: bool = False
 
 
-def from_warmup(version: Path) -> tuple[Kind, ...]:
+def from_warmup(version: Path, *, lines: bool = False) -> tuple[Kind, ...]:
     """A version's golden requests: the largest batch of each signature, and its images one by one.
 
-    version: its folder. Raises StoreError when the warm-up file can't be read or has no images.
+    version: its folder. lines: with those for lines of writing, each by itself and then together. Raises
+    StoreError when the warm-up file can't be read or has no images.
     """
     batches: dict[str, Request] = {}
+    written: list[NDArray[np.uint8]] = []
     for request in _recorded(version / wire.WARMUP):
         signature = request.model_spec.signature_name or wire.PIXELS
+        if signature == wire.LINES:
+            written = max(written, _lines(request), key=len)
+        if signature not in (wire.PIXELS, wire.ENCODED):
+            continue
         batch = _images(request) if signature == wire.PIXELS else tuple(_tensor(request).string_val)
         if len(batch) > len(batches.get(signature, ())):
             batches[signature] = batch
@@ -57,6 +65,8 @@ def from_warmup(version: Path) -> tuple[Kind, ...]:
         raise StoreError(f"{version / wire.WARMUP} has no Predict request to send: publish the version again")
     names = {wire.PIXELS: "golden images", wire.ENCODED: "golden pictures"}
     single = [Kind(names[key], tuple(_singly(batch))) for key, batch in sorted(batches.items())]
+    if lines and written:
+        single.append(Kind("golden lines", (*_singly(written), written), lines=True))
     return (Kind("golden batches", tuple(batches.values())), *single)
 
 
@@ -94,6 +104,8 @@ def answer(client: DigitClient, request: Request) -> tuple[Answer, bool]:
 
     started = time.perf_counter()
     try:
+        if isinstance(request, list):
+            return _of_lines(client.predict_lines(request), started), False
         read = client.predict_bytes(request) if isinstance(request, tuple) else client.predict(request)
     except digits_client.ServingError as error:
         seconds, invalid = time.perf_counter() - started, isinstance(error, digits_client.BadRequest)
@@ -101,6 +113,12 @@ def answer(client: DigitClient, request: Request) -> tuple[Answer, bool]:
     seconds = time.perf_counter() - started
     digits = np.asarray([each.digit for each in read], np.int64)
     return Answer(digits, np.asarray([each.probabilities for each in read]).reshape(-1, 10), seconds), False
+
+
+def _of_lines(read: Iterable[LinePrediction], started: float) -> Answer:
+    seconds, lines = time.perf_counter() - started, list(read)
+    columns = [np.asarray(line.columns).reshape(-1, wire.COLUMN) for line in lines]
+    return Answer(np.asarray([line.written for line in lines]), np.concatenate(columns), seconds)
 
 
 def _ask_both(first: DigitClient, second: DigitClient, kind: Kind, patience: float) -> Responses:
@@ -127,7 +145,7 @@ def _ask_both(first: DigitClient, second: DigitClient, kind: Kind, patience: flo
         enough = len(stable) >= Rules.timed  # with fewer, latency would not be judged
         if failed >= GIVE_UP or (enough and time.monotonic() > end):
             break
-    return Responses(kind.name, tuple(stable), tuple(candidate), kind.logged)
+    return Responses(kind.name, tuple(stable), tuple(candidate), kind.logged, kind.lines)
 
 
 def _singly(batch: Request) -> Iterator[Request]:
@@ -175,6 +193,19 @@ def _tensor(request: Any) -> Any:
     """The only input of a request."""
     (tensor,) = request.inputs.values()
     return tensor
+
+
+def _lines(request: Any) -> list[NDArray[np.uint8]]:
+    from digits_client import codec_grpc
+
+    tensor, width = request.inputs[wire.LINE_IMAGES], request.inputs[wire.WIDTH]
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    try:
+        widths = codec_grpc.read(width, codec_grpc.INT32, shape[:1])
+        images = np.frombuffer(tensor.tensor_content, np.uint8).reshape(shape)
+    except ValueError as error:
+        raise StoreError(f"a golden request holds no lines ({error}): publish the version again") from None
+    return [image[:, : int(own)] for image, own in zip(images, widths, strict=True)]
 
 
 def _images(request: Any) -> NDArray[np.uint8]:

@@ -27,28 +27,41 @@ class Limits:
     p_worse: float = 0.05  # of the exact paired test: below it the candidate counts as worse
     size_ratio: float = 1.5  # × the champion's bytes …
     size_extra: int = MIB  # … and so much more: small models must be free to grow a layer
-    latency_ratio: float = 1.5  # × the champion's median for one image …
+    size_lines: int = 6 * MIB  # and so much more where the champion reads no lines yet
+    loss_lines: float = 0.005  # of lines read exactly, below the champion: 10 of 2,000
+    latency_ratio: float = 1.5  # × the champion's median for one image or line …
     latency_extra: float = 1.0  # … and so many milliseconds more: the noise of a busy machine
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A published version. accuracy: as recorded on its test images, None when unknown. size: bytes."""
+    """A published version. accuracy: as recorded on its test images, None when unknown. size: bytes.
+
+    lines: whether it reads lines of writing; versions made before there was a line reader don't.
+    """
 
     number: int
     sample: bool
     size: int
     accuracy: float | None = None
+    lines: bool = False
 
 
 @dataclass(frozen=True)
 class Duel:
-    """The results of both on the candidate's test images. right: bool [n]. latency: median ms an image."""
+    """The results of both on the candidate's test images. right: bool [n]. latency: median ms an image.
+
+    lines: the same on lines of writing, where right is a line that is read exactly.
+    """
 
     candidate_right: NDArray[np.bool_]
     champion_right: NDArray[np.bool_]
     candidate_latency: float
     champion_latency: float
+    lines: Duel | None = None
+
+
+NO_LINES = Duel(np.zeros(0, np.bool_), np.zeros(0, np.bool_), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -94,14 +107,23 @@ def compare(
 ) -> Comparison:
     """Judge a candidate by every rule against the version in service."""
     bounds = limits or Limits()
-    rules = (
+    most = bounds.loss_sample if candidate.sample and champion.sample else bounds.loss
+    rules: tuple[Rule, ...] = (
         _sample(candidate, champion),
-        _accuracy(candidate, champion, duel, bounds),
-        _paired(duel, bounds),
+        _accuracy(IMAGES, champion, duel, most),
+        _paired(IMAGES, duel, bounds),
         _drift(candidate, duel, best, bounds),
+        _signatures(candidate, champion),
         _size(candidate, champion, bounds),
-        _latency(duel, bounds),
+        _latency(IMAGES, duel, bounds),
     )
+    if candidate.lines and champion.lines:
+        lines = duel.lines or NO_LINES
+        rules += (
+            _accuracy(LINES, champion, lines, bounds.loss_lines),
+            _paired(LINES, lines, bounds),
+            _latency(LINES, lines, bounds),
+        )
     return Comparison(candidate.number, champion.number, all(rule.passed for rule in rules), rules)
 
 
@@ -140,31 +162,43 @@ def _sample(candidate: Contender, champion: Contender) -> Rule:
     return Rule("sample", float(candidate.sample), float(champion.sample), passed, reason)
 
 
-def _accuracy(candidate: Contender, champion: Contender, duel: Duel, limits: Limits) -> Rule:
-    n = len(duel.candidate_right)
+@dataclass(frozen=True)
+class _Kind:
+    """What a duel is about. prefix: of its rules. one, many: for messages."""
+
+    prefix: str
+    one: str
+    many: str
+
+
+IMAGES, LINES = _Kind("", "image", "images"), _Kind("lines_", "line", "lines")
+
+
+def _accuracy(kind: _Kind, champion: Contender, duel: Duel, most: float) -> Rule:
+    rule, n = f"{kind.prefix}accuracy", len(duel.candidate_right)
     if n == 0 or len(duel.champion_right) != n:
-        return Rule("accuracy", None, None, False, "there are no test images to compare on")
+        return Rule(rule, None, None, False, f"there are no test {kind.many} to compare on")
     lost = int(duel.champion_right.sum()) - int(duel.candidate_right.sum())
-    most = limits.loss_sample if candidate.sample and champion.sample else limits.loss
     value, floor = float(duel.candidate_right.mean()), float(duel.champion_right.mean()) - most
     reason = (
         f"{value:.2%} right where version {champion.number} has {duel.champion_right.mean():.2%} "
-        f"on the same {n:,} images, at most {most:.2%} less allowed"
+        f"on the same {n:,} {kind.many}, at most {most:.2%} less allowed"
     )
-    return Rule("accuracy", value, floor, lost <= most * n + 1e-9, reason)
+    return Rule(rule, value, floor, lost <= most * n + 1e-9, reason)
 
 
-def _paired(duel: Duel, limits: Limits) -> Rule:
+def _paired(kind: _Kind, duel: Duel, limits: Limits) -> Rule:
+    rule = f"{kind.prefix}paired_test"
     if len(duel.candidate_right) == 0 or len(duel.champion_right) != len(duel.candidate_right):
-        return Rule("paired_test", None, limits.p_worse, False, "there are no test images to compare on")
+        return Rule(rule, None, limits.p_worse, False, f"there are no test {kind.many} to compare on")
     only_champion = int((duel.champion_right & ~duel.candidate_right).sum())
     only_candidate = int((duel.candidate_right & ~duel.champion_right).sum())
     p = worse_probability(only_champion, only_candidate)
     reason = (
-        f"{only_champion:,} images are read by the champion alone and {only_candidate:,} by the candidate: "
-        f"p = {p:.3f}, below {limits.p_worse:g} counts as worse"
+        f"{only_champion:,} {kind.many} are read by the champion alone and {only_candidate:,} by the "
+        f"candidate: p = {p:.3f}, below {limits.p_worse:g} counts as worse"
     )
-    return Rule("paired_test", p, limits.p_worse, p >= limits.p_worse, reason)
+    return Rule(rule, p, limits.p_worse, p >= limits.p_worse, reason)
 
 
 def _drift(candidate: Contender, duel: Duel | None, best: Best | None, limits: Limits) -> Rule:
@@ -182,16 +216,23 @@ def _drift(candidate: Contender, duel: Duel | None, best: Best | None, limits: L
     return Rule("best_ever", value, floor, value >= floor - 1e-9, reason)
 
 
+def _signatures(candidate: Contender, champion: Contender) -> Rule:
+    lost = champion.lines and not candidate.lines
+    reason = f"it reads no lines, as version {champion.number} does" if lost else "it answers every call"
+    return Rule("signatures", float(candidate.lines), float(champion.lines), not lost, reason)
+
+
 def _size(candidate: Contender, champion: Contender, limits: Limits) -> Rule:
-    most = limits.size_ratio * champion.size + limits.size_extra
+    new = limits.size_lines if candidate.lines and not champion.lines else 0
+    most = limits.size_ratio * champion.size + limits.size_extra + new
     reason = f"{candidate.size / MIB:.2f} MiB, at most {most / MIB:.2f} MiB beside version {champion.number}"
     return Rule("size", candidate.size, most, candidate.size <= most, reason)
 
 
-def _latency(duel: Duel, limits: Limits) -> Rule:
+def _latency(kind: _Kind, duel: Duel, limits: Limits) -> Rule:
     most = limits.latency_ratio * duel.champion_latency + limits.latency_extra
     reason = (
-        f"{duel.candidate_latency:.2f} ms for one image, the champion takes {duel.champion_latency:.2f} ms, "
-        f"at most {most:.2f} ms allowed"
+        f"{duel.candidate_latency:.2f} ms for one {kind.one}, the champion takes "
+        f"{duel.champion_latency:.2f} ms, at most {most:.2f} ms allowed"
     )
-    return Rule("latency", duel.candidate_latency, most, duel.candidate_latency <= most, reason)
+    return Rule(f"{kind.prefix}latency", duel.candidate_latency, most, duel.candidate_latency <= most, reason)

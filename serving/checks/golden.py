@@ -23,7 +23,7 @@ from serving.model_server.status import Status
 
 Arrays = dict[str, NDArray[Any]]
 
-TOLERANCE = 1e-5  # between two ways to the same probabilities: REST writes six digits
+TOLERANCE = 1e-5  # of a fraction, times its size above 1, between two ways to it: REST writes six digits
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,11 @@ def rest_body(golden: Golden, *, classify: bool) -> bytes:
             for example in golden.request.input.example_list.examples
         ]
         return json.dumps({"signature_name": golden.signature, "examples": examples}).encode()
-    (values,) = golden.inputs.values()
-    instances = [_b64(value) for value in values] if values.dtype == object else values.tolist()
+    columns = {alias: _listed(values) for alias, values in golden.inputs.items()}
+    if len(columns) == 1:
+        (instances,) = columns.values()
+    else:
+        instances = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return json.dumps({"signature_name": golden.signature, "instances": instances}).encode()
 
 
@@ -147,7 +150,7 @@ def of_rest(body: bytes, *, classify: bool) -> Arrays:
 
 
 def difference(expected: Mapping[str, NDArray[Any]], actual: Mapping[str, NDArray[Any]]) -> str | None:
-    """How two answers differ, None if they don't: probabilities by `TOLERANCE`, all else exactly."""
+    """How two answers differ, None if they don't: fractions by `TOLERANCE`, all else exactly."""
     if set(expected) != set(actual):
         return f"answered {', '.join(sorted(actual)) or 'nothing'}, expected {', '.join(sorted(expected))}"
     for alias, right in expected.items():
@@ -155,7 +158,8 @@ def difference(expected: Mapping[str, NDArray[Any]], actual: Mapping[str, NDArra
         if value.shape != right.shape:
             return f"{alias} has the shape {list(value.shape)}, expected {list(right.shape)}"
         if right.dtype.kind == "f":
-            worst = float(np.max(np.abs(value.astype(np.float64) - right), initial=0.0))
+            apart = np.abs(value.astype(np.float64) - right) / np.maximum(1.0, np.abs(right))
+            worst = float(np.max(apart, initial=0.0))
             if not worst <= TOLERANCE:
                 return f"{alias} is off by {worst:.2g}, at most {TOLERANCE:g} allowed"
         elif not np.array_equal(_text(value), _text(right)):
@@ -175,6 +179,12 @@ def _text(value: NDArray[Any]) -> NDArray[Any]:
         return value
     flat = [each.decode() if isinstance(each, bytes) else str(each) for each in value.ravel()]
     return np.asarray(flat).reshape(value.shape)
+
+
+def _listed(values: NDArray[Any]) -> list[Any]:
+    """An input in rows, as the REST API takes it."""
+    listed: list[Any] = [_b64(value) for value in values] if values.dtype == object else values.tolist()
+    return listed
 
 
 def _b64(value: bytes) -> dict[str, str]:

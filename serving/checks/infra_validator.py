@@ -163,23 +163,38 @@ def _post(port: int, verb: str, body: bytes) -> tuple[int, bytes]:
         connection.close()
 
 
+# What each signature must refuse, and the words for it
+WRONG: dict[str, tuple[str, Arrays]] = {
+    wire.PIXELS: ("images of 27×27", {wire.IMAGES: np.zeros((2, 27, 27), np.uint8)}),
+    wire.LINES: (
+        "a line that is wider than its picture",
+        {wire.LINE_IMAGES: np.zeros((2, 32, 40), np.uint8), wire.WIDTH: np.array([40, 41], np.int32)},
+    ),
+}
+
+
 def _edges(stub: Any, request: Golden, right: Arrays) -> None:
-    """Check that an empty batch gets an empty answer, and that a wrong shape is refused without harm."""
+    """Check that an empty batch gets an empty answer, and that wrong inputs are refused without harm."""
     import grpc
 
-    empty = golden.predict_request(wire.MODEL, wire.PIXELS, {wire.IMAGES: np.zeros((0, 28, 28), np.uint8)})
-    for alias, value in golden.of_predict(stub.Predict(empty, timeout=DEADLINE)).items():
-        if len(value) != 0:
-            raise StoreError(f"an empty batch was answered with {len(value)} rows of {alias}")
-    wrong = golden.predict_request(wire.MODEL, wire.PIXELS, {wire.IMAGES: np.zeros((2, 27, 27), np.uint8)})
-    try:
-        stub.Predict(wrong, timeout=DEADLINE)
-    except grpc.RpcError as error:
-        if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
-            raise StoreError(
-                f"images of 27×27 got {error.code().name} ({error.details()}), expected INVALID_ARGUMENT"
-            ) from None
-    else:
-        raise StoreError("images of 27×27 were answered, expected INVALID_ARGUMENT")
+    for signature, (name, wrong) in WRONG.items():
+        none = {alias: value[:0] for alias, value in wrong.items()}
+        if signature == wire.PIXELS:
+            none = {wire.IMAGES: np.zeros((0, 28, 28), np.uint8)}
+        empty = golden.predict_request(wire.MODEL, signature, none)
+        for alias, value in golden.of_predict(stub.Predict(empty, timeout=DEADLINE)).items():
+            if len(value) != 0:
+                raise StoreError(
+                    f"an empty batch of {signature} was answered with {len(value)} rows of {alias}"
+                )
+        try:
+            stub.Predict(golden.predict_request(wire.MODEL, signature, wrong), timeout=DEADLINE)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise StoreError(
+                    f"{name} got {error.code().name} ({error.details()}), expected INVALID_ARGUMENT"
+                ) from None
+        else:
+            raise StoreError(f"{name} got an answer, expected INVALID_ARGUMENT")
     again = golden.of_predict(stub.Predict(golden.as_predict(request, wire.MODEL), timeout=DEADLINE))
-    _same("gRPC, after a wrong shape", request, right, again)
+    _same("gRPC, after wrong inputs", request, right, again)

@@ -39,6 +39,17 @@ class Version:
         return str(value) if value is not None else None
 
     @property
+    def lines(self) -> bool:
+        """Whether it reads lines of writing; versions made before there was a line reader don't."""
+        return isinstance(self.provenance.get("lines"), Mapping)
+
+    @property
+    def test_lines(self) -> str | None:
+        """The digest of the file of the lines that its reader of lines was validated on."""
+        value = find(self.provenance, "lines", "validation_sha256")
+        return str(value) if value is not None else None
+
+    @property
     def sample(self) -> bool:
         """Whether it was trained on the sample that stands in for MNIST."""
         return bool(self.provenance.get("sample"))

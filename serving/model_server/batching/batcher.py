@@ -1,7 +1,8 @@
 """Joins the requests of many clients into few runs, as upstream's batching does.
 
-A batch mixes clients, so one bad request must not fail the others, as it does upstream: when a run of several
-requests fails, each is run by itself, and without padding requests of different shapes are not joined.
+A batch mixes clients, so one bad request must not fail the others, as it does upstream: when several requests
+can't be joined, or their run fails, each is run by itself; without padding requests of different shapes are
+not joined.
 """
 
 from __future__ import annotations
@@ -101,9 +102,6 @@ class Batcher:
         seconds = None if None in ends else max(end for end in ends if end is not None) - now
         try:
             inputs = tensors.merge_inputs([part.arrays for part in parts], self.settings)
-        except Status as error:
-            return [error] * len(parts)
-        try:
             outputs = self._run(feeds, fetches, inputs, seconds)
         except Status as error:
             if len(parts) == 1 or error.code == DEADLINE_EXCEEDED:

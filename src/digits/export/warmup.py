@@ -30,17 +30,18 @@ def records(images: NDArray[np.uint8], lines: Sequence[NDArray[np.uint8]] = ()) 
     for batch in BATCHES:
         chosen = np.resize(images, (batch, 28, 28))
         logs.append(_predict(wire.PIXELS, {wire.IMAGES: chosen}))
-        some = [lines[place % len(lines)] for place in range(batch)] if lines else []
-        if some:
-            filled, width = joined(some)
-            logs.append(_predict(wire.LINES, {wire.LINE_IMAGES: filled, wire.WIDTH: width}))
-        if some and batch <= PICTURES:
-            files = [encoded(line) for line in some]
-            logs.append(_predict(wire.LINES_ENCODED, {wire.IMAGE_BYTES: np.asarray(files, dtype=object)}))
         if batch <= PICTURES:
             files = [png(image) for image in chosen]
             logs.append(_predict(wire.ENCODED, {wire.IMAGE_BYTES: np.asarray(files, dtype=object)}))
             logs.append(_classify(files))
+        if not lines:
+            continue
+        some = [lines[place % len(lines)] for place in range(batch)]
+        filled, width = joined(some)
+        logs.append(_predict(wire.LINES, {wire.LINE_IMAGES: filled, wire.WIDTH: width}))
+        if batch <= PICTURES:
+            files = [encoded(line) for line in some]
+            logs.append(_predict(wire.LINES_ENCODED, {wire.IMAGE_BYTES: np.asarray(files, dtype=object)}))
     return [log.SerializeToString(deterministic=True) for log in logs]
 
 

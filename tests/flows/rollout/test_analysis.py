@@ -50,6 +50,18 @@ def test_logged_requests_may_differ_more_since_they_are_why_there_is_a_new_model
     assert judge([differing(count, n, logged=True)]).passed is passed
 
 
+@pytest.mark.parametrize(("count", "passed"), [(9, True), (16, True), (17, False), (32, False)])
+def test_lines_may_be_read_otherwise_more_often_but_a_broken_reader_is_refused(count, passed):
+    texts = np.array([f"{place}.50" for place in range(32)])
+    other = np.where(np.arange(32) < count, "7", texts)
+    columns = np.full((4, 12), 1 / 12)
+    answers = ([Answer(each[i : i + 1], columns, 0.001) for i in range(32)] for each in (texts, other))
+    trial = judge([Responses("golden lines", *answers, lines=True)])
+    assert trial.passed is passed
+    if not passed:
+        assert f"{count} of 32 lines in golden lines" in trial.reasons[0] and "70%" in trial.reasons[0]
+
+
 def test_a_request_that_one_of_both_fails_refuses_the_candidate():
     stable = singles(range(10))
     candidate = (*stable[:9], answer(0, error="no such signature"))

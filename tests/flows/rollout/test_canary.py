@@ -46,6 +46,7 @@ class World:
 
         self.store, self._root = Store(root / "serving"), root
         export(root / "good")
+        export(root / "old", lines=False)
         export(root / "wrong", shift=3)
         export(root / "broken", broken=True)
         with mock.patch.object(tf.nn, "softmax", slowed(tf.nn.softmax)):
@@ -129,13 +130,26 @@ def test_a_good_candidate_takes_over_on_every_replica_without_a_failed_request(w
     assert clients.seen and set(clients.seen) == {before}, "no ordinary client sees a candidate"
     assert len(trial.golden) == 40
     asked = {name.partition(" on ")[0] for name in trial.figures}
-    assert asked == {"golden batches", "golden images", "golden pictures"}
+    assert asked == {"golden batches", "golden images", "golden pictures", "golden lines"}
     settled = canary.settle(world.store, number, trial, before, AT, servers=world.replicas)
     assert settled == canary.Settlement(canary.PROMOTED)
     assert world.unchanged(number)
     assert canary.watch(world.store, number, world.replicas, 1, golden=trial.golden).passed
     assert not clients.failures
     assert set(clients.seen) == {before, number}
+
+
+def test_a_version_of_before_there_were_lines_is_replaced_and_gone_back_to(world):
+    before, old = world.stable, world.publish("old")
+    promote.promote(world.store, old, before)
+    servers.wait_for(world.replicas, wire.MODEL, old, 60)
+    trial, settled = world.run(world.publish("good"))
+    assert settled.outcome == canary.PROMOTED, settled.reasons
+    assert not [name for name in trial.figures if name.startswith("golden lines")]
+    promote.rollback(world.store)
+    assert world.unchanged(old)
+    promote.promote(world.store, before, old)
+    assert world.unchanged(before)
 
 
 @pytest.mark.parametrize(

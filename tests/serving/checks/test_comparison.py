@@ -41,7 +41,9 @@ def rules(outcome):
     return {rule.rule: rule for rule in outcome.rules}
 
 
-NAMES = ["sample", "accuracy", "paired_test", "best_ever", "size", "latency"]
+NAMES = ["sample", "accuracy", "paired_test", "best_ever", "signatures", "size", "latency"]
+LINES = ["lines_accuracy", "lines_paired_test", "lines_latency"]
+READS = replace(CANDIDATE, lines=True), replace(CHAMPION, lines=True)
 
 
 def test_an_equal_candidate_passes():
@@ -128,7 +130,57 @@ def test_the_best_ever_is_met_by_what_was_measured_and_else_by_what_is_on_record
 def test_every_reason_that_failed_is_given():
     worst = replace(CANDIDATE, sample=True, size=10**9)
     outcome = compare(worst, CHAMPION, duel(only_champion=200, latency=(9, 1)), Best(1, 1))
-    assert failing(outcome) == NAMES
+    assert failing(outcome) == [name for name in NAMES if name != "signatures"]
+
+
+def of_lines(**given):
+    return replace(duel(), lines=duel(**{"n": 2000} | given))
+
+
+def test_two_that_read_lines_are_compared_on_them_too():
+    outcome = compare(*READS, of_lines(both=300), None)
+    assert failing(outcome) == [] and list(rules(outcome)) == NAMES + LINES
+    assert "85.00% right where version 3 has 85.00% on the same 2,000 lines" in outcome.rules[7].reason
+    signatures = rules(outcome)["signatures"]
+    assert (signatures.value, signatures.threshold, signatures.reason) == (1.0, 1.0, "it answers every call")
+
+
+def test_ten_lines_of_two_thousand_may_be_lost_if_that_may_be_chance():
+    assert failing(compare(*READS, of_lines(only_champion=30, only_candidate=20), None)) == []
+    lost = compare(*READS, of_lines(only_champion=31, only_candidate=20), None)
+    assert failing(lost) == ["lines_accuracy"] and "at most 0.50% less allowed" in lost.failed[0]
+    lost = compare(*READS, of_lines(only_champion=5), None)
+    assert failing(lost) == ["lines_paired_test"]
+    assert "5 lines are read by the champion alone and 0 by the candidate: p = 0.031" in lost.failed[0]
+
+
+def test_a_line_may_take_half_as_long_again_and_a_millisecond():
+    assert failing(compare(*READS, of_lines(latency=(10.0, 6.0)), None)) == []
+    slow = compare(*READS, of_lines(latency=(10.1, 6.0)), None)
+    assert failing(slow) == ["lines_latency"]
+    assert slow.failed == ("10.10 ms for one line, the champion takes 6.00 ms, at most 10.00 ms allowed",)
+
+
+def test_two_that_read_lines_can_not_be_compared_without_lines():
+    assert failing(compare(*READS, duel(), None)) == LINES
+    assert failing(compare(*READS, of_lines(n=0), None)) == LINES[:2]
+    assert "there are no test lines to compare on" in compare(*READS, duel(), None).failed
+
+
+def test_a_version_that_reads_no_lines_is_replaced_by_one_that_does_and_not_the_other_way_round():
+    assert failing(compare(READS[0], CHAMPION, duel(), None)) == []
+    lost = compare(CANDIDATE, READS[1], duel(), None)
+    assert failing(lost) == ["signatures"] and lost.failed == ("it reads no lines, as version 3 does",)
+    assert (rules(lost)["signatures"].value, rules(lost)["signatures"].threshold) == (0.0, 1.0)
+
+
+def test_a_line_reader_that_is_new_may_take_six_mebibytes():
+    limit = int(1.5 * CHAMPION.size) + 1024 * 1024
+    more = limit + 6 * 1024 * 1024
+    for pair, most in (((READS[0], CHAMPION), more), (READS, limit), ((CANDIDATE, CHAMPION), limit)):
+        for size, passed in ((most, True), (most + 1, False)):
+            outcome = compare(replace(pair[0], size=size), pair[1], of_lines(), None)
+            assert rules(outcome)["size"].passed is passed
 
 
 def test_the_first_version_ever_passes_and_says_so_unless_a_better_one_was_promoted_before():

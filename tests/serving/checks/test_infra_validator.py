@@ -47,7 +47,7 @@ def check(exported, asked):
 def test_every_signature_and_batch_size_is_asked_for(asked):
     names = [request.name for request in asked[0]]
     small = [f"{s} × {n}" for n in (1, 8) for s in wire.SIGNATURES]
-    assert names == [*small, f"{wire.PIXELS} × 32"]
+    assert names == [*small, f"{wire.PIXELS} × 32", f"{wire.LINES} × 32"]
 
 
 def test_a_server_that_answers_as_the_model_does_passes(check):
@@ -66,7 +66,8 @@ def test_a_server_that_answers_as_the_model_does_passes(check):
             "answered accepted, digit, probabilities, expected accepted, confidence, digit, probabilities",
         ),
         ("empty batch fails", "gRPC answered INTERNAL: no rows"),
-        ("takes any shape", "images of 27×27 were answered, expected INVALID_ARGUMENT"),
+        ("takes any shape", "images of 27×27 got an answer, expected INVALID_ARGUMENT"),
+        ("takes any width", "a line that is wider than its picture got an answer, expected INVALID_ARGUMENT"),
         ("dies of a wrong shape", "images of 27×27 got UNAVAILABLE"),
         ("REST fails", "serving_default × 1 over REST: 500 .*out of order"),
         ("REST answers nonsense", "REST answer can't be read"),
@@ -116,7 +117,10 @@ def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path, monkey
         (lambda f: f.unlink(), "can't be read"),
         (lambda f: f.write_bytes(f.read_bytes()[:-5]), "is damaged, .*truncated record"),
         (lambda f: f.write_bytes(f.read_bytes()[:-1] + b"?"), "is damaged, .*corrupted record"),
-        (lambda f: f.write_bytes(b""), "has no request for classify, encoded, serving_default"),
+        (
+            lambda f: f.write_bytes(b""),
+            "has no request for classify, encoded, lines, lines_encoded, serving_default",
+        ),
         (lambda f: f.write_bytes(tfrecord.frame(b"\xff\xff\xff")), "not a PredictionLog"),
     ],
 )
@@ -131,5 +135,5 @@ def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_
 @pytest.mark.slow
 def test_the_embedded_server_passes(exported):
     report = infra_validator.validate(exported, [sys.executable, "-m", "serving.model_server"])
-    assert report.requests == 7 and report.notes == ()
+    assert report.requests == 12 and report.notes == ()
     assert report.first_request < infra_validator.FIRST_REQUEST

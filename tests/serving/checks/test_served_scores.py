@@ -5,6 +5,7 @@ import pytest
 
 from digits.runtime.errors import StoreError
 from serving.checks import served_scores
+from serving.checks.served_scores import Written
 from serving.store import publish
 from serving.store.store import Store
 
@@ -30,10 +31,19 @@ def test_each_version_is_scored_on_every_image_through_one_server(store):
     labels = digits(IMAGES)
     labels[:100] = digits(IMAGES[:100], shift=1)
     server = [sys.executable, "-m", "serving.model_server"]
-    duel = served_scores.duel(store, 2, 1, IMAGES, labels.astype(np.uint8), server)
+    lines = [np.repeat(np.arange(n, dtype=np.uint8)[:, None, None], w, 2) for n, w in ((60, 40), (10, 52))]
+    written = [
+        Written(np.repeat(group, 32, 1), [str((place + (place < 4)) % 10) for place in range(len(group))])
+        for group in lines
+    ]
+    duel = served_scores.duel(store, 2, 1, IMAGES, labels.astype(np.uint8), server, written)
     assert duel.candidate_right.sum() == 100 and duel.candidate_right[:100].all()
     assert duel.champion_right.sum() == 1000 and duel.champion_right[100:].all()
     assert 0 < duel.candidate_latency < 1000 and 0 < duel.champion_latency < 1000
+    lines = duel.lines
+    assert np.flatnonzero(lines.candidate_right).tolist() == [0, 1, 2, 3, 60, 61, 62, 63]
+    assert len(lines.champion_right) == 70 and (lines.champion_right == ~lines.candidate_right).all()
+    assert 0 < lines.candidate_latency < 1000 and 0 < lines.champion_latency < 1000
 
 
 def test_a_version_that_is_not_there_is_refused_before_a_server_starts(store):
