@@ -61,7 +61,7 @@ class Duel:
     lines: Duel | None = None
 
 
-NO_LINES = Duel(np.zeros(0, np.bool_), np.zeros(0, np.bool_), float("nan"), float("nan"))
+NO_LINES = Duel(np.array([], np.bool_), np.array([], np.bool_), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)

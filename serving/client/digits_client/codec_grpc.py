@@ -182,7 +182,7 @@ class GrpcCodec:
         request.model_spec.signature_name = images.signature
         for name, given in images.inputs.items():
             _fill(request.inputs[name], given)
-        return Message(PREDICT, request.SerializeToString())
+        return Message(PREDICT, request.SerializeToString(deterministic=True))
 
     def parse_prediction(self, body: bytes, count: int) -> Outputs:
         """Return the outputs of a PredictResponse, and its version."""

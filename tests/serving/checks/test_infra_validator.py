@@ -119,7 +119,7 @@ def test_a_model_that_can_not_be_run_is_refused_with_the_reason(tmp_path, monkey
         (lambda f: f.write_bytes(f.read_bytes()[:-1] + b"?"), "is damaged, .*corrupted record"),
         (
             lambda f: f.write_bytes(b""),
-            "has no request for classify, encoded, lines, lines_encoded, serving_default",
+            "no request for classify, encoded, lines, lines_encoded, serving_default",
         ),
         (lambda f: f.write_bytes(tfrecord.frame(b"\xff\xff\xff")), "not a PredictionLog"),
     ],

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from digits_client import results
-from digits_client.codec import Pictures, Pixels, Spec
+from digits_client.codec import LinePictures, Lines, Pictures, Pixels, Spec
 from digits_client.codec_grpc import GrpcCodec
 from digits_client.codec_rest import RestCodec
-from tests.serving.client._fake import SURE, picture, shares
+from tests.serving.client._fake import SURE, line_rows, picture, shares
 from tests.serving.client._page import recipes
 
 
@@ -51,6 +51,20 @@ def test_requests_have_the_bytes_of_tensorflow_serving_api(api, spec):
     assert GrpcCodec().status(spec).body == request.SerializeToString(deterministic=True)
 
 
+def test_a_request_for_lines_is_read_as_such_by_tensorflow_serving_api(api):
+    lines = [np.full((32, width), width, np.uint8) for width in (5, 9)]
+    body = GrpcCodec().predict(SPECS[1], Lines([line.tobytes() for line in lines], [5, 9])).body
+    request = api.predict.PredictRequest.FromString(body)
+    assert (request.model_spec.signature_name, request.model_spec.version.value) == ("lines", 7)
+    sent = {name: api.tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+    assert set(sent) == {"lines", "width"} and (sent["width"].dtype, sent["lines"].dtype) == (
+        np.int32,
+        np.uint8,
+    )
+    assert sent["width"].tolist() == [5, 9] and sent["lines"].shape == (2, 32, 9)
+    assert all((sent["lines"][row, :, : line.shape[1]] == line).all() for row, line in enumerate(lines))
+
+
 def response(api, digits, fill, accepted=None):
     made = api.predict.PredictResponse()
     made.model_spec.name, made.model_spec.signature_name = "digits", "encoded"
@@ -68,7 +82,7 @@ def as_content(api):
     def fill(tensor, array):
         tensor.CopyFrom(api.tf.make_tensor_proto(array))
         tensor.tensor_content = array.tobytes()
-        del tensor.float_val[:], tensor.int64_val[:], tensor.bool_val[:]
+        del tensor.float_val[:], tensor.int_val[:], tensor.int64_val[:], tensor.bool_val[:]
 
     return fill
 
@@ -80,7 +94,8 @@ def as_list(api, *, cut=False):
         values = array.ravel().tolist()
         while cut and len(values) > 1 and values[-1] == values[-2]:
             values.pop()
-        field = {"i": tensor.int64_val, "f": tensor.float_val, "b": tensor.bool_val}[array.dtype.kind]
+        fields = {"i": tensor.int64_val, "f": tensor.float_val, "b": tensor.bool_val}
+        field = tensor.int_val if array.dtype == np.int32 else fields[array.dtype.kind]
         del field[:]
         field.extend(values)
         assert (api.tf.make_ndarray(tensor) == array).all()  # TensorFlow reads it so as well
@@ -101,6 +116,29 @@ def test_answers_are_read_in_every_form_that_tensorflow_writes(api, digits, acce
     assert [(p.digit, p.accepted) for p in made] == list(zip(digits, accepted, strict=True))
     assert [p.probabilities for p in made] == [tuple(shares(d)) for d in digits]
     assert answered.version == 3
+
+
+@pytest.mark.parametrize("form", ["content", "list", "list cut short"])
+def test_lines_are_read_in_every_form_that_tensorflow_writes(api, form):
+    fill = as_content(api) if form == "content" else as_list(api, cut=form == "list cut short")
+    rows = line_rows([3, 7], [40, 44], 44)
+    kinds = {"accepted": bool, "length": np.int32, "character": np.int32, "column_count": np.int32}
+    made = api.predict.PredictResponse()
+    made.model_spec.version.value = 3
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        if name in ("text", "written"):
+            made.outputs[name].CopyFrom(api.tf.make_tensor_proto(values))
+        else:
+            fill(made.outputs[name], np.array(values, kinds.get(name, np.float32)))
+    over_grpc = GrpcCodec().parse_lines(made.SerializeToString(), 2)
+    over_rest = RestCodec().parse_lines(json.dumps({"predictions": rows}).encode(), 2)
+    read = results.line_predictions(over_grpc, 2)
+    assert read == results.line_predictions(over_rest, 2)
+    assert [each.written for each in read] == ["3.40", "7.44"] and over_grpc.version == 3
+    made.outputs.pop("columns")
+    with pytest.raises(ValueError, match="no output 'columns'"):
+        GrpcCodec().parse_lines(made.SerializeToString(), 2)
 
 
 def test_a_version_made_before_there_was_such_an_output_is_read_with_none(api):
@@ -150,8 +188,9 @@ def test_the_recipe_for_grpcurl_writes_a_request_that_is_read(api, tmp_path, mon
     from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "seven.png").write_bytes(picture(7))
-    (describe,), (ask,) = recipes("grpcurl", "python"), recipes("grpcurl", "sh")
+    for name in ("seven.png", "line.png"):
+        (tmp_path / name).write_bytes(picture(7))
+    (describe,), (ask, lines) = recipes("grpcurl", "python"), recipes("grpcurl", "sh")
     exec(describe, {})
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(Path("serving.protoset").read_bytes()).file:
@@ -161,3 +200,7 @@ def test_the_recipe_for_grpcurl_writes_a_request_that_is_read(api, tmp_path, mon
     shown = subprocess.run(["sh", "-c", re.sub(r"grpcurl .*", "cat", ask)], capture_output=True, check=True)
     request = json_format.Parse(shown.stdout, message_factory.GetMessageClass(method.input_type)())
     assert request.SerializeToString() == GrpcCodec().predict(Spec("digits"), Pictures([picture(7)])).body
+    shown = subprocess.run(["sh", "-c", re.sub(r"grpcurl .*", "cat", lines)], capture_output=True, check=True)
+    request = json_format.Parse(shown.stdout, message_factory.GetMessageClass(method.input_type)())
+    wanted = GrpcCodec().predict(Spec("digits"), LinePictures([picture(7)]))
+    assert request.SerializeToString() == wanted.body

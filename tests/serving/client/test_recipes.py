@@ -16,7 +16,8 @@ from tests.serving.client._page import recipes
 
 @pytest.fixture
 def run(fake, tmp_path):
-    (tmp_path / "seven.png").write_bytes(picture(7))
+    for name in ("seven.png", "line.png"):
+        (tmp_path / name).write_bytes(picture(7))
 
     def of(recipe, *command):
         text = recipe.replace("localhost:8500", fake.grpc).replace("localhost:8501", fake.rest)
@@ -33,15 +34,17 @@ def needs(tool):
 
 
 def test_python(run):
-    synchronous, asynchronous = recipes("`digits_client`", "python")
+    synchronous, lines, asynchronous = recipes("`digits_client`", "python")
     assert run(synchronous, sys.executable, "-") == "7 0.9375 None by version 3\n"  # of the older contract
     assert run(asynchronous, sys.executable, "-") == "7\n"
+    assert run(lines, sys.executable, "-") == "7.40 0.9375 True\n0.112 [0, None, 1, 1, 2]\n"
 
 
 @needs("curl")
 def test_curl(run):
-    ask, status = recipes("curl", "sh")
+    ask, line, status = recipes("curl", "sh")
     assert json.loads(run(ask, "sh"))["predictions"][0]["digit"] == 7
+    assert json.loads(run(line, "sh"))["predictions"][0]["written"] == "7.40"
     for line in run(status.replace("\n", "; echo\n"), "sh").splitlines():
         (version,) = json.loads(line)["model_version_status"]
         assert (version["version"], version["state"]) == ("3", "AVAILABLE")
