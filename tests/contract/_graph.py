@@ -8,7 +8,13 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "digits"
-COMPUTING = ("train", "evaluate", "export", "convert")  # the stages whose outputs depend on TensorFlow
+COMPUTING = (
+    "train",
+    "lines",
+    "evaluate",
+    "export",
+    "convert",
+)  # the stages whose outputs depend on TensorFlow
 COMPUTE_LOCK = "requirements-compute.lock"  # the libraries that these compute with
 
 

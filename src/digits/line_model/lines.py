@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def save_lines(path: Path, groups: Sequence[Lines]) -> None:
 def load_lines(path: Path) -> list[Lines]:
     """Read what `save_lines` wrote. Raises DataError when it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         places = sorted({int(name.split("/")[0]) for name in arrays})
         return [
@@ -79,5 +80,5 @@ def load_lines(path: Path) -> list[Lines]:
         ]
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run `dvc repro` to make it") from None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged ({error}): delete it and run `dvc repro`") from None

@@ -173,11 +173,22 @@ def compose(
             _scatter(rng, page, others)
     else:
         text = _Writer(rng, page, _hand(rng, digits, chances), chances).write(digits)
+    return on_paper(rng, page, grounds, chances, squared=0.6 if not text else 0.03), text
+
+
+def on_paper(
+    rng: np.random.Generator, page: Grey, grounds: Grounds, chances: Chances, squared: float = 0
+) -> Grey:
+    """A page of writing, white on black, as a camera sees it on paper: both are uint8 [32, w].
+
+    squared: of the pages with rules, the share that is squared paper.
+    """
+    width = page.shape[1]
     ink = _uneven(rng, _bent(rng, page))
-    rules = _rules(rng, width, chances, squared=0.6 if not text else 0.03)
+    rules = _rules(rng, width, chances, squared)
     if rng.random() < chances.cut_off:
         ink = np.maximum(ink, _cut_off(rng, width))
-    return _photographed(rng, ink, rules, grounds, chances), text
+    return _photographed(rng, ink, rules, grounds, chances)
 
 
 class _Writer:

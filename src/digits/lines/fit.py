@@ -92,7 +92,6 @@ class Loop:
 
     def __init__(self, recipe: LineRecipe) -> None:
         self.recipe = recipe
-        keras.utils.set_random_seed(recipe.seed)
         self.model = network.build(
             recipe.architecture, dropout=recipe.dropout, precision=recipe.precision, seed=recipe.seed
         )

@@ -149,7 +149,7 @@ def load_checkpoint(path: Path) -> Progress | None:
     from digits.lines.fit import Progress, Report
 
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             arrays = tuple(stored[f"array_{place}"] for place in range(len(stored.files) - 1))
         history = tuple(Report(**report) for report in about["history"])

@@ -1,0 +1,114 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from digits import non_digits
+from digits.line_model.lines import HEIGHT, LONGEST, SEPARATOR, STEP
+from digits.lines import compose
+from digits.lines.compose import KINDS, TRAINED, WIDTHS
+from tests.lines._written import to_compose_of
+
+
+def batch(chances=TRAINED, n=60, seed=1, width=None, others=None):
+    return compose.batch((seed, 7), n, *to_compose_of(), others, chances, width)
+
+
+@pytest.mark.parametrize("width", [20, *WIDTHS])
+def test_lines_are_pictures_of_one_width_beside_what_they_say(width):
+    lines = batch(width=width)
+    assert lines.images.shape == (60, HEIGHT, width) and lines.images.dtype == np.uint8
+    assert (np.ptp(lines.images, axis=(1, 2))[lines.lengths > 0] > 20).all()
+    inside = np.arange(LONGEST) < lines.lengths[:, None]
+    assert ((lines.texts >= 0) == inside).all() and (lines.texts[~inside] == -1).all()
+    assert lines.texts.max() <= SEPARATOR
+    assert lines.lengths.max() <= min(LONGEST, width // STEP)
+
+
+def test_equal_seeds_give_equal_lines_and_others_others():
+    first, again, other = batch(), batch(), batch(seed=2)
+    assert np.array_equal(first.images, again.images) and np.array_equal(first.texts, again.texts)
+    assert first.images.shape != other.images.shape or not np.array_equal(first.images, other.images)
+    assert {batch(seed=seed, n=1).width for seed in range(40)} == set(WIDTHS)
+
+
+def test_a_separator_stands_after_a_digit():
+    texts = batch(KINDS["separators"], n=300, width=160).characters()
+    assert sum(SEPARATOR in text for text in texts) > 150
+    for text in texts:
+        assert text[0] != SEPARATOR
+        assert not [1 for a, b in itertools.pairwise(text) if a == b == SEPARATOR]
+
+
+def test_every_digit_is_written():
+    texts = batch(KINDS["mixed"], n=200).characters()
+    assert {character for text in texts for character in text} == {*range(10), SEPARATOR}
+
+
+def test_numbers_end_in_zeros_more_often_than_by_chance_and_begin_with_them_less():
+    numbers = [compose.numerals(np.random.default_rng(seed), 6) for seed in range(400)]
+    assert np.mean([number[-1] == 0 for number in numbers]) > 0.2
+    assert np.mean([number[0] == 0 for number in numbers]) < 0.06
+    assert compose.numerals(np.random.default_rng(1), 1).shape == (1,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lines_of_every_kind_hold_a_digit(kind):
+    lines = batch(KINDS[kind], width=96)
+    assert all(any(character < SEPARATOR for character in text) for text in lines.characters())
+
+
+def test_a_line_without_digits_says_nothing_whatever_is_drawn_on_it():
+    others = non_digits.make("letters", 5, seed=1)
+    bare = batch(replace(KINDS["clean"], empty=1), width=96)
+    drawn = batch(replace(KINDS["clean"], empty=1), width=96, others=others)
+    assert not bare.lengths.any() and not drawn.lengths.any()
+    assert spread(drawn.images).mean() > 3 * spread(bare.images).mean()
+
+
+def spread(images):
+    return images.astype(float).std(axis=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def papers():
+    """Bare paper of every kind, 60 pieces each."""
+
+    def bare(chances):
+        rng, page = np.random.default_rng(3), np.zeros((HEIGHT, 96), np.uint8)
+        return np.stack([compose.on_paper(rng, page, to_compose_of()[1], chances) for _ in range(60)])
+
+    return {kind: bare(chances).astype(float) for kind, chances in KINDS.items()}
+
+
+def test_clean_paper_is_bare_and_light_and_the_others_are_what_their_names_say(papers):
+    for kind in ("clean", "touching", "separators", "low_contrast"):
+        assert np.median(spread(papers[kind])) < 4 and spread(papers[kind]).max() < 20, kind  # noise at most
+        assert papers[kind].mean(axis=(1, 2)).min() > 110
+    assert np.median(spread(papers["textured"])) > 1.5 * np.median(spread(papers["clean"]))
+    rows = papers["ruled"].mean(axis=2)
+    assert np.mean(np.ptp(rows, axis=1) > 10) > 0.8, "most rules run along the line"
+    mixed = papers["mixed"].mean(axis=(1, 2))
+    assert 0 < np.mean(mixed < 100) < 0.3, "some are light on dark"
+
+
+def test_low_contrast_is_faint():
+    faint, clean = (np.ptp(batch(KINDS[k], width=96).images, axis=(1, 2)) for k in ("low_contrast", "clean"))
+    assert np.median(faint) < 75 < np.median(clean)
+
+
+def test_touching_digits_leave_fewer_gaps():
+    def gaps(kind):
+        """Columns without ink for each digit, between the first and the last that have some."""
+        lines = batch(KINDS[kind], n=120, width=128)
+        dark = (
+            lines.images
+            < (lines.images.max(axis=(1, 2)) * 0.4 + lines.images.min(axis=(1, 2)) * 0.6)[:, None, None]
+        )
+        inked = dark.any(axis=1)
+        ends = [np.flatnonzero(row)[[0, -1]] for row in inked]
+        empty = [np.sum(~row[a:b]) for row, (a, b) in zip(inked, ends, strict=True)]
+        return sum(empty) / lines.lengths.sum()
+
+    assert gaps("touching") < 0.5 * gaps("clean")
