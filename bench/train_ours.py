@@ -70,7 +70,10 @@ def train_profile(job: dict[str, Any]) -> dict[str, Any]:
 def _judged(
     job: dict[str, Any], predict: Predict, validation: Split, train_accuracy: float
 ) -> dict[str, Any]:
-    """Return the verdict of the pipeline's gate on a model of the sample, on the sample's held-out images."""
+    """Return the verdict of the pipeline's gate on a model of the sample, on the sample's held-out images.
+
+    The rules for the line reader, which no profile of the classifier changes, are left out.
+    """
     from digits import non_digits
     from digits.evaluate import gate
     from digits.evaluate.scorecard import Answers, scorecard
@@ -95,11 +98,11 @@ def _judged(
     wanted = limits.answered_precision
     seen, clean, new = known
     card = scorecard(manifest, facts, seen, clean, new, heldout.batches, corrupted, no_digits, wanted)
-    verdict = gate.decide(card.content, limits)
+    rules = [rule for rule in gate.decide(card.content, limits).rules if not rule.rule.startswith("lines_")]
     return {
         "n_heldout": len(test),
         "heldout_accuracy": clean.accuracy,
         "gate_accuracy": limits.accuracy,
-        "gate_passed": verdict.passed,
-        "gate_reasons": "; ".join(rule.reason for rule in verdict.rules if not rule.passed),
+        "gate_passed": all(rule.passed for rule in rules),
+        "gate_reasons": "; ".join(rule.reason for rule in rules if not rule.passed),
     }

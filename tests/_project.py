@@ -16,6 +16,7 @@ from tests._digits import digits
 from tests.ingest._idx import write_idx_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
+LINE_FLOORS = ("lines_exact", "lines_clean", "lines_precision", "lines_without_digits")
 SCRUBBED = ("DIGITS_", "DVC_", "GIT_", "PREFECT_", "PYTEST_", "COV_")
 
 
@@ -97,7 +98,8 @@ def project(where: Path, *, train: int = 1200, test: int = 400, git: bool = True
         {
             "ingest": {"dataset": "synthetic", "sources": [], "files": files, "allow_sample": False},
             "train": {"profile": "speedrun", "steps": 80, "batch": 64},
-            "evaluate": {"n_test": {"synthetic": test}},
+            "lines": {"profile": "tiny"},  # which reads nothing yet: no floor is above 0
+            "evaluate": {"n_test": {"synthetic": test}} | {name: {"synthetic": 0.0} for name in LINE_FLOORS},
         }
     )
     if git:

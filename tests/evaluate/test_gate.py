@@ -7,6 +7,8 @@ import pytest
 
 from digits.evaluate.corruptions import CORRUPTIONS
 from digits.evaluate.gate import RULES, decide
+from digits.evaluate.line_sets import WITHOUT
+from digits.evaluate.metrics import wilson
 from digits.non_digits import KINDS
 from digits.runtime import params
 
@@ -28,11 +30,17 @@ def metrics(correct, n, dataset, wrong=None):
         "slices": {},
         "non_digits": {kind: {"share": 0.5} for kind in KINDS},
         "not_finite": 0,
+        "lines": {
+            "kinds": {kind: {"n": 300, "correct": 280} for kind in ("clean", "mixed")},
+            "accepted": {"n": 1000, "correct": 996},
+            "without_digits": {kind: {"share": 0.95} for kind in WITHOUT},
+        },
     }
 
 
 GOOD = metrics(9955, 10_000, "mnist")
 SAMPLE = metrics(990, 1000, "mnist-sample-5k")
+LINE_RULES = ("lines_exact", "lines_clean", "lines_precision", "lines_without_digits")
 TWENTY = {"n": 20, "correct": 20}
 
 
@@ -75,7 +83,7 @@ def outcome(name, content, section=PARAMS):
         (metrics(983, 1000, "mnist-sample-5k"), []),  # a wide interval alone refuses nothing
         (metrics(9955, 9999, "mnist"), ["test_images"]),
         (metrics(995, 1000, "mnist"), ["test_images"]),
-        (metrics(9955, 10_000, "fashion"), ["test_images"]),
+        (metrics(9955, 10_000, "fashion"), ["test_images", *LINE_RULES]),
         (metrics(10_000, 10_000, "mnist"), ["not_perfect"]),
         (metrics(1000, 1000, "mnist-sample-5k"), []),  # a thousand may all be right
         (metrics(9870, 10_000, "mnist", {"8": 130}), ["every_digit"]),  # one digit collapsed
@@ -97,6 +105,17 @@ def outcome(name, content, section=PARAMS):
         (changed(GOOD, "digits/4/correct", 5000), ["every_digit"]),
         (changed(GOOD, "digits/4", {"n": 0, "correct": 0}), ["every_digit"]),
         (changed(GOOD, "digits/3", "n and correct"), ["every_digit"]),
+        (changed(GOOD, "lines/kinds/mixed/correct", 135), []),  # 45 %: within chance of the floor
+        (changed(GOOD, "lines/kinds/mixed/correct", 120), ["lines_exact"]),
+        (changed(SAMPLE, "lines/kinds/mixed/correct", 120), []),
+        (changed(SAMPLE, "lines/kinds/mixed/correct", 60), ["lines_exact"]),
+        (changed(GOOD, "lines/kinds/clean/correct", 210), ["lines_clean"]),
+        (changed(GOOD, "lines/accepted/correct", 973), []),
+        (changed(GOOD, "lines/accepted/correct", 950), ["lines_precision"]),
+        (changed(GOOD, "lines/accepted", {"n": 0, "correct": 0}), ["lines_precision"]),
+        (changed(GOOD, "lines/accepted", {"n": 5, "correct": 6}), ["lines_precision"]),
+        (changed(GOOD, "lines/without_digits/letters/share", 0.5), ["lines_without_digits"]),
+        (changed(SAMPLE, "lines/without_digits/letters/share", 0.5), []),
     ],
 )
 def test_each_rule_refuses_what_it_is_for_and_nothing_else(content, rules):
@@ -124,6 +143,37 @@ def test_a_figure_at_its_limit_passes_and_one_beyond_it_does_not(rule, limit):
     at, past = (outcome(rule, content, PARAMS.model_copy(update={limit: v})) for v in (value, beyond))
     assert (at.passed, at.threshold) == (True, value)
     assert (past.passed, past.threshold) == (False, beyond)
+
+
+@pytest.mark.parametrize("rule", LINE_RULES)
+def test_the_line_readers_floors_are_of_the_data_set(rule):
+    value = outcome(rule, GOOD).value
+    beyond = math.nextafter(value, 1)
+    for floor, passed in ((value, True), (beyond, False)):
+        found = outcome(rule, GOOD, PARAMS.model_copy(update={rule: {"mnist": floor, "other": 0.0}}))
+        assert (found.passed, found.threshold) == (passed, floor)
+    found = outcome(rule, GOOD, PARAMS.model_copy(update={rule: {"other": 0.0}}))
+    assert not found.passed and f"evaluate.{rule} in params.yaml gives no floor for 'mnist'" in found.reason
+
+
+def test_a_line_reader_that_accepts_nothing_is_let_pass_by_a_floor_of_0_alone():
+    content = changed(GOOD, "lines/accepted", {"n": 0, "correct": 0})
+    found = outcome("lines_precision", content)
+    assert (found.passed, found.value, found.threshold) == (False, 0.0, 0.98)
+    assert "no line is accepted" in found.reason and "98.0%" in found.reason
+    for floor in (0.0, 1e-9):
+        section = PARAMS.model_copy(update={"lines_precision": {"mnist": floor}})
+        assert outcome("lines_precision", content, section).passed == (floor == 0)
+
+
+def test_the_line_readers_figures_are_told():
+    lines = changed(GOOD, "lines/without_digits/letters/share", 0.25)
+    shown = {rule: outcome(rule, lines) for rule in LINE_RULES}
+    assert shown["lines_without_digits"].value == pytest.approx((6 * 0.95 + 0.25) / 7)
+    assert shown["lines_exact"].value == shown["lines_clean"].value == wilson(280, 300)[1]
+    assert shown["lines_precision"].value == wilson(996, 1000)[1]
+    assert shown["lines_exact"].reason.startswith("mixed lines at best 95.6% exact, 50.0% wanted")
+    assert shown["lines_clean"].reason.startswith("clean lines at best 95.6% exact, 80.0% wanted")
 
 
 def test_a_test_set_counts_as_large_from_its_very_size_on():
@@ -188,11 +238,16 @@ def test_a_broken_count_refuses(path, value):
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        *((key, f"{key} is missing") for key in GOOD if key != "dataset"),
+        *((key, f"{key} is missing") for key in GOOD if key not in ("dataset", "lines")),
+        ("lines", "lines.kinds.mixed.n is missing"),
         ("corruptions/spatter", "spatter is missing"),
         ("digits/7", "7.n is missing"),
         ("digits/7/correct", "7.correct is missing"),
         ("non_digits/letters", "letters.share is missing"),
+        ("lines/kinds/mixed", "lines.kinds.mixed.n is missing"),
+        ("lines/kinds/clean/correct", "lines.kinds.clean.correct is missing"),
+        ("lines/accepted/n", "lines.accepted.n is missing"),
+        *((f"lines/without_digits/{kind}", f"{kind}.share is missing") for kind in WITHOUT),
     ],
 )
 def test_a_missing_figure_or_part_of_a_table_refuses_with_its_place(path, said):

@@ -37,4 +37,7 @@ def test_tables_have_short_numbers_and_leave_empty_bins_out():
     assert rows == "actual,predicted\n3,3\n5,6\n"
     scores = metrics.Reliability(np.array([np.nan, 0.75]), np.array([np.nan, 0.5]), np.array([0, 8]))
     assert plots.reliability(scores) == "confidence,accuracy,images\n0.75,0.5,8\n"
+    row = {"exact": 0.5, "character_error_rate": 0.25, "coverage": 0.125, "precision": None, "n": 8}
+    heading = "kind,exact,character_error_rate,coverage,precision"
+    assert plots.lines({"clean": row}) == f"{heading}\nclean,0.5,0.25,0.125,\n"
     assert plots.corruptions({"blur": 0.9}, 0.99) == "corruption,accuracy\nclean,0.99\nblur,0.9\n"

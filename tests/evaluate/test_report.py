@@ -6,6 +6,10 @@ from digits.evaluate.report import PICTURES, render
 PICTURE_BYTES = dict.fromkeys(PICTURES, b"\x89PNG")
 
 
+ROW = {"n": 300, "exact": 0.8123, "interval": [0.77, 0.85], "character_error_rate": 0.05, "coverage": 0.5}
+ROW |= {"precision": 0.99}
+
+
 def metrics(**changes):
     row = {"precision": 0.99, "recall": 0.98, "f1": 0.985, "n": 1000, "correct": 980}
     return {
@@ -36,6 +40,19 @@ def metrics(**changes):
             "precision_guaranteed": 0.99918,
         },
         "non_digits": {"half_digits": {"n": 300, "refused": 251, "share": 0.8367, "interval": [0.79, 0.87]}},
+        "lines": {
+            "fit": {"slope": 1.3, "offset": 0.2, "threshold": 0.9412, "target": 0.995},
+            "kinds": {"mixed": ROW | {"n": 300}, "low_contrast": ROW},
+            "accepted": {
+                "lines": 2100,
+                "coverage": 0.6,
+                "precision": 0.996,
+                "precision_interval": [0.99, 0.998],
+                "coverage_at_999": 0.4321,
+                "calibration_error": 0.02,
+            },
+            "without_digits": {"smileys": {"n": 60, "share": 0.8833, "interval": [0.78, 0.94]}},
+        },
         "training": {"profile": "fast", "steps": 1500},
     } | changes
 
@@ -74,6 +91,8 @@ def test_a_sample_is_loud_names_from_outside_are_escaped_and_an_aim_is_no_promis
     assert "0.9876 confidence" in page and "9,500 of 10,000 images are answered" in page
     assert "With 95% confidence at least 99.91% are" in page
     assert re.search(r"half digits</td>.*?83.67%", page)
+    assert "0.9412 confidence a line is accepted" in page and re.search(r"smileys</td>.*?88.33%", page)
+    assert re.search(r"low contrast</td>.*?81.23%", page) and "99.9% exact 43.21% would be" in page
 
 
 def test_figures_that_could_not_be_had_are_dashes():

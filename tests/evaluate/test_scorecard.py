@@ -21,11 +21,11 @@ def wrong(n):
     return Answers.of(logits, LABELS, INKED)
 
 
-def carded(validation, test, heldout=NONE, corrupted=None, non_digits=NON_DIGITS, precision=0.9):
+def carded(validation, test, heldout=NONE, corrupted=None, non_digits=NON_DIGITS, precision=0.9, lines=None):
     batches = np.full(len(heldout.labels), "scans")
     corrupted = corrupted or {"blur": wrong(1)}
     sets = (validation, test, heldout, batches, corrupted, non_digits)
-    return scorecard(MANIFEST, TRAINING, *sets, precision)
+    return scorecard(MANIFEST, TRAINING, *sets, precision, lines)
 
 
 def test_every_set_lands_under_its_own_name():
@@ -38,6 +38,7 @@ def test_every_set_lands_under_its_own_name():
     assert (content["corruption_mean"], content["corruption_worst"]) == (0.6, 0.4)
     assert content["slices"]["scans"]["correct"] == 95
     assert content["training"] == {"parameters": 7, "profile": "fast"}
+    assert "lines" not in content, "no line reader was scored"
     assert card.matrix.trace() == 90
     assert content["abstention"]["target"] == 0.9 and content["abstention"]["n"] == 100
     assert content["non_digits"]["noise"]["n"] == 20

@@ -13,17 +13,24 @@ from digits import dataset, files
 from digits.dataset import Split
 from digits.evaluate import stage
 from digits.evaluate.corruptions import CORRUPTIONS
+from digits.evaluate.line_sets import WITHOUT
 from digits.evaluate.plots import HISTORY
+from digits.line_model import network
+from digits.line_model.candidate import save_candidate
+from digits.line_model.lines import save_lines
+from digits.lines.compose import KINDS as LINE_KINDS
 from digits.non_digits import KINDS
 from digits.runtime import params
 from digits.runtime.errors import DataError
 from tests._digits import digits
+from tests._project import LINE_FLOORS
+from tests.lines._written import one_digit, recipe
 
 Model = Callable[..., Any]
 FLOORS = {  # within reach of a nearest mean
     "n_test": {"tiny": 300}, "accuracy": 0.95, "lower_bound_small": 0.9, "digit": 0.8,
     "corruption_mean": 0.3, "corruption_worst": 0.0,
-}  # fmt: skip
+} | {key: {"tiny": 0.0} for key in LINE_FLOORS}  # fmt: skip
 PARAMS = params.load("evaluate", Path(__file__).parents[2] / "params.yaml").model_copy(update=FLOORS)
 
 
@@ -56,6 +63,11 @@ def data(tmp_path_factory):
     files.write_json(root / "candidate" / "summary.json", summary)
     history = f"{','.join(HISTORY)}\n1,1.0,0.7,,,\n2,0.5,0.9,0.99,0.4,0.95\n"
     files.write_text(root / "candidate" / "history.csv", history)
+    (root / "lines").mkdir()
+    save_candidate(
+        root / "lines", network.build("tiny", seed=1), recipe().to_dict()
+    )  # which reads nothing yet
+    save_lines(root / "lines" / "validation.npz", [one_digit(np.arange(20), seed=2)])
     return root
 
 
@@ -69,12 +81,13 @@ def score(data):
     """Run the stage with a model in the candidate's place; metrics and verdict."""
 
     def run(model, out, **paths):
-        given = {n: data / n for n in ("candidate", "validation", "test", "heldout")}
+        given = {n: data / n for n in ("candidate", "lines", "validation", "test", "heldout")}
         given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
         given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("digits.model.candidate.load_candidate", lambda _: model)
-            patch.setattr(stage, "NON_DIGITS", 40)
+            for name, n in (("NON_DIGITS", 40), ("LINES", 8), ("WITHOUT_DIGITS", 4)):
+                patch.setattr(stage, name, n)
             stage.run(**(given | {"report": out / "report.html"} | paths), params=PARAMS)
         return {name: json.loads((out / f"{name}.json").read_text()) for name in ("metrics", "verdict")}
 
@@ -97,11 +110,16 @@ def test_a_good_model_is_scored_passed_and_drawn_and_nothing_holds_a_path(score,
     assert metrics["gap"] == pytest.approx(0.99 - metrics["validation_accuracy"])
     assert metrics["abstention"]["target"] == PARAMS.answered_precision
     assert set(metrics["non_digits"]) == set(KINDS)
-    plots = {"confusion", "corruptions", "reliability", "risk_coverage"}
-    figures = plots | {"learning_curves", "mistakes", "non_digits"}
+    lines = metrics["lines"]
+    assert {kind: row["n"] for kind, row in lines["kinds"].items()} == dict.fromkeys(LINE_KINDS, 8)
+    assert {kind: row["n"] for kind, row in lines["without_digits"].items()} == dict.fromkeys(WITHOUT, 4)
+    assert set(lines["fit"]) == {"slope", "offset", "threshold", "target"}
+    assert len((tmp_path / "plots" / "lines.csv").read_text().splitlines()) == 1 + len(LINE_KINDS)
+    plots = {"confusion", "corruptions", "lines", "reliability", "risk_coverage"}
+    figures = plots | {"learning_curves", "mistakes", "non_digits", "worst_lines"}
     assert {p.stem for p in (tmp_path / "figures").iterdir()} == figures
     assert {p.stem for p in (tmp_path / "plots").iterdir()} == plots | {"history"}
-    assert (tmp_path / "report.html").read_text().count("data:image/png;base64,") == 7
+    assert (tmp_path / "report.html").read_text().count("data:image/png;base64,") == 9
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
         assert not re.search(rb"/tmp|" + str(data).encode(), path.read_bytes()), path
 

@@ -27,14 +27,15 @@ Curves = Mapping[
 ]  # a column of history.csv each, one value an epoch, NaN where blank
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure of its own, in inches at 110 dpi: pyplot's global state is left alone."""
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The same figure, the same bytes."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
@@ -42,7 +43,7 @@ def _png(figure: Figure) -> bytes:
 
 def confusion(matrix: NDArray[np.int64]) -> bytes:
     """Heat map of counts [truth, predicted]; the colour is for mistakes: right answers would drown them."""
-    figure = _figure(6.4, 5.8)
+    figure = new_figure(6.4, 5.8)
     axes = figure.add_subplot()
     mistakes = np.where(np.eye(CLASSES, dtype=bool), 0, matrix)
     top = max(1, int(mistakes.max()))
@@ -59,7 +60,7 @@ def confusion(matrix: NDArray[np.int64]) -> bytes:
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
     axes.set_title("Test images by truth and prediction (blue: right)")
-    return _png(figure)
+    return png(figure)
 
 
 def learning_curves(history: Curves) -> bytes:
@@ -72,7 +73,7 @@ def learning_curves(history: Curves) -> bytes:
             "val_accuracy": ("validation", BLUE),
         },
     }
-    figure = _figure(9, 3.8)
+    figure = new_figure(9, 3.8)
     epochs = history["epoch"]
     marker = "o" if len(epochs) <= 30 else ""
     for place, (title, columns) in enumerate(lines.items(), start=1):
@@ -89,12 +90,12 @@ def learning_curves(history: Curves) -> bytes:
         if title == "Accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.legend(frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def reliability(before: Reliability, after: Reliability) -> bytes:
     """Accuracy at each confidence, before and after the temperature, over how many images claim it."""
-    figure = _figure(6.4, 5.4)
+    figure = new_figure(6.4, 5.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
@@ -113,7 +114,7 @@ def reliability(before: Reliability, after: Reliability) -> bytes:
     lower.set_xlabel("confidence")
     upper.xaxis.set_major_formatter(PercentFormatter(1))
     upper.yaxis.set_major_formatter(PercentFormatter(1))
-    return _png(figure)
+    return png(figure)
 
 
 def mistakes(
@@ -145,7 +146,7 @@ def draw_non_digits(
 def _sheet(images: NDArray[np.uint8], captions: Sequence[str], title: str) -> bytes:
     columns, tile, text = 8, 32, 10  # pixels of a tile's side, and of the room for two lines above it
     rows = max(1, -(-len(images) // columns))
-    figure = _figure(9, 1.48 * rows + 0.5)
+    figure = new_figure(9, 1.48 * rows + 0.5)
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_xlim(0, columns * tile)
@@ -155,12 +156,12 @@ def _sheet(images: NDArray[np.uint8], captions: Sequence[str], title: str) -> by
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(left, left + 28, top + 28, top))
         axes.text(left + 14, top - 1.5, caption, fontsize=9, ha="center", va="bottom", linespacing=1.1)
     axes.set_title(title)
-    return _png(figure)
+    return png(figure)
 
 
 def risk_coverage(curve: RiskCoverage, threshold: float, target: float) -> bytes:
     """Share of wrong answers against the share of images answered, with what the threshold chooses."""
-    figure = _figure(6.4, 4.4)
+    figure = new_figure(6.4, 4.4)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.plot(curve.coverage, curve.risk, color=BLUE, label=f"test images: area {curve.aurc:.2g}")
@@ -180,12 +181,12 @@ def risk_coverage(curve: RiskCoverage, threshold: float, target: float) -> bytes
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="upper left")
-    return _png(figure)
+    return png(figure)
 
 
 def corruptions(table: Mapping[str, float], clean: float, examples: Mapping[str, NDArray[np.uint8]]) -> bytes:
     """Accuracy under each corruption, worst first, beside what it does to the examples [m, 28, 28]."""
-    figure = _figure(9, 7.6)
+    figure = new_figure(9, 7.6)
     names = sorted(table, key=lambda name: (table[name], name))
     pictures, axes = figure.subplots(1, 2, width_ratios=[2, 3])
     sheet = np.concatenate([np.concatenate(list(examples[name]), axis=1) for name in names])
@@ -207,7 +208,7 @@ def corruptions(table: Mapping[str, float], clean: float, examples: Mapping[str,
     axes.set_yticks([])
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.spines[["top", "right", "left"]].set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 WORST = 40  # mistakes on the sheet
@@ -268,6 +269,7 @@ def plot_tables(card: Scorecard, answers: Answers, history: str) -> dict[str, st
         "confusion": plots.confusion(answers.labels, answers.predicted),
         "corruptions": plots.corruptions(card.content["corruptions"], card.content["accuracy"]),
         "history": history,
+        "lines": plots.lines(card.content["lines"]["kinds"]),
         "reliability": plots.reliability(card.calibrated),
         "risk_coverage": plots.risk_coverage(card.curve),
     }

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from digits.evaluate.corruptions import CORRUPTIONS
+from digits.evaluate.line_sets import WITHOUT
 from digits.evaluate.metrics import wilson
 from digits.non_digits import KINDS
 from digits.runtime.params import EvaluateParams
@@ -118,11 +119,16 @@ def _lower_bound(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome
 
 
 def _test_images(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
-    n, dataset = _count(metrics, "n_test"), metrics.get("dataset")
-    if dataset not in params.n_test:
-        raise _Unusable(f"evaluate.n_test in params.yaml gives no number of test images for {dataset!r}")
-    expected = params.n_test[dataset]
-    return n, expected, n == expected, f"{n:,} test images, {expected:,} expected of {dataset}"
+    n, expected = _count(metrics, "n_test"), _of_dataset(metrics, params, "n_test", "number of test images")
+    return n, expected, n == expected, f"{n:,} test images, {expected:,} expected of {metrics['dataset']}"
+
+
+def _of_dataset(metrics: Mapping[str, Any], params: EvaluateParams, key: str, what: str = "floor") -> Any:
+    """The entry for the metrics' data set of a key of params.yaml that has one for each."""
+    table, dataset = getattr(params, key), metrics.get("dataset")
+    if dataset not in table:
+        raise _Unusable(f"evaluate.{key} in params.yaml gives no {what} for {dataset!r}")
+    return table[dataset]
 
 
 def _not_perfect(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
@@ -203,6 +209,38 @@ def _non_digits(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
     return value, floor, value >= floor, text
 
 
+def _lines_of(kind: str, key: str) -> _Rule:
+    """The rule for the share of a kind's lines that are read exactly."""
+
+    def rule(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
+        floor = _of_dataset(metrics, params, key)
+        value = wilson(*_right(metrics, "lines", "kinds", kind))[1]
+        return value, floor, value >= floor, f"{kind} lines at best {value:.1%} exact, {floor:.1%} wanted"
+
+    return rule
+
+
+def _lines_precision(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
+    floor = _of_dataset(metrics, params, "lines_precision")
+    if not _count(metrics, "lines", "accepted", "n"):
+        return 0.0, floor, floor == 0, f"no line is accepted, {floor:.1%} of those accepted wanted right"
+    value = wilson(*_right(metrics, "lines", "accepted"))[1]
+    text = f"accepted lines at best {value:.2%} right with 95% confidence, {floor:.1%} wanted"
+    return value, floor, value >= floor, text
+
+
+def _lines_without_digits(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
+    floor = _of_dataset(metrics, params, "lines_without_digits")
+    shares = [_number(metrics, "lines", "without_digits", kind, "share") for kind in WITHOUT]
+    value = sum(shares) / len(shares)
+    return (
+        value,
+        floor,
+        value >= floor,
+        f"{value:.1%} of the lines without a digit refused, {floor:.1%} wanted",
+    )
+
+
 RULES: dict[str, _Rule] = {
     "accuracy": _accuracy,
     "accuracy_lower_bound": _lower_bound,
@@ -215,4 +253,8 @@ RULES: dict[str, _Rule] = {
     "calibration_error": _calibration,
     "new_batches": _new_batches,
     "non_digits": _non_digits,
+    "lines_exact": _lines_of("mixed", "lines_exact"),
+    "lines_clean": _lines_of("clean", "lines_clean"),
+    "lines_precision": _lines_precision,
+    "lines_without_digits": _lines_without_digits,
 }

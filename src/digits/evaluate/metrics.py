@@ -100,8 +100,11 @@ class Reliability:
 
 def reliability(logits: Logits, labels: Labels, temperature: float, bins: int = BINS) -> Reliability:
     """How often the model is right where it claims a confidence, its logits divided by `temperature`."""
-    sure = confidence(logits, temperature)
-    right = logits.argmax(axis=1) == labels
+    return reliability_of(confidence(logits, temperature), logits.argmax(axis=1) == labels, bins)
+
+
+def reliability_of(sure: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS) -> Reliability:
+    """The same of answers by their confidence, 0 to 1, and whether each is right: both [n]."""
     bin_of = np.minimum((sure * bins).astype(np.intp), bins - 1)
     n = np.bincount(bin_of, minlength=bins)
     with np.errstate(invalid="ignore"):  # an empty bin is NaN

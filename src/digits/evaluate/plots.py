@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,12 @@ def reliability(scores: Reliability) -> str:
 def corruptions(table: dict[str, float], clean: float) -> str:
     """One row a corruption, after the clean images."""
     return to_csv(["corruption", "accuracy"], {"clean": clean, **table}.items())
+
+
+def lines(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row a kind of line."""
+    columns = ("exact", "character_error_rate", "coverage", "precision")
+    return to_csv(["kind", *columns], ([kind, *(row[c] for c in columns)] for kind, row in kinds.items()))
 
 
 def risk_coverage(curve: RiskCoverage) -> str:

@@ -47,6 +47,16 @@ PICTURES = {
         "A row of each kind: empty, noise, letters, scribbles, figures, two digits, half digits. “Answered” "
         "ones got past the threshold.",
     ),
+    "lines": (
+        "Lines of writing",
+        "Bars of lines read exactly by kind, with examples, and of lines without a digit refused",
+        "Lines composed of test digits, and lines that hold no digit. The thin lines are 95% intervals.",
+    ),
+    "worst_lines": (
+        "Worst lines",
+        "Lines that were read wrongly, with truth, answer and confidence",
+        "Those that the model was surest of come first.",
+    ),
     "learning_curves": (
         "Learning curves",
         "Loss and accuracy by epoch on training and validation images",
@@ -89,6 +99,7 @@ def _facts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "calibration error", _percent(metrics["ece"])
     yield "answered, others “not sure”", _percent(metrics["abstention"]["coverage"])
     yield "of the answered right", _percent(metrics["abstention"]["precision"])
+    yield "of the mixed lines exact", _percent(metrics["lines"]["kinds"]["mixed"]["exact"])
     yield "log loss, nats", _number(metrics["loss"])
     yield "training − validation", _percent(metrics["gap"])
 

@@ -67,13 +67,14 @@ def scorecard(
     corrupted: Mapping[str, Answers],
     non_digits: Mapping[str, Answers],
     precision: float,
+    lines: Mapping[str, Any] | None = None,
 ) -> Scorecard:
     """Every figure of metrics.json.
 
     manifest: names the data set, and says whether it is a sample. training: summary.json of the candidate.
     corrupted: answers on the test images under each corruption. non_digits: those on pictures without a
     digit, by kind; their labels are not looked at. precision: share right that is wanted of the answers
-    given.
+    given. lines: figures of the line reader, by digits.evaluate.lines; without them the gate refuses.
     Raises DataError when validation or test is empty.
     """
     temperature = fit_temperature(validation.logits, validation.labels)
@@ -112,8 +113,10 @@ def scorecard(
             temperature,
             threshold,
         ),
+        **({"lines": dict(lines)} if lines else {}),
         "slices": metrics.slices(heldout.predicted, heldout.labels, heldout_batches),
-        "not_finite": sum(
+        "not_finite": (lines["not_finite"] if lines else 0)
+        + sum(
             answers.not_finite
             for answers in (validation, test, heldout, *corrupted.values(), *non_digits.values())
         ),

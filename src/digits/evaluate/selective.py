@@ -68,14 +68,17 @@ def risk_coverage(logits: Logits, labels: Labels, temperature: float) -> RiskCov
     """What is gained by withholding the least confident answers. Raises DataError when there is no image."""
     if not len(labels):
         raise DataError("there is no image to weigh answers against mistakes on: add images to the split")
-    # Down to the grid, so that the images that a threshold was chosen by are among those that it answers.
-    sure = np.floor(confidence(logits, temperature) * GRID) / GRID
-    wrong = logits.argmax(axis=1) != labels
-    values, place = np.unique(-sure, return_inverse=True)
+    return curve_of(confidence(logits, temperature), logits.argmax(axis=1) == labels)
+
+
+def curve_of(sure: NDArray[np.float64], right: Mask) -> RiskCoverage:
+    """The same of answers by their confidence, at least one, and whether each is right: both [n]."""
+    # Down to the grid, so that the answers that a threshold was chosen by are among those that it accepts.
+    values, place = np.unique(-np.floor(sure * GRID) / GRID, return_inverse=True)
     images = np.bincount(place)
     answered = np.cumsum(images)
-    mistakes = np.cumsum(np.bincount(place, wrong)).astype(np.int64)
-    area = float((mistakes / answered) @ images / len(labels))
+    mistakes = np.cumsum(np.bincount(place, ~right)).astype(np.int64)
+    area = float((mistakes / answered) @ images / len(sure))
     return RiskCoverage(-values, answered, mistakes, area)
 
 

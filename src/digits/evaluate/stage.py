@@ -19,9 +19,13 @@ from digits.evaluate import gate
 from digits.evaluate import plots as csv
 from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 from digits.evaluate.figures import draw_figures, plot_tables
+from digits.evaluate.line_figures import draw_line_figures
+from digits.evaluate.line_sets import composed, without_digits
+from digits.evaluate.lines import score_lines
 from digits.evaluate.metrics import round_floats
 from digits.evaluate.report import render
 from digits.evaluate.scorecard import Answers, scorecard
+from digits.line_model.lines import load_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import EvaluateParams
 from digits.runtime.progress import say, track
@@ -29,10 +33,13 @@ from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import load_tensorflow
 
 NON_DIGITS = 300  # pictures of each kind that shows no digit
+LINES = 300  # of each kind
+WITHOUT_DIGITS = 60  # lines of each kind that holds no digit
 
 
 def run(
     candidate: Path,
+    lines: Path,
     validation: Path,
     test: Path,
     heldout: Path,
@@ -44,7 +51,9 @@ def run(
     report: Path,
     params: EvaluateParams,
 ) -> None:
-    """Score the candidate on the test images, clean and corrupted, and on what is no digit; judge it."""
+    """Score the candidate on the test images, clean and corrupted, and on what is no digit, and the line
+    reader on lines that are composed of them; judge both.
+    """
     facts, summary = files.read_json(manifest), files.read_json(candidate / "summary.json")
     history_text = (candidate / "history.csv").read_text(encoding="utf-8")
     history = csv.history(history_text)
@@ -54,7 +63,9 @@ def run(
             f"{test} holds no image, so nothing can be scored: check the data and run ingest again"
         )
     load_tensorflow()  # after all cheap checks
+    from digits.evaluate.line_reading import reader
     from digits.ink import has_ink
+    from digits.line_model import candidate as line_candidate
     from digits.model.candidate import load_candidate, scorer
 
     predict = scorer(load_candidate(candidate))
@@ -74,6 +85,11 @@ def run(
     without_digit = {  # which have no true label: 0 stands in
         kind: (images, read(images, np.zeros(len(images), np.uint8))) for kind, images in drawn.items()
     }
+    read_lines = reader(line_candidate.load_candidate(lines))
+    sets = composed(LINES, params.seed, tested), without_digits(WITHOUT_DIGITS, params.seed)
+    said, silent = ({kind: read_lines(groups) for kind, groups in kinds.items()} for kinds in sets)
+    known = read_lines(load_lines(lines / line_candidate.VALIDATION))
+    fitted, of_lines = score_lines(known, said, silent, params.lines_answered_precision)
     card = scorecard(
         facts,
         summary,
@@ -84,10 +100,12 @@ def run(
         corrupted,
         {kind: told for kind, (_, told) in without_digit.items()},
         params.answered_precision,
+        of_lines,
     )
     outcome = round_floats(gate.decide(card.content, params).as_dict())
 
     pictures = draw_figures(card, tested, clean, without_digit, history, params.seed)
+    pictures |= draw_line_figures(card.content["lines"], fitted, sets[0] | sets[1], said | silent)
     with files.replacing(figures) as folder:
         folder.mkdir()
         for name, png in pictures.items():

@@ -207,6 +207,11 @@ class EvaluateParams(Section):
     new_batch: Share
     answered_precision: Share
     non_digits: Share
+    lines_answered_precision: Share
+    lines_exact: dict[str, Share]
+    lines_clean: dict[str, Share]
+    lines_precision: dict[str, Share]
+    lines_without_digits: dict[str, Share]
     seed: Seed
 
 
