@@ -1,4 +1,4 @@
-"""Opens picture files as upright pixels on white. Nothing is decoded before its size is known.
+"""Opens picture files as upright pixels. Nothing is decoded before its size is known.
 
 Takes what Pillow opens of FORMATS, of any mode: 16-bit, CMYK, palette, alpha, animated (its first picture).
 """
@@ -54,8 +54,9 @@ def decoded(
     max_memory: int = MAX_MEMORY,
     grey: bool = False,
 ) -> NDArray[np.uint8]:
-    """Decode a picture file to uint8 [h, w, 3], RGB, or [h, w] without colours; upright, alpha over white.
+    """Decode a picture file to uint8 [h, w, 3], RGB, or [h, w] without colours; upright.
 
+    What is transparent shows a ground: white, or black below light ink.
     grey: [h, w] always, which takes a third of the memory.
     Raises BadRequest: no picture, damaged, cut off, larger than `MAX_BYTES`, of more than `max_pixels`, or
     one that takes more than `max_memory` bytes to decode.
@@ -156,13 +157,24 @@ def _pixels(picture: Image.Image, grey: bool) -> NDArray[np.uint8]:
         clear = "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info
         plain = grey or (picture.mode in ("1", "L") and not clear)
         made = np.empty((picture.height, picture.width, *(() if plain else (3,))), np.uint8)
+        ground = _ground(picture) if clear else ""
         for top, band in _bands(picture):
             if clear:
                 opaque = band.convert("RGBA")
-                band = Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
+                band = Image.alpha_composite(Image.new("RGBA", opaque.size, ground), opaque).convert("RGB")
             made[top : top + band.height] = np.asarray(band.convert("L" if plain else "RGB"))
     picture.close()  # frees its pixels before these are copied
     return np.ascontiguousarray(TURNS[turn](made) if turn in TURNS else made)
+
+
+def _ground(picture: Image.Image) -> str:
+    """What lies below a picture with transparent places: what its ink is not."""
+    light = opacity = 0
+    for _, band in _bands(picture):
+        pixels = np.asarray(band.convert("LA"))
+        light += int((pixels[..., 0].astype(np.int64) * pixels[..., 1]).sum())
+        opacity += int(pixels[..., 1].sum(dtype=np.int64))
+    return "black" if light >= 128 * max(opacity, 1) else "white"
 
 
 def _bands(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
