@@ -70,15 +70,13 @@ class ReadingDigit(BaseModel):
     confidence: Share
     accepted: bool
     alternatives: Annotated[list[tuple[Label, Share]], Field(description="other digits, the likeliest first")]
-    split: Annotated[bool, Field(description="whether it was cut from digits that touch")]
-    image: ImageBytes
 
 
 class ReadingSeparator(BaseModel):
     """A mark between digits."""
 
     box: Box
-    text: Literal[".", ",", ":", "-"]
+    text: Annotated[str, Field(description="a point; with a format the sign that it has there")]
 
 
 class ReadingField(BaseModel):
@@ -86,7 +84,7 @@ class ReadingField(BaseModel):
 
     kind: Literal["digit", "number", "postcode", "amount", "score"]
     text: str
-    confidence: Annotated[Share, Field(description="that all digits are right")]
+    confidence: Annotated[Share, Field(description="that all of it is right")]
     accepted: bool
     box: Box
     digits: list[ReadingDigit]
@@ -101,8 +99,8 @@ class ReadingLine(BaseModel):
     fields: list[ReadingField]
 
 
-class ReadingStranger(BaseModel):
-    """Ink that is no digit."""
+class ReadingUnread(BaseModel):
+    """What looked like a line of writing and was not read."""
 
     box: Box
     reason: str
@@ -115,7 +113,7 @@ class Reading(BaseModel):
     height: int
     text: str
     lines: list[ReadingLine]
-    strangers: list[ReadingStranger]
+    unread: list[ReadingUnread]
     version: Annotated[int | None, Field(description="of the model; null: nothing had to be asked")]
 
 

@@ -16,7 +16,8 @@ import yaml
 from PIL import Image, ImageDraw
 
 from digits_client import BadRequest
-from digits_client.reading import decoded, opening, read
+from digits_client.reading import decoded, opening, plan, read
+from digits_client.results import Answer, LinePrediction
 from serving.app.settings import Limits
 from tests._pictures import encode
 from tests._ports import free_port
@@ -149,16 +150,39 @@ def test_the_worst_twelve_pictures_at_once_fit_into_the_gateways_container():
     assert int(peak) << 10 <= 1 << 30, f"{int(peak) >> 10} MiB"
 
 
-def test_a_page_of_strokes_costs_seconds_and_not_minutes():
+def strokes(count, side):
+    """A page of so many small strokes."""
     page = Image.new("L", (1500, 1500), 230)
-    draw = ImageDraw.Draw(page)
-    for place in range(2000):
-        y, x = divmod(place, 46)
-        draw.line((x * 32 + 4, y * 32 + 4, x * 32 + 4 + place % 3, y * 32 + 16), 40, 2)
-    ask(np.zeros((1, 28, 28), np.uint8))
+    draw, step = ImageDraw.Draw(page), 1500 // int(count**0.5 + 1)
+    for place in range(count):
+        y, x = divmod(place, 1500 // step)
+        draw.line((x * step + 4, y * step + 4, x * step + 4 + place % 3, y * step + 4 + side), 40, 2)
+    return np.asarray(page)
+
+
+def noise():
+    return np.random.default_rng(0).integers(0, 256, (1500, 1500), dtype=np.uint8)
+
+
+def grid():
+    page = np.full((1500, 1500), 220, np.uint8)
+    page[::9] = page[:, ::9] = 60
+    return page
+
+
+@pytest.mark.parametrize("page", [strokes(2000, 12), noise(), grid()], ids=["strokes", "noise", "grid"])
+def test_a_page_full_of_ink_is_two_bounded_questions_and_costs_seconds(page):
+    asked = []
+
+    def nothing(lines):
+        asked.append(len(lines))
+        assert all(line.shape[0] == 32 and line.shape[1] <= 2048 for line in lines)
+        return Answer(tuple(LinePrediction("", "", 0.9, False, (), ()) for _ in lines), 1)
+
     began = time.process_time()
-    read(np.asarray(page), ask)
+    read(page, nothing)
     assert time.process_time() - began < 20
+    assert len(asked) <= 2 and max(asked, default=0) <= plan.MOST
 
 
 def test_a_photo_that_takes_too_long_is_refused_in_a_line():

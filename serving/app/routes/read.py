@@ -7,10 +7,11 @@ requests to serve.
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
+import cv2
 import numpy as np
 from fastapi import APIRouter, Query
 from numpy.typing import NDArray
@@ -19,8 +20,8 @@ from starlette.responses import Response
 
 from digits_client import errors
 from digits_client.reading import Reading, as_tree, decoded, read
-from digits_client.reading.results import FIELD_CONFIDENCE
-from digits_client.results import Answer, Prediction
+from digits_client.reading.results import Box
+from digits_client.results import Answer, LinePrediction, Prediction
 from serving.app import schemas, state
 from serving.app.errors import Refusal, answer, of_model
 from serving.app.middleware import client
@@ -28,7 +29,14 @@ from serving.app.state import State
 from serving.app.visitors import counted
 
 ROUTE = "/api/read"
-Least = Annotated[float, Query(ge=0, le=1, description="confidence from which on a field is accepted")]
+Least = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="confidence from which on a field is accepted; absent: the model decides"),
+]
+Format = Annotated[
+    str | None,
+    Query(max_length=100, description="what each field is: amount, score, digits:5 or a regular expression"),
+]
 
 router = APIRouter()
 
@@ -40,22 +48,22 @@ router = APIRouter()
     responses=schemas.errors(400, 502),
     openapi_extra=schemas.body({"image/*": "PNG, JPEG, GIF, BMP, TIFF or WebP"}),
 )
-async def read_photo(request: Request, least: Least = FIELD_CONFIDENCE) -> Response:
-    """All digits in a picture, grouped to fields and lines, each with the pixels that the model saw."""
+async def read_photo(request: Request, least: Least = None, format: Format = None) -> Response:
+    """All digits in a picture, grouped to fields and lines."""
     began = time.perf_counter()
     here = state.of(request)
     body = await request.body()
     visitor = counted(client(request.scope))
     if not here.photos.take(visitor):
         raise Refusal("busy", "too many photos wait already: come back in a moment", again=2)
-    job = here.readers.submit(_read, here, body, least)
+    job = here.readers.submit(_read, here, body, least, format)
     done = asyncio.wrap_future(job)
     # Also when the visitor has left: a reader goes on.
     done.add_done_callback(lambda _: here.photos.give_back(visitor))
     leaving = asyncio.ensure_future(request.receive())  # after the body: the connection's end
     leaving.add_done_callback(lambda _: job.cancel())  # of no effect once a reader has it
     try:
-        reading = await asyncio.shield(done)
+        photo, reading = await asyncio.shield(done)
     except asyncio.CancelledError:
         if done.cancelled():
             raise ClientDisconnect from None
@@ -64,30 +72,30 @@ async def read_photo(request: Request, least: Least = FIELD_CONFIDENCE) -> Respo
         raise of_model(error, "bad_picture") from None
     finally:
         leaving.cancel()
-    _record(here, reading, time.perf_counter() - began)
-    return answer(tree(reading))
+    _record(here, photo, reading, time.perf_counter() - began)
+    return answer(as_tree(reading))
 
 
-def tree(reading: Reading) -> dict[str, Any]:
-    """The reading for JSON, each digit with its image."""
-    made = as_tree(reading)
-    digits = (digit for line in made["lines"] for field in line["fields"] for digit in field["digits"])
-    for digit, own in zip(digits, reading.digits, strict=True):
-        digit["image"] = base64.b64encode(own.image).decode()
-    return made
-
-
-def _read(here: State, body: bytes, least: float) -> Reading:
+def _read(
+    here: State, body: bytes, least: float | None, form: str | None
+) -> tuple[NDArray[np.uint8], Reading]:
     limits = here.settings.limits
     photo = decoded(body, max_pixels=limits.pixels, max_memory=limits.memory, grey=True)
 
-    def ask(images: NDArray[np.uint8]) -> Answer[Prediction]:
-        return here.model.client.predict(images)
+    def ask(lines: Sequence[NDArray[np.uint8]]) -> Answer[LinePrediction]:
+        answered: Answer[LinePrediction] = here.model.client.predict_lines(lines)  # type: ignore[attr-defined]
+        return answered
 
-    return read(photo, ask, least, limits.seconds)
+    return photo, read(photo, ask, least, limits.seconds, form)
 
 
-def _record(here: State, reading: Reading, seconds: float) -> None:
+def _record(here: State, photo: NDArray[np.uint8], reading: Reading, seconds: float) -> None:
+    """Each digit counts, and is logged with what its box shows, as a PNG file."""
     digits = reading.digits
     answers = tuple(Prediction(digit.digit, digit.confidence, (), digit.accepted) for digit in digits)
-    here.record(ROUTE, [digit.image for digit in digits], Answer(answers, reading.version), seconds)
+    images = [_file(photo, digit.box) for digit in digits]
+    here.record(ROUTE, images, Answer(answers, reading.version), seconds)
+
+
+def _file(photo: NDArray[np.uint8], box: Box) -> bytes:
+    return cv2.imencode(".png", photo[box.y : box.y + box.h, box.x : box.x + box.w])[1].tobytes()

@@ -1,7 +1,6 @@
-// 784 bytes ↔ base64, and on a canvas of 28 × 28.
+// 784 bytes as base64, and on a canvas of 28 × 28.
 
 export const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
-export const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 /** Shows 28 × 28 grey levels on a canvas of that size. */
 export function paintPixels(canvas, pixels) {

@@ -5,7 +5,7 @@ import { make, percent } from "./dom.js";
 const KINDS = { digit: "one digit", number: "number", postcode: "postcode", amount: "amount", score: "score" };
 
 /** Fills both lists and returns one sentence of it all. */
-export function showFields(list, strangers, reading) {
+export function showFields(list, unread, reading) {
   const fields = reading.lines.flatMap((line) => line.fields);
   list.replaceChildren(...fields.map((field) => make("li", {},
     make("span", { className: "text", textContent: field.text }),
@@ -14,8 +14,10 @@ export function showFields(list, strangers, reading) {
       className: `state ${field.accepted ? "yes" : "no"}`,
       textContent: `${field.accepted ? "sure" : "not sure"}, ${percent(field.confidence)}`,
     }))));
-  strangers.replaceChildren(...reasons(reading.strangers).map((text) => make("li", { textContent: text })));
-  if (fields.length === 0) return "No digit was found in this picture.";
+  unread.replaceChildren(...reasons(reading.unread).map((text) => make("li", { textContent: text })));
+  if (fields.length === 0) {
+    return reading.unread.length === 0 ? "Nothing was found in this picture." : "No digit was read in this picture.";
+  }
   const unsure = fields.filter((field) => !field.accepted).length;
   const read = `Read: ${fields.map((field) => field.text).join(", ")}.`;
   if (unsure === 0) return read;
@@ -23,8 +25,8 @@ export function showFields(list, strangers, reading) {
   return `${read} ${doubt}; touch a digit to see more.`;
 }
 
-function reasons(strangers) {
+function reasons(unread) {
   const counts = new Map();
-  for (const { reason } of strangers) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  return Array.from(counts, ([reason, count]) => `${count === 1 ? "One mark" : `${count} marks`} not read: ${reason}`);
+  for (const { reason } of unread) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return Array.from(counts, ([reason, count]) => `${count === 1 ? "One place" : `${count} places`} not read: ${reason}`);
 }

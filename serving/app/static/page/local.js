@@ -58,10 +58,10 @@ export class LocalModel {
     const { digit, confidence, accepted, probabilities } = this.predict(pixels);
     const others = probabilities.map((share, i) => [i, share]).filter(([i]) => i !== digit).sort((a, b) => b[1] - a[1]);
     const box = [0, 0, width, height];
-    const found = { box, digit, confidence, accepted, alternatives: others, split: false, image: pixels };
+    const found = { box, digit, confidence, accepted, alternatives: others, image: pixels };
     const field = { kind: "digit", text: String(digit), confidence, accepted, box, digits: [found], separators: [] };
     const lines = [{ box, text: field.text, fields: [field] }];
-    return { width, height, text: field.text, lines, strangers: [], version: this.version };
+    return { width, height, text: field.text, lines, unread: [], version: this.version };
   }
 
   #become(state) {

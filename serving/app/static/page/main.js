@@ -155,7 +155,8 @@ const reader = () => ({
   read: state.chosen === "browser" ? (file) => local.read(file) : read,
   second: state.local === "ready" ? local : null,
 });
-const photo = new Photo(reader, (digit, mode, version) => wrong.about(correction(digit, mode, version, "photo")));
+const photo = new Photo(reader, (digit, mode, version) =>
+  wrong.about(digit.image === null ? null : correction(digit, mode, version, "photo")));
 
 async function read(file) {
   try {

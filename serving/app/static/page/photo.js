@@ -1,6 +1,6 @@
 // A picture from file to boxes, fields and details. The newest picture wins; one that failed says why.
 
-import { fromBase64 } from "./bytes.js";
+import { cutOut } from "./cut.js";
 import { showDetail } from "./detail.js";
 import { byId } from "./dom.js";
 import { showFields } from "./fields.js";
@@ -26,6 +26,7 @@ export class Photo {
     if (!said) {
       try {
         reading = await reader.read(file);
+        if (reader.mode === "server") await cutOut(file, digitsOf(reading));
       } catch (error) {
         said = `Not read: ${error.message}.`;
       }
@@ -36,7 +37,6 @@ export class Photo {
 
   #show(file, reading, { mode, second }) {
     const digits = digitsOf(reading);
-    for (const digit of digits) if (typeof digit.image === "string") digit.image = fromBase64(digit.image);
     byId("result").hidden = false;
     showStage(byId("stage"), file, reading, (digit, byHand) => {
       showDetail(digit);
@@ -47,7 +47,7 @@ export class Photo {
     byId("photo-by").textContent = mode === "browser"
       ? `Read as one digit by version ${reading.version} in this browser; finding many digits needs the server.`
       : readBy(reading.version, digits, second);
-    const said = showFields(byId("fields"), byId("strangers"), reading);
+    const said = showFields(byId("fields"), byId("unread"), reading);
     const [only, ...others] = byId("stage").querySelectorAll(".box");
     if (only && others.length === 0) only.click();
     return said;
@@ -64,6 +64,7 @@ function readBy(version, digits, second) {
   if (digits.length === 0) return "";
   const by = `Read by version ${version} on the server`;
   if (second?.version !== version) return `${by}.`;
-  const same = digits.filter(({ digit, image }) => second.predict(image).digit === digit).length;
-  return `${by}; this browser agrees on ${same} of ${digits.length}.`;
+  const seen = digits.filter(({ image }) => image !== null);
+  const same = seen.filter(({ digit, image }) => second.predict(image).digit === digit).length;
+  return `${by}; of its digits one by one, this browser agrees on ${same} of ${seen.length}.`;
 }

@@ -1,4 +1,4 @@
-// The picture with its boxes: every digit a button over its place, strangers dashed.
+// The picture with its boxes: every digit a button over its place, what was not read dashed.
 
 import { make, percent } from "./dom.js";
 
@@ -23,7 +23,7 @@ export function showStage(stage, file, reading, chosen) {
     element.classList.toggle("low", y + h > (1 - EDGE) * height);
     stage.append(element);
   };
-  for (const { box, reason } of reading.strangers) place(make("div", { className: "stranger", title: reason }), box);
+  for (const { box, reason } of reading.unread) place(make("div", { className: "unread", title: reason }), box);
   for (const digit of digitsOf(reading)) {
     const sure = digit.accepted ? "sure" : "not sure";
     const button = make("button", {

@@ -4,10 +4,10 @@
     from digits_client.reading import opened, read
 
     with DigitClient("localhost:8500") as client:
-        for field in read(opened("form.jpg"), client.predict).fields:
+        for field in read(opened("form.jpg"), client.predict_lines).fields:
             print(field.kind, field.text, field.confidence, field.accepted)
 
-OpenCV finds the digits here, the model on the server reads them. Without TensorFlow.
+OpenCV finds lines of writing here, the model on the server reads them. Without TensorFlow.
 """
 
 try:
@@ -22,7 +22,7 @@ except ImportError as error:
 from digits_client.reading.drawing import annotated
 from digits_client.reading.opening import decoded, opened
 from digits_client.reading.reader import read, read_later
-from digits_client.reading.results import Box, Digit, Field, Line, Reading, Separator, Stranger, as_tree
+from digits_client.reading.results import Box, Digit, Field, Line, Reading, Separator, Unread, as_tree
 
 __all__ = [
     "Box",
@@ -31,7 +31,7 @@ __all__ = [
     "Line",
     "Reading",
     "Separator",
-    "Stranger",
+    "Unread",
     "annotated",
     "as_tree",
     "decoded",

@@ -23,10 +23,12 @@ from digits_client.client import DigitClient
 from digits_client.contract import MODEL
 from digits_client.errors import BadRequest, ServingError, escape_unprintable, one_line
 from digits_client.options import TIMEOUT
+from digits_client.reading.constraints import format_of
 from digits_client.reading.files import Drawn, Table, photos
 from digits_client.reading.opening import opened
 from digits_client.reading.reader import read
-from digits_client.reading.results import FIELD_CONFIDENCE, Reading, as_tree
+from digits_client.reading.results import Reading, as_tree
+from digits_client.reading.score import Score
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]  # title, number of photos
 
@@ -66,7 +68,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 all read, 1 some photos refused or output not writable, 2 wrong usage, "
         "7 the server did not answer.",
     )
-    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="a picture file, or a folder of them")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="a picture file, or a folder of them")
     parser.add_argument("--out", metavar="PICTURE", help="the photo with boxes; for several photos a folder")
     parser.add_argument(
         "--csv", metavar="FILE", help="a row a field, and one for each photo that was not read"
@@ -75,9 +77,18 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--least",
         type=float,
-        default=FIELD_CONFIDENCE,
         metavar="P",
-        help=f"confidence below which a field is not sure; default: {FIELD_CONFIDENCE:g}",
+        help="confidence below which a field is not sure; default: the model decides",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="what each field is: amount, score, digits:5 or a regular expression such as '[0-9]{3}-?[0-9]'",
+    )
+    parser.add_argument(
+        "--score",
+        metavar="LABELS",
+        help="a CSV file with the columns file and text: reads those files, tells how many are read exactly",
     )
     parser.add_argument(
         "--server",
@@ -98,12 +109,17 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 def _run(given: argparse.Namespace, prog: str, bar: Bar) -> int:
-    if not 0 <= given.least <= 1:
+    if given.least is not None and not 0 <= given.least <= 1:
         raise BadRequest(f"--least is {given.least:g}: expected a confidence from 0 to 1")
-    names = photos(given.photos)
+    if given.format is not None:
+        format_of(given.format)
+    if bool(given.photos) == bool(given.score):
+        raise BadRequest("expected photos to read, or --score with a table of them, and not both")
+    score = None if given.score is None else Score.of(given.score)
+    names = photos(given.photos) if score is None else list(score.texts)
     drawn = Drawn(given.out, several=len(names) > 1 or any(Path(each).is_dir() for each in given.photos))
     table = Table(given.csv)
-    quiet = table.rows is not None and not given.json  # then a bar has standard output for itself
+    quiet = (score or table.rows is not None) and not given.json  # a bar has standard output for itself
     failed = 0
     with (
         DigitClient(given.server, given.transport, timeout=given.timeout, model=given.model) as client,
@@ -111,30 +127,38 @@ def _run(given: argparse.Namespace, prog: str, bar: Bar) -> int:
     ):
         for name in names:
             try:
-                photo, made = _read(name, client, given.least)
+                photo, made = _read(name, client, given.least, given.format)
             except BadRequest as error:
                 failed += 1
                 _complain(prog, error)
                 table.refused(name, str(error))
+                if score:
+                    score.refused(name, one_line(str(error)))
                 if given.json:
                     print(json.dumps({"file": name, "error": one_line(str(error))}))  # noqa: T201
             else:
                 table.add(name, made)
                 drawn.add(name, photo, made)
+                if score:
+                    score.add(name, made)
                 if not quiet:
                     _tell(name, made, as_json=given.json)
             advance(1)
     table.write()
-    if quiet:
+    if score:
+        print(*score.told(), sep="\n")  # noqa: T201
+    elif quiet:
         print(f"{len(names) - failed} of {len(names)} photos read: {one_line(given.csv)}")  # noqa: T201
     return 1 if failed else 0
 
 
-def _read(name: str, client: DigitClient, least: float) -> tuple[NDArray[np.uint8], Reading]:
+def _read(
+    name: str, client: DigitClient, least: float | None, form: str | None
+) -> tuple[NDArray[np.uint8], Reading]:
     """The pixels of a file, and what they show. Raises BadRequest, which names the file."""
     photo = opened(name)
     try:
-        return photo, read(photo, client.predict, least)
+        return photo, read(photo, client.predict_lines, least, form=form)  # type: ignore[attr-defined]
     except BadRequest as error:
         raise BadRequest(f"{name}: {error}") from None
 

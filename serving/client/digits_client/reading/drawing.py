@@ -10,7 +10,7 @@ from digits_client.reading.results import Box, Reading
 
 Picture = NDArray[np.uint8]
 
-ACCEPTED, DOUBTED, STRANGE = (
+ACCEPTED, DOUBTED, UNREAD = (
     (0, 130, 60),
     (215, 90, 0),
     (160, 60, 190),
@@ -22,7 +22,7 @@ def annotated(photo: Picture, reading: Reading) -> Picture:
     """Return the photo, uint8 [h, w] or [h, w, 3], as uint8 [h, w, 3] with a box and a digit for each read.
 
     Accepted fields are green; in others, and around digits that are not sure, boxes are orange, with a
-    question mark; what is no digit is crossed out in violet.
+    question mark; what was not read is crossed out in violet.
     """
     by = max(1.0, SMALLEST / max(photo.shape[:2]))
     made = np.array(np.dstack([photo] * 3) if photo.ndim == 2 else photo, order="C")
@@ -39,11 +39,11 @@ def annotated(photo: Picture, reading: Reading) -> Picture:
             left, top, right, bottom = _corners(digit.box, by, thick)
             cv2.rectangle(made, (left, top), (right, bottom), own, thick)
             _write(made, f"{digit.digit}{'' if sure else '?'}", (left, top), own, thick)
-    for stranger in reading.strangers:
-        left, top, right, bottom = _corners(stranger.box, by, thick)
-        cv2.rectangle(made, (left, top), (right, bottom), STRANGE, thick)
-        cv2.line(made, (left, top), (right, bottom), STRANGE, thick)
-        cv2.line(made, (left, bottom), (right, top), STRANGE, thick)
+    for each in reading.unread:
+        left, top, right, bottom = _corners(each.box, by, thick)
+        cv2.rectangle(made, (left, top), (right, bottom), UNREAD, thick)
+        cv2.line(made, (left, top), (right, bottom), UNREAD, thick)
+        cv2.line(made, (left, bottom), (right, top), UNREAD, thick)
     return made
 
 

@@ -19,7 +19,7 @@ from digits_client.reading.results import Reading
 
 COLUMNS = (
     *("file", "line", "field", "kind", "text", "confidence", "accepted"),
-    *("x", "y", "w", "h", "strangers", "version", "error"),
+    *("x", "y", "w", "h", "unread", "version", "error"),
 )
 DRAWN = (".png", ".jpg", ".jpeg")  # what pictures with boxes are written as
 FORMULA = ("=", "+", "-", "@", "\t")  # spreadsheets run what begins so
@@ -56,7 +56,7 @@ class Table:
         """A row a field; one without a text for a photo without digits."""
         if self.rows is None:
             return
-        about = (len(made.strangers), made.version if made.version is not None else "", "")
+        about = (len(made.unread), made.version if made.version is not None else "", "")
         own: list[list[object]] = []
         for i, line in enumerate(made.lines, 1):
             for j, field in enumerate(line.fields, 1):

@@ -1,4 +1,4 @@
-"""Groups digits and marks in rows into fields and lines.
+"""Groups the characters of lines into fields, and fields beside each other into lines.
 
 A field ends where the gap is wide. Its kind is a guess by its form alone: what a number means, a form's
 designer knows better.
@@ -7,147 +7,179 @@ designer knows better.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from digits_client.reading.blobs import Blob, Row
-from digits_client.reading.page import Page
-from digits_client.reading.results import (
-    Box,
-    Digit,
-    Field,
-    Line,
-    Reading,
-    Separator,
-    Stranger,
-    around,
-    product,
-)
+from digits_client.reading.constraints import SEPARATOR, Format, places
+from digits_client.reading.lines import HIGH, Crop
+from digits_client.reading.results import Box, Digit, Field, Line, Separator, Unread, around
+from digits_client.results import Character, LinePrediction
 
-WIDE_GAP = 1.6  # heights between fields
-GAP, TIMES = 0.8, 2.5  # also a gap so many heights and so many times the row's usual one
-NO_DIGIT = 0.5  # confidence below which ink that was not accepted is told as no digit
-MARK = 0.38  # heights: a larger mark is none
-LEAST_MARK = 0.011  # of the squared height: less ink is dirt
-INNER = (0.05, 0.7)  # of a digit's width: a mark there is none
-UNREAD = "?"  # in a field's text, where ink in it is no digit
+COLUMN = 4  # pixels of a line's picture for which the model gives probabilities
+WIDE = 1.85  # heights between the middles of neighbours of two fields
+BROAD = 0.7  # heights: half the width of a digit at most
+UNSURE = 0.5  # confidence per character below which writing is told as unread
+SURE = 0.98  # confidence of a digit that counts as accepted in a field that is not
+MATCHED = 0.9  # confidence from which on a text of the caller's format is accepted
 POSTCODE = 5  # digits
 
 
-@dataclass(slots=True)
-class Read:
-    """A blob that has been read: what it shows, from left to right, and the share of its cut among all."""
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A field, and its place on the levelled sheet: left, top, right, foot."""
 
-    row: int
-    box: Box
-    digits: list[Digit]
-    share: float = 1.0
-
-    @property
-    def strange(self) -> bool:
-        """Whether it is told as no digit."""
-        return any(not digit.accepted and digit.confidence < NO_DIGIT for digit in self.digits)
+    field: Field
+    place: tuple[float, float, float, float]
 
 
-def reading(
-    reads: Sequence[Read],
-    page: Page,
-    strangers: list[Stranger],
-    shrink: float,
-    size: tuple[int, int],
-    version: int | None,
-    least: float,
-) -> Reading:
-    """All together; boxes of a page that was made smaller by `shrink` are those of the photo of this size."""
-    lines = []
-    strange = [*strangers, *(Stranger(read.box, "like no digit") for read in reads if read.strange)]
-    for number, row in enumerate(page.rows):
-        own = sorted(
-            (read for read in reads if read.row == number), key=lambda read: read.box.x + read.box.w / 2
-        )
-        marks, others = _marks(row, own)
-        strange += [Stranger(blob.box, "fainter than its row") for blob in row.faint]
-        strange += [Stranger(blob.box, "too small for a digit") for blob in others]
-        fields = [made for part in _parts(own, row.height) if (made := _field(part, marks, least))]
-        if fields:
-            lines.append(Line(around([each.box for each in fields]), tuple(fields)))
-    whole = Reading(*size, tuple(lines), tuple(strange), version)
-    return whole if shrink == 1 else _enlarged(whole, 1 / shrink)
-
-
-def _parts(reads: list[Read], height: float) -> list[list[Read]]:
-    """Reads of one row, parted at wide gaps."""
-    if not reads:
-        return []
-    gaps = [right.box.x - left.box.x - left.box.w for left, right in itertools.pairwise(reads)]
-    usual = float(np.median(gaps)) if len(gaps) > 2 else np.inf
-    parts = [[reads[0]]]
-    for read, gap in zip(reads[1:], gaps, strict=True):
-        if gap > WIDE_GAP * height or (gap > GAP * height and gap > TIMES * usual):
-            parts.append([])
-        parts[-1].append(read)
-    return parts
-
-
-def _marks(row: Row, reads: list[Read]) -> tuple[list[Separator], list[Blob]]:
-    """Small blobs: separators between digits, and others that are more than dirt."""
-    height = row.height
-    seen = [blob for blob in row.small if blob.area >= LEAST_MARK * height**2]
-    seen.sort(key=lambda blob: blob.middle)
-    marks: list[Separator] = []
-    others = []
-    while seen:
-        blob = seen.pop(0)
-        between = any(read.box.x + read.box.w / 2 < blob.middle for read in reads) and any(
-            read.box.x + read.box.w / 2 > blob.middle for read in reads
-        )
-        between &= not any(_within(blob.middle, read.box) for read in reads)
-        text = _mark(blob.box, row.middle_at(blob.middle), height) if between else ""
-        if text in (".", "'") and seen and abs(seen[0].middle - blob.middle) < 0.2 * height:
-            other = _mark(seen[0].box, row.middle_at(blob.middle), height)
-            if {text, other} == {".", "'"}:  # one dot above another
-                blob = Blob(around([blob.box, seen.pop(0).box]), blob.area, blob.parts)
-                text = ":"
-        if text in ("", "'"):
-            others.append(blob)
+def fields(
+    crop: Crop, line: LinePrediction, size: tuple[int, int], least: float | None, form: Format | None
+) -> list[Placed | Unread]:
+    """What a crop of a photo of this width and height says."""
+    parts = _parts(line.characters, crop.height)
+    if not parts:
+        return [Unread(_box(crop, 0, 0, crop.picture.shape[1], HIGH, size), "no digits")]
+    ends = [
+        0,
+        *(_column(a[-1].position / 2 + b[0].position / 2) for a, b in itertools.pairwise(parts)),
+    ]
+    ends.append(len(line.columns))
+    spread = [-_evidence(line, first, last) for first, last in itertools.pairwise(ends)]
+    made: list[Placed | Unread] = []
+    for part, first, last, doubt in zip(parts, ends, ends[1:], spread, strict=False):
+        if form is None:
+            text = _trimmed(part)
+            share = doubt / sum(spread) if sum(spread) > 0 else 1 / len(parts)
+            sure = line.confidence**share if line.confidence > 0 else 0.0
+            accepted = line.accepted if least is None else sure >= least
+            signs = ["." if each.digit is None else str(each.digit) for each in text]
         else:
-            marks.append(Separator(blob.box, text))
-    return marks, others
+            text, signs, sure = _matched(form, line, first, last)
+            accepted = bool(text) and sure >= (MATCHED if least is None else least)
+        if not text or sure ** (1 / len(text)) < UNSURE:
+            left, right = part[0].position - crop.height / 2, part[-1].position + crop.height / 2
+            why = "too unsure" if form is None else f"nothing of the format {form.name}"
+            made.append(Unread(_box(crop, left, 0, right, HIGH, size), why))
+            continue
+        made.append(_field(crop, line, text, signs, sure, accepted, size, form))
+    return made
 
 
-def _within(x: float, box: Box) -> bool:
-    """Whether that is below or above a digit and not beside it: 7 may hang over a point at its right."""
-    return box.x + INNER[0] * box.w < x < box.x + INNER[1] * box.w
+def _parts(characters: Sequence[Character], height: float) -> list[list[Character]]:
+    """The characters, parted at wide gaps; without parts that have no digit."""
+    parts: list[list[Character]] = [list(characters[:1])]
+    for before, character in itertools.pairwise(characters):
+        if character.position - before.position > WIDE * height:
+            parts.append([])
+        parts[-1].append(character)
+    return [part for part in parts if any(each.digit is not None for each in part)]
 
 
-def _mark(box: Box, middle: float, height: float) -> str:
-    """One of . , - by size and place; ' for a dot that is too high; empty for none."""
-    if box.h > MARK * height or box.w > 2 * MARK * height:
-        return ""
-    below = (box.y + box.h / 2 - middle) / height
-    if box.w >= 1.8 * box.h:
-        return "-" if abs(below) < 0.25 and box.w >= 0.15 * height else ""
-    if below > 0.25:
-        return "," if box.h > 1.5 * box.w or box.h > 0.28 * height else "."
-    return "'" if below > -0.45 else ""
+def _trimmed(part: list[Character]) -> list[Character]:
+    """From the first digit to the last."""
+    at = [i for i, each in enumerate(part) if each.digit is not None]
+    return part[at[0] : at[-1] + 1]
 
 
-def _field(reads: list[Read], marks: list[Separator], least: float) -> Field | None:
-    digits = [digit for read in reads if not read.strange for digit in read.digits]
-    if not digits:
-        return None
-    first, last = reads[0].box, reads[-1].box
-    own = [mark for mark in marks if first.x + first.w / 2 < _middle(mark.box) < last.x + last.w / 2]
-    signs = [(_middle(digit.box), str(digit.digit)) for digit in digits]
-    signs += [(_middle(read.box), UNREAD) for read in reads if read.strange]
-    signs += [(_middle(mark.box), mark.text) for mark in own]
-    text = "".join(sign for _, sign in sorted(signs, key=lambda pair: pair[0]))
-    confidence = product([*(digit.confidence for digit in digits), *(read.share for read in reads)])
-    sure = UNREAD not in text and all(digit.accepted for digit in digits) and confidence >= least
-    box = around([read.box for read in reads])
-    return Field(kind_of(text), text, confidence, sure, box, tuple(digits), tuple(own))
+def _column(position: float) -> int:
+    return max(0, int(position // COLUMN))
+
+
+def _evidence(line: LinePrediction, first: int, last: int) -> float:
+    """The logarithm of the probability of what the columns most likely say."""
+    return sum(math.log(max(*column, 1e-9)) for column in line.columns[first:last])
+
+
+def _matched(
+    form: Format, line: LinePrediction, first: int, last: int
+) -> tuple[list[Character], list[str], float]:
+    columns = line.columns[first:last]
+    match = form.best(columns) if columns else None
+    if match is None:
+        return [], [], 0.0
+    found = [
+        (
+            Character(
+                None if symbol == SEPARATOR else symbol, columns[t][symbol], COLUMN * (first + t + 0.5)
+            ),
+            sign,
+        )
+        for symbol, t, sign in zip(match.symbols, places(columns, match.symbols), match.signs, strict=True)
+        if sign
+    ]
+    return [character for character, _ in found], [sign for _, sign in found], match.confidence
+
+
+def _field(
+    crop: Crop,
+    line: LinePrediction,
+    text: list[Character],
+    signs: list[str],
+    sure: float,
+    accepted: bool,
+    size: tuple[int, int],
+    form: Format | None,
+) -> Placed:
+    middles = [each.position for each in text]
+    reach = BROAD * crop.height
+    digits: list[Digit] = []
+    separators: list[Separator] = []
+    extents: list[tuple[float, float, float, float]] = []
+    for i, (character, sign) in enumerate(zip(text, signs, strict=True)):
+        left = middles[i] - reach if not i else max(middles[i] - reach, (middles[i - 1] + middles[i]) / 2)
+        right = middles[i] + reach
+        if i + 1 < len(text):
+            right = min(right, (middles[i] + middles[i + 1]) / 2)
+        extent = _inked(crop, left, right)
+        box = _box(crop, *extent, size)
+        if character.digit is None:
+            separators.append(Separator(box, sign))
+            continue
+        extents.append(extent)
+        column = line.columns[min(_column(character.position), len(line.columns) - 1)]
+        others = sorted(enumerate(column[:SEPARATOR]), key=lambda pair: -pair[1])
+        alternatives = tuple((digit, float(p)) for digit, p in others if digit != character.digit)
+        enough = accepted or character.probability >= SURE
+        digits.append(Digit(box, character.digit, character.probability, enough, alternatives))
+    whole = "".join(signs)
+    box = around([*(each.box for each in digits), *(each.box for each in separators)])
+    kind = form.name if form is not None and form.name in ("amount", "score") else kind_of(whole)
+    field = Field(kind, whole, sure, accepted, box, tuple(digits), tuple(separators))
+    ends = np.array(
+        [
+            [
+                [min(e[0] for e in extents), min(e[1] for e in extents)],
+                [max(e[2] for e in extents), max(e[3] for e in extents)],
+            ]
+        ],
+        np.float64,
+    )
+    (left, top), (right, foot) = cv2.perspectiveTransform(ends, crop.level)[0].tolist()
+    return Placed(field, (left, top, right, foot))
+
+
+def _inked(crop: Crop, left: float, right: float) -> tuple[float, float, float, float]:
+    """The extent of the ink between two places, in the crop's pixels; of a usual digit where is none."""
+    first, last = max(0, round(left)), min(crop.ink.shape[1], max(round(right), round(left) + 1))
+    ink = crop.ink[:, first:last] > 96
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        middle = HIGH / 2
+        return left, middle - crop.height / 2, right, middle + crop.height / 2
+    return first + float(columns[0]), float(rows[0]), first + float(columns[-1]) + 1, float(rows[-1]) + 1
+
+
+def _box(crop: Crop, left: float, top: float, right: float, foot: float, size: tuple[int, int]) -> Box:
+    """Around a rectangle of the crop, in the photo."""
+    ends = np.array([[[left, top], [right, top], [right, foot], [left, foot]]], np.float64)
+    corners = cv2.perspectiveTransform(ends - 0.5, crop.place)[0] + 0.5
+    low = np.clip(np.round(corners.min(axis=0)), 0, [size[0] - 1, size[1] - 1]).astype(int)
+    high = np.clip(np.round(corners.max(axis=0)), low + 1, size).astype(int)
+    return Box(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
 def kind_of(text: str) -> str:
@@ -163,21 +195,25 @@ def kind_of(text: str) -> str:
     return "number"
 
 
-def _middle(box: Box) -> float:
-    return box.x + box.w / 2
+def rows(placed: Sequence[Placed]) -> list[Line]:
+    """Fields of one sheet as lines, from top to bottom."""
+    made: list[list[Placed]] = []
+    for each in sorted(placed, key=lambda one: (one.place[1] + one.place[3], one.place[0])):
+        row = next((row for row in made if all(_beside(each, other) for other in row)), None)
+        if row is None:
+            made.append([each])
+        else:
+            row.append(each)
+    return [_line(sorted(row, key=lambda one: one.place[0])) for row in made]
 
 
-def _enlarged(made: Reading, by: float) -> Reading:
-    def box(given: Box) -> Box:
-        left, top = round(given.x * by), round(given.y * by)
-        right, bottom = round((given.x + given.w) * by), round((given.y + given.h) * by)
-        return Box(left, top, max(1, right - left), max(1, bottom - top))
+def _beside(a: Placed, b: Placed) -> bool:
+    height = min(a.place[3] - a.place[1], b.place[3] - b.place[1])
+    down = abs(a.place[1] + a.place[3] - b.place[1] - b.place[3]) / 2
+    return down < height / 2 and (
+        a.place[2] <= b.place[0] + height / 2 or b.place[2] <= a.place[0] + height / 2
+    )
 
-    def field(given: Field) -> Field:
-        digits = tuple(replace(each, box=box(each.box)) for each in given.digits)
-        separators = tuple(replace(each, box=box(each.box)) for each in given.separators)
-        return replace(given, box=box(given.box), digits=digits, separators=separators)
 
-    lines = tuple(Line(box(line.box), tuple(map(field, line.fields))) for line in made.lines)
-    strangers = tuple(replace(each, box=box(each.box)) for each in made.strangers)
-    return replace(made, lines=lines, strangers=strangers)
+def _line(row: list[Placed]) -> Line:
+    return Line(around([each.field.box for each in row]), tuple(each.field for each in row))

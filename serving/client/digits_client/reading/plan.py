@@ -1,6 +1,7 @@
-"""Reads a photo as a plan: a generator that yields images and is sent the model's answer to them.
+"""Reads a photo as a plan: a generator that yields lines and is sent the model's answer to them.
 
-The caller asks a server, an event loop or a function; `digits_client.reading.reader` does.
+The caller asks a server, an event loop or a function; `digits_client.reading.reader` does. All lines of a
+photo are one question. Where nothing is accepted, a second one has the photo turned, and without its sheets.
 """
 
 from __future__ import annotations
@@ -15,145 +16,166 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits_client.errors import BadRequest
-from digits_client.reading import cuts, layout, ways
-from digits_client.reading.blobs import Row
-from digits_client.reading.crops import Patch, crop, extent, lean, patch
-from digits_client.reading.layout import Read
-from digits_client.reading.page import Page, page
-from digits_client.reading.results import FIELD_CONFIDENCE, Box, Digit, Reading, Stranger
-from digits_client.results import Answer, Prediction
+from digits_client.reading.constraints import Format, format_of
+from digits_client.reading.layout import Placed, fields, rows
+from digits_client.reading.lines import Check, Crop, crops
+from digits_client.reading.results import Field, Line, Reading, Unread
+from digits_client.reading.sheet import Sheet, sheets
+from digits_client.results import Answer, LinePrediction
 
 Picture = NDArray[np.uint8]
-Plan = Generator[NDArray[np.uint8], Answer[Prediction], Reading]
+Said = list[Placed | Unread]
+Plan = Generator[list[Picture], Answer[LinePrediction], Reading]
 
-WORKING = 2_500_000  # pixels on which ink is looked for; larger photos are made smaller for it …
+WORKING = 1_250_000  # pixels on which writing is looked for; larger photos are made smaller for it …
 SMALLEST = 96  # … and those with less on their longer side larger
-SURE = 0.995  # a blob read less surely may be digits that touch
-WIDE = 1.1  # heights: a wider blob may be, however surely read
-TOO_WIDE = 12  # heights: no row of digits that touch
-STEEPEST, FEW = 0.5, 1.5  # tangent of lean that is believed at most; so many digits count half
-MOST = 500  # blobs that are read; a page of scribble has more
-SECONDS = 60.0  # that a photo may take: it has a few hundred strokes at most, and takes a second
+MOST = 200  # lines in a question
+BETTER = 2.0  # a photo that was turned, or a strip line by line, must say so many times as much
+SECONDS = 60.0  # that a photo may take: it takes a tenth of a second
 
 
-@dataclass(slots=True)
-class _Item:
-    """A blob, what it was asked as, and what was answered."""
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a way to hold the photo says."""
 
-    row: int
-    box: Box
-    patch: Patch
-    ratio: float  # its width, in heights of its row
-    image: Picture  # what the model was asked
-    read: Prediction
+    lines: tuple[Line, ...]
+    unread: tuple[Unread, ...]
+
+    @property
+    def fields(self) -> list[Field]:
+        return [field for line in self.lines for field in line.fields]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a field of several digits is: a lone one often reads the same however the photo is held."""
+        return any(field.accepted and len(field.digits) > 1 for field in self.fields)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is no need to turn the photo."""
+        return self.accepted or (not self.unread and any(field.accepted for field in self.fields))
+
+    @property
+    def worth(self) -> float:
+        """Of how many digits it is sure, but for lone ones."""
+        return sum(each.confidence * len(each.digits) for each in self.fields if len(each.digits) > 1)
 
 
-def plan(photo: Picture, least: float = FIELD_CONFIDENCE, seconds: float = SECONDS) -> Plan:
-    """Return the Reading of a photo, uint8 [h, w] or [h, w, 3] (RGB), upright.
+def plan(
+    photo: Picture, least: float | None = None, seconds: float = SECONDS, form: str | None = None
+) -> Plan:
+    """Return the Reading of a photo, uint8 [h, w] or [h, w, 3] (RGB).
 
-    Fields are accepted from `least` on. Raises BadRequest after `seconds`, answers included.
+    Fields are accepted from `least` on, or as the model says. Raises BadRequest after `seconds`, answers
+    included, and for a format that is none.
     """
     until = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise BadRequest(
+                "the picture holds too much to be read in time: take a photo of the digits alone"
+            )
+
+    wanted = None if form is None else format_of(form)
     height, width = photo.shape[:2]
-    shrink = min(1.0, math.sqrt(WORKING / (height * width)))
-    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) if photo.ndim == 3 else photo
+    grey = np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) if photo.ndim == 3 else photo, dtype=np.uint8)
+    whole = _working(grey)
+    check()
+    found = sheets(whole.picture, whole.place)
+    first = [_crops(found, grey, check, MOST)]
+    if not any(first[0]):
+        return Reading(width, height, (), (), None)
+    answer = yield _pictures(first)
+    (best,) = _views(first, answer, (width, height), least, wanted)
+    if not best.settled:
+        turned = [found]
+        for _ in range(3):
+            turned.append([sheet.turned() for sheet in turned[-1]])
+        ways = turned[1:] if found[0].picture is whole.picture else [*turned[1:], [whole]]
+        others = [_crops(way, grey, check, MOST // len(ways)) for way in ways]
+        if any(map(any, others)):
+            second = yield _pictures(others)
+            for view in _views(others, second, (width, height), least, wanted):
+                if view.accepted and view.worth > BETTER * best.worth:
+                    best = view
+    return Reading(width, height, best.lines, best.unread, answer.version)
+
+
+def _working(grey: Picture) -> Sheet:
+    """The photo in the size on which it is looked at."""
+    height, width = grey.shape
+    scale = min(1.0, math.sqrt(WORKING / (height * width)))
     if max(grey.shape) < SMALLEST:
-        shrink = SMALLEST / max(grey.shape)
-    if shrink != 1:
-        how = cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC
-        grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=how)
-    found = page(grey)
-    _check(until)
-    asked, strangers = _items(found, until)
-    if not asked:
-        return layout.reading([], found, strangers, shrink, (width, height), None, least)
-    images = np.stack([crop(each.ink) for _, _, each, _ in asked])
-    answer = yield images
-    items = [_Item(*item, image, read) for item, image, read in zip(asked, images, answer, strict=True)]
-    doubtful = [item for item in items if _doubtful(item)]
-    cut: dict[int, list[cuts.Piece]] = {}
-    room = MOST * 4
-    for item in doubtful:
-        _check(until)
-        if len(made := cuts.pieces(item.patch.ink)) > 1 and room >= len(made):
-            cut[id(item)], room = made, room - len(made)
-    parts: Sequence[Prediction] = ()
-    if cut:
-        images = np.stack([crop(piece.ink) for made in cut.values() for piece in made[:-1]])
-        parts = (yield images).predictions
-    reads, at = [], 0
-    for item in items:
-        made = cut.get(id(item), [])
-        end = at + max(0, len(made) - 1)
-        reads.append(_decided(item, made, [*parts[at:end], item.read], images[at:end]))
-        at = end
-    return layout.reading(reads, found, strangers, shrink, (width, height), answer.version, least)
+        scale = SMALLEST / max(grey.shape)
+    if scale == 1:
+        return Sheet(grey, np.eye(3))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = np.asarray(cv2.resize(grey, size, interpolation=how), dtype=np.uint8)
+    across, down = width / size[0], height / size[1]
+    place = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
+    return Sheet(picture, place)
 
 
-def _check(until: float) -> None:
-    if time.monotonic() > until:
-        raise BadRequest("the picture holds too much to be read in time: take a photo of the digits alone")
+def _crops(found: Sequence[Sheet], grey: Picture, check: Check, most: int) -> list[list[Crop]]:
+    """For each sheet what may be its lines, at most so many together."""
+    made: list[list[Crop]] = []
+    for sheet in found:
+        made.append(crops(sheet, grey, check, most))
+        most -= len(made[-1])
+    return made
 
 
-def _items(found: Page, until: float) -> tuple[list[tuple[int, Box, Patch, float]], list[Stranger]]:
-    asked: list[tuple[int, Box, Patch, float]] = []
-    strangers = []
-    for number, row in enumerate(found.rows):
-        _check(until)
-        tilt, height = row.tilt(), row.height
-        leaning = _lean(found, row, tilt)
-        for blob in row.blobs:
-            if blob.box.w > TOO_WIDE * blob.box.h:
-                strangers.append(Stranger(blob.box, "too wide for digits"))
-            elif len(asked) == MOST:
-                strangers.append(Stranger(blob.box, f"not read: more than {MOST} pieces of ink"))
-            else:
-                own = patch(found.strength, found.labels, blob, tilt, leaning)
-                if extent(own.ink) is not None:
-                    asked.append((number, blob.box, own, blob.box.w / _usual(row, blob.box.h, height)))
-    return asked, strangers
+def _pictures(ways: Sequence[Sequence[Sequence[Crop]]]) -> list[Picture]:
+    return [crop.picture for way in ways for own in way for crop in own]
 
 
-def _lean(found: Page, row: Row, tilt: float) -> float:
-    """By how much the row's writing leans; less is believed where there are few digits."""
-    own = [blob for blob in row.blobs if blob.box.w <= WIDE * blob.box.h][:MOST]
-    if not own:
-        return 0.0
-    leans = [lean(patch(found.strength, found.labels, blob, tilt).ink) for blob in own]
-    return float(np.clip(np.median(leans), -STEEPEST, STEEPEST)) * len(own) / (len(own) + FEW)
+def _views(
+    ways: Sequence[Sequence[Sequence[Crop]]],
+    answer: Answer[LinePrediction],
+    size: tuple[int, int],
+    least: float | None,
+    form: Format | None,
+) -> list[_View]:
+    answers = iter(answer)
+    made = []
+    for way in ways:
+        lines: list[Line] = []
+        unread: list[Unread] = []
+        for own in way:
+            said = _said(own, [fields(crop, next(answers), size, least, form) for crop in own])
+            lines += rows([each for each in said if isinstance(each, Placed)])
+            unread += [each for each in said if isinstance(each, Unread)]
+        made.append(_View(tuple(lines), tuple(unread)))
+    return made
 
 
-def _usual(row: Row, own: int, typical: float) -> float:
-    return typical if len(row.blobs) > 2 else float(own)
+def _said(own: Sequence[Crop], answers: Sequence[Said]) -> Said:
+    """What a sheet says: line by line, or as a whole where that is about as much."""
+    lines = [said for crop, said in zip(own, answers, strict=True) if not crop.whole]
+    together = [each for said in lines for each in said]
+    whole = [said for crop, said in zip(own, answers, strict=True) if crop.whole]
+    if not whole or _worth(together) > BETTER * _worth(whole[0]):
+        return together
+    closer = max(lines, key=_digits, default=[])
+    if _digits(closer) >= _digits(whole[0]) and _sure(closer) > BETTER * _sure(whole[0]):
+        return closer
+    return whole[0]
 
 
-def _doubtful(item: _Item) -> bool:
-    """Whether it may be digits that touch."""
-    if item.read.confidence < SURE or item.ratio > WIDE:
-        return True
-    return ways.too_much(cuts.whole(item.patch.ink), item.read)
+def _worth(said: Said) -> float:
+    """Of how many digits it is sure."""
+    return sum(
+        len(each.field.digits) * float(each.field.confidence ** (1 / len(each.field.digits)))
+        for each in said
+        if isinstance(each, Placed)
+    )
 
 
-def _decided(item: _Item, made: list[cuts.Piece], answers: list[Prediction], images: Picture) -> Read:
-    """made: the pieces of a doubtful blob, empty for others; answers: what each was read as, the whole last;
-    images: uint8 [n, 28, 28], the pieces but for the whole, as they were asked.
-    """
-    whole = _digit(item.box, item.read, item.image)
-    if not made:
-        return Read(item.row, item.box, [whole])
-    tall = max(made[-1].width, 0.05)
-    way = ways.best(made, answers, item.ratio / tall)
-    if way.pieces == (len(made) - 1,):
-        return Read(item.row, item.box, [whole], way.share)
-    digits = []
-    for i in way.pieces:
-        box = extent(made[i].ink)
-        assert box is not None  # pieces without ink are not made
-        digits.append(_digit(item.patch.place(box), answers[i], images[i], split=True))
-    return Read(item.row, item.box, digits, way.share)
+def _sure(said: Said) -> float:
+    return math.prod(each.field.confidence for each in said if isinstance(each, Placed))
 
 
-def _digit(box: Box, read: Prediction, image: Picture, *, split: bool = False) -> Digit:
-    others = sorted(enumerate(read.probabilities), key=lambda pair: -pair[1])
-    alternatives = tuple((digit, p) for digit, p in others if digit != read.digit)
-    return Digit(box, read.digit, read.confidence, bool(read.accepted), alternatives, split, image.tobytes())
+def _digits(said: Said) -> int:
+    return sum(len(each.field.digits) for each in said if isinstance(each, Placed))

@@ -1,13 +1,9 @@
-"""What a photo shows: digits, grouped to fields and lines, and what looked like writing and is no digit."""
+"""What a photo shows: digits, grouped to fields and lines, and writing in which there are none."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from dataclasses import field as attribute
 from typing import Any
-
-FIELD_CONFIDENCE = 0.98  # a field below it is not accepted; chosen on strips of validation digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +22,9 @@ class Digit:
 
     box: Box
     digit: int  # the likeliest, 0–9
-    confidence: float  # its calibrated probability, as the model served gives it
-    accepted: bool  # whether the model is sure enough; False too where its version does not tell
+    confidence: float  # its probability at the place where the model is surest of it
+    accepted: bool  # whether that is enough, or its whole field is accepted
     alternatives: tuple[tuple[int, float], ...]  # the other digits with their probabilities, likeliest first
-    split: bool = False  # whether it was cut from digits that touch
-    image: bytes = attribute(default=b"", repr=False)  # 28 × 28, white ink on black: what the model was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +32,17 @@ class Separator:
     """A mark between digits."""
 
     box: Box
-    text: str  # . , : or -
+    text: str  # a point; with a format the sign that it has there
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Digits that belong together, from left to right.
+    """Digits that belong together, from left to right."""
 
-    confidence: that of all digits being right, the product of theirs; where digits touch, times the share
-    that the chosen cut has among all ways to cut them.
-    """
-
-    kind: (
-        str  # digit, number, postcode (five digits), amount (… . or , and one or two digits), score (: or -)
-    )
+    kind: str  # digit, number, postcode (five digits), amount (one or two digits after a point), score (3:2)
     text: str  # digits and separators, as "12.50"
-    confidence: float
-    accepted: bool  # every digit is, and the confidence is enough
+    confidence: float  # that all of it is right
+    accepted: bool  # whether that is enough
     box: Box
     digits: tuple[Digit, ...]
     separators: tuple[Separator, ...] = ()
@@ -74,8 +62,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
-    """Ink that was not read."""
+class Unread:
+    """What looked like a line of writing and was not read."""
 
     box: Box
     reason: str
@@ -88,7 +76,7 @@ class Reading:
     width: int
     height: int
     lines: tuple[Line, ...]  # from top to bottom
-    strangers: tuple[Stranger, ...]  # what is writing of some kind and no digit
+    unread: tuple[Unread, ...]
     version: int | None  # of the model that read it; None when there was nothing to ask
 
     @property
@@ -128,7 +116,6 @@ def as_tree(reading: Reading) -> dict[str, Any]:
             "confidence": round(given.confidence, 6),
             "accepted": given.accepted,
             "alternatives": others,
-            "split": given.split,
         }
 
     def field(given: Field) -> dict[str, Any]:
@@ -150,11 +137,6 @@ def as_tree(reading: Reading) -> dict[str, Any]:
             {"box": box(line.box), "text": line.text, "fields": [field(each) for each in line.fields]}
             for line in reading.lines
         ],
-        "strangers": [{"box": box(each.box), "reason": each.reason} for each in reading.strangers],
+        "unread": [{"box": box(each.box), "reason": each.reason} for each in reading.unread],
         "version": reading.version,
     }
-
-
-def product(confidences: list[float]) -> float:
-    """The chance that all are right, if mistakes are independent."""
-    return math.prod(confidences)

@@ -1,23 +1,19 @@
-"""`digits read` as a function, against the fake server, and against a real embedded one."""
+"""`digits read` as a function, against the fake server."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from digits import saved_model
-from digits.export import warmup
 from digits_cli import read as digits_read
 from digits_client import DigitClient
-from digits_client.reading import command, opened, read
+from digits_client.reading import command
 from digits_client.reading.command import main
-from tests._digits import digits
 from tests._ports import free_port
-from tests.serving._server import Server
-from tests.serving.client.reading._sheet import sheet
-from tests.test_saved_model import saved
+from tests.serving.client.reading._sheet import ask, sheet
 
 
 def table_of(path):
@@ -35,18 +31,25 @@ def folder(tmp_path):
     return inside
 
 
+@pytest.fixture(autouse=True)
+def line_reader(monkeypatch):
+    """Lines are read here, after the server has been asked for something, so that it must be there."""
+
+    def predict_lines(client, lines):
+        return dataclasses.replace(ask(lines), version=client.predict(np.zeros((28, 28), np.uint8)).version)
+
+    monkeypatch.setattr(DigitClient, "predict_lines", predict_lines, raising=False)
+
+
 def test_a_photo_is_a_line_a_field(fake, folder, capsys):
-    fake.accepts = True
     assert main(["--server", fake.grpc, str(folder / "b.png")]) == 0
-    name, _, text, _, sure = capsys.readouterr().out.rstrip("\n").split("\t")
-    assert name == str(folder / "b.png") and text == "00"  # the fake reads the first pixel, which is black
-    assert sure == "not sure"  # 0.9375 each
+    name, kind, text, _, sure = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert (name, kind, text, sure) == (str(folder / "b.png"), "number", "47", "sure")
 
 
 def test_least_says_how_sure_a_field_must_be(fake, folder, capsys):
-    fake.accepts = True
-    assert main(["--server", fake.grpc, "--least", "0.5", str(folder / "b.png")]) == 0
-    assert capsys.readouterr().out.endswith("\tsure\n")
+    assert main(["--server", fake.grpc, "--least", "1", str(folder / "b.png")]) == 0
+    assert capsys.readouterr().out.endswith("\tnot sure\n")
     assert main(["--least", "1.5", str(folder / "b.png")]) == 2
 
 
@@ -74,9 +77,9 @@ def test_a_folder_becomes_a_table_that_names_bad_files_and_the_run_goes_on(fake,
     assert main(["--server", fake.grpc, "--csv", str(table), str(folder)], bar=bar) == 1
     rows = table_of(table)
     assert [(row["file"].rpartition("/")[2], row["text"]) for row in rows] == [
-        ("a.jpg", "000"),
+        ("a.jpg", "912"),
         ("aa.png", ""),
-        ("b.png", "00"),
+        ("b.png", "47"),
     ]
     assert rows[1]["error"] and not rows[0]["error"] and rows[0]["version"] == "3"
     assert moves == [3, 1, 1, 1]
@@ -88,7 +91,7 @@ def test_a_photo_that_takes_too_long_is_one_line_that_names_it_and_the_others_go
 ):
     honest = command.read
 
-    def slow(photo, ask, least):
+    def slow(photo, ask, least, form):
         return honest(photo, ask, least, 0 if photo.shape == sheet("912")[0].shape else 60)
 
     monkeypatch.setattr(command, "read", slow)
@@ -122,7 +125,15 @@ def test_names_that_would_steer_a_terminal_or_a_spreadsheet_are_shown_harmless(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--out", "x.gif"], ["--csv", "/no/such/folder/x.csv"], ["--timeout", "0"]], ids=str
+    "arguments",
+    [
+        ["--out", "x.gif"],
+        ["--csv", "/no/such/folder/x.csv"],
+        ["--timeout", "0"],
+        ["--format", "[a-z]+"],
+        ["--score", "labels.csv"],
+    ],
+    ids=str,
 )
 def test_wrong_usage_is_one_line_and_code_2(arguments, folder, capsys):
     assert main([*arguments, str(folder / "b.png")]) == 2
@@ -142,22 +153,52 @@ def test_no_server_is_one_line_and_code_7_and_no_table(folder, tmp_path, capsys)
     assert not (tmp_path / "t.csv").exists()
 
 
-def test_digits_read_asks_a_real_server(folder, tmp_path, capsys):
-    """The whole way: files, OpenCV, gRPC, the embedded server, a model, a table with the progress bar."""
-    export = saved(tmp_path / "exported" / "digits" / "1")
-    saved_model.add_extra(export, warmup.records(digits(32, seed=4)[0]), {"dataset": "synthetic"})
-    flags = ("--model_name=digits", f"--model_base_path={export.parent}")
-    with Server(tmp_path / "log", *flags) as server:
-        with DigitClient(server.target, timeout=60) as client:
-            made = read(opened(folder / "a.jpg"), client.predict)
-        assert made.version == 1 and len(made.digits) >= 3
-        assert all(
-            np.isclose(sum(p for _, p in d.alternatives) + d.confidence, 1, atol=1e-3) for d in made.digits
-        )
+def test_a_format_decides_what_a_field_is(fake, folder, capsys):
+    assert main(["--server", fake.grpc, "--format", "digits:3", str(folder)]) == 0
+    assert [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()] == ["912", ""]
 
-        class Given:
-            given = ("--server", server.target, "--csv", str(tmp_path / "t.csv"), str(folder))
 
-        assert digits_read.run(Given) == 0
-    rows = table_of(tmp_path / "t.csv")
-    assert rows[0]["text"] == made.fields[0].text and rows[0]["version"] == "1"
+@pytest.fixture
+def labels(folder):
+    (folder / "c.png").write_bytes(b"cut off")
+    path = folder / "labels.csv"
+    path.write_text("file,text\nb.png,47\na.jpg,9 12\nc.png,1\n")
+    return path
+
+
+def test_a_table_of_what_photos_show_is_compared_with_what_is_read(fake, labels, capsys):
+    assert main(["--server", fake.grpc, "--score", str(labels)]) == 1
+    out, err = capsys.readouterr()
+    wrong, damaged, *shares = out.splitlines()
+    assert wrong.split("\t") == [str(labels.parent / "a.jpg"), "9 12", "912", "sure"]
+    assert damaged.startswith(f"{labels.parent / 'c.png'}\t1\t") and "no picture" in damaged
+    assert shares == [
+        "read exactly: 1 of 3, 33.33% (6.15% to 79.23% with 95 % confidence)",
+        "accepted: 2 of 3, 66.67% (20.77% to 93.85% with 95 % confidence)",
+        "of these right: 1 of 2, 50.00% (9.45% to 90.55% with 95 % confidence)",
+    ]
+    assert err.count("\n") == 1
+
+
+def test_points_count_in_a_comparison_where_the_table_has_them(fake, tmp_path, capsys):
+    Image.fromarray(sheet("12.50")[0]).save(tmp_path / "a.png")
+    for text, right in (("12.50", 1), ("1250", 1), ("12.5", 0)):
+        (tmp_path / "labels.csv").write_text(f"file,text\na.png,{text}\n")
+        assert main(["--server", fake.grpc, "--score", str(tmp_path / "labels.csv")]) == 0
+        assert f"read exactly: {right} of 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "file,text\n", "name,what\na,1\n", "file,text\na.png\n", "\xff\n"])
+def test_a_table_that_is_none_is_wrong_usage(text, tmp_path, capsys):
+    (tmp_path / "labels.csv").write_bytes(text.encode("latin-1"))
+    assert main(["--score", str(tmp_path / "labels.csv")]) == 2
+    assert "expected a CSV file with the columns file and text" in capsys.readouterr().err
+
+
+def test_digits_read_is_the_same_command(fake, folder, tmp_path, capsys):
+    class Given:
+        given = ("--server", fake.grpc, "--csv", str(tmp_path / "t.csv"), str(folder))
+
+    assert digits_read.run(Given) == 0
+    assert [row["text"] for row in table_of(tmp_path / "t.csv")] == ["912", "47"]
+    assert capsys.readouterr().out.startswith("2 of 2 photos read")
