@@ -20,7 +20,10 @@ from digits_client.reading.results import Box, Digit, Field, Line, Separator, Un
 from digits_client.results import Character, LinePrediction
 
 COLUMN = 4  # pixels of a line's picture for which the model gives probabilities
-WIDE = 1.85  # heights between the middles of neighbours of two fields
+WIDE, TIMES = (
+    1.85,
+    2.2,
+)  # heights, and times what is usual: further apart are the middles of two fields' digits
 BROAD = 0.7  # heights: half the width of a digit at most
 UNSURE = 0.5  # confidence per character below which writing is told as unread
 SURE = 0.98  # confidence of a digit that counts as accepted in a field that is not
@@ -72,8 +75,10 @@ def fields(
 def _parts(characters: Sequence[Character], height: float) -> list[list[Character]]:
     """The characters, parted at wide gaps; without parts that have no digit."""
     parts: list[list[Character]] = [list(characters[:1])]
-    for before, character in itertools.pairwise(characters):
-        if character.position - before.position > WIDE * height:
+    steps = [b.position - a.position for a, b in itertools.pairwise(characters)]
+    wide = max(WIDE * height, TIMES * float(np.median(steps)) if len(steps) > 2 else 0.0)
+    for character, step in zip(characters[1:], steps, strict=True):
+        if step > wide:
             parts.append([])
         parts[-1].append(character)
     return [part for part in parts if any(each.digit is not None for each in part)]

@@ -7,7 +7,7 @@ sheet as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ LEAST = 6  # pixels of a digit's height
 PIECES = 1000  # of ink that are looked at, the largest first: each is compared with lines, some µs a pair
 TALL = 0.45  # of a line's height: lower pieces are parts of digits or marks
 SAME = 0.4  # share of the lower one's height that neighbours in a line have in common
+BLANK = 24  # grey levels: a picture with less between its darkest and lightest has no writing
 APART = 2.2  # heights between neighbours in a line, at most
 STEEPEST = 12.0  # degrees by which writing on a sheet may fall or rise
 RULE, SHORTEST, BROKEN = (
@@ -37,7 +38,7 @@ RULE, SHORTEST, BROKEN = (
 )  # of a sheet's side, pixels: a ruled line is longer; and may have such gaps
 THIN = 16  # times as long as thick: no stroke of a digit is
 CROSSED = 9  # pixels: strokes that cross a ruled line are joined again
-WHOLE, LOW = 4.0, 120  # heights of writing, and pixels: a lower picture is asked as a whole too
+WHOLE, LOW = 2.5, 120  # heights of writing, and pixels: a lower picture is asked as a whole too
 
 Check = Callable[[], None]  # raises once the time is over
 
@@ -84,7 +85,7 @@ def crops(sheet: Sheet, photo: Picture, check: Check, most: int) -> list[Crop]:
     height, width = sheet.picture.shape
     usual = found[0].height if found else float(height)
     low = height <= max(WHOLE * usual, LOW) and width <= height * WIDEST / HIGH
-    if low and most and cv2.countNonZero(strokes):
+    if low and most and np.ptp(sheet.picture) >= BLANK:
         made = [_whole(mask, sheet, turn, photo, usual), *made[: most - 1]]
     return made
 
@@ -195,18 +196,17 @@ def _crop(line: _Line, mask: Picture, sheet: Sheet, turn: Matrix, photo: Picture
 def _whole(mask: Picture, sheet: Sheet, turn: Matrix, photo: Picture, usual: float) -> Crop:
     """The whole sheet as one line."""
     height, width = sheet.picture.shape
-    scale = height / HIGH
-    wide = int(np.clip(round(width / scale), NARROWEST, WIDEST))
-    middle = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2], [0, 0, 1]])
-    return _made(
-        np.linalg.inv(turn) @ middle,
-        wide,
-        mask,
-        sheet,
-        turn,
-        photo,
-        float(np.clip(usual / scale, HIGH / 2, HIGH)),
-        whole=True,
+    wide = int(np.clip(4 * round(width * HIGH / height / 4), NARROWEST, WIDEST))
+    across, down = width / wide, height / HIGH
+    middle = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
+    digits = float(np.clip(usual / down, HIGH / 2, HIGH))
+    own = np.linalg.inv(turn) @ middle
+    made = _made(own, wide, mask, sheet, turn, photo, digits, whole=True)
+    straight = sheet.place[0, 1] == sheet.place[1, 0] == 0  # then it is the photo, or a smaller copy
+    source = photo if straight else sheet.picture
+    how = cv2.INTER_AREA if source.shape[0] > HIGH else cv2.INTER_LINEAR
+    return replace(
+        made, picture=np.asarray(cv2.resize(source, (wide, HIGH), interpolation=how), dtype=np.uint8)
     )
 
 

@@ -63,6 +63,14 @@ def test_a_line_of_writing_is_one_crop_whatever_it_stands_on(ground):
         assert corners[1, 1] - corners[0, 1] <= 100 and corners[0, 0] <= 62
 
 
+def test_a_rough_table_beside_the_sheet_hides_no_line():
+    photo = page("35718", "4026", "12903", width=700)
+    table = np.random.default_rng(0).normal(120, 45, (len(photo), 300))
+    rough = cv2.GaussianBlur(table, (0, 0), 1.5).clip(0, 255).astype(np.uint8)
+    made = [crop for crop in found(np.hstack([photo, rough])) if crop.place[0, 2] < 600]
+    assert sum(crop.picture.shape[1] > 60 for crop in made) == 3
+
+
 def test_digits_have_half_to_four_fifths_of_the_height_and_a_margin():
     for crop in found(page("35718", "4026")):
         assert 0.5 <= levels(crop) <= 0.8
