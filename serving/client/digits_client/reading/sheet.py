@@ -152,7 +152,7 @@ def _chosen(corners: Floats, small: Picture) -> list[Floats]:
     total = np.where(count > 0, (shares * inner).sum(axis=1) / np.maximum(count, 1), 0.0)
     weakest = np.where(inner, shares, 1.0).min(axis=1)
     good = (count > 1) & (weakest >= SIDE) & (total >= SIDES)
-    score = np.where(good, total + 0.6 * np.sqrt(areas / (width * height)) + 0.15 * count, -np.inf)
+    score = np.where(good, total + 0.3 * np.sqrt(areas / (width * height)) + 0.15 * count, -np.inf)
     outlines = [cv2.Canny(each, 12, 30) for each in bare]
     tried = []
     for i in np.argsort(-score, kind="stable")[: min(TRIED, int(good.sum()))]:
