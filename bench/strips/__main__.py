@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         run = Run(given.out, seed=given.seed)
         with tempfile.TemporaryDirectory() as scratch, serve(given.model, Path(scratch)) as client:
-            for record in (real if given.real else drawn)(given, client.predict):
+            for record in (real if given.real else drawn)(given, client.predict_lines):
                 run.keep(record)
         print(report(run.records()))
     except DigitsError as error:

@@ -83,7 +83,7 @@ def _read(
     photo = decoded(body, max_pixels=limits.pixels, max_memory=limits.memory, grey=True)
 
     def ask(lines: Sequence[NDArray[np.uint8]]) -> Answer[LinePrediction]:
-        answered: Answer[LinePrediction] = here.model.client.predict_lines(lines)  # type: ignore[attr-defined]
+        answered: Answer[LinePrediction] = here.model.client.predict_lines(lines)
         return answered
 
     return photo, read(photo, ask, least, limits.seconds, form)

@@ -158,7 +158,7 @@ def _read(
     """The pixels of a file, and what they show. Raises BadRequest, which names the file."""
     photo = opened(name)
     try:
-        return photo, read(photo, client.predict_lines, least, form=form)  # type: ignore[attr-defined]
+        return photo, read(photo, client.predict_lines, least, form=form)
     except BadRequest as error:
         raise BadRequest(f"{name}: {error}") from None
 
