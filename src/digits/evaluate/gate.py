@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from digits.evaluate.corruptions import CORRUPTIONS
@@ -209,15 +210,11 @@ def _non_digits(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
     return value, floor, value >= floor, text
 
 
-def _lines_of(kind: str, key: str) -> _Rule:
-    """The rule for the share of a kind's lines that are read exactly."""
-
-    def rule(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
-        floor = _of_dataset(metrics, params, key)
-        value = wilson(*_right(metrics, "lines", "kinds", kind))[1]
-        return value, floor, value >= floor, f"{kind} lines at best {value:.1%} exact, {floor:.1%} wanted"
-
-    return rule
+def _lines_of(metrics: Mapping[str, Any], params: EvaluateParams, *, kind: str, key: str) -> _Outcome:
+    """The share of a kind's lines that are read exactly."""
+    floor = _of_dataset(metrics, params, key)
+    value = wilson(*_right(metrics, "lines", "kinds", kind))[1]
+    return value, floor, value >= floor, f"{kind} lines at best {value:.1%} exact, {floor:.1%} wanted"
 
 
 def _lines_precision(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
@@ -253,8 +250,8 @@ RULES: dict[str, _Rule] = {
     "calibration_error": _calibration,
     "new_batches": _new_batches,
     "non_digits": _non_digits,
-    "lines_exact": _lines_of("mixed", "lines_exact"),
-    "lines_clean": _lines_of("clean", "lines_clean"),
+    "lines_exact": partial(_lines_of, kind="mixed", key="lines_exact"),
+    "lines_clean": partial(_lines_of, kind="clean", key="lines_clean"),
     "lines_precision": _lines_precision,
     "lines_without_digits": _lines_without_digits,
 }
