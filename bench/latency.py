@@ -1,9 +1,10 @@
 """Measures the size and the latency of an exported model, compared with S1 exported the same way.
 
     python -m bench.latency MODEL BASELINE THREADS ROUNDS           THREADS 0: as many as there are cores
+    python -m bench.latency lines MODEL THREADS ROUNDS
 
 Times two SavedModels alternately in one process, through their signature `serving_default`, as a server calls
-them, and prints one JSON object.
+them, and prints one JSON object. With `lines` it times one model's signature of that name, for single lines.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ THREADS = {"one": 1, "all": 0}
 SIZES = (1, 32)  # images of a request
 WARM_UP, CALLS = 10, 20  # of each model: calls that do not count, and calls of one turn
 ROUNDS, QUICK_ROUNDS = 10, 1  # turns of each
+LINE_WIDTHS = (112, 448)  # pixels of a line: an amount in figures, a whole row of a form
 Call = Callable[[], Any]
 
 
@@ -104,6 +106,31 @@ def measure(model: Path, baseline: Path, threads: int, rounds: int) -> dict[str,
     return times
 
 
+def measure_lines(model: Path, threads: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Return the median µs of a request for one line, by its width in pixels: of the wall and of the CPU."""
+    import tensorflow as tf
+
+    from digits import wire
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    loaded = tf.saved_model.load(str(model))
+    answer, rng, times = loaded.signatures[wire.LINES], np.random.default_rng(1), {}
+    for width in LINE_WIDTHS:
+        lines = tf.constant(rng.integers(0, 256, (1, wire.HEIGHT, width), dtype=np.uint8))
+        inputs = {wire.LINE_IMAGES: lines, wire.WIDTH: tf.constant([width])}
+        taken = []
+        for turn in range(WARM_UP + rounds * CALLS):
+            started = time.perf_counter(), time.process_time()
+            answer(**inputs)[wire.TEXT].numpy()
+            if turn >= WARM_UP:
+                taken.append((time.perf_counter() - started[0], time.process_time() - started[1]))
+        wall, processor = 1e6 * np.median(taken, axis=0)
+        times[str(width)] = {"us": float(wall), "cpu_us": float(processor)}
+    return times
+
+
 def _call(loaded: Any, images: Any) -> Call:
     from digits import wire
 
@@ -128,6 +155,10 @@ def time_in_turn(calls: list[Call], rounds: int) -> list[float]:
 
 def main(argv: list[str]) -> None:
     die_with_parent()
+    if argv[:1] == ["lines"]:
+        _, model, threads, rounds = argv
+        print(json.dumps(measure_lines(Path(model), int(threads), int(rounds))))
+        return
     model, baseline, threads, rounds = argv
     print(json.dumps(measure(Path(model), Path(baseline), int(threads), int(rounds))))
 
