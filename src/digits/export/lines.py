@@ -18,8 +18,8 @@ from digits.export.signatures import PARALLEL_PICTURES, Endpoint, shared
 from digits.line_model import decoding
 from digits.line_model.lines import HEIGHT, SEPARATOR, STEP, WIDEST
 
-# Pixels along all lines of a request, the filled-up ones too: the network's features of each take 4 KB, so
-# that a request needs half a GiB at most.
+# Pixels along all lines of a request, the filled-up ones too: each takes 5 KB while the largest network reads
+# it, so that a request takes 700 MB at most.
 MOST_COLUMNS = 64 * WIDEST
 
 
