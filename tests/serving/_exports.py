@@ -7,8 +7,13 @@ DATA_FILE = "variables/variables.data-00000-of-00001"
 TEST_IMAGES = "digest-of-the-test-images"
 
 
-def export(directory, weights="one", *, accuracy=0.99, sample=False, passed=True, test_images=TEST_IMAGES):
-    """Write a tiny export, as the export stage does; `weights` determines its content."""
+def export(
+    directory, weights="one", *, accuracy=0.99, sample=False, passed=True, test_images=TEST_IMAGES, lines=None
+):
+    """Write a tiny export, as the export stage does; `weights` determines its content.
+
+    lines: the digest of the lines that it was validated on; None: it reads none.
+    """
     content = {"saved_model.pb": "graph", DATA_FILE: weights, "assets.extra/tf_serving_warmup_requests": "w"}
     for name, text in content.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -21,7 +26,7 @@ def export(directory, weights="one", *, accuracy=0.99, sample=False, passed=True
         "dataset": "mnist",
         "sample": sample,
         "verdict": {"passed": passed},
-    }
+    } | ({"lines": {"validation_sha256": lines}} if lines else {})
     (directory / "assets.extra/provenance.json").write_text(json.dumps(provenance))
     return directory
 
