@@ -12,6 +12,7 @@ from digits.dataset import Split
 from digits.line_model.candidate import load_candidate
 from digits.line_model.lines import load_lines
 from digits.lines import stage
+from digits.lines.compose import Digits
 from digits.runtime.errors import TrainingError
 from tests._project import tree_digest
 from tests.lines._written import split
@@ -38,6 +39,7 @@ def run(home):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(out)  # checkpoints lie in the working directory
             patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would stay on
+            patch.setattr(stage.compose, "Digits", lambda *given, **_: Digits(*given, 20))
             for name, value in (FEW | {"say": said.append} | patches).items():
                 patch.setattr(stage, name, value)
             made = [out / name for name in ("models/lines", "reports/lines", "reports/lines.png")]
