@@ -233,6 +233,8 @@ class _Writer:
             place += 1
             if place < len(number) and self.separated:
                 self._separator(len(number) - place)
+        if self.text and self.text[-1] == SEPARATOR:
+            self.text.pop()  # the page ends, and a dot after the last digit is no character
         if rng.random() < self.chances.closed and self.x < self.width - 3:
             self._closing_mark()
         return self.text
