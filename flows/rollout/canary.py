@@ -141,17 +141,20 @@ def watch(
 ) -> Trial:
     """Send a promoted version its golden requests for `seconds`, at least once; roll back if it fails.
 
-    golden: what it read in them while on trial (Trial.golden); without, only failures and invalid
-    probabilities count. A failure counts if the client's retries fail too. Raises StoreError when another
-    version is in service.
+    golden: what it read in them while on trial (Trial.golden); without, and in lines, only failures and
+    invalid probabilities count. A failure counts if the client's retries fail too. Raises StoreError when
+    another version is in service.
     """
     end = time.monotonic() + seconds
-    (batches, *_) = requests.from_warmup(store.intact(number).path)
+    chosen = store.intact(number)
+    (batches, *others) = requests.from_warmup(chosen.path, lines=chosen.lines)
+    lines = [replace(kind, requests=kind.requests[-1:]) for kind in others if kind.lines]
     while True:
         pointer = store.current()
         if pointer is None or pointer.stable != number:
             raise StoreError(f"version {number} is no longer in service: `digits status` shows which is")
         responses = [_ask_again(server, batches, golden) for server in servers]
+        responses += [_ask_again(server, kind, ()) for server in servers for kind in lines]
         trial = judge(responses, rules) if responses else Trial(True)
         if not trial.passed:
             settlement = roll_back(store, number, trial, at, servers, timeout)
@@ -181,7 +184,8 @@ def _ask_again(server: Server, batches: Kind, golden: Sequence[int]) -> Response
         part = np.asarray(golden[at : at + len(request)], np.int64) if golden else answer.digits
         known.append(Answer(part, np.zeros((0, 10)), answer.seconds))
         at += len(request)
-    return Responses(f"{batches.name} on {server}", known, now, beside="itself on trial")
+    name = f"{batches.name} on {server}"
+    return Responses(name, known, now, lines=batches.lines, beside="itself on trial")
 
 
 def _on_trial(store: Store, number: int) -> bool:

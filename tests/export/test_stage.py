@@ -100,19 +100,8 @@ def test_lines_without_a_line_or_with_other_weights_are_refused(release, refused
     refused(DataError, "line_model.weights.h5", lines=tmp_path / "lines")
 
 
-def test_lines_that_are_answered_otherwise_than_the_line_reader_does_are_thrown_away(refused, monkeypatch):
-    honest = line_signatures.endpoints
-
-    def off(logits, *others):
-        return honest(lambda lines, width: 1.01 * logits(lines, width), *others)
-
-    monkeypatch.setattr(line_signatures, "endpoints", off)
-    monkeypatch.setattr(parity, "MANNERS", {})
-    refused(DataError, "lines of 36 pixels: columns are up to .* off the model's")
-
-
 def test_an_export_that_answers_otherwise_or_at_random_is_thrown_away(refused, monkeypatch):
-    limits, honest = [], signatures.endpoints
+    limits, honest, honest_lines = [], signatures.endpoints, line_signatures.endpoints
 
     def off(logits, temperature, threshold, max_pixels):
         limits.append(max_pixels)
@@ -122,7 +111,11 @@ def test_an_export_that_answers_otherwise_or_at_random_is_thrown_away(refused, m
 
         return honest(noisy, 1.01 * temperature, threshold, max_pixels)
 
+    def off_lines(logits, *others):
+        return honest_lines(lambda lines, width: 1.01 * logits(lines, width), *others)
+
     monkeypatch.setattr(signatures, "endpoints", off)
+    monkeypatch.setattr(line_signatures, "endpoints", off_lines)
     monkeypatch.setattr(parity, "MANNERS", {})
-    refused(DataError, r"off the model's probabilities.*RandomStandardNormal")
+    refused(DataError, r"off the model's probabilities.*lines of 36 pixels: columns .*RandomStandardNormal")
     assert limits == [SETTINGS["export"].max_pixels]

@@ -134,7 +134,8 @@ def test_a_good_candidate_takes_over_on_every_replica_without_a_failed_request(w
     settled = canary.settle(world.store, number, trial, before, AT, servers=world.replicas)
     assert settled == canary.Settlement(canary.PROMOTED)
     assert world.unchanged(number)
-    assert canary.watch(world.store, number, world.replicas, 1, golden=trial.golden).passed
+    watched = canary.watch(world.store, number, world.replicas, 1, golden=trial.golden)
+    assert watched.passed and len(watched.figures) == 4  # images and pictures, and lines, on each server
     assert not clients.failures
     assert set(clients.seen) == {before, number}
 
