@@ -70,7 +70,7 @@ def test_a_port_that_another_server_or_program_has_is_told(running, tmp_path):
 FOREIGN = json.dumps({"pid": os.getpid(), "started": 1.0, "url": "http://127.0.0.1:1/api"})
 
 
-@pytest.mark.parametrize("record", ["{", "[]", '{"pid": 1}', FOREIGN])
+@pytest.mark.parametrize("record", ["{", "[]", '{"pid": 1}', pytest.param(FOREIGN, id="another process")])
 def test_a_record_that_tells_nothing_or_of_another_process_is_no_server(tmp_path, record):
     settings.home(tmp_path).mkdir()
     (settings.home(tmp_path) / "server.json").write_text(record)
