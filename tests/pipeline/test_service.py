@@ -17,7 +17,7 @@ def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     store = Store(copy.root / "models/serving")
     assert store.current().stable == 1
     published = store.intact(1).provenance["published"]
-    assert published["commit"] and published["infra"]["requests"] == 7
+    assert published["commit"] and published["infra"]["requests"] == 12
 
     again = copy.digits("run")
     assert "version 1 is in service" in again.stdout and again.stdout.count("cached") == 7
