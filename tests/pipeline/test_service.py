@@ -20,7 +20,7 @@ def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     assert published["commit"] and published["infra"]["requests"] == 12
 
     again = copy.digits("run")
-    assert "version 1 is in service" in again.stdout and again.stdout.count("cached") == 7
+    assert "version 1 is in service" in again.stdout and again.stdout.count("cached") == 8
 
     copy.edit({"train": {"seed": 2}})
     changed = copy.digits("run")
