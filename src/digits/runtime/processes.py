@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import queue
 import signal
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 RUN_PID = "DIGITS_RUN_PID"  # the process of `digits run`, in the environment of its children
 LOOK = 0.5  # seconds between two checks that they are alive
+
+
+SHORT = 0.2  # seconds of a wait
 
 
 class StopRequest:
@@ -43,10 +47,15 @@ class StopRequest:
         return self._made
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is made, or for so many seconds; return whether it was made."""
-        if not self._made:
+        """Wait until it is made, or for so many seconds; return whether it was made.
+
+        In short waits: a signal that comes just before a wait begins does not end it, and Python runs the
+        handler after it.
+        """
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._made and (left := end - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
-                self._queue.get(timeout=timeout)
+                self._queue.get(timeout=min(left, SHORT))
         return self._made
 
 
