@@ -62,8 +62,8 @@ def duels(monkeypatch):
     met = []
 
     def outcome(misread):
-        def duel(_store, candidate, champion, images, labels):
-            assert len(images) == len(labels) == 20
+        def duel(_store, candidate, champion, images, labels, written):
+            assert len(images) == len(labels) == 20 and not written
             met.append((candidate, champion))
             right = np.ones(20, bool)
             right[:misread] = False

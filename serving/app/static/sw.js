@@ -14,7 +14,7 @@ const FILES = [
   "/static/normalize.js", "/static/picture.js", "/static/vendor/tfjs.js",
   "/static/vendor/tfjs-backend-wasm-simd.wasm",
   ...[
-    "agreement", "answer", "api", "badge", "bytes", "camera", "detail", "dom", "drawing", "feedback", "fields", "files",
+    "agreement", "answer", "api", "badge", "bytes", "camera", "cut", "detail", "dom", "drawing", "feedback", "fields", "files",
     "intake", "keys", "latest", "local", "main", "memory", "modes", "offline", "photo", "provenance", "stage", "strokes",
     "tabs", "watch",
   ].map((name) => `/static/page/${name}.js`),
