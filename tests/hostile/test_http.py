@@ -52,11 +52,21 @@ def test_bodies_that_never_come_cost_others_nothing_behind_a_trusted_proxy_too(g
     gateway.recovers(attacker)
 
 
-HUGE = ("ffffffffffffffff", "f" * 300, "-1", "1;" + "x" * 70_000)
+HUGE = ("ffffffffffffffff", "f" * 300)
+BROKEN = ("-1", "1;" + "x" * 70_000)  # aiohttp may hold these, as a body that never comes, until its deadline
 
 
 @pytest.mark.parametrize("size", HUGE, ids=lambda size: size[:20])
-def test_a_chunk_that_can_not_be_meant_is_answered_at_once(target, size):
+def test_a_chunk_larger_than_any_body_is_answered_at_once(target, size):
+    refused(target, size)
+
+
+@pytest.mark.parametrize("size", BROKEN, ids=lambda size: size[:20])
+def test_a_chunk_without_a_size_is_answered_at_once(gateway, size):
+    refused(gateway, size)
+
+
+def refused(target, size):
     with target.connect() as raw:
         raw.sendall(target.head("Transfer-Encoding: chunked"))
         with contextlib.suppress(OSError):
