@@ -1,4 +1,4 @@
-"""Photos → readings, with a reader of lines that knows the digits on them."""
+"""Photos are read with a reader of lines that knows the digits on them."""
 
 import asyncio
 import dataclasses
