@@ -47,6 +47,7 @@ class Chances:
     separated: float = 0.55  # separators at thousands and elsewhere
     closed: float = 0.35  # a dash, a dot or an equals sign after the last digit
     ruled: float = 0.4  # printed rules, box sides or squares
+    boxed: float = 0.06  # each digit in a printed box of its own, as in forms
     cut_off: float = 0.12  # a stroke of the line above or below
     textured: float = 0.8
     inverted: float = 0.08  # light writing on dark
@@ -62,6 +63,7 @@ _PLAIN = Chances(
     separated=0,
     closed=0,
     ruled=0,
+    boxed=0,
     cut_off=0,
     textured=0,
     inverted=0,
@@ -132,17 +134,19 @@ class Hand:
     styled: tuple[bool, ...]  # by digit
     near: int | None  # where the writer's digits begin in the data set
     chained: bool
+    box: float | None  # pixels from one printed box to the next, if there are any
 
 
 def _hand(rng: np.random.Generator, digits: Digits, chances: Chances) -> Hand:
-    spread = rng.random()
+    height = float(np.clip(rng.normal(0.66, 0.14), 0.36, 0.97)) * HEIGHT
+    boxed, spread = rng.random() < chances.boxed, rng.random()
     if spread < chances.touching:
         gap = rng.uniform(-0.22, 0)
     else:
         gap = rng.uniform(0.03, 0.3) if spread < chances.tight else rng.uniform(0.3, 0.8)
     last = max(1, len(digits.labels) - NEIGHBOURS)
     return Hand(
-        height=float(np.clip(rng.normal(0.66, 0.14), 0.36, 0.97)) * HEIGHT,
+        height=height,
         slant=rng.normal(0.12, 0.22) if rng.random() < 0.8 else 0.0,
         aspect=math.exp(rng.normal(0, 0.18)) * (rng.uniform(0.8, 1.3) if rng.random() < 0.5 else 1),
         pen=rng.normal(),
@@ -150,7 +154,8 @@ def _hand(rng: np.random.Generator, digits: Digits, chances: Chances) -> Hand:
         unsteady=rng.uniform(0.02, 0.16),
         styled=tuple(bool(rng.random() < STYLED[digit]) for digit in range(CLASSES)),
         near=int(rng.integers(last)) if rng.random() < 0.7 else None,
-        chained=bool(rng.random() < chances.chained),
+        chained=bool(rng.random() < chances.chained) and not boxed,
+        box=height * rng.uniform(0.9, 1.5) if boxed else None,
     )
 
 
@@ -168,24 +173,33 @@ def compose(
     """
     page = np.zeros((HEIGHT, width), np.uint8)
     text: list[int] = []
+    boxes: Grey | None = None
     if rng.random() < chances.empty:
         if others is not None and rng.random() < 0.7:
             _scatter(rng, page, others)
     else:
-        text = _Writer(rng, page, _hand(rng, digits, chances), chances).write(digits)
-    return on_paper(rng, page, grounds, chances, squared=0.6 if not text else 0.03), text
+        writer = _Writer(rng, page, _hand(rng, digits, chances), chances)
+        text, boxes = writer.write(digits), writer.boxes()
+    return on_paper(rng, page, grounds, chances, 0.6 if not text else 0.03, boxes), text
 
 
 def on_paper(
-    rng: np.random.Generator, page: Grey, grounds: Grounds, chances: Chances, squared: float = 0
+    rng: np.random.Generator,
+    page: Grey,
+    grounds: Grounds,
+    chances: Chances,
+    squared: float = 0,
+    boxes: Grey | None = None,
 ) -> Grey:
     """A page of writing, white on black, as a camera sees it on paper: both are uint8 [32, w].
 
-    squared: of the pages with rules, the share that is squared paper.
+    squared: of the pages with rules, the share that is squared paper. boxes: printed in place of rules.
     """
     width = page.shape[1]
     ink = _uneven(rng, _bent(rng, page))
     rules = _rules(rng, width, chances, squared)
+    if boxes is not None:
+        rules = np.asarray(boxes, np.float32) / np.float32(255)
     if rng.random() < chances.cut_off:
         ink = np.maximum(ink, _cut_off(rng, width))
     return _photographed(rng, ink, rules, grounds, chances)
@@ -209,8 +223,10 @@ class _Writer:
             self.x = rng.uniform(0, 6) if rng.random() < 0.7 else rng.uniform(0, self.width * 0.45)
         near_edge = rng.random() < 0.75
         self.end = self.width - (rng.uniform(0, 5) if near_edge else rng.uniform(0, self.width * 0.4))
-        self.separated, self.mark = rng.random() < chances.separated, rng.random()
+        self.separated, self.mark = rng.random() < chances.separated and not hand.box, rng.random()
         self.text: list[int] = []
+        self.first_box = rng.uniform(0, 5)  # pixels; the left side of the first box
+        self.ink = math.inf  # of the digit before
         self.exit: tuple[float, float] | None = None  # where the pen left the digit before
 
     def write(self, digits: Digits) -> list[int]:
@@ -250,6 +266,10 @@ class _Writer:
             tall *= rng.uniform(0.6, 0.9)
         wide = tall * hand.aspect * math.exp(rng.normal(0, 0.08))
         slant, turn = hand.slant + rng.normal(0, 0.05), rng.normal(0, 0.04)
+        if hand.box:
+            side = self.first_box + len(self.text) * hand.box
+            wide = min(wide, 0.95 * hand.box / (right - left))
+            self.x = side + (hand.box - (right - left) * wide) * rng.uniform(0.25, 0.75)
         breadth = (right - left) * wide
         lean = abs(slant) * (bottom - top) * tall * 0.5
         if self.text and self.x + breadth + max(0.0, lean if slant > 0 else 0.0) > self.end + 1:
@@ -260,15 +280,29 @@ class _Writer:
         x = self.x + breadth / 2
         y = self.top + hand.height / 2 + self.wander * (self.x - self.width / 2)
         y += rng.normal(0, hand.unsteady * 0.35 * hand.height)
+        half = (bottom - top) * tall / 2
+        y = min(max(y, 0.6 * half), HEIGHT - 0.6 * half)  # at most a fifth of it is cut off
         matrix = np.array([[wide, -slant * tall - turn * wide, 0], [turn * tall, tall, 0]], np.float64)
         matrix[:, 2] = (x, y) - matrix[:, :2] @ ((left + right) / 2, (top + bottom) / 2)
-        first = max(0, int(x - breadth / 2 - lean - 3))
-        last = min(self.width, int(x + breadth / 2 + lean + 4))
-        if last <= first:
-            return False
-        matrix[0, 2] -= first
-        part = cv2.warpAffine(image, matrix, (last - first, HEIGHT), flags=cv2.INTER_LINEAR)
-        np.maximum(self.page[:, first:last], part, out=self.page[:, first:last])
+        whole = float(image.sum()) * abs(wide * tall)
+        for _ in range(4):
+            first = max(0, int(x - breadth / 2 - lean - 3))
+            last = min(self.width, int(x + breadth / 2 + lean + 4))
+            if last <= first:
+                return False
+            placed = matrix - [[0, 0, first], [0, 0, 0]]
+            part = cv2.warpAffine(image, placed, (last - first, HEIGHT), flags=cv2.INTER_LINEAR)
+            under = self.page[:, first:last]
+            hidden = float(np.minimum(part, under).sum())
+            if float(part.sum()) >= 0.7 * whole and hidden <= 0.22 * min(whole, self.ink):
+                break
+            step = 0.25 * breadth + 1  # what nobody could read is no example
+            x, self.x, matrix[0, 2] = x + step, self.x + step, matrix[0, 2] + step
+        else:
+            if self.text:
+                return False
+        np.maximum(under, part, out=under)
+        self.ink = whole
         if self.exit is not None and rng.random() < self.chances.joined:
             between = ((self.exit[0] + x) / 2, (self.exit[1] + y) / 2 + rng.normal(0, 3))
             entry = (x - breadth * 0.3, y + rng.normal(0, hand.height * 0.3))
@@ -300,10 +334,30 @@ class _Writer:
                 points[-1][1] + rng.uniform(-0.1, 0.3) * height,
             )
             points.append(away)
-        stroke(self.page, points, height * rng.uniform(0.05, 0.13), rng.uniform(190, 255))
+        pen = min(height * rng.uniform(0.05, 0.13), 0.4 * wide)  # such that each loop is open
+        stroke(self.page, points, pen, rng.uniform(190, 255))
         self.text += [0] * zeros
+        self.ink = math.inf
         self.x += pitch * (zeros - 1) + 2 * wide + max(0.0, self.hand.gap) * height
         return True
+
+    def boxes(self) -> Grey | None:
+        """The printed boxes that the digits stand in, white on black, like the page; None: there are none."""
+        rng, pitch = self.rng, self.hand.box
+        if pitch is None:
+            return None
+        page = np.zeros_like(self.page)
+        n = len(self.text) + int(rng.integers(0, 3))
+        pen, level, joined = rng.uniform(0.7, 2.2), rng.uniform(90, 255), rng.random() < 0.6
+        space = 0.0 if joined else rng.uniform(0.06, 0.2) * pitch
+        tall = self.hand.height * rng.uniform(1.1, 1.6)
+        middle = self.top + self.hand.height / 2 + rng.normal(0, 1)
+        head, foot = middle - tall / 2, middle + tall / 2
+        for place in range(n):
+            left, right = self.first_box + place * pitch, self.first_box + (place + 1) * pitch - space
+            corners = [(left, head), (right, head), (right, foot), (left, foot), (left, head)]
+            stroke(page, corners, pen, level)
+        return page
 
     def _separator(self, left: int) -> None:
         """Perhaps a dot, a comma or a gap, most often before the last three digits."""
@@ -399,11 +453,29 @@ def _scatter(rng: np.random.Generator, page: Grey, others: Grey) -> None:
     width = page.shape[1]
     x = rng.uniform(0, width * 0.5)
     while x < width - 12 and rng.random() < 0.8:
+        if rng.random() < 0.2:
+            x += _badge(rng, page, x) * rng.uniform(1, 1.6)
+            continue
         image, zoom = others[rng.integers(len(others))], rng.uniform(0.7, 1.2)
         down = rng.uniform(-2, HEIGHT - 27 * zoom)
         matrix = np.array([[zoom, rng.normal(0, 0.1), x], [0, zoom, down]], np.float64)
         np.maximum(page, cv2.warpAffine(image, matrix, (width, HEIGHT)), out=page)
         x += 28 * zoom * rng.uniform(0.6, 1.2)
+
+
+def _badge(rng: np.random.Generator, page: Grey, x: float) -> float:
+    """A ring with marks in it: an emblem, a stamp, a face; its width in pixels. It would be read as a 0."""
+    tall, wide = rng.uniform(7, 14), rng.uniform(0.85, 1.2)
+    y, pen = rng.uniform(tall, HEIGHT - tall), rng.uniform(1, 2.6)
+    turns = np.linspace(0, 2 * math.pi, 24)
+    middle = x + wide * tall
+    round_it = np.stack([middle + wide * tall * np.cos(turns), y + tall * np.sin(turns)], axis=1)
+    stroke(page, round_it.astype(np.float32), pen)
+    for _ in range(int(rng.integers(2, 6))):
+        at = rng.uniform(-0.5, 0.5, 2) * tall + (middle, y)
+        bend = at + rng.normal(0, 0.2, (2, 2)) * tall * rng.choice([0.3, 1.5])
+        stroke(page, np.vstack([at, bend]).astype(np.float32), pen)
+    return 2 * wide * tall
 
 
 def _bent(rng: np.random.Generator, page: Grey) -> Grey:
@@ -517,7 +589,7 @@ def batch(
     texts, lengths = np.full((size, LONGEST), -1, np.int32), np.zeros(size, np.int32)
     for row in range(size):
         images[row], text = compose(rng, digits, grounds, width, chances, others)
-        while columns(text) > width // STEP:
+        while columns(text) > width // STEP or (chances.separated == 1 and SEPARATOR not in text):
             images[row], text = compose(rng, digits, grounds, width, chances, others)
         texts[row, : len(text)], lengths[row] = text, len(text)
     return Lines(images, texts, lengths)
