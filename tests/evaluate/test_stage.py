@@ -29,7 +29,7 @@ from tests.lines._written import one_digit, recipe
 Model = Callable[..., Any]
 FLOORS = {  # within reach of a nearest mean
     "n_test": {"tiny": 300}, "accuracy": 0.95, "lower_bound_small": 0.9, "digit": 0.8,
-    "corruption_mean": 0.3, "corruption_worst": 0.0,
+    "corruption_mean": 0.3, "corruption_worst": 0.0, "lines_of_a_kind": 20,
 } | {key: {"tiny": 0.0} for key in LINE_FLOORS}  # fmt: skip
 PARAMS = params.load("evaluate", Path(__file__).parents[2] / "params.yaml").model_copy(update=FLOORS)
 
@@ -86,8 +86,7 @@ def score(data):
         given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("digits.model.candidate.load_candidate", lambda _: model)
-            for name, n in (("NON_DIGITS", 40), ("LINES", 8), ("WITHOUT_DIGITS", 4)):
-                patch.setattr(stage, name, n)
+            patch.setattr(stage, "NON_DIGITS", 40)
             stage.run(**(given | {"report": out / "report.html"} | paths), params=PARAMS)
         return {name: json.loads((out / f"{name}.json").read_text()) for name in ("metrics", "verdict")}
 
@@ -111,7 +110,7 @@ def test_a_good_model_is_scored_passed_and_drawn_and_nothing_holds_a_path(score,
     assert metrics["abstention"]["target"] == PARAMS.answered_precision
     assert set(metrics["non_digits"]) == set(KINDS)
     lines = metrics["lines"]
-    assert {kind: row["n"] for kind, row in lines["kinds"].items()} == dict.fromkeys(LINE_KINDS, 8)
+    assert {kind: row["n"] for kind, row in lines["kinds"].items()} == dict.fromkeys(LINE_KINDS, 20)
     assert {kind: row["n"] for kind, row in lines["without_digits"].items()} == dict.fromkeys(WITHOUT, 4)
     assert set(lines["fit"]) == {"slope", "offset", "threshold", "target"}
     assert len((tmp_path / "plots" / "lines.csv").read_text().splitlines()) == 1 + len(LINE_KINDS)

@@ -47,7 +47,7 @@ def test_papers_of_another_data_set_are_refused(which):
         (["abstention"], [None], "dvc repro --force evaluate"),  # metrics of before there was one
         (["lines"], [None], "dvc repro --force evaluate"),  # of before there were lines
         (["lines", "fit", "threshold"], [math.nan, None, "0.9", True, -0.1, 2.0], r"threshold is .*evaluate"),
-        (["lines", "fit", "slope"], [0, -1.0, None], r"lines.fit.slope is .*evaluate"),
+        (["lines", "fit", "slope"], [-1.0, None], r"lines.fit.slope is .*evaluate"),
         (["lines", "fit", "offset"], [math.nan], r"lines.fit.offset is .*evaluate"),
         (["temperature"], [math.nan, math.inf, None, "0.9", True, 0, -1.0, 1e9], "temperature is"),
         (["accuracy"], [math.nan, math.inf, None, "0.9", True], "accuracy is"),

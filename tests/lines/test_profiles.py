@@ -12,7 +12,7 @@ from digits.runtime.hardware import Hardware
 from tests.runtime.test_params import FILE
 
 CPU = Hardware("cpu", "bfloat16", "nothing")
-OWN = {"profile", "seed", "device", "precision"}
+OWN = {"profile", "seed", "validation", "device", "precision"}
 
 
 def section(**changes):

@@ -18,8 +18,8 @@ from tests._project import tree_digest
 from tests.lines._written import split
 from tests.lines.test_profiles import section
 
-FEW = {"VALIDATION": 60, "OTHERS": 3, "SCORED": 14}
-PARAMS = section(profile="tiny", steps=6, batch=4, precision="float32", device="cpu")
+FEW = {"OTHERS": 3, "SCORED": 14}
+PARAMS = section(profile="tiny", steps=6, batch=4, validation=60, precision="float32", device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,6 @@ from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import load_tensorflow
 
 NON_DIGITS = 300  # pictures of each kind that shows no digit
-LINES = 300  # of each kind
-WITHOUT_DIGITS = 60  # lines of each kind that holds no digit
 
 
 def run(
@@ -86,7 +84,8 @@ def run(
         kind: (images, read(images, np.zeros(len(images), np.uint8))) for kind, images in drawn.items()
     }
     read_lines = reader(line_candidate.load_candidate(lines))
-    sets = composed(LINES, params.seed, tested), without_digits(WITHOUT_DIGITS, params.seed)
+    n = params.lines_of_a_kind
+    sets = composed(n, params.seed, tested), without_digits(n // 5, params.seed)
     said, silent = ({kind: read_lines(groups) for kind, groups in kinds.items()} for kinds in sets)
     known = read_lines(load_lines(lines / line_candidate.VALIDATION))
     fitted, of_lines = score_lines(known, said, silent, params.lines_answered_precision)

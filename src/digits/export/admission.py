@@ -80,8 +80,8 @@ def admit(metrics: Any, verdict: Any, manifest: Any) -> Fitted:
     if not 0.01 <= temperature <= 100:
         raise DataError(f"temperature is {temperature:g} in the metrics, expected 0.01 to 100: {REDO}")
     slope, offset = _figure(metrics, "lines", "fit", "slope"), _figure(metrics, "lines", "fit", "offset")
-    if slope <= 0:
-        raise DataError(f"lines.fit.slope is {slope:g} in the metrics, expected more than 0: {REDO}")
+    if slope < 0:
+        raise DataError(f"lines.fit.slope is {slope:g} in the metrics, expected 0 or more: {REDO}")
     line_fit = LineFit(slope, offset, _threshold(metrics, "lines", "fit"))
     return Fitted(temperature, _threshold(metrics, "abstention"), line_fit)
 

@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = Path(".checkpoints")  # outside DVC's outs, which DVC deletes before a stage runs
 OTHERS = 300  # pictures without a digit, of each kind that is drawn
-VALIDATION = 2000  # lines of validation digits that thresholds are chosen on; the first of each width score
-SCORED = 480  # … a training while it runs
+SCORED = 480  # validation lines that score a training while it runs, as many of each width
 
 
 def run(train: Path, validation: Path, lines: Path, live: Path, preview: Path, params: LinesParams) -> None:
@@ -66,7 +65,7 @@ def run(train: Path, validation: Path, lines: Path, live: Path, preview: Path, p
         f"composed of {recipe.n_train:,} digits, in {recipe.precision} on the {recipe.device}"
     )
     composer = composer_of(images, recipe)
-    known = validation_lines(held, recipe.seed)
+    known = validation_lines(held, params.validation, recipe.seed)
     few = [Lines(*(array[: SCORED // len(known)] for array in vars(each).values())) for each in known]
     checkpoint = _checkpoint(recipe, images, held)
     resume = load_checkpoint(checkpoint)
@@ -114,13 +113,13 @@ def others_of(seed: int, family: str = non_digits.SEEN) -> NDArray[np.uint8]:
     return np.concatenate([non_digits.make(kind, OTHERS, seed, family=family) for kind in kinds])
 
 
-def validation_lines(held: Split, seed: int) -> list[Lines]:
-    """Lines of validation digits in every width, as training has them, with other grounds and strokes."""
+def validation_lines(held: Split, n: int, seed: int) -> list[Lines]:
+    """About `n` lines of validation digits, of every width that training has, with grounds of their own."""
     digits, grounds = compose.Digits(held, seed + 1000, styled=300), Grounds(np.random.default_rng([seed, 2]))
     others = others_of(seed + 1000)
     shares = zip(compose.WIDTHS, compose.WIDTH_SHARES, strict=True)
     return [
-        compose.batch((seed, 1, width), round(VALIDATION * share), digits, grounds, others, width=width)
+        compose.batch((seed, 1, width), round(n * share), digits, grounds, others, width=width)
         for width, share in shares
     ]
 

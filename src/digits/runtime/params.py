@@ -183,6 +183,7 @@ class LinesParams(Section):
     weight_decay: Annotated[float, Field(ge=0.0)] | None
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    validation: Annotated[int, Field(ge=50)]
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -207,6 +208,7 @@ class EvaluateParams(Section):
     new_batch: Share
     answered_precision: Share
     non_digits: Share
+    lines_of_a_kind: Annotated[int, Field(ge=20)]
     lines_answered_precision: Share
     lines_exact: dict[str, Share]
     lines_clean: dict[str, Share]

@@ -246,5 +246,5 @@ def test_the_server_keeps_its_runs_in_postgresql_when_told_to(tmp_path, monkeypa
         address = database.database().replace("postgresql:", "postgresql+asyncpg:")
         monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", address)
         server.ensure(tmp_path, free_port()).stop()
-        database.execute("SELECT count(*) FROM flow_run", "test")
+        database.execute("SELECT count(*) FROM flow_run")
     assert not (tmp_path / ".prefect" / "prefect.db").exists()
