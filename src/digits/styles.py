@@ -99,8 +99,10 @@ def _one(rng: np.random.Generator) -> Strokes:
     upper, lower = middle + lean, middle - lean
     kind, made = rng.random(), Strokes()
     if kind < 0.8:
-        length = rng.uniform(0.2, 1.05) * (bottom - top)
-        down = math.radians(rng.uniform(18, 68))
+        share = rng.uniform(0.2, 1.05)
+        length = share * (bottom - top)
+        steepest = 62 + 16 * share  # a lead-in as long as the stem begins beside its foot
+        down = math.radians(rng.uniform(18 + 30 * max(0.0, share - 0.5), steepest))
         x, y = upper - length * math.cos(down), top + length * math.sin(down)
         sag = rng.normal(0, 3)
         flag = [(x, y), ((x + upper) / 2 + sag, (y + top) / 2 + sag), (upper, top)]
@@ -211,9 +213,9 @@ def _seven(rng: np.random.Generator) -> Strokes:
     body = [*start, wave, (right, top + rng.normal(0, 2)), bow, (foot, bottom)]
     made: Strokes = [bent(body, 1) if rng.random() < 0.5 else body]
     if rng.random() < 0.9:
-        share = rng.uniform(0.4, 0.68)
+        share = rng.uniform(0.38, 0.74)
         x, y = right + (foot - right) * share + rng.normal(0, 3), top + (bottom - top) * share
-        half, tilt = rng.uniform(9, 24), rng.uniform(-0.35, 0.25)
+        half, tilt = rng.uniform(9, 28), rng.uniform(-0.35, 0.25)
         made.append([(x - half, y - half * tilt), (x, y), (x + half, y + half * tilt)])
     return made
 
@@ -239,13 +241,13 @@ def _nine(rng: np.random.Generator) -> Strokes:
     """A loop more or less open on a straight or curled tail; as a P; as a g, an S or an open 8."""
     x, y = rng.normal(56, 3), rng.normal(40, 3)
     wide, tall, kind = rng.uniform(11, 23), rng.uniform(9, 20), rng.random()
-    if kind < 0.45:
+    if kind < 0.4:
         loop = _arc(x, y, wide, tall, -0.3, -0.3 - (2 * math.pi - rng.uniform(-0.4, 1.3)), 24)
         stem = x + wide + rng.normal(0, 2)
         tail = [(stem, y - tall * rng.uniform(0.2, 1)), (stem - rng.uniform(0, 8), 70)]
         curl = [(stem - rng.uniform(8, 26), 92), (stem - rng.uniform(24, 40), 88)]
         return [loop, bent([*tail, *(curl if rng.random() < 0.5 else [(stem - rng.uniform(0, 18), 94)])])]
-    if kind < 0.7:
+    if kind < 0.6:
         stem, start = x - wide * rng.uniform(0.1, 1), rng.uniform(2.6, 3.8)
         loop = _arc(x, y, wide, tall, start, start + rng.uniform(1.2, 2.2) * math.pi, 20)
         tail = [(stem + rng.uniform(0, 4), y + tall * 0.7), (stem + rng.normal(0, 2), 72)]
@@ -258,7 +260,7 @@ def _nine(rng: np.random.Generator) -> Strokes:
     tail = [(x + wide * rng.uniform(0.5, 1.1), y + tall * rng.uniform(0.2, 1))]
     tail += [(x + wide * rng.uniform(0.2, 0.9), 76), (x - rng.uniform(0, 14), 94)]
     tail.append((x - rng.uniform(12, 28), 86))
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         tail += [(x - rng.uniform(4, 20), rng.normal(70, 3)), (x + rng.uniform(0, 10), 74)]
     return [bent([*loop, *tail])]
 

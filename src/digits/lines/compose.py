@@ -413,13 +413,16 @@ def columns(text: Sequence[int]) -> int:
 
 
 def numerals(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
-    """`n` digits as amounts have them: a quarter end in zeros, some repeat, few begin with a zero."""
+    """`n` digits as amounts have them: many end in zeros, some repeat, few begin with a zero."""
     made = rng.integers(0, CLASSES, n)
     kind = rng.random()
-    if n > 2 and kind < 0.25:
+    if n > 2 and kind < 0.3:
         made[-int(rng.integers(1, min(n, 5))) :] = 0
-    elif kind < 0.32:
-        made = np.where(rng.random(n) < 0.6, made[0], made)
+    elif kind < 0.48:  # runs of a digit, which are miscounted most easily
+        again = rng.random(n) < rng.uniform(0.3, 0.8)
+        for place in range(1, n):
+            if again[place]:
+                made[place] = made[place - 1]
     if n > 1 and made[0] == 0 and rng.random() < 0.7:
         made[0] = rng.integers(1, CLASSES)
     return made
