@@ -46,7 +46,7 @@ _QUICK: dict[str, Any] = {
 PROFILES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "quick": (_QUICK, {"steps": 900}),
     "full": (_QUICK | {"architecture": "large", "steps": 6000, "ema": 0.995}, {"steps": 2000}),
-    "tiny": (_QUICK | {"architecture": "tiny", "steps": 40, "batch": 16}, {}),
+    "tiny": (_QUICK | {"architecture": "tiny", "steps": 10, "batch": 16}, {}),
 }
 
 
