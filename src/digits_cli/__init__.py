@@ -11,12 +11,25 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
+
+import shtab
 
 from digits.runtime.errors import DigitsError
 from digits.runtime.progress import escape_unprintable
 
 DESCRIPTION = "Handwritten digits: from labelled images to a gated, exported model."
+EPILOG = """\
+examples:
+  digits run                  run what is stale, and put the model in service if it is no worse
+  digits app                  draw a digit in the browser
+  digits read photo.jpg       read the numbers on a photo
+  digits explain 3            data, code, parameters and scores behind version 3
+
+exit codes: 0 done, 1 any other error, 2 wrong arguments or params.yaml, 3 data, 4 training,
+5 refused by a gate, 6 the model store, 7 the model server, 130 interrupted
+"""
 COMMANDS = (
     "run",
     "schedule",
@@ -41,8 +54,15 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code: 0, that of its error, or 130 when interrupted."""
     escape_unprintable()
-    parser = argparse.ArgumentParser(prog="digits", description=DESCRIPTION)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(
+        "digits",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"digits {version('digits')}")
+    shtab.add_argument_to(parser, "--print-completion", help="print what completes commands in your shell")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
         module = import_module(f"digits_cli.{name}")
         # The arguments of another command line, --help too, are passed on unparsed: none has this prefix.
@@ -53,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         module.arguments(command)
         command.set_defaults(function=module.run)
     given = parser.parse_args(argv)
+    if given.command is None:
+        parser.print_help()
+        sys.exit(0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and scratch folders are ended
     try:
         code = given.function(given)

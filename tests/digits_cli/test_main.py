@@ -12,7 +12,7 @@ import pytest
 from digits import dataset
 from digits.dataset import Split
 from digits.pipeline.repro import Run
-from digits.runtime.errors import StoreError
+from digits.runtime.errors import DigitsError, StoreError
 from digits_cli import COMMANDS, serve
 from flows.rollout import canary, outcomes, release, rollout
 from flows.rollout.rollout import Acts
@@ -80,6 +80,22 @@ def test_every_command_has_help_of_its_own(project):
     assert not [name for name in COMMANDS if name not in project.out]
     for name in COMMANDS:
         assert project.digits(name, "--help").code == 0
+
+
+def test_without_a_command_it_prints_its_help_with_every_exit_code(project):
+    assert project.digits().code == 0 and "examples:" in project.out
+    codes = {error.exit_code for error in DigitsError.__subclasses__()}
+    listed = " ".join(project.out.partition("exit codes:")[2].split())
+    assert not [code for code in codes if f" {code} " not in f" {listed}"]
+
+
+def test_it_tells_its_version_and_completes_commands_in_a_shell(project):
+    assert project.digits("--version").code == 0
+    assert project.out.split()[-1].count(".") == 2
+    assert project.digits("--print-completion", "bash").code == 0
+    script = project.out + "\nCOMP_WORDS=(digits ro); COMP_CWORD=1; _shtab_digits; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["rollback"], done.stderr
 
 
 HELP = """
