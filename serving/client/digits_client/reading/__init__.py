@@ -22,13 +22,24 @@ except ImportError as error:
 from digits_client.reading.drawing import annotated
 from digits_client.reading.opening import decoded, opened
 from digits_client.reading.reader import read, read_later
-from digits_client.reading.results import Box, Digit, Field, Line, Reading, Separator, Unread, as_tree
+from digits_client.reading.results import (
+    Box,
+    Digit,
+    Field,
+    Line,
+    LineImage,
+    Reading,
+    Separator,
+    Unread,
+    as_tree,
+)
 
 __all__ = [
     "Box",
     "Digit",
     "Field",
     "Line",
+    "LineImage",
     "Reading",
     "Separator",
     "Unread",

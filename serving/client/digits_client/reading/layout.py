@@ -16,7 +16,7 @@ import numpy as np
 
 from digits_client.reading.constraints import SEPARATOR, Format, places
 from digits_client.reading.lines import HIGH, Crop
-from digits_client.reading.results import Box, Digit, Field, Line, Separator, Unread, around
+from digits_client.reading.results import Box, Digit, Field, Line, LineImage, Separator, Unread, around
 from digits_client.results import Character, LinePrediction
 
 COLUMN = 4  # pixels of a line's picture for which the model gives probabilities
@@ -43,9 +43,10 @@ def fields(
     crop: Crop, line: LinePrediction, size: tuple[int, int], least: float | None, form: Format | None
 ) -> list[Placed | Unread]:
     """What a crop of a photo of this width and height says."""
+    image = LineImage(crop.picture, line.written, line.confidence)
     parts = _parts(line.characters, crop.height)
     if not parts:
-        return [Unread(_box(crop, 0, 0, crop.picture.shape[1], HIGH, size), "no digits")]
+        return [Unread(_box(crop, 0, 0, crop.picture.shape[1], HIGH, size), "no digits", image)]
     ends = [
         0,
         *(_column(a[-1].position / 2 + b[0].position / 2) for a, b in itertools.pairwise(parts)),
@@ -66,9 +67,9 @@ def fields(
         if not text or sure ** (1 / len(text)) < UNSURE:
             left, right = part[0].position - crop.height / 2, part[-1].position + crop.height / 2
             why = "too unsure" if form is None else f"nothing of the format {form.name}"
-            made.append(Unread(_box(crop, left, 0, right, HIGH, size), why))
+            made.append(Unread(_box(crop, left, 0, right, HIGH, size), why, image))
             continue
-        made.append(_field(crop, line, text, signs, sure, accepted, size, form))
+        made.append(_field(crop, line, image, text, signs, sure, accepted, size, form))
     return made
 
 
@@ -122,6 +123,7 @@ def _matched(
 def _field(
     crop: Crop,
     line: LinePrediction,
+    image: LineImage,
     text: list[Character],
     signs: list[str],
     sure: float,
@@ -153,7 +155,7 @@ def _field(
     whole = "".join(signs)
     box = around([*(each.box for each in digits), *(each.box for each in separators)])
     kind = form.name if form is not None and form.name in ("amount", "score") else kind_of(whole)
-    field = Field(kind, whole, sure, accepted, box, tuple(digits), tuple(separators))
+    field = Field(kind, whole, sure, accepted, box, tuple(digits), tuple(separators), image)
     ends = np.array(
         [
             [

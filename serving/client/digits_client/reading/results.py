@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,15 @@ class Separator:
 
 
 @dataclass(frozen=True, slots=True)
+class LineImage:
+    """A line of writing as the model was asked about it, and what the model said of all of it."""
+
+    pixels: NDArray[np.uint8] = dataclasses.field(compare=False, repr=False)  # [32, w]
+    text: str  # the digits, with a "." for every separator
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """Digits that belong together, from left to right."""
 
@@ -45,7 +60,8 @@ class Field:
     accepted: bool  # whether that is enough
     box: Box
     digits: tuple[Digit, ...]
-    separators: tuple[Separator, ...] = ()
+    separators: tuple[Separator, ...]
+    image: LineImage  # of the whole line that it is from
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,7 @@ class Unread:
 
     box: Box
     reason: str
+    image: LineImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,12 @@ class Reading:
         """A text line a line."""
         return "\n".join(line.text for line in self.lines)
 
+    @property
+    def images(self) -> tuple[LineImage, ...]:
+        """The images that its fields, and what is unread, are from, each once."""
+        found = [each.image for each in self.fields] + [each.image for each in self.unread]
+        return tuple({id(each): each for each in found}.values())
+
 
 def around(boxes: list[Box]) -> Box:
     """The smallest box that holds them all, at least one."""
@@ -102,8 +125,22 @@ def around(boxes: list[Box]) -> Box:
     return Box(x, y, right - x, max(box.y + box.h for box in boxes) - y)
 
 
-def as_tree(reading: Reading) -> dict[str, Any]:
-    """The reading for JSON: plain lists and dictionaries, probabilities to six digits."""
+def as_tree(reading: Reading, pixels: int = 0) -> dict[str, Any]:
+    """The reading for JSON: plain lists and dictionaries, probabilities to six digits.
+
+    pixels: how many pixels of lines to give as well, as PNG files in base64. Each field and what is unread
+    then has the number of its image, None for one that is beyond them.
+    """
+    wanted = pixels > 0
+    numbers: dict[int, int] = {}
+    images: list[dict[str, Any]] = []
+    for each in reading.images:
+        pixels -= each.pixels.size
+        if pixels < 0:
+            break
+        numbers[id(each)] = len(images)
+        png = base64.b64encode(cv2.imencode(".png", each.pixels)[1].tobytes()).decode()
+        images.append({"png": png, "text": each.text, "confidence": round(each.confidence, 6)})
 
     def box(given: Box) -> list[int]:
         return [given.x, given.y, given.w, given.h]
@@ -118,6 +155,9 @@ def as_tree(reading: Reading) -> dict[str, Any]:
             "alternatives": others,
         }
 
+    def image(given: Field | Unread) -> dict[str, Any]:
+        return {"image": numbers.get(id(given.image))} if wanted else {}
+
     def field(given: Field) -> dict[str, Any]:
         return {
             "kind": given.kind,
@@ -127,9 +167,10 @@ def as_tree(reading: Reading) -> dict[str, Any]:
             "box": box(given.box),
             "digits": [digit(each) for each in given.digits],
             "separators": [{"box": box(each.box), "text": each.text} for each in given.separators],
+            **image(given),
         }
 
-    return {
+    tree = {
         "width": reading.width,
         "height": reading.height,
         "text": reading.text,
@@ -137,6 +178,7 @@ def as_tree(reading: Reading) -> dict[str, Any]:
             {"box": box(line.box), "text": line.text, "fields": [field(each) for each in line.fields]}
             for line in reading.lines
         ],
-        "unread": [{"box": box(each.box), "reason": each.reason} for each in reading.unread],
+        "unread": [{"box": box(each.box), "reason": each.reason, **image(each)} for each in reading.unread],
         "version": reading.version,
     }
+    return tree | ({"images": images} if wanted else {})
