@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from digits_client.contract import HEIGHT, LONGEST
 from serving.app.errors import STATUS
+from serving.app.feedback.corrections import SAID, TEXT
 
 Label = Annotated[int, Field(ge=0, le=9)]
 Version = Annotated[int, Field(ge=1, lt=2**31)]
@@ -21,6 +23,15 @@ Image = Annotated[list[Row], Field(min_length=28, max_length=28)]
 ImageBytes = Annotated[
     str, Field(description="784 bytes, white ink on black", json_schema_extra={"contentEncoding": "base64"})
 ]
+LinePng = Annotated[
+    str,
+    Field(
+        description=f"a PNG file of 8-bit grey, {HEIGHT} pixels high",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    ),
+]
+LineText = Annotated[str, Field(max_length=LONGEST, pattern=f"^({TEXT.pattern})$")]
+LineSaid = Annotated[str, Field(pattern=f"^{SAID.pattern}$")]
 Box = Annotated[
     list[int], Field(min_length=4, max_length=4, description="left, top, width, height in the upright photo")
 ]
@@ -40,6 +51,19 @@ class Correction(BaseModel):
     image: ImageBytes
     label: Annotated[Label, Field(description="the right digit")]
     digit: Annotated[Label | None, Field(description="what the model said")] = None
+    confidence: Share | None = None
+    version: Version | None = None
+    source: Literal["drawing", "photo"]
+    mode: Literal["server", "browser"]
+
+
+class LineCorrection(BaseModel):
+    """A line of a photo as /api/read gives it, what is written there, and what the model said of it."""
+
+    model_config = ConfigDict(extra="forbid")
+    line: LinePng
+    text: Annotated[LineText, Field(description="the right text; empty: no digits")]
+    said: Annotated[LineSaid | None, Field(description="what the model said")] = None
     confidence: Share | None = None
     version: Version | None = None
     source: Literal["drawing", "photo"]
@@ -79,6 +103,20 @@ class ReadingSeparator(BaseModel):
     text: Annotated[str, Field(description="a point; with a format the sign that it has there")]
 
 
+ImageNumber = Annotated[
+    int | None,
+    Field(ge=0, description="its line in `images`; null: there are too many; absent: not asked for"),
+]
+
+
+class ReadingImage(BaseModel):
+    """A line of a photo as the model was asked about it."""
+
+    png: LinePng
+    text: Annotated[str, Field(description="digits; a point for every separator")]
+    confidence: Annotated[Share, Field(description="that all of it is right")]
+
+
 class ReadingField(BaseModel):
     """Digits that belong together, from left to right."""
 
@@ -89,6 +127,7 @@ class ReadingField(BaseModel):
     box: Box
     digits: list[ReadingDigit]
     separators: list[ReadingSeparator]
+    image: ImageNumber = None
 
 
 class ReadingLine(BaseModel):
@@ -104,6 +143,7 @@ class ReadingUnread(BaseModel):
 
     box: Box
     reason: str
+    image: ImageNumber = None
 
 
 class Reading(BaseModel):
@@ -115,6 +155,7 @@ class Reading(BaseModel):
     lines: list[ReadingLine]
     unread: list[ReadingUnread]
     version: Annotated[int | None, Field(description="of the model; null: nothing had to be asked")]
+    images: Annotated[list[ReadingImage], Field(description="absent: not asked for")] = []
 
 
 class Receipt(BaseModel):
@@ -188,10 +229,14 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Error, "description": " or ".join(codes[status])} for status in statuses}
 
 
-def body(content: dict[str, type[BaseModel] | str]) -> dict[str, Any]:
-    """Return `openapi_extra` of a route that reads its body itself: a model by media type, or words."""
-    schemas = {
-        kind: {"schema": {"description": form} if isinstance(form, str) else form.model_json_schema()}
-        for kind, form in content.items()
-    }
+def body(content: dict[str, tuple[type[BaseModel], ...] | str]) -> dict[str, Any]:
+    """Return `openapi_extra` of a route that reads its body itself: models by media type, or words."""
+
+    def schema(form: tuple[type[BaseModel], ...] | str) -> dict[str, Any]:
+        if isinstance(form, str):
+            return {"description": form}
+        models = [model.model_json_schema() for model in form]
+        return models[0] if len(models) == 1 else {"anyOf": models}
+
+    schemas = {kind: {"schema": schema(form)} for kind, form in content.items()}
     return {"requestBody": {"required": True, "content": schemas}}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from serving.app.feedback.review import Terminal
     from serving.app.feedback.schema import Row
     from serving.app.feedback.store import FeedbackStore
 
@@ -33,13 +35,14 @@ async def list_corrections(store: FeedbackStore, given: argparse.Namespace) -> i
         for row in found:
             print(json.dumps(_plain(row), sort_keys=True))  # noqa: T201
         return 0
-    table = project.table("id", "received", "state", "person", "model", "reviewer", "source", "batch")
+    table = project.table("id", "received", "state", "kind", "person", "model", "reviewer", "source", "batch")
     for row in found:
-        person = str(row.label) if row.final == row.label else f"{row.label}, reviewer: {row.final}"
-        model = "" if row.digit is None else str(row.digit)
+        person = review.shown_label(row.label)
+        person += "" if row.final == row.label else f", reviewer: {review.shown_label(row.final)}"
+        model = "" if row.said is None else review.shown_label(row.said)
         model += "" if row.confidence is None else f" {row.confidence:.1%}"
         at = row.received.strftime("%Y-%m-%d %H:%M")
-        cells = (row.id[:8], at, row.state, person, model, row.reviewer, row.source, row.batch)
+        cells = (row.id[:8], at, row.state, row.kind, person, model, row.reviewer, row.source, row.batch)
         table.add_row(*(escape(cell or "") for cell in cells))
     console = project.console()
     console.print(table if found else "no corrections")
@@ -47,23 +50,30 @@ async def list_corrections(store: FeedbackStore, given: argparse.Namespace) -> i
 
 
 async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
-    """Write a picture of the corrections that await review."""
+    """Write a picture of the corrections that await review: digits in rows, lines below them."""
     import numpy as np
     from PIL import Image
 
     from digits import files
     from digits.validate.contact_sheet import contact_sheet
-    from serving.app.feedback import PENDING, review
+    from serving.app.feedback import DIGIT, LINE, PENDING, review
+    from serving.app.feedback.corrections import levels
+    from serving.app.feedback.line_sheet import line_sheet
+
+    def caption(row: Row, between: str) -> str:
+        model = "–" if row.said is None else review.shown_label(row.said)
+        return between.join((row.id[:8], f"person {review.shown_label(row.label)}", f"model {model}"))
 
     waiting = await review.counts(store)
     found = await review.rows(store, PENDING, MOST_SHOWN)
-    images = np.array([np.frombuffer(row.image, np.uint8).reshape(28, 28) for row in found], np.uint8)
-    captions = [
-        f"{row.id[:8]}\nperson {row.label}\nmodel {'–' if row.digit is None else row.digit}" for row in found
-    ]
     title = f"{len(found)} of {waiting[PENDING]} corrections awaiting review"
+    digits, lines = ([row for row in found if row.kind == kind] for kind in (DIGIT, LINE))
+    images = np.array([levels(row.kind, row.image) for row in digits], np.uint8).reshape(-1, 28, 28)
+    sheet = contact_sheet(images, [caption(row, "\n") for row in digits], title)
+    pictures = [levels(row.kind, row.image) for row in lines]
+    below = line_sheet(pictures, [caption(row, "  ") for row in lines], sheet.shape[1])
     stream = io.BytesIO()
-    Image.fromarray(contact_sheet(images.reshape(-1, 28, 28), captions, title)).save(stream, "PNG")
+    Image.fromarray(np.vstack([sheet, below])).save(stream, "PNG")
     files.write_bytes(given.file, stream.getvalue())
     print(f"{given.file}: {title}")  # noqa: T201
     return 0
@@ -71,8 +81,8 @@ async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
 
 def _plain(row: Row) -> dict[str, Any]:
     """Return the fields of a correction, all but its pixels, as plain values."""
-    names = ("id", "digest", "label", "digit", "confidence", "version", "source", "mode", "state", "agreed")
-    plain: dict[str, Any] = {name: getattr(row, name) for name in (*names, "reviewer", "batch")}
+    names = ("id", "kind", "digest", "label", "said", "confidence", "version", "source", "mode", "state")
+    plain: dict[str, Any] = {name: getattr(row, name) for name in (*names, "agreed", "reviewer", "batch")}
     plain["received"] = row.received.isoformat()
     return plain | {"reviewed": row.reviewed.isoformat() if row.reviewed else None}
 
@@ -110,11 +120,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         names_reviewer(made)
         if name == "accept":
             made.add_argument(
-                "--label", type=int, choices=range(10), help="label to use in place of the person's"
+                "--label",
+                metavar="TEXT",
+                help="in place of the person's: a digit; of a line its text, which may be empty",
             )
     sheet = action("sheet", f"write a picture of up to {MOST_SHOWN} pending corrections with their labels")
     sheet.add_argument("file", type=Path, metavar="FILE.png")
-    out = action("export", "write the accepted corrections as a batch into the retraining inbox")
+    out = action(
+        "export", "write the accepted corrections into the retraining inbox, digits and lines as a batch each"
+    )
     out.add_argument(
         "--inbox", type=Path, required=True, metavar="DIR", help="the folder of `digits schedule --inbox`"
     )
@@ -168,7 +182,7 @@ async def _status(store: FeedbackStore, given: argparse.Namespace) -> int:
 async def _review(store: FeedbackStore, given: argparse.Namespace) -> int:
     from serving.app.feedback import review
 
-    tally = await review.review(store, _keys(), print, given.reviewer or getpass.getuser())
+    tally = await review.review(store, _terminal(), given.reviewer or getpass.getuser())
     print(  # noqa: T201
         f"{tally.accepted} accepted, {tally.rejected} rejected, {tally.skipped} skipped"
         + ("; `digits feedback export --inbox DIR` passes them to retraining" if tally.accepted else "")
@@ -176,29 +190,48 @@ async def _review(store: FeedbackStore, given: argparse.Namespace) -> int:
     return 0
 
 
-def _keys() -> Callable[[], Awaitable[str]]:
-    """Return a function that waits for a key, without Enter; "" at Ctrl-D, or when the terminal is gone."""
+def _terminal() -> Terminal:
+    """Return this process's terminal: single keys without Enter, and texts."""
     import click
+
+    from serving.app.feedback.review import Terminal
 
     pressed: list[str] = []  # several keys may arrive at once
 
     async def key() -> str:
+        """Wait for a key; "" at Ctrl-D, or when the terminal is gone."""
         if not pressed:
-            # asyncio.run's own handler of Ctrl-C would end the review only after one more key
-            handler = signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
-                await asyncio.sleep(0)  # an earlier Ctrl-C ends it here
-                pressed.extend(click.getchar() or "")
+                with _interruptible():
+                    await asyncio.sleep(0)  # an earlier Ctrl-C ends it here
+                    pressed.extend(click.getchar() or "")
             except (EOFError, OSError):
                 return ""
-            finally:
-                signal.signal(signal.SIGINT, handler)
         first = pressed.pop(0) if pressed else ""
         if first == "\x03":  # click knows Ctrl-C and Ctrl-D only when they come alone
             raise KeyboardInterrupt
         return "" if first == "\x04" else first
 
-    return key
+    async def text() -> str | None:
+        """Wait for a text that is ended by Enter; None at Ctrl-D, or when the terminal is gone."""
+        pressed.clear()  # they were meant for this text, and would decide on other corrections
+        try:
+            with _interruptible():
+                return input("the line says (nothing: no digits; Ctrl-D: leave it): ").strip()
+        except (EOFError, OSError):
+            return None
+
+    return Terminal(key, text, print)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the waiting: asyncio.run's own handler would do so only after one more key."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
@@ -208,8 +241,8 @@ async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
     reviewer = given.reviewer or getpass.getuser()
     for row in [await review.find(store, start) for start in given.id]:
         await review.decide(store, row.id, state, reviewer=reviewer, label=label)
-        as_digit = f" as {row.label if label is None else label}" if state == ACCEPTED else ""
-        print(f"{row.id} {state}{as_digit}")  # noqa: T201
+        final = review.shown_label(row.label if label is None else label)
+        print(f"{row.id} {state}" + (f" as {final}" if state == ACCEPTED else ""))  # noqa: T201
     return 0
 
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from PIL import Image
 from digits.ingest.batches import read_batch
 from serving.app.feedback import review
 from tests.digits_cli._cli import Cli
-from tests.serving.app.feedback._corrections import given, image
+from tests.serving.app.feedback._corrections import given, given_line, image
 from tests.serving.app.feedback.conftest import opened
 
 
@@ -67,12 +68,50 @@ def test_status_counts_each_state_of_the_store_that_is_given_by_option_then_envi
     assert "no place for corrections" in said
 
 
+def test_lines_are_listed_decided_by_their_texts_drawn_and_exported_apart(project):
+    async def add(store):
+        return [
+            (await store.add(given_line(number, text)))[0] for number, text in enumerate(["1.50", "", "9"])
+        ]
+
+    first, empty, third = project.store(add)
+    listed = project.feedback("list").out
+    assert re.search(r"pending +line +1\.50 +150 75", listed) and re.search(r"line +no digits", listed)
+    rows = [json.loads(line) for line in project.feedback("list", "--json").out.splitlines()]
+    assert [(row["kind"], row["label"], row["said"]) for row in rows[4:]] == [
+        *(("digit", "1", "7"), ("line", "1.50", "150"), ("line", "", "150"), ("line", "9", "150"))
+    ]
+    sheet = project.root / "sheet.png"
+    assert "8 of 8" in project.feedback("sheet", sheet).out
+    with Image.open(sheet) as picture:
+        tall = picture.height
+    assert "text is '1O', expected" in project.refused("feedback", "accept", first, "--label", "1O", code=3)
+    assert "is '12', expected a digit" in project.refused(
+        "feedback", "accept", project.ids[0], "--label", "12", code=3
+    )
+    assert "accepted as 1,50" in project.feedback("accept", first, "--label", "1,50").out
+    assert "accepted as no digits" in project.feedback("accept", empty).out
+    assert "accepted as no digits" in project.feedback("accept", third, "--label", "").out
+    project.feedback("sheet", sheet)
+    with Image.open(sheet) as picture:
+        assert picture.height == tall - 3 * (64 + 34)
+    (project.root / "inbox").mkdir()
+    assert "3 corrections" in project.feedback("export", "--inbox", project.root / "inbox").out
+    (table,) = (project.root / "inbox").glob("*/labels.csv")
+    assert sorted(line.partition(",")[2] for line in table.read_text().splitlines()) == [
+        "",
+        "",
+        '"1,50"',
+        "text",
+    ]
+
+
 def test_the_list_shows_what_was_said_and_no_pixels(project):
     lines = project.feedback("list").out.splitlines()
     assert len(lines) == 6 and project.ids[0][:8] in lines[1] and "7 75.0%" in lines[1]
     rows = [json.loads(line) for line in project.feedback("list", "--json").out.splitlines()]
     assert [row["id"] for row in rows] == project.ids and "image" not in rows[0]
-    assert rows[0]["label"] == 1 and rows[0]["received"].endswith("+00:00")
+    assert rows[0]["label"] == "1" and rows[0]["received"].endswith("+00:00")
     assert project.feedback("list", "--state", "rejected").out.strip() == "no corrections"
 
 
@@ -85,7 +124,7 @@ def test_corrections_are_accepted_and_rejected_once_by_the_start_of_their_ids_by
     assert "accepted as 9" in project.feedback("accept", second, "--label", 9, "--reviewer", "ann").out
     assert "rejected" in project.feedback("reject", third).out
     states = project.states()
-    expected = [("accepted", 1, "ann"), ("accepted", 9, "ann"), ("rejected", 1, "carol")]
+    expected = [("accepted", "1", "ann"), ("accepted", "9", "ann"), ("rejected", "1", "carol")]
     assert [states[image(n)] for n in range(3)] == expected
     said = project.refused("feedback", "reject", first, code=6)
     assert f"somebody else has decided: {project.ids[0]} is accepted, by ann" in said
@@ -181,21 +220,33 @@ class Terminal:
         return code
 
 
-def test_a_review_on_a_terminal_takes_single_keys(project):
+def test_a_review_on_a_terminal_takes_single_keys_and_the_texts_of_lines(project):
+    project.store(lambda store: store.add(given_line()))
     terminal = Terminal(project, "--reviewer", "ann")
-    shown = terminal.until("1 of 5")
+    shown = terminal.until("1 of 6")
     assert "███" in shown
     terminal.press("a")
     terminal.until("accepted as 1")
-    terminal.until("2 of 5")
+    terminal.until("2 of 6")
     terminal.press("5")
     terminal.until("accepted as 5")
-    terminal.press("rsq")
-    terminal.until("2 accepted, 1 rejected, 1 skipped; `digits feedback export --inbox DIR`")
+    terminal.press("rss")
+    terminal.until("6 of 6")
+    terminal.press("c")
+    terminal.until("the line says")
+    os.write(terminal.master, b"12.5\n")
+    terminal.until("accepted as 12.5")
+    terminal.until("3 accepted, 1 rejected, 2 skipped; `digits feedback export --inbox DIR`")
     assert terminal.ended() == 0
     states = project.states()
     found = [states[image(n)][:2] for n in range(5)]
-    assert found == [("accepted", 1), ("accepted", 5), ("rejected", 1), ("pending", 1), ("pending", 1)]
+    assert found == [
+        ("accepted", "1"),
+        ("accepted", "5"),
+        ("rejected", "1"),
+        ("pending", "1"),
+        ("pending", "1"),
+    ]
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "hang up"])

@@ -1,8 +1,10 @@
-"""Corrections: what people say a digit really is, kept, reviewed, and given to the inbox of retraining.
+"""Corrections: what people say a digit or a line really says, kept, reviewed, and given to retraining.
 
-The states of a correction are here, without imports, so that a command line can name them at once.
+Their kinds and states are here, without imports, so that a command line can name them at once.
 """
 
+DIGIT, LINE = "digit", "line"
+KINDS = (DIGIT, LINE)
 PENDING, ACCEPTED, REJECTED = "pending", "accepted", "rejected"
 EXPORTING, EXPORTED = "exporting", "exported"  # given to an export; in an inbox
 STATES = (PENDING, ACCEPTED, REJECTED, EXPORTING, EXPORTED)

@@ -1,4 +1,6 @@
-"""Writes the accepted corrections as one batch into the inbox of retraining, exactly once in effect.
+"""Writes the accepted corrections as batches into the inbox of retraining, exactly once in effect.
+
+Digits and lines are batches of their own: PNG files, and a labels.csv whose header tells which.
 
     accepted   → exporting   in one transaction, with the batch's name
     .feedback-NAME           the batch is written beside its place, then renamed: it appears whole
@@ -10,6 +12,7 @@ for byte. The inbox knows a batch by its content, so one that was taken already 
 
 from __future__ import annotations
 
+import csv
 import io
 import secrets
 import shutil
@@ -23,14 +26,15 @@ from PIL import Image
 
 from digits.runtime import locks
 from digits.runtime.errors import StoreError
-from serving.app.feedback import ACCEPTED, EXPORTED, EXPORTING
-from serving.app.feedback.corrections import SIDE
+from serving.app.feedback import ACCEPTED, DIGIT, EXPORTED, EXPORTING, KINDS, LINE
+from serving.app.feedback.corrections import levels
 from serving.app.feedback.database import StoreBusy
 from serving.app.feedback.schema import CORRECTIONS, Row, row
 from serving.app.feedback.store import FeedbackStore
 from serving.store import disk
 
 HIDDEN = ".feedback-"  # the inbox looks at no name that begins with a dot
+COLUMN = {DIGIT: "label", LINE: "text"}  # of labels.csv, beside the file
 MARK = ".complete"  # by which the inbox knows that all of a batch is there
 PATIENCE = 10.0  # seconds to wait for another export
 
@@ -45,7 +49,7 @@ class Exported:
 
 
 async def export(store: FeedbackStore, inbox: Path) -> list[Exported]:
-    """Finish what an earlier export began, then give what was accepted since as one batch.
+    """Finish what an earlier export began, then give what was accepted since as one batch of each kind.
 
     Empty when there is nothing. Raises StoreError when the inbox is missing, full or not to be written, or
     when another batch has the name; StoreBusy when another export is at work.
@@ -60,8 +64,9 @@ async def export(store: FeedbackStore, inbox: Path) -> list[Exported]:
             if left.is_dir():
                 shutil.rmtree(left)
         done = [await _give(store, inbox, name, again=True) for name in await _begun(store)]
-        if (name := await _claim(store)) is not None:
-            done.append(await _give(store, inbox, name, again=False))
+        for kind in KINDS:
+            if (name := await _claim(store, kind)) is not None:
+                done.append(await _give(store, inbox, name, again=False))
     return done
 
 
@@ -71,10 +76,10 @@ async def _begun(store: FeedbackStore) -> list[str]:
         return sorted(str(name) for name in (await connection.execute(query)).scalars())
 
 
-async def _claim(store: FeedbackStore) -> str | None:
-    """Mark what is accepted as a new batch's; its name, None when nothing is accepted."""
+async def _claim(store: FeedbackStore, kind: str) -> str | None:
+    """Mark what is accepted of a kind as a new batch's; its name, None when nothing is accepted."""
     name = f"feedback-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    claim = sql.update(CORRECTIONS).where(CORRECTIONS.c.state == ACCEPTED)
+    claim = sql.update(CORRECTIONS).where(CORRECTIONS.c.state == ACCEPTED, CORRECTIONS.c.kind == kind)
     async with store.transaction() as connection:
         claimed = await connection.execute(claim.values(state=EXPORTING, batch=name))
     return name if claimed.rowcount else None
@@ -94,15 +99,17 @@ async def _give(store: FeedbackStore, inbox: Path, name: str, *, again: bool) ->
 def contents(rows: Sequence[Row]) -> dict[str, bytes]:
     """The files of a batch, by name: equal rows give equal bytes. An image that two people sent is one."""
     images = {f"{each.digest[:32]}.png": each for each in sorted(rows, key=lambda each: each.digest)}
-    lines = ["file,label", *(f"{name},{each.final}" for name, each in images.items())]
-    files = {name: _png(each.image) for name, each in images.items()}
-    return {**files, "labels.csv": "".join(f"{line}\n" for line in lines).encode()}
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["file", COLUMN[rows[0].kind]])
+    writer.writerows([name, each.final] for name, each in images.items())
+    return {**{name: _png(each) for name, each in images.items()}, "labels.csv": table.getvalue().encode()}
 
 
-def _png(image: bytes) -> bytes:
+def _png(row: Row) -> bytes:
     """Stored, not compressed: another zlib must not make another file, hence another batch, of an image."""
     stream = io.BytesIO()
-    Image.frombytes("L", (SIDE, SIDE), image).save(stream, "PNG", compress_level=0)
+    Image.fromarray(levels(row.kind, row.image)).save(stream, "PNG", compress_level=0)
     return stream.getvalue()
 
 

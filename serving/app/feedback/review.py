@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import sqlalchemy as sql
+from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from digits.runtime.errors import DataError, StoreError
-from serving.app.feedback import ACCEPTED, EXPORTED, EXPORTING, PENDING, REJECTED, STATES
-from serving.app.feedback.corrections import EDGE, SIDE
+from serving.app.feedback import ACCEPTED, DIGIT, EXPORTED, EXPORTING, LINE, PENDING, REJECTED, STATES
+from serving.app.feedback.corrections import EDGE, check_label, ink, levels
 from serving.app.feedback.database import StoreBusy, StoreFull
 from serving.app.feedback.schema import CORRECTIONS, Row, row
 from serving.app.feedback.store import FeedbackStore
@@ -61,15 +62,16 @@ async def find(store: FeedbackStore, start: str) -> Row:
 
 
 async def decide(
-    store: FeedbackStore, identity: str, state: str, *, reviewer: str, label: int | None = None
+    store: FeedbackStore, identity: str, state: str, *, reviewer: str, label: str | None = None
 ) -> None:
     """Accept or reject a pending correction, for good. label: to accept with, in place of the person's.
 
-    Raises DecidedAlready when it waits no longer, StoreError when the same image was accepted as another.
+    Raises DecidedAlready when it waits no longer, DataError for a label that is none, StoreError when the
+    same image was accepted as another.
     """
     async with store.transaction() as connection:
         if state == ACCEPTED:
-            await _refuse_two_labels(connection, identity, label)
+            await _check_label(connection, identity, label)
         values = {"state": state, "reviewer": reviewer[:NAME], "reviewed": datetime.now(UTC), "agreed": label}
         decided = await connection.execute(
             sql.update(CORRECTIONS)
@@ -96,26 +98,36 @@ async def delete(store: FeedbackStore, *, identity: str | None = None, state: st
     return gone.rowcount
 
 
-async def _refuse_two_labels(connection: AsyncConnection, identity: str, label: int | None) -> None:
-    """One image can't be two digits: the other would be training data against this one."""
+async def _check_label(connection: AsyncConnection, identity: str, label: str | None) -> None:
+    """Refuse a label that is none, and another one than an image was accepted with: it would be trained on
+    against the first.
+    """
     image = sql.select(CORRECTIONS.c.digest).where(CORRECTIONS.c.id == identity).scalar_subquery()
     # Locked together, so that of two reviewers at once one sees what the other did (SQLite locks all).
     query = sql.select(CORRECTIONS).where(CORRECTIONS.c.digest == image).with_for_update()
     same = {each.id: each for each in map(row, (await connection.execute(query)).all())}
     if identity not in same:
         return
-    final = same[identity].label if label is None else label
+    mine = same[identity]
+    if label is not None:
+        check_label(mine.kind, label, mine.image)
+    final = mine.label if label is None else label
     for other in same.values():
         taken = other.state in (ACCEPTED, EXPORTING, EXPORTED)
         if taken and other.id != identity and other.final != final:
             raise StoreError(
-                f"the same image was accepted as {other.final} ({other.id}), so it can't be {final} as well: "
+                f"the same image was accepted as {shown_label(other.final)} ({other.id}), so it can't be "
+                f"{shown_label(final)} as well: "
                 "reject this one"
             )
 
 
-KEYS = "a accept · r reject · 0–9 accept as that digit · s skip · q quit"
+KEYS = {
+    DIGIT: "a accept · r reject · 0–9 accept as that digit · s skip · q quit",
+    LINE: "a accept · r reject · c change the text and accept · s skip · q quit",
+}
 BLOCKS = " ▄▀█"  # by ink below and above: half a line each
+ACROSS = 80  # characters of a terminal: a wider line is drawn at half its size, and broken there
 
 
 @dataclass
@@ -127,50 +139,66 @@ class Tally:
     skipped: int = 0
 
 
-async def review(
-    store: FeedbackStore, ask: Callable[[], Awaitable[str]], tell: Callable[[str], None], reviewer: str
-) -> Tally:
+@dataclass(frozen=True)
+class Terminal:
+    """How a review speaks with a reviewer."""
+
+    key: Callable[[], Awaitable[str]]  # the next key; "" when there will be none
+    text: Callable[[], Awaitable[str | None]]  # a text that is ended by Enter; None: given up
+    tell: Callable[[str], None]  # lines to show
+
+
+async def review(store: FeedbackStore, terminal: Terminal, reviewer: str) -> Tally:
     """Show each pending correction, the oldest first, and do as the keys say until q or the last.
 
-    ask: the next key; "" when there will be none. tell: lines to show. What was decided stays decided,
-    however the review ends. Raises StoreBusy, StoreFull.
+    What was decided stays decided, however the review ends. Raises StoreBusy, StoreFull.
     """
     tally = Tally()
-    waiting = [each.id for each in await rows(store, PENDING)]
+    waiting = await _waiting(store)
     for number, identity in enumerate(waiting, 1):
         try:
             shown = await find(store, identity)
         except DataError:
             continue  # deleted meanwhile
         if shown.state != PENDING:
-            tell(f"somebody else has decided: {identity} is {shown.state}")
+            terminal.tell(f"somebody else has decided: {identity} is {shown.state}")
             continue
-        tell(f"\n{draw(shown.image)}\n{number} of {len(waiting)} · {described(shown)}\n{KEYS}")
-        if not await _decided(store, shown, ask, tell, reviewer, tally):
+        picture = draw(shown.kind, shown.image)
+        terminal.tell(f"\n{picture}\n{number} of {len(waiting)} · {described(shown)}\n{KEYS[shown.kind]}")
+        if not await _decided(store, shown, terminal, reviewer, tally):
             break
     return tally
 
 
-async def _decided(
-    store: FeedbackStore,
-    shown: Row,
-    ask: Callable[[], Awaitable[str]],
-    tell: Callable[[str], None],
-    reviewer: str,
-    tally: Tally,
-) -> bool:
+async def _waiting(store: FeedbackStore) -> list[str]:
+    """The ids of all that is pending, the oldest first; their images may not fit into memory together."""
+    query = sql.select(CORRECTIONS.c.id).where(CORRECTIONS.c.state == PENDING)
+    async with store.transaction(reading=True) as connection:
+        found = await connection.execute(query.order_by(CORRECTIONS.c.received, CORRECTIONS.c.id))
+        return [str(identity) for identity in found.scalars()]
+
+
+async def _decided(store: FeedbackStore, shown: Row, terminal: Terminal, reviewer: str, tally: Tally) -> bool:
     """Ask until one correction is done with; whether to go on."""
+    tell = terminal.tell
     while True:
-        key = await ask()
+        key = await terminal.key()
         if key in ("q", ""):
             return False
         if key == "s":
             tally.skipped += 1
             tell("skipped: it goes on waiting")
             return True
-        label = int(key) if key in set("0123456789") else None
-        if label is None and key not in ("a", "r"):
-            tell(KEYS)
+        label = None
+        if shown.kind == DIGIT and key in set("0123456789"):
+            label = key
+        elif shown.kind == LINE and key == "c":
+            label = await terminal.text()
+            if label is None:
+                tell(KEYS[LINE])
+                continue
+        elif key not in ("a", "r"):
+            tell(KEYS[shown.kind])
             continue
         state = REJECTED if key == "r" else ACCEPTED
         try:
@@ -180,12 +208,15 @@ async def _decided(
         except DecidedAlready as error:
             tell(str(error))
             return True
-        except StoreError as error:  # another label for an image that has one: choose again
+        except (
+            StoreError,
+            DataError,
+        ) as error:  # another label for an image that has one, or none: choose again
             tell(str(error))
             continue
         if state == ACCEPTED:
             tally.accepted += 1
-            tell(f"accepted as {shown.label if label is None else label}")
+            tell(f"accepted as {shown_label(shown.label if label is None else label)}")
         else:
             tally.rejected += 1
             tell("rejected")
@@ -195,15 +226,25 @@ async def _decided(
 def described(shown: Row) -> str:
     """A line: what the person and what the model said, where it comes from."""
     sure = "" if shown.confidence is None else f" ({shown.confidence:.0%})"
-    model = "no answer of the model" if shown.digit is None else f"the model: {shown.digit}{sure}"
+    model = "no answer of the model" if shown.said is None else f"the model: {shown_label(shown.said)}{sure}"
     version = "" if shown.version is None else f", version {shown.version}"
     at = shown.received.strftime("%Y-%m-%d %H:%M")
-    return f"the person: {shown.label} · {model}{version} · {shown.source}, {at} · {shown.id[:8]}"
+    person = f"the person: {shown_label(shown.label)}"
+    return f"{person} · {model}{version} · {shown.source}, {at} · {shown.id[:8]}"
 
 
-def draw(image: bytes) -> str:
-    """784 grey levels as 14 lines of half blocks: ink is what is above the share of the strongest."""
-    levels = np.frombuffer(image, np.uint8).reshape(SIDE, SIDE)
-    ink = (levels > EDGE * max(int(levels.max()), 1)).astype(int)
-    pairs = 2 * ink[::2] + ink[1::2]
-    return "\n".join("".join(BLOCKS[each] for each in line) for line in pairs)
+def shown_label(label: str) -> str:
+    """A digit, or the text of a line, for a person."""
+    return label or "no digits"
+
+
+def draw(kind: str, image: bytes) -> str:
+    """Draw an image as lines of half blocks: ink is what is above the share of the strongest."""
+    strength = ink(levels(kind, image))
+    dark: NDArray[np.bool_] = strength > EDGE * max(int(strength.max()), 1)
+    if dark.shape[1] > ACROSS:
+        even = np.pad(dark, ((0, 0), (0, dark.shape[1] % 2)))
+        dark = np.asarray(even.reshape(len(even) // 2, 2, -1, 2).any(axis=(1, 3)))
+    pairs = 2 * dark[::2].astype(int) + dark[1::2]
+    parts = [pairs[:, start : start + ACROSS] for start in range(0, pairs.shape[1], ACROSS)]
+    return "\n".join("".join(BLOCKS[each] for each in line) for part in parts for line in part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from digits.runtime.addresses import shown
-from serving.app.feedback import PENDING, database, migrations
+from serving.app.feedback import DIGIT, LINE, PENDING, database, migrations
 from serving.app.feedback.corrections import Correction
 from serving.app.feedback.database import StoreBusy, StoreFull, translate_errors
 from serving.app.feedback.schema import CORRECTIONS
@@ -22,13 +22,16 @@ from serving.app.feedback.schema import CORRECTIONS
 __all__ = ["FeedbackStore", "StoreBusy", "StoreFull"]
 
 PATIENCE = 5.0  # seconds to wait for other programs, or for a server's answer
-MOST_PENDING = 100_000  # corrections that wait for review: some 100 MB
+# Corrections that wait for review: some 100 MB of digits; of lines usually as much, 650 MB of the widest.
+MOST_PENDING = {DIGIT: 100_000, LINE: 10_000}
 
 
 class FeedbackStore:
     """Corrections in a database. What `add` has returned is on disk."""
 
-    def __init__(self, url: str, *, patience: float = PATIENCE, most_pending: int = MOST_PENDING) -> None:
+    def __init__(
+        self, url: str, *, patience: float = PATIENCE, most_pending: Mapping[str, int] = MOST_PENDING
+    ) -> None:
         """url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. Raises ParamsError for any other."""
         parsed = database.parsed(url)
         self.file = database.file_of(parsed)
@@ -75,15 +78,16 @@ class FeedbackStore:
             known = (await connection.execute(same)).scalar()
             if known is not None:
                 return str(known), False
-            await self._room(connection)
+            await self._room(connection, given.kind)
             made = str(uuid.uuid4())
             values = {
                 "id": made,
                 "received": datetime.now(UTC),
+                "kind": given.kind,
                 "image": given.image,
                 "digest": given.digest,
                 "label": given.label,
-                "digit": given.digit,
+                "said": given.said,
                 "confidence": given.confidence,
                 "version": given.version,
                 "source": given.source,
@@ -117,10 +121,12 @@ class FeedbackStore:
         dialect = sqlite if self.file else postgresql
         return dialect.insert(CORRECTIONS).on_conflict_do_nothing(index_elements=["digest", "label"])
 
-    async def _room(self, connection: AsyncConnection) -> None:
-        waiting = sql.select(sql.func.count()).where(CORRECTIONS.c.state == PENDING)
-        if ((await connection.execute(waiting)).scalar_one()) >= self._most_pending:
+    async def _room(self, connection: AsyncConnection, kind: str) -> None:
+        most = self._most_pending[kind]
+        mine = (CORRECTIONS.c.state == PENDING, CORRECTIONS.c.kind == kind)
+        waiting = sql.select(sql.func.count()).where(*mine)
+        if ((await connection.execute(waiting)).scalar_one()) >= most:
             raise StoreFull(
-                f"{self._most_pending:,} corrections wait for review, no more are taken: "
+                f"{most:,} corrections of {kind}s wait for review, no more are taken: "
                 "`digits feedback review` makes room"
             )

@@ -14,7 +14,7 @@ from serving.app.feedback.corrections import correction
 from serving.app.feedback.store import StoreBusy, StoreFull
 
 ROUTE = "/api/feedback"
-LARGEST = 1 << 16  # bytes of a correction: 784 numbers and a few words take a tenth
+LARGEST = 1 << 17  # bytes of a correction: the widest line and a few words take two thirds
 
 router = APIRouter()
 
@@ -25,15 +25,19 @@ router = APIRouter()
     response_model=schemas.Receipt,
     response_description="taken, and safe on disk: a person will look at it",
     responses={
-        200: {"model": schemas.Receipt, "description": "the same image with this label is known already"},
+        200: {
+            "model": schemas.Receipt,
+            "description": "the same picture with this label or text is known already",
+        },
         **schemas.errors(400, 404, 415, 507),
     },
-    openapi_extra=schemas.body({"application/json": schemas.Correction}),
+    openapi_extra=schemas.body({"application/json": (schemas.Correction, schemas.LineCorrection)}),
 )
 async def correct(request: Request) -> Response:
-    """Say which digit an image really shows. The answer comes when that is safe on disk.
+    """Say which digit an image really shows, or what a line of a photo says.
 
-    A person looks at it (`digits feedback review`) before any training does.
+    The answer comes when that is safe on disk. A person looks at it (`digits feedback review`) before any
+    training does.
     """
     here = state.of(request)
     if here.feedback is None:

@@ -29,7 +29,11 @@ router = APIRouter()
     responses=schemas.errors(400, 415, 502),
     response_description="one prediction an image",
     openapi_extra=schemas.body(
-        {PIXELS: "n × 784 bytes", JSON: schemas.Images, **dict.fromkeys(PICTURES, "a picture of one digit")}
+        {
+            PIXELS: "n × 784 bytes",
+            JSON: (schemas.Images,),
+            **dict.fromkeys(PICTURES, "a picture of one digit"),
+        }
     ),
 )
 async def predict(request: Request) -> Response:

@@ -91,7 +91,7 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(brows
 
     listed = promoted.digits("feedback", "list", "--json")
     (waiting,) = map(json.loads, listed.stdout.splitlines())
-    assert (waiting["state"], waiting["label"]) == ("pending", right) and waiting["digit"] != right
+    assert (waiting["state"], waiting["label"]) == ("pending", str(right)) and waiting["said"] != str(right)
     (promoted.root / "inbox").mkdir()
     nothing = promoted.digits("feedback", "export", "--inbox", str(promoted.root / "inbox"))
     assert batches_in(promoted.root / "inbox") == [], "nothing unreviewed gets out"

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from serving.app.settings import Limits
 from tests.serving.app import _openapi
 from tests.serving.app._gateway import document, running
-from tests.serving.app.feedback._corrections import tree
+from tests.serving.app.feedback._corrections import line_tree, tree
 from tests.serving.client import _fake
 
 JSON = "application/json"
@@ -59,6 +59,9 @@ BODIES = {
         *(tree(label=label) for label in (-1, 0, 9, 10, "3", True, None)),
         *(tree(confidence=confidence) for confidence in (-0.1, 0, 1, 1.1, "1")),
         *(tree(version=version) for version in (0, 1, 2**31 - 1, 2**31)),
+        *(line_tree(text=text) for text in ("1.50", "1,5 0", "", " ", "1..2", "x", 1, "1" * 24, "1" * 25)),
+        *(line_tree(said=said) for said in ("1.5", None, "x", 7)),
+        *(line_tree(line=5), line_tree(label=1), line_tree(image=tree()["image"]), line_tree(mode="both")),
         *(tree(digit=10), tree(source="scan"), tree(mode="both"), tree(image=5), tree(name="x")),
     ],
 }

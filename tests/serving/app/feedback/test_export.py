@@ -1,10 +1,13 @@
 """Accepted corrections reach the inbox once, whole, as a batch that retraining reads, whatever happens."""
 
+import csv
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from digits.ingest.batches import read_batch
 from digits.runtime.errors import StoreError
@@ -15,10 +18,10 @@ from serving.app.feedback import review
 from serving.app.feedback.export import export
 from serving.app.feedback.store import StoreBusy
 from tests._disk import disk
-from tests.serving.app.feedback._corrections import given, image
+from tests.serving.app.feedback._corrections import given, given_line, image, line
 
 
-async def accepted(store, numbers, label=None, sent=1, **facts):
+async def accepted(store, numbers, label=None, sent="1", **facts):
     for number in numbers:
         identity, _ = await store.add(given(number, label=sent, **facts))
         await review.decide(store, identity, "accepted", reviewer="me", label=label)
@@ -39,8 +42,8 @@ def batches(folder):
 
 def test_a_batch_is_whole_at_once_and_read_with_every_row_and_the_reviewers_labels(url, using, inbox):
     async def act(store):
-        await accepted(store, range(5), label=4)
-        await accepted(store, [4], label=4, sent=2)  # of a second person, and in the batch once
+        await accepted(store, range(5), label="4")
+        await accepted(store, [4], label="4", sent="2")  # of a second person, and in the batch once
         await accepted(store, range(5, 8), label=None, source="photo")
         await store.add(given(90))  # waits
         rejected, _ = await store.add(given(91))
@@ -56,6 +59,31 @@ def test_a_batch_is_whole_at_once_and_read_with_every_row_and_the_reviewers_labe
     states = {row.image: (row.state, row.batch) for row in rows}
     assert all(states[image(n)] == ("exported", done.path.name) for n in range(8))
     assert states[image(90)] == ("pending", None) and states[image(91)] == ("rejected", None)
+
+
+def table(folder):
+    """The rows of a batch of lines: header, and text by pixels."""
+    header, *rows = csv.reader((folder / "labels.csv").read_text().splitlines())
+    assert len(list(folder.glob("*.png"))) == len(rows)
+    return header, {np.asarray(Image.open(folder / name)).tobytes(): text for name, text in rows}
+
+
+def test_lines_are_a_batch_of_their_own_with_their_texts(url, using, inbox):
+    async def act(store):
+        await accepted(store, [0])
+        for number, (sent, label) in enumerate([("1.50", None), ("7", ""), ("8", "1,5"), ("7", None)]):
+            wide = line(number, width=48 + number).tobytes()
+            identity, _ = await store.add(given_line(label=sent, image=wide))
+            await review.decide(store, identity, "accepted", reviewer="me", label=label)
+        return await export(store, inbox)
+
+    digits, lines = using(url, act)
+    assert [each.rows for each in (digits, lines)] == [1, 4] and len(batches(inbox)) == 2
+    assert len(read_batch(digits.path, rows=9, size=0).images) == 1
+    header, texts = table(lines.path)
+    assert header == ["file", "text"]
+    expected = ["1.50", "", "1,5", "7"]
+    assert texts == {line(n, width=48 + n).tobytes(): text for n, text in enumerate(expected)}
 
 
 def test_what_was_exported_is_not_exported_again_and_nothing_makes_no_batch(url, using, inbox):
@@ -90,8 +118,20 @@ def test_killed_at_any_step_the_next_export_gives_the_same_batch_and_nothing_is_
     using, tmp_path, strike
 ):
     fresh = tmp_path / "fresh.db"
-    using(f"sqlite:///{fresh}", lambda store: accepted(store, range(2)))
-    expected = {image(0), image(1)}
+
+    async def both(store):
+        await accepted(store, [0])
+        identity, _ = await store.add(given_line())
+        await review.decide(store, identity, "accepted", reviewer="me")
+
+    def finish(folder):
+        async def act(store):
+            left, done = await review.counts(store), await export(store, folder)
+            return left, done, await review.counts(store), await export(store, folder)
+
+        return act
+
+    using(f"sqlite:///{fresh}", both)
     begun = set()
     for at in range(1, 100):
         path, folder = tmp_path / f"{at}.db", tmp_path / f"inbox{at}"
@@ -101,25 +141,26 @@ def test_killed_at_any_step_the_next_export_gives_the_same_batch_and_nothing_is_
         if (code := strike(url, folder, at)) == 0:
             break
         assert code == -9
-        left = using(url, review.counts)
-        begun.add((left["accepted"], left["exporting"], left["exported"]))
         before = batches(folder)
-        done = using(url, lambda store: export(store, folder))  # noqa: B023
+        left, done, ended, nothing = using(url, finish(folder))
+        begun.add((left["accepted"], left["exporting"], left["exported"]))
         after = batches(folder)
-        assert before.items() <= after.items() and len(after) == 1, at
-        assert using(url, review.counts)["exported"] == 2
-        (name,) = after
-        assert [each.path.name for each in done] in ([name], [])  # [] when all but the end was done
-        assert {each.tobytes() for each in read_batch(folder / name, rows=100, size=0).images} == expected
+        assert before.items() <= after.items() and len(after) == 2, at
+        assert ended["exported"] == 2 and nothing == []
+        assert {each.path.name for each in done} | before.keys() == after.keys()
+        headers = {
+            (folder / name / "labels.csv").read_text().splitlines()[0]: folder / name for name in after
+        }
+        assert read_batch(headers["file,label"], rows=100, size=0).images.tobytes() == image(0)
+        assert table(headers["file,text"])[1] == {line().tobytes(): "1.50"}
         assert [path.name for path in folder.glob(".feedback-*")] == [".feedback-lock"]
-        assert using(url, lambda store: export(store, folder)) == []  # noqa: B023
-    assert at > 10 and begun == {(2, 0, 0), (0, 2, 0)}, (at, begun)
+    assert at > 20 and begun == {(2, 0, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1)}, (at, begun)
 
 
 def test_a_batch_that_was_changed_in_the_inbox_is_not_overwritten(using, tmp_path, inbox):
     async def act(store):
         await accepted(store, range(2))
-        name = await module._claim(store)
+        name = await module._claim(store, "digit")
         (inbox / name).mkdir()
         (inbox / name / "labels.csv").write_text("file,label\n")
         with pytest.raises(StoreError, match="has been changed since it was exported: move it away"):

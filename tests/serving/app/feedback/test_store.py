@@ -12,31 +12,31 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from digits.runtime.errors import ParamsError, StoreError
-from serving.app.feedback import review
+from serving.app.feedback import migrations, review
 from serving.app.feedback.schema import METADATA
 from serving.app.feedback.store import FeedbackStore, StoreBusy, StoreFull
 from tests._disk import disk
 from tests.serving.app._postgres import NEEDED
-from tests.serving.app.feedback._corrections import given, image
+from tests.serving.app.feedback._corrections import given, given_line, image, line
 from tests.serving.app.feedback.conftest import opened
 
 
 def test_a_correction_is_kept_as_it_came_and_waits(url, using):
     async def act(store):
-        identity, new = await store.add(given(5, label=2, confidence=None))
+        identity, new = await store.add(given(5, label="2", confidence=None))
         return identity, new, await review.rows(store)
 
     identity, new, rows = using(url, act)
     assert new and [row.id for row in rows] == [identity]
     (row,) = rows
-    assert row.image == image(5) and (row.label, row.digit, row.confidence, row.version) == (2, 7, None, 3)
-    assert (row.state, row.source, row.mode, row.final) == ("pending", "drawing", "server", 2)
+    assert row.image == image(5) and (row.label, row.said, row.confidence, row.version) == ("2", "7", None, 3)
+    assert (row.state, row.source, row.mode, row.final) == ("pending", "drawing", "server", "2")
     assert abs(row.received.timestamp() - time.time()) < 600 and row.reviewed is None
 
 
 def test_the_same_image_and_label_is_kept_once_and_another_label_apart(url, using):
     async def act(store):
-        return [await store.add(given(1)), await store.add(given(1)), await store.add(given(1, label=4))]
+        return [await store.add(given(1)), await store.add(given(1)), await store.add(given(1, label="4"))]
 
     first, again, other = using(url, act)
     assert first[1] and not again[1] and other[1]
@@ -85,16 +85,58 @@ def test_stores_that_are_opened_at_once_make_the_tables_once(url, using):
     assert using(url, lambda store: store.add(given()))[1]
 
 
+def test_lines_are_kept_beside_digits_and_the_same_line_and_text_once(url, using):
+    async def act(store):
+        added = [await store.add(given_line(1, label)) for label in ("1.5", "", "1.5")]
+        await store.add(given(1))
+        return added, await review.rows(store)
+
+    (first, empty, again), rows = using(url, act)
+    assert first[1] and empty[1] and again == (first[0], False)
+    assert [(row.kind, row.label, row.said) for row in rows] == [
+        *(("line", text, "150") for text in ("1.5", "")),
+        ("digit", "1", "7"),
+    ]
+    assert rows[0].image == line(1).tobytes()
+
+
+OLD = """INSERT INTO corrections VALUES ('%s', '2026-01-02 03:04:05.000000+00:00', %s, 'd%s', %s, %s, 0.5, 3,
+    'drawing', 'server', '%s', %s, 'ann', NULL, %s)"""
+
+
+def test_a_database_of_the_first_version_keeps_all_that_it_holds(url, using, monkeypatch):
+    blob = "X'00ff'" if url.startswith("sqlite") else "'\\x00ff'"
+    old = [("a", blob, 1, 4, 7, "pending", "NULL", "NULL"), ("b", blob, 2, 0, "NULL", "exporting", 9, "'x'")]
+
+    async def fill(store):
+        async with store.transaction() as connection:
+            for row in old:
+                await connection.exec_driver_sql(OLD % row)
+
+    with monkeypatch.context() as patch:
+        upgrade = migrations.command.upgrade
+        patch.setattr(migrations.command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        using(url, fill)
+    first, second = sorted(using(url, review.rows), key=lambda row: row.id)
+    assert (first.kind, first.label, first.said, first.agreed) == ("digit", "4", "7", None)
+    assert (second.label, second.said, second.final, second.batch) == ("0", None, "9", "x")
+    for row in (first, second):
+        assert (row.image, row.received.isoformat()) == (b"\x00\xff", "2026-01-02T03:04:05+00:00")
+        assert (row.confidence, row.version, row.reviewer) == (0.5, 3, "ann")
+    assert using(url, lambda store: store.add(given_line()))[1]
+
+
 def test_when_too_many_wait_no_more_are_taken_until_some_are_decided(url, using):
     async def act(store):
         kept = [await store.add(given(n)) for n in range(3)]
-        with pytest.raises(StoreFull, match="3 corrections wait for review, no more are taken"):
+        with pytest.raises(StoreFull, match="3 corrections of digits wait for review, no more are taken"):
             await store.add(given(3))
         assert await store.add(given(1)) == (kept[1][0], False)  # that one is there
+        assert (await store.add(given_line()))[1]  # they have room of their own
         await review.decide(store, kept[0][0], "rejected", reviewer="me")
         assert (await store.add(given(3)))[1]
 
-    using(url, act, most_pending=3)
+    using(url, act, most_pending={"digit": 3, "line": 1})
 
 
 def test_a_request_that_is_given_up_leaves_a_store_that_works(url, using):

@@ -1,14 +1,17 @@
 """POST /api/feedback, on real sockets: what a person says a digit is, and why it is not taken."""
 
+import base64
 import json
 
+import cv2
+import numpy as np
 import pytest
 
 from digits.runtime.errors import StoreError
 from serving.app.feedback.store import StoreBusy, StoreFull
 from serving.app.routes.feedback import LARGEST
 from tests.serving.app._gateway import running
-from tests.serving.app.feedback._corrections import tree
+from tests.serving.app.feedback._corrections import line_tree, tree
 
 ROUTE, JSON = "/api/feedback", "application/json"
 
@@ -29,6 +32,20 @@ def test_a_correction_is_kept_once_however_often_it_comes(gateway):
     assert [each[2]["state"] for each in (first, again, other)] == ["pending", "known", "pending"]
     assert first[2]["id"] == again[2]["id"] != other[2]["id"]
     assert first[1]["cache-control"] == "no-store"
+
+
+def test_lines_are_taken_beside_digits_and_the_same_picture_packed_otherwise_is_known(gateway):
+    pixels = np.random.default_rng(1).integers(0, 256, (32, 2048), np.uint8)  # the most that a line can have
+    first, again = (
+        base64.b64encode(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, level])[1]).decode()
+        for level in (9, 0)
+    )
+    assert first != again
+    answers = [send(gateway, line_tree(line=each, text="1.5")) for each in (first, again)]
+    assert [(status, tree["state"]) for status, _, tree in answers] == [(201, "pending"), (200, "known")]
+    assert send(gateway, line_tree(line=first, text=""))[0] == 201
+    status, _, answer = send(gateway, line_tree(text="1O"))
+    assert (status, answer["error"]["code"]) == (400, "bad_request") and "'1O'" in answer["error"]["message"]
 
 
 def test_what_is_no_correction_is_refused_in_words_and_what_is_too_long_unread(gateway):

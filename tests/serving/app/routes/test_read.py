@@ -1,5 +1,6 @@
 """POST /api/read: photos of every kind over real sockets; the model server knows synthetic digits."""
 
+import base64
 import dataclasses
 import http.client
 import io
@@ -89,6 +90,31 @@ def test_each_digit_is_logged_with_what_its_box_shows(fake, tmp_path):
     for _, _, image in rows:
         with Image.open(io.BytesIO(image)) as shown:
             assert shown.height > 40 and np.ptp(np.asarray(shown)) > 150
+
+
+def test_lines_are_given_as_the_model_saw_them_if_asked_for_and_as_many_as_there_is_room_for(
+    gateway, monkeypatch
+):
+    seen = []
+    predict = DigitClient.predict_lines
+    monkeypatch.setattr(
+        DigitClient, "predict_lines", lambda client, lines: seen.extend(lines) or predict(client, lines)
+    )
+    picture = encode(Image.fromarray(np.vstack([np.asarray(photo(4, seed)[0]) for seed in (5, 6)])))
+    plain = gateway.ask("POST", ROUTE, picture, "image/png")[2]
+    assert "images" not in plain and "image" not in plain["lines"][0]["fields"][0]
+    seen.clear()
+    told = gateway.ask("POST", f"{ROUTE}?images=true", picture, "image/png")[2]
+    for line in told["lines"]:
+        (field,) = line["fields"]
+        image = told["images"][field["image"]]
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["png"]))))
+        assert any(np.array_equal(pixels, each) for each in seen)
+        assert (image["text"], image["confidence"]) == (field["text"], field["confidence"])
+    assert len(told["images"]) == len(told["lines"]) == 2
+    monkeypatch.setattr(read, "PIXELS", max(line.size for line in seen))
+    told = gateway.ask("POST", f"{ROUTE}?images=true", picture, "image/png")[2]
+    assert [line["fields"][0]["image"] for line in told["lines"]] == [0, None] and len(told["images"]) == 1
 
 
 def test_a_confidence_out_of_range_is_refused(gateway):
