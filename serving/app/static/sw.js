@@ -15,7 +15,7 @@ const FILES = [
   "/static/vendor/tfjs-backend-wasm-simd.wasm",
   ...[
     "agreement", "answer", "api", "badge", "bytes", "camera", "cut", "detail", "dom", "drawing", "feedback", "fields", "files",
-    "intake", "keys", "latest", "local", "main", "memory", "modes", "offline", "photo", "provenance", "stage", "strokes",
+    "intake", "keys", "latest", "line", "local", "main", "memory", "modes", "offline", "photo", "provenance", "stage", "strokes",
     "tabs", "watch",
   ].map((name) => `/static/page/${name}.js`),
 ];

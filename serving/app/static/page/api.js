@@ -43,9 +43,9 @@ export class Server {
     return { ...answer.predictions[0], version: answer.version };
   }
 
-  /** A picture file → what `digits_client.reading` found, as a tree. */
+  /** A picture file → what `digits_client.reading` found, as a tree, with its lines as the model saw them. */
   read(file) {
-    return this.#asked("/api/read", { body: file, type: file.type || "application/octet-stream", seconds: 60 });
+    return this.#asked("/api/read?images=true", { body: file, type: file.type || "application/octet-stream", seconds: 60 });
   }
 
   feedback(given) {

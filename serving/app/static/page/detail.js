@@ -8,6 +8,7 @@ const SHOWN = 5; // bars
 
 /** digit: of a reading, its image as bytes; null where this browser can't show the picture. */
 export function showDetail(digit) {
+  byId("line").hidden = true;
   byId("detail").hidden = false;
   const sure = digit.accepted ? "sure" : "not sure";
   byId("detail-title").textContent = `${digit.digit}, ${sure}, ${percent(digit.confidence)}`;

@@ -55,8 +55,9 @@ function table(rows) {
 
 /** A schema in a few words. */
 function words(schema) {
-  const { type, title, description: own, properties, items, format, minimum, maximum } = meant(schema) ?? {};
+  const { type, title, description: own, properties, items, format, minimum, maximum, anyOf } = meant(schema) ?? {};
   if (own) return own;
+  if (anyOf) return anyOf.map(words).join(" Or: ");
   if (properties) return `{${Object.keys(properties).join(", ")}}`;
   if (items) return `list of ${words(items) || "values"}`;
   const range = minimum === undefined ? "" : ` from ${minimum} to ${maximum ?? "…"}`;

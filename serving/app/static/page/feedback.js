@@ -1,4 +1,5 @@
-// "Wrong? Tell us": the right digit by one tap; what could not be sent stays on the page and can be sent again.
+// "Wrong? Tell us": the right digit by one tap. A correction of any kind that could not be sent stays on the page and can
+// be sent again.
 
 import { byId, make } from "./dom.js";
 
@@ -27,6 +28,9 @@ export class Pad {
   }
 }
 
+const meant = ({ label, text }) =>
+  (text === undefined ? `it is a ${label}` : text === "" ? "there are no digits" : `it says ${text}`);
+
 export class Outbox {
   #waiting = [];
 
@@ -39,7 +43,7 @@ export class Outbox {
   async send(body) {
     try {
       await this.server.feedback(body);
-      return `Thanks: it is a ${body.label}. Someone will look at it before the model learns from it.`;
+      return `Thanks: ${meant(body)}. Someone will look at it before the model learns from it.`;
     } catch (error) {
       if (!error.passing) return `Not taken: ${error.message}`;
       this.#waiting.push(body);

@@ -4,11 +4,11 @@ import { make, percent } from "./dom.js";
 
 const KINDS = { digit: "one digit", number: "number", postcode: "postcode", amount: "amount", score: "score" };
 
-/** Fills both lists and returns one sentence of it all. */
-export function showFields(list, unread, reading) {
+/** Fills both lists and returns one sentence of it all. chosen: called with the image of a field's line. */
+export function showFields(list, unread, reading, chosen) {
   const fields = reading.lines.flatMap((line) => line.fields);
   list.replaceChildren(...fields.map((field) => make("li", {},
-    make("span", { className: "text", textContent: field.text }),
+    text(field, reading.images?.[field.image], chosen),
     make("span", { className: "small", textContent: KINDS[field.kind] ?? field.kind }),
     make("span", {
       className: `state ${field.accepted ? "yes" : "no"}`,
@@ -22,7 +22,16 @@ export function showFields(list, unread, reading) {
   const read = `Read: ${fields.map((field) => field.text).join(", ")}.`;
   if (unsure === 0) return read;
   const doubt = fields.length === 1 ? "Not sure" : `Not sure of ${unsure} of ${fields.length} fields`;
-  return `${read} ${doubt}; touch a digit to see more.`;
+  return `${read} ${doubt}; touch a digit to see more, or a text to correct it.`;
+}
+
+/** A field's text; where its line is at hand a button. */
+function text({ text }, image, chosen) {
+  if (!image) return make("span", { className: "text", textContent: text });
+  const label = `${text}: correct the line`;
+  const button = make("button", { type: "button", className: "text", textContent: text, "aria-label": label });
+  button.addEventListener("click", () => chosen(image));
+  return button;
 }
 
 function reasons(unread) {

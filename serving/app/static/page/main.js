@@ -12,6 +12,7 @@ import { Outbox, Pad } from "./feedback.js";
 import { listen } from "./intake.js";
 import { Keys } from "./keys.js";
 import { Latest } from "./latest.js";
+import { LineView } from "./line.js";
 import { LocalModel } from "./local.js";
 import { remember, remembered } from "./memory.js";
 import { banner, headline, settled } from "./modes.js";
@@ -155,8 +156,10 @@ const reader = () => ({
   read: state.chosen === "browser" ? (file) => local.read(file) : read,
   second: state.local === "ready" ? local : null,
 });
+const line = new LineView(outbox);
 const photo = new Photo(reader, (digit, mode, version) =>
-  wrong.about(digit.image === null ? null : correction(digit, mode, version, "photo")));
+  wrong.about(digit.image === null ? null : correction(digit, mode, version, "photo")),
+(image, version) => line.show(image, version));
 
 async function read(file) {
   try {

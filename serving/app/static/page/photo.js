@@ -12,10 +12,11 @@ export class Photo {
 
   /**
    * reader: () → {mode: "server" | "browser", limits, read: async (file) → tree, second: who else can be asked
-   * about a digit, or null}; chosen: called with a digit that is touched, the mode and the version that read it.
+   * about a digit, or null}; chosen: called with a digit that is touched, the mode and the version that read it;
+   * corrected: called with the image of a line that is to be corrected, and the version.
    */
-  constructor(reader, chosen) {
-    Object.assign(this, { reader, chosen });
+  constructor(reader, chosen, corrected) {
+    Object.assign(this, { reader, chosen, corrected });
   }
 
   async take(file) {
@@ -37,17 +38,18 @@ export class Photo {
 
   #show(file, reading, { mode, second }) {
     const digits = digitsOf(reading);
+    const corrected = (image) => this.corrected(image, reading.version);
     byId("result").hidden = false;
     showStage(byId("stage"), file, reading, (digit, byHand) => {
       showDetail(digit);
       if (byHand) byId("detail").scrollIntoView({ block: "nearest" });
       this.chosen(digit, mode, reading.version);
-    });
+    }, corrected);
     byId("photo-name").textContent = file.name;
     byId("photo-by").textContent = mode === "browser"
       ? `Read as one digit by version ${reading.version} in this browser; finding many digits needs the server.`
       : readBy(reading.version, digits, second);
-    const said = showFields(byId("fields"), byId("unread"), reading);
+    const said = showFields(byId("fields"), byId("unread"), reading, corrected);
     const [only, ...others] = byId("stage").querySelectorAll(".box");
     if (only && others.length === 0) only.click();
     return said;
@@ -55,7 +57,7 @@ export class Photo {
 
   #empty(said) {
     byId("photo-said").textContent = said;
-    byId("result").hidden = byId("detail").hidden = true;
+    byId("result").hidden = byId("detail").hidden = byId("line").hidden = true;
     byId("stage").replaceChildren();
   }
 }

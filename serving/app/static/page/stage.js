@@ -7,9 +7,9 @@ const FRAME = 3; // pixels of the screen, so that the border leaves the ink free
 
 /**
  * Fills the stage. file: the picture; reading: the server's tree; chosen: called with a digit and whether a person
- * touched it.
+ * touched it; unreadChosen: called with the image of a line that was not read.
  */
-export function showStage(stage, file, reading, chosen) {
+export function showStage(stage, file, reading, chosen, unreadChosen) {
   const { width, height } = reading;
   stage.replaceChildren(picture(stage, file, width, height));
   stage.style.aspectRatio = `${width} / ${height}`;
@@ -23,7 +23,15 @@ export function showStage(stage, file, reading, chosen) {
     element.classList.toggle("low", y + h > (1 - EDGE) * height);
     stage.append(element);
   };
-  for (const { box, reason } of reading.unread) place(make("div", { className: "unread", title: reason }), box);
+  for (const { box, reason, image } of reading.unread) {
+    const line = reading.images?.[image];
+    const label = `Not read, ${reason}: say what is written here`;
+    const button = make("button", {
+      type: "button", className: "unread", title: reason, "aria-label": label, disabled: !line,
+    });
+    button.addEventListener("click", () => unreadChosen(line));
+    place(button, box);
+  }
   for (const digit of digitsOf(reading)) {
     const sure = digit.accepted ? "sure" : "not sure";
     const button = make("button", {
