@@ -318,7 +318,7 @@ def _pipeline(records: Sequence[Record]) -> str:
 
 
 def _formats(records: Sequence[Record]) -> str:
-    head = ["format", "kB", "same digit %", "accuracy %", "largest difference", "ms an image"]
+    head = ["format", "kB", "same answer %", "accuracy %", "largest difference", "ms an image"]
     rows = []
     for r in latest(records, "format"):
         if "refused" in r:

@@ -94,6 +94,6 @@ def export(root, exported, settings=SETTINGS["export"], **others):
 
 def convert(root, to, settings=SETTINGS["convert"], **others):
     """Return what stage `convert` reports on the export of a folder; its files are written below `to`."""
-    paths = {name: root / name for name in ("candidate", "exported", "train", "validation")} | others
+    paths = {name: root / name for name in ("candidate", "lines", "exported", "train", "validation")} | others
     convert_stage.run(**paths, edge=to / "edge", report=to / "edge.json", params=settings)
     return files.read_json(to / "edge.json")["formats"]

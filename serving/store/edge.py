@@ -29,7 +29,7 @@ def names(folder: Path | None) -> list[str]:
     if folder is None:
         return []
     tflite = [path.stem for path in folder.glob("*.tflite")]
-    return sorted([*tflite, *(["tfjs"] if (folder / "tfjs" / "model.json").is_file() else [])])
+    return sorted([*tflite, *(path.parent.name for path in folder.glob("*/model.json"))])
 
 
 def mismatch(source: Path, exported: Mapping[str, str]) -> str | None:

@@ -1,6 +1,7 @@
 """models/exported → models/edge: what lies there, how it answers, and what a refused format leaves."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +10,18 @@ import tensorflow as tf
 
 from digits import dataset, files, wire
 from digits.convert import formats
+from digits.convert import lines as line_formats
 from digits.convert.tfjs import load
-from digits.convert.tflite import Interpreter, normalize
+from digits.convert.tflite import Interpreter, interpreter, normalize
+from digits.line_model import candidate as line_candidate
+from digits.line_model import network
+from digits.line_model.lines import Lines, load_lines, save_lines
 from digits.model import architectures
 from digits.model.candidate import save_candidate
 from digits.runtime.errors import DataError
 from digits.runtime.hardware import Hardware
 from digits.train.profiles import resolve
-from tests._release import SETTINGS, THRESHOLD, convert
+from tests._release import LINE_FIT, SETTINGS, THRESHOLD, convert
 
 
 def written(folder):
@@ -53,15 +58,36 @@ def test_a_file_and_answer_json_alone_answer_as_the_exported_model_does(
 
 
 def test_the_report_tells_accuracy_size_and_time(made, report):
-    assert tuple(sorted(report["formats"])) == tuple(sorted(formats.names()))
-    assert report["validation_images"] == 260
+    assert sorted(report["formats"]) == sorted([*formats.names(), *line_formats.names()])
+    assert (report["validation_images"], report["validation_lines"]) == (260, 12)
     for name, figures in report["formats"].items():
         own = [file for file in written(made / "edge") if file.startswith((f"{name}.", f"{name}/"))]
         assert figures["bytes"] == sum((made / "edge" / file).stat().st_size for file in own)
-        assert figures["accuracy"] > 0.97 and figures["points_lost"] <= 0.4 and "refused" not in figures
-        assert ("latency_ms" in figures) == (name != "tfjs")
+        assert figures["points_lost"] <= 0.4 and figures["agreement"] > 0.97 and "refused" not in figures
+        assert ("latency_ms" in figures) == ("tfjs" not in name)
     assert all(report["formats"][name]["bytes"] <= 150_000 for name in ("int8", "int8-network"))
     assert report["formats"]["tfjs"]["bytes"] <= 500_000
+
+
+@pytest.mark.parametrize(("name", "most"), [("lines-float32", 1e-4), ("lines-float16", 0.02)])
+def test_a_line_file_gives_the_columns_of_the_exported_model_whatever_lies_beside_the_line(
+    made, report, name, most
+):
+    fit = json.loads((made / "edge" / "answer.json").read_text())["lines"]
+    assert fit == {"width": 256, **LINE_FIT}
+    read = interpreter((made / "edge" / f"{name}.tflite").read_bytes()).get_signature_runner()
+    served = tf.saved_model.load(str(made / "exported")).signatures[wire.LINES]
+    noise = np.random.default_rng(1).integers(0, 256, (1, 32, 256), np.uint8)
+    for group in load_lines(made / "lines" / "validation.npz"):
+        width = np.array([group.width], np.int32)
+        for line in group.images:
+            beside = noise.copy()
+            beside[0, :, : group.width] = line
+            expected = served(lines=tf.constant(line[None]), width=tf.constant(width))["columns"].numpy()
+            columns = read(lines=beside, width=width)["columns"]
+            assert columns.shape == (1, 64, 12)
+            assert np.abs(columns[:, : expected.shape[1]] - expected).max() <= most
+    assert report["formats"][name]["difference"] <= most
 
 
 def test_provenance_names_the_export_and_vouches_for_every_file(made):
@@ -69,15 +95,30 @@ def test_provenance_names_the_export_and_vouches_for_every_file(made):
     export_record = json.loads((made / "exported" / wire.PROVENANCE).read_text())
     assert record["exported"] == export_record["files"]
     assert record["weights_sha256"] == export_record["weights_sha256"]
+    assert record["line_weights_sha256"] == export_record["lines"]["weights_sha256"]
     others = written(made / "edge") - {wire.EDGE_PROVENANCE}
     assert record["files"] == {name: files.file_sha256(made / "edge" / name) for name in others}
+
+
+def lines_as_read(made, folder):
+    """The line reader with validation lines that say what it reads in them: it is untrained."""
+    served = tf.saved_model.load(str(made / "exported")).signatures[wire.LINES]
+    known = []
+    for group in load_lines(made / "lines" / "validation.npz"):
+        width = np.full(len(group), group.width, np.int32)
+        read = served(lines=tf.constant(group.images), width=tf.constant(width))
+        known.append(Lines(group.images, read[wire.CHARACTER].numpy(), read[wire.LENGTH].numpy()))
+    shutil.copytree(made / "lines", folder)
+    save_lines(folder / "validation.npz", known)
+    return folder
 
 
 def test_a_format_that_loses_accuracy_or_cant_be_made_is_left_out_with_its_reason_and_the_stage_ends_well(
     made, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(formats, "names", lambda: ("float32", "float16", "int8"))
-    honest = formats.make
+    monkeypatch.setattr(line_formats, "names", lambda: ("lines-float32", "lines-tfjs"))
+    honest, honest_line = formats.make, line_formats.make
 
     def make(name, *others):
         if name == "int8":
@@ -91,14 +132,22 @@ def test_a_format_that_loses_accuracy_or_cant_be_made_is_left_out_with_its_reaso
 
         return replace(found, ask=confused) if name == "float16" else found
 
+    def make_line(name, *others):
+        found = honest_line(name, *others)
+        return replace(found, ask=lambda lines: found.ask(lines[..., ::-1])) if "tfjs" in name else found
+
     monkeypatch.setattr(formats, "make", make)
-    found = convert(made, tmp_path)
+    monkeypatch.setattr(line_formats, "make", make_line)
+    found = convert(made, tmp_path, lines=lines_as_read(made, tmp_path / "lines"))
     assert "points of accuracy on 260 validation images, at most 0.02 allowed" in found["float16"]["refused"]
     assert found["float16"]["points_lost"] > 5
     assert found["int8"] == {"refused": "it can't be made: quantizer: no range for tensor 7"}
-    assert {name for name in written(tmp_path / "edge") if name.endswith(".tflite")} == {"float32.tflite"}
+    assert "points of accuracy on 12 validation lines, at most 0.02" in found["lines-tfjs"]["refused"]
+    assert found["lines-float32"]["accuracy"] == found["lines-float32"]["agreement"] == 1
+    kept = {"float32.tflite", "lines-float32.tflite", "answer.json", "provenance.json"}
+    assert written(tmp_path / "edge") == kept
     record = json.loads((tmp_path / "edge" / wire.EDGE_PROVENANCE).read_text())
-    assert record["formats"] == ["float32"]
+    assert record["formats"] == ["float32", "lines-float32"]
     told = [line for line in capsys.readouterr().out.splitlines() if "refused" in line]
     assert told[0].startswith("convert: float16 is refused: it loses")
 
@@ -124,10 +173,19 @@ def test_an_export_of_another_model_a_damaged_provenance_and_no_image_are_refuse
     save_candidate(candidate, architectures.build("compact", seed=2), recipe)
     (exported / "assets.extra").mkdir(parents=True)
     (exported / wire.PROVENANCE).write_text('{"files": {}}')
+    lines = tmp_path / "lines"
+    lines.mkdir()
+    line_candidate.save_candidate(lines, network.build("tiny", seed=9), {"architecture": "tiny"})
+    shutil.copy(made / "lines" / "validation.npz", lines)
+    no_line = tmp_path / "no_line"
+    shutil.copytree(made / "lines", no_line)
+    save_lines(no_line / "validation.npz", [])
     nothing = dataset.load_split(made / "validation").take(np.arange(0))
     dataset.save_split(tmp_path / "empty", nothing)
     for says, others in {
-        r"is not made from .*: run `dvc repro export`": {"candidate": candidate},
+        r"is not made from .*candidate: run `dvc repro export`": {"candidate": candidate},
+        r"is not made from .*lines: run `dvc repro export`": {"lines": lines},
+        "holds no line to prove a format on: run `dvc repro lines`": {"lines": no_line},
         r"provenance.json is damaged: run `dvc repro -f export`": {"exported": exported},
         "no image to prove": {"validation": tmp_path / "empty"},
     }.items():

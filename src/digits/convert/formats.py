@@ -26,9 +26,9 @@ Ask = Callable[[NDArray[Any]], NDArray[np.float32]]
 class Made:
     """One format's files and a way to run them.
 
-    files: content by path. ask: a function of images to logits float32 [n, 10]. normalizes: whether the files
-    take raw pixels, uint8 [n, 28, 28]; else what `tflite.normalize` made of them. here: whether `ask`
-    computes as a device does, so that its time tells something.
+    files: content by path. ask: a function of images to logits float32 [n, 10]; of lines to their columns.
+    normalizes: whether the files take raw pixels, uint8 [n, 28, 28]; else what `tflite.normalize` made of
+    them. here: whether `ask` computes as a device does, so that its time tells something.
     """
 
     files: dict[str, bytes]
@@ -64,14 +64,14 @@ def _in_batches(ask: Ask) -> Ask:
     return asked
 
 
-FORGIVEN = 1  # image: a single one that falls the other way is no trend, however few images there are
+FORGIVEN = 1  # image or line: a single one that falls the other way is no trend, however few there are
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """agreement: share of the images that get the exported model's digit. accuracy: share right. points_lost:
-    of accuracy, below the exported model; negative where more are right. difference: the largest of a
-    probability. same_acceptance: share of the images whose confidence is on the same side of the threshold.
+    """agreement: share of the images that get the exported model's digit, or of the lines that get its text.
+    accuracy: share right. points_lost: of accuracy, below the exported model; negative where more are right.
+    difference: the largest of a probability. same_acceptance: share that are accepted by both or by neither.
     """
 
     agreement: float
@@ -116,13 +116,16 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
     return shares
 
 
-def refusal(found: Comparison, images: int, most: float) -> str | None:
-    """Why a format is not to be used; None when it may be. most: points of accuracy that it may lose."""
+def refusal(found: Comparison, n: int, most: float, what: str = "images") -> str | None:
+    """Why a format is not to be used; None when it may be.
+
+    n: how many were compared of `what`. most: points of accuracy that it may lose.
+    """
     if not np.isfinite(found.difference):
         return "it answers with values that are no numbers"
-    if found.points_lost <= most or round(found.points_lost / 100 * images) <= FORGIVEN:
+    if found.points_lost <= most or round(found.points_lost / 100 * n) <= FORGIVEN:
         return None
-    lost = f"it loses {found.points_lost:.2f} points of accuracy on {images:,} validation images"
+    lost = f"it loses {found.points_lost:.2f} points of accuracy on {n:,} validation {what}"
     return f"{lost}, at most {most:g} allowed"
 
 

@@ -3,6 +3,8 @@
     made = graph_model(architectures.network(model))    # {"model.json": bytes, "weights.bin": bytes}
     logits = load(made)(normal)    # float32 [n, 28, 28] of 0–1 → float32 [n, 10], by TensorFlow
 
+`graph_of` does it for any function of tensors.
+
 TensorFlow.js's own converter is a Python package that is no longer kept, and the format is small: the
 GraphDef as JSON, whose constants stand in one binary file in the order that a manifest lists. Variables
 become constants, and Grappler tidies; batch norm is folded into the kernels first, since Grappler folds only
@@ -13,14 +15,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 from numpy.typing import NDArray
-from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.framework import graph_pb2, node_def_pb2, types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
@@ -77,14 +79,15 @@ def _set(node: Any, value: Any) -> None:
 MODEL, WEIGHTS = "model.json", "weights.bin"
 INPUT, OUTPUT = "images", "logits"
 PASSES = ("pruning", "constfold", "arithmetic", "dependency", "pruning")
-# What the architectures are made of, of the operations that TensorFlow.js computes on a CPU.
+# What the networks are made of, of the operations that TensorFlow.js computes on a CPU.
 # fmt: off
 KNOWN = frozenset({
     "Add", "AddN", "AddV2", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D",
-    "DepthwiseConv2dNative", "Elu", "ExpandDims", "FusedBatchNormV3", "Identity", "LeakyRelu", "MatMul",
-    "Max", "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "NoOp", "Pack", "Pad", "PadV2", "Placeholder",
-    "Prod", "RealDiv", "Relu", "Relu6", "Reshape", "Rsqrt", "Selu", "Shape", "Sigmoid", "Softmax", "Sqrt",
-    "Squeeze", "StridedSlice", "Sub", "Sum", "Tanh", "Transpose",
+    "DepthwiseConv2dNative", "Elu", "ExpandDims", "FloorDiv", "FusedBatchNormV3", "Identity", "LeakyRelu",
+    "Less", "MatMul", "Max", "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "Neg", "NoOp", "Pack", "Pad",
+    "PadV2", "Placeholder", "Pow", "Prod", "Range", "RealDiv", "Relu", "Relu6", "Reshape", "Rsqrt",
+    "SelectV2", "Selu", "Shape", "Sigmoid", "Softmax", "Sqrt", "Square", "Squeeze", "StridedSlice", "Sub",
+    "Sum", "Tanh", "Transpose",
 })
 # fmt: on
 DTYPES = {"float32": np.float32, "int32": np.int32, "bool": np.bool_}
@@ -94,14 +97,22 @@ Files = Mapping[str, bytes]
 
 
 def graph_model(part: Any, weights: str = "float32") -> dict[str, bytes]:
-    """Return a Keras model of float32 [n, 28, 28] to float32 [n, 10] as the two files of a graph model.
+    """Return a Keras model of float32 [n, 28, 28] to float32 [n, 10] as the two files of a graph model."""
+    spec = tf.TensorSpec([None, SIZE, SIZE], tf.float32, name=INPUT)
+    return graph_of(lambda images: part(images, training=False), [spec], OUTPUT, weights)
+
+
+def graph_of(
+    function: Callable[..., Any], inputs: Sequence[tf.TensorSpec], output: str, weights: str
+) -> dict[str, bytes]:
+    """Return a function of tensors to one of that name as the two files of a graph model.
 
     weights: float32, or float16: kernels in half the bytes, which the browser widens when it loads them.
     Raises DataError when the network holds an operation that TensorFlow.js lacks, or a weight too large.
     """
     if weights not in QUANTIZED:
         raise DataError(f"the weights are {weights!r}, expected one of {', '.join(QUANTIZED)}")
-    graph, into, out = _frozen(part)
+    graph, taken, given = _frozen(function, inputs)
     if unknown := sorted({node.op for node in graph.node} - KNOWN):
         raise DataError(f"TensorFlow.js lacks operations of this network: {', '.join(unknown)}")
     manifest, content = [], []
@@ -118,8 +129,8 @@ def graph_model(part: Any, weights: str = "float32") -> dict[str, bytes]:
         "generatedBy": f"TensorFlow {tf.__version__}",
         "convertedBy": "digits.tfjs",
         "signature": {
-            "inputs": {INPUT: _tensor(into, [-1, SIZE, SIZE])},
-            "outputs": {OUTPUT: _tensor(out, [-1, *part.output_shape[1:]])},
+            "inputs": {spec.name: _tensor(tensor) for spec, tensor in zip(inputs, taken, strict=True)},
+            "outputs": {output: _tensor(given)},
         },
         "modelTopology": json_format.MessageToDict(graph),
         "weightsManifest": [{"paths": [WEIGHTS], "weights": manifest}],
@@ -128,8 +139,8 @@ def graph_model(part: Any, weights: str = "float32") -> dict[str, bytes]:
     return {MODEL: text.encode(), WEIGHTS: b"".join(content)}
 
 
-def load(files: Files) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """The files of a graph model as a function of images, computed by TensorFlow.
+def load(files: Files) -> Callable[..., NDArray[np.float32]]:
+    """The files of a graph model as a function of its inputs, in their names' order, by TensorFlow.
 
     Raises DataError when manifest and weights do not fit together.
     """
@@ -139,27 +150,29 @@ def load(files: Files) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     for node in graph.node:
         if node.op == "Const":
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values[node.name]))
-    names = (model["signature"]["inputs"][INPUT]["name"], model["signature"]["outputs"][OUTPUT]["name"])
     imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
-    answer = imported.prune(*(imported.graph.get_tensor_by_name(name) for name in names))
+    sides = (sorted(model["signature"][side].items()) for side in ("inputs", "outputs"))
+    taken, (given,) = (
+        [imported.graph.get_tensor_by_name(tensor["name"]) for _, tensor in side] for side in sides
+    )
+    answer = imported.prune(taken, given)
 
-    def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = answer(tf.constant(images)).numpy()
+    def asked(*arrays: NDArray[Any]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = answer(*map(tf.constant, arrays)).numpy()
         return found
 
-    return logits
+    return asked
 
 
-def _frozen(part: Any) -> tuple[graph_pb2.GraphDef, str, str]:
-    """The tidied graph of constants, and the names of its input and output tensors."""
-    spec = tf.TensorSpec([None, SIZE, SIZE], tf.float32, name=INPUT)
-    traced = tf.function(
-        lambda images: part(images, training=False), input_signature=[spec], autograph=False
-    ).get_concrete_function()
+def _frozen(
+    function: Callable[..., Any], inputs: Sequence[tf.TensorSpec]
+) -> tuple[graph_pb2.GraphDef, list[Any], Any]:
+    """The tidied graph of constants, and the tensors that go in and come out."""
+    traced = tf.function(function, input_signature=inputs, autograph=False).get_concrete_function()
     constant = convert_variables_to_constants_v2(traced)
-    (into,), (out,) = constant.inputs, constant.outputs
+    (out,) = constant.outputs
     graph = _tidied(constant.graph.as_graph_def(), out.name)
-    return _tidied(fold_batch_norm(graph), out.name), into.name, out.name
+    return _tidied(fold_batch_norm(graph), out.name), constant.inputs, out
 
 
 def _tidied(graph: graph_pb2.GraphDef, out: str) -> graph_pb2.GraphDef:
@@ -176,9 +189,10 @@ def _tidied(graph: graph_pb2.GraphDef, out: str) -> graph_pb2.GraphDef:
     return tf_optimizer.OptimizeGraph(config, meta)
 
 
-def _tensor(name: str, shape: list[int]) -> dict[str, Any]:
-    dims = [{"size": str(size)} for size in shape]
-    return {"name": name, "dtype": "DT_FLOAT", "tensorShape": {"dim": dims}}
+def _tensor(tensor: Any) -> dict[str, Any]:
+    dims = [{"size": str(-1 if size is None else size)} for size in tensor.shape]
+    kind = types_pb2.DataType.Name(tensor.dtype.as_datatype_enum)
+    return {"name": tensor.name, "dtype": kind, "tensorShape": {"dim": dims}}
 
 
 def _weight(name: str, value: Any, weights: str) -> tuple[dict[str, Any], bytes]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,23 @@ def convert(
     if form not in FORMATS:
         raise DataError(f"the format is {form!r}, expected one of {', '.join(FORMATS)}")
     part, type_ = (model, tf.uint8) if normalizes else (architectures.network(model), tf.float32)
-    converter_of = _converter(part, type_)
-    if form == "int8":
-        if calibration is None or not len(calibration):
-            raise DataError("int8 needs calibration images, and there are none: pass some of training")
-        seen = calibration if normalizes else normalize(model, calibration)
-        return _int8(converter_of, seen, mixed=normalizes)
+    spec = tf.TensorSpec([1, SIZE, SIZE], type_, name=wire.IMAGES)
+    if form != "int8":
+        return float_file(lambda images: part(images, training=False), [spec], part.variables, form)
+    if calibration is None or not len(calibration):
+        raise DataError("int8 needs calibration images, and there are none: pass some of training")
+    seen = calibration if normalizes else normalize(model, calibration)
+    with_converter = _converter(lambda images: part(images, training=False), [spec], part.variables)
+    return _int8(with_converter, seen, mixed=normalizes)
+
+
+def float_file(
+    function: Callable[..., Any], inputs: Sequence[tf.TensorSpec], variables: Sequence[Any], form: str
+) -> bytes:
+    """Return a function of tensors as a TFLite file of float32, or of float16 weights.
+
+    variables: those of Keras that the function reads.
+    """
 
     def finish(converter: Any) -> bytes:
         if form == "float16":
@@ -70,7 +81,7 @@ def convert(
             converter.target_spec.supported_types = [tf.float16]
         return bytes(converter.convert())
 
-    return converter_of(finish)
+    return _converter(function, inputs, variables)(finish)
 
 
 def normalize(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -80,12 +91,17 @@ def normalize(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float
     return np.concatenate([np.empty((0, SIZE, SIZE), np.float32), *parts])
 
 
+def interpreter(content: bytes, threads: int = 1) -> Any:
+    """TensorFlow's own interpreter of a file."""
+    with _without_warnings():
+        return tf.lite.Interpreter(model_content=content, num_threads=threads)
+
+
 class Interpreter:
-    """A TFLite file that answers, on one thread by default."""
+    """A TFLite file that answers for images, on one thread by default."""
 
     def __init__(self, content: bytes, threads: int = 1) -> None:
-        with _without_warnings():
-            self.interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+        self.interpreter = interpreter(content, threads)
         self.interpreter.allocate_tensors()
         (self.into,) = self.interpreter.get_input_details()
         (self.out,) = self.interpreter.get_output_details()
@@ -127,19 +143,16 @@ def _without_warnings() -> Iterator[None]:
 Finish = Callable[[Any], bytes]
 
 
-def _converter(part: keras.Model, type_: Any) -> Callable[[Finish], bytes]:
-    """A function that hands a converter of `part` to another one while the SavedModel lies on disk."""
-    spec = tf.TensorSpec([1, SIZE, SIZE], type_, name=wire.IMAGES)
-    traced = tf.function(
-        lambda images: part(images, training=False), input_signature=[spec], autograph=False
-    ).get_concrete_function()
+def _converter(
+    function: Callable[..., Any], inputs: Sequence[tf.TensorSpec], variables: Sequence[Any]
+) -> Callable[[Finish], bytes]:
+    """A function that hands a converter of `function` to another one while the SavedModel lies on disk."""
+    traced = tf.function(function, input_signature=inputs, autograph=False).get_concrete_function()
 
     def with_converter(finish: Finish) -> bytes:
         with tempfile.TemporaryDirectory(prefix="digits-tflite-") as scratch:
             directory = Path(scratch) / "model"
-            saved_model.save(
-                directory, {wire.PIXELS: traced}, [variable.value for variable in part.variables]
-            )
+            saved_model.save(directory, {wire.PIXELS: traced}, [variable.value for variable in variables])
             with _without_warnings():
                 return finish(tf.lite.TFLiteConverter.from_saved_model(str(directory)))
 
