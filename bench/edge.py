@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Browser
 
 from bench.browser import ROOT, STATIC, chromium, folder, scripted_page
@@ -55,8 +57,24 @@ READ = """async (count) => {
   }
   return { answers, each: spent / count };
 }"""
+READ_LINES = """async (count) => {
+  const { load } = await import("/static/lines.js");
+  const began = performance.now();
+  const reader = await load("/edge"), answers = [];
+  const loading = performance.now() - began;
+  let spent = 0;
+  for (let i = 0; i < count; i++) {
+    const picture = await (await fetch(`/test/lines/${i}`)).blob();
+    const start = performance.now();
+    const { text, confidence, accepted } = await reader.read(picture);
+    answers.push({ text, confidence, accepted });
+    spent += performance.now() - start;
+  }
+  return { answers, loading, each: spent / count };
+}"""
 # of each of digits.export.parity's manners: PNG and JPEG, 60 to 600 pixels, grey and in colour
 PICTURES = 100
+LINES = 500  # of the validation lines, evenly spaced
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.edge", description=(__doc__ or "").split("\n")[0])
     for name, default in {
         "edge": "models/edge", "exported": "models/exported", "validation": "data/prepared/validation",
-        "report": "reports/edge.json",
+        "lines": "models/lines", "report": "reports/edge.json",
     }.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=Path, default=ROOT / default, help=f"default: {default}")
     parser.add_argument("--out", type=Path, default=FOLDER / "edge.jsonl", help="the file of records")
@@ -82,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run.keep({"kind": "browser", "backend": name} | figures)
         figures = pictures(given.exported, browser, model, known.images[:PICTURES])
         run.keep({"kind": "pictures"} | figures)
+        run.keep({"kind": "lines"} | lines(given.exported, browser, model, given.lines))
     run.keep({"kind": "page", "gzip_bytes": compressed_size()})
     print(report(run.records()))
     return 0
@@ -119,6 +138,41 @@ def pictures(exported: Path, browser: Browser, edge: dict[str, bytes], images: N
     same = float(np.mean(answers.argmax(axis=1) == expected.argmax(axis=1)))
     apart = float(np.abs(answers - expected).max())
     return {"n": len(contents), "agreement": same, "difference": apart, "ms": found["each"]}
+
+
+def lines(exported: Path, browser: Browser, edge: dict[str, bytes], reader: Path) -> Record:
+    """How the page reads PNG files of validation lines, beside the exported model."""
+    import tensorflow as tf
+
+    from digits.line_model.candidate import VALIDATION
+    from digits.line_model.lines import load_lines
+
+    every = [line for group in load_lines(reader / VALIDATION) for line in group.images]
+    shown = [_png(line) for line in every[:: max(1, len(every) // LINES)][:LINES]]
+    model = tf.saved_model.load(str(exported)).signatures[wire.LINES_ENCODED]
+    parts = [model(**{wire.IMAGE_BYTES: tf.constant(shown[at : at + 50])}) for at in range(0, len(shown), 50)]
+    expected = {
+        name: np.concatenate([part[name].numpy() for part in parts])
+        for name in (wire.TEXT, wire.CONFIDENCE, wire.ACCEPTED)
+    }
+    files = {f"/test/lines/{i}": data for i, data in enumerate(shown)}
+    with scripted_page(browser, {**edge, **files}) as page:
+        found = page.evaluate(READ_LINES, len(shown))
+    answers = {name: np.array([each[name] for each in found["answers"]]) for name in expected}
+    return {
+        "n": len(shown),
+        "agreement": float(np.mean(answers[wire.TEXT] == expected[wire.TEXT].astype(str))),
+        "difference": float(np.abs(answers[wire.CONFIDENCE] - expected[wire.CONFIDENCE]).max()),
+        "accepted": float(np.mean(answers[wire.ACCEPTED] == expected[wire.ACCEPTED])),
+        "loading_ms": found["loading"],
+        "ms": found["each"],
+    }
+
+
+def _png(line: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(line).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def compare(page: dict[str, Any], answers: dict[str, NDArray[Any]], labels: NDArray[np.uint8]) -> Record:

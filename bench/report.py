@@ -346,6 +346,12 @@ def _browser(records: Sequence[Record]) -> str:
     for r in latest(records, "pictures"):
         same = f"same digit {percent(r['agreement'])} %, largest difference {number(r['difference'], 6)}"
         lines.append(f"{r['n']} pictures: {same}, {r['ms']:.0f} ms each.")
+    for r in latest(records, "lines"):
+        same = f"same text {percent(r['agreement'])} %, accepted alike {percent(r['accepted'])} %"
+        apart = f"largest difference of a confidence {number(r['difference'], 6)}"
+        lines.append(
+            f"{r['n']} lines: {same}, {apart}, {r['ms']:.0f} ms each, {r['loading_ms']:.0f} ms to load."
+        )
     for r in latest(records, "page"):
         lines.append(f"Page and runtime: {r['gzip_bytes'] / 1000:.0f} kB gzipped, besides the model.")
     return "\n\n".join(lines)

@@ -85,7 +85,8 @@ function neighbourhoods(values) {
   return sums;
 }
 
-function halfToEven(value) {
+/** The nearest integer; of two the even one, as TensorFlow rounds. */
+export function halfToEven(value) {
   const low = Math.floor(value);
   return value - low === 0.5 ? low + (low & 1) : Math.round(value);
 }

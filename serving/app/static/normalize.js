@@ -113,7 +113,7 @@ function boxed(crop, width, height) {
 }
 
 /** With the antialiased triangle filter of `tf.image.resize`: rows first, then columns, in float32. */
-function resized(picture, width, height, across, down) {
+export function resized(picture, width, height, across, down) {
   const narrow = new Float32Array(width * down);
   filter(height, down).forEach(({ first, weights }, row) => {
     weights.forEach((weight, k) => {

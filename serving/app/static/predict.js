@@ -5,7 +5,8 @@
 //   await model.read(file)                                a PNG or JPEG of one digit, any size
 //   → {digit, confidence, probabilities, accepted}
 //
-// The folder holds answer.json (temperature, threshold, normalization) and tfjs/model.json with its weights.
+// The folder holds answer.json (temperature, threshold, normalization) and tfjs/model.json with its weights. Whole lines
+// of digits are read by lines.js.
 
 import { canonicalize, hasInk, scale } from "./canonicalize.js";
 import { normalize, SIDE } from "./normalize.js";
@@ -68,7 +69,8 @@ export class Model {
   }
 }
 
-async function described(address, headers) {
+/** What answer.json says of a folder's models. Throws Unusable. */
+export async function described(address, headers) {
   const reply = await fetch(address, { headers });
   if (!reply.ok) throw new Unusable(`${address} is not there (${reply.status}): publish a version with its edge models`);
   const answer = await reply.json();
@@ -79,7 +81,8 @@ async function described(address, headers) {
   return answer;
 }
 
-async function started(backend) {
+/** The name of the backend that computes here. Throws Unusable. */
+export async function started(backend) {
   tf.setWasmPaths(new URL("vendor/", import.meta.url).href);
   tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // one digit is too small to share among threads
   for (const name of backend ? [backend] : ["wasm", "cpu"]) {

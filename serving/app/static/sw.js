@@ -4,14 +4,15 @@
 //   /edge/<n>/               cache first: a published version never changes
 //   /api, all else           never kept
 //
-// A page says {keep: "/edge/3/", headers} once it uses that model; the files are kept, and those of other versions go.
+// A page says {keep: "/edge/3/", networks: ["tfjs"], headers} once it uses those; their files are kept, and those of other
+// versions go.
 
 const PAGE = "page-1", MODEL = "model-1";
 const PATIENCE = 3000; // ms for the network before the cache answers
 const MEMORY = 30_000; // ms for which a network that did not answer in time is not waited for
 const FILES = [
   "/", "/manifest.webmanifest", "/static/style.css", "/static/icon.svg", "/static/predict.js", "/static/canonicalize.js",
-  "/static/normalize.js", "/static/picture.js", "/static/vendor/tfjs.js",
+  "/static/normalize.js", "/static/picture.js", "/static/lines.js", "/static/decoding.js", "/static/vendor/tfjs.js",
   "/static/vendor/tfjs-backend-wasm-simd.wasm",
   ...[
     "agreement", "answer", "api", "badge", "bytes", "camera", "cut", "detail", "dom", "drawing", "feedback", "fields", "files",
@@ -45,7 +46,7 @@ self.addEventListener("fetch", (event) => {
 self.addEventListener("message", (event) => {
   if (!event.data?.keep) return;
   const told = (reply) => event.ports[0]?.postMessage(reply);
-  const kept = keeping.then(() => keep(event.data.keep, event.data.headers));
+  const kept = keeping.then(() => keep(event.data.keep, event.data.networks, event.data.headers));
   keeping = kept.then(() => told({ kept: true }), (error) => told({ why: error.message }));
   event.waitUntil(keeping);
 });
@@ -79,15 +80,18 @@ async function networkFirst(request, pathname) {
   return Promise.race([answered, waited]);
 }
 
-async function keep(folder, headers) {
+async function keep(folder, networks, headers) {
   const cache = await caches.open(MODEL);
   for (const request of await cache.keys()) {
     if (!new URL(request.url).pathname.startsWith(folder)) await cache.delete(request);
   }
-  const graph = `${folder}tfjs/model.json`;
-  await added(cache, [`${folder}answer.json`, graph], headers);
-  const { weightsManifest } = await (await cache.match(graph)).json();
-  await added(cache, weightsManifest.flatMap(({ paths }) => paths.map((path) => `${folder}tfjs/${path}`)), headers);
+  await added(cache, [`${folder}answer.json`], headers);
+  for (const network of networks) {
+    const graph = `${folder}${network}/model.json`;
+    await added(cache, [graph], headers);
+    const { weightsManifest } = await (await cache.match(graph)).json();
+    await added(cache, weightsManifest.flatMap(({ paths }) => paths.map((path) => `${folder}${network}/${path}`)), headers);
+  }
 }
 
 /** Each fetched and kept, unless it is already. */

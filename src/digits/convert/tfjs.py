@@ -157,11 +157,11 @@ def load(files: Files) -> Callable[..., NDArray[np.float32]]:
     )
     answer = imported.prune(taken, given)
 
-    def asked(*arrays: NDArray[Any]) -> NDArray[np.float32]:
+    def outputs(*arrays: NDArray[Any]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = answer(*map(tf.constant, arrays)).numpy()
         return found
 
-    return asked
+    return outputs
 
 
 def _frozen(

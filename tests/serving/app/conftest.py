@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 
 from bench.browser import CAMERA, chromium
 
-ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical"}
+LINES = {"width": 256, "slope": 0.2, "offset": 1.0, "threshold": 0.5}
+ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical", "lines": LINES}
 
 expect.set_options(timeout=30_000)  # of a machine that is busy with other tests
 
@@ -31,15 +32,19 @@ def browser():
 
 @pytest.fixture(scope="session")
 def network():
-    """An untrained model whose answers differ from image to image.
+    """An untrained model whose answers differ from image to image, and from line to line.
 
     model; served: the functions of its export; edge: what it has for browsers, content by path.
     """
     import json
 
+    from digits.convert import lines as line_formats
     from digits.convert import tfjs
+    from digits.export import lines as line_signatures
     from digits.export import signatures
+    from digits.export.admission import LineFit
     from digits.model import architectures
+    from tests._release import line_reader
 
     made = architectures.build("small", seed=4)
     for weight in made.weights:
@@ -47,8 +52,13 @@ def network():
             weight.assign(weight * 3.0)
     logits = lambda images: made(images, training=False)  # noqa: E731
     served = signatures.endpoints(logits, ANSWER["temperature"], ANSWER["threshold"], 10_000_000)
+    reader = line_reader()
+    line_logits = lambda lines, width: reader([lines, width], training=False)  # noqa: E731
+    fit = LineFit(LINES["slope"], LINES["offset"], LINES["threshold"])
+    served |= line_signatures.endpoints(line_logits, fit, 10_000_000)
     graph = tfjs.graph_model(architectures.network(made))
     edge = {f"tfjs/{name}": data for name, data in graph.items()}
+    edge |= line_formats.make("lines-tfjs", reader, "float32").files
     return SimpleNamespace(
         model=made, served=served, edge={**edge, "answer.json": json.dumps(ANSWER).encode()}
     )

@@ -2,7 +2,7 @@
 
 import { make, percent } from "./dom.js";
 
-const KINDS = { digit: "one digit", number: "number", postcode: "postcode", amount: "amount", score: "score" };
+const KINDS = { line: "one line", digit: "one digit", number: "number", postcode: "postcode", amount: "amount", score: "score" };
 
 /** Fills both lists and returns one sentence of it all. chosen: called with the image of a field's line. */
 export function showFields(list, unread, reading, chosen) {
@@ -22,7 +22,7 @@ export function showFields(list, unread, reading, chosen) {
   const read = `Read: ${fields.map((field) => field.text).join(", ")}.`;
   if (unsure === 0) return read;
   const doubt = fields.length === 1 ? "Not sure" : `Not sure of ${unsure} of ${fields.length} fields`;
-  return `${read} ${doubt}; touch a digit to see more, or a text to correct it.`;
+  return `${read} ${doubt}; touch a digit to see more${reading.images ? ", or a text to correct it" : ""}.`;
 }
 
 /** A field's text; where its line is at hand a button. */

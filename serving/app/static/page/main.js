@@ -25,6 +25,8 @@ const GAP = 50; // ms between two questions while someone draws
 const PATIENCE = 1500; // ms for the first word of the server, then the page starts without
 const LIMITS = { bytes: 16 << 20, pixels: 16_000_000 }; // until the server tells its own
 
+const ONE_LINE = "In this browser a picture is read as one line; where that is doubtful the server reads it, if it answers.";
+
 const server = new Server(new Keys());
 const badge = new Badge(server), view = new AnswerView(), outbox = new Outbox(server);
 const local = new LocalModel(() =>
@@ -50,7 +52,7 @@ function heard(news) {
   if (said && byId("banner-text").textContent !== said.text) byId("banner-text").textContent = said.text;
   act.hidden = said === null;
   act.textContent = said?.act === "back" ? "Use the server again" : "Try again";
-  byId("photo-note").textContent = state.chosen === "browser" ? "In this browser a picture is read as one digit." : "";
+  byId("photo-note").textContent = state.chosen === "browser" ? ONE_LINE : "";
   const back = before.server === "down" && state.server === "up";
   const exchanged = state.chosen === "browser" && before.version !== state.version;
   if (before.chosen !== state.chosen || back || exchanged) changed();
@@ -151,9 +153,9 @@ function correction({ image, digit, confidence }, mode, version, source) {
 
 const wrong = new Pad(byId("photo-feedback"), outbox);
 const reader = () => ({
-  mode: state.chosen,
+  alone: state.chosen === "browser" && state.server !== "up",
   limits: about?.limits ?? LIMITS,
-  read: state.chosen === "browser" ? (file) => local.read(file) : read,
+  read: state.chosen === "browser" ? readHere : readThere,
   second: state.local === "ready" ? local : null,
 });
 const line = new LineView(outbox);
@@ -161,13 +163,31 @@ const photo = new Photo(reader, (digit, mode, version) =>
   wrong.about(digit.image === null ? null : correction(digit, mode, version, "photo")),
 (image, version) => line.show(image, version));
 
-async function read(file) {
+async function readThere(file) {
   try {
-    return await server.read(file);
+    return { reading: await server.read(file), mode: "server", said: "" };
   } catch (error) {
     if (error.away) away(error);
     throw error;
   }
+}
+
+/** As one line; what this browser is not sure of is read by the server, which finds lines, while it answers. */
+async function readHere(file) {
+  let reading = null, problem = null;
+  try {
+    reading = await local.read(file);
+  } catch (error) {
+    problem = error;
+  }
+  const sure = reading?.lines[0]?.fields[0].accepted ?? false;
+  if (!sure && state.server === "up") {
+    const why = problem ? "This browser can't read it" : "This browser is not sure that it is one line";
+    return { ...(await readThere(file)), said: `${why}, so the server was asked. ` };
+  }
+  if (problem) throw problem;
+  const said = `Read as one line by version ${reading.version} in this browser`;
+  return { reading, mode: "browser", said: sure ? `${said}.` : `${said}; finding several lines needs the server.` };
 }
 
 function take(file) {

@@ -23,7 +23,7 @@ export function banner(state) {
   if (state.server === "unknown") return null;
   const away = sentence(state.why);
   if (state.local === "ready") {
-    const reads = `Version ${state.version} answers in this browser meanwhile; a photo is read as one digit.`;
+    const reads = `Version ${state.version} answers in this browser meanwhile; a picture is read as one line.`;
     return { text: `${away} ${reads}`, calm: false, act: "again" };
   }
   const then = {

@@ -12,13 +12,13 @@ export async function register() {
   }
 }
 
-/** Have the worker keep a model's folder, and only that. headers: what its files want. */
-export async function keep(folder, headers) {
+/** Have the worker keep networks of a folder, and only that. headers: what its files want. */
+export async function keep(folder, networks, headers) {
   if (!navigator.serviceWorker) return;
   const { active } = await navigator.serviceWorker.ready;
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = ({ data }) => {
     byId("offline").textContent = data.kept ? "Works offline now." : `Not kept for offline use: ${data.why}`;
   };
-  active.postMessage({ keep: folder, headers }, [port2]);
+  active.postMessage({ keep: folder, networks, headers }, [port2]);
 }

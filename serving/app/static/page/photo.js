@@ -11,9 +11,10 @@ export class Photo {
   #turn = 0;
 
   /**
-   * reader: () → {mode: "server" | "browser", limits, read: async (file) → tree, second: who else can be asked
-   * about a digit, or null}; chosen: called with a digit that is touched, the mode and the version that read it;
-   * corrected: called with the image of a line that is to be corrected, and the version.
+   * reader: () → {alone: whether there is only this browser, limits, read: async (file) → {reading: tree, mode:
+   * "server" | "browser", said: what the page says of that}, second: who else can be asked about a digit, or null};
+   * chosen: called with a digit that is touched, the mode and the version that read it; corrected: called with the
+   * image of a line that is to be corrected, and the version.
    */
   constructor(reader, chosen, corrected) {
     Object.assign(this, { reader, chosen, corrected });
@@ -22,22 +23,21 @@ export class Photo {
   async take(file) {
     const turn = ++this.#turn, reader = this.reader();
     this.#empty(`Reading ${file.name || "the picture"} …`);
-    let said = await problemOf(file, reader.limits, reader.mode === "browser");
-    let reading = null;
+    let said = await problemOf(file, reader.limits, reader.alone);
+    let read = null;
     if (!said) {
       try {
-        reading = await reader.read(file);
-        if (reader.mode === "server") await cutOut(file, digitsOf(reading));
+        read = await reader.read(file);
+        await cutOut(file, digitsOf(read.reading));
       } catch (error) {
         said = `Not read: ${error.message}.`;
       }
     }
     if (turn !== this.#turn) return; // another picture came meanwhile
-    byId("photo-said").textContent = said ?? this.#show(file, reading, reader);
+    byId("photo-said").textContent = said ?? this.#show(file, read, reader.second);
   }
 
-  #show(file, reading, { mode, second }) {
-    const digits = digitsOf(reading);
+  #show(file, { reading, mode, said: how }, second) {
     const corrected = (image) => this.corrected(image, reading.version);
     byId("result").hidden = false;
     showStage(byId("stage"), file, reading, (digit, byHand) => {
@@ -46,9 +46,7 @@ export class Photo {
       this.chosen(digit, mode, reading.version);
     }, corrected);
     byId("photo-name").textContent = file.name;
-    byId("photo-by").textContent = mode === "browser"
-      ? `Read as one digit by version ${reading.version} in this browser; finding many digits needs the server.`
-      : readBy(reading.version, digits, second);
+    byId("photo-by").textContent = mode === "browser" ? how : how + readBy(reading.version, digitsOf(reading), second);
     const said = showFields(byId("fields"), byId("unread"), reading, corrected);
     const [only, ...others] = byId("stage").querySelectorAll(".box");
     if (only && others.length === 0) only.click();
