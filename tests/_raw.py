@@ -10,9 +10,11 @@ import numpy as np
 
 from digits import files
 from digits.dataset import Split, array_sha256, concatenate, save_split
+from digits.line_model.lines import RealLines, save_real_lines
 from tests._digits import digits
 
 NAME = "synthetic"
+NO_LINES = RealLines.of([], [], [])
 
 
 @cache
@@ -38,14 +40,19 @@ def with_batch(splits: dict[str, Split], batch: Split, heldout: int = 0) -> dict
 
 
 def write_raw(
-    raw: Path, splits: Mapping[str, Split], dataset: str = NAME, rejected: Sequence[Sequence[object]] = ()
+    raw: Path,
+    splits: Mapping[str, Split],
+    dataset: str = NAME,
+    rejected: Sequence[Sequence[object]] = (),
+    lines: RealLines = NO_LINES,
+    heldout_lines: RealLines = NO_LINES,
 ) -> Path:
     """Write what `ingest` would; rejected: rows of rejected.csv, whose thumbnails are blank."""
     for name, part in splits.items():
         save_split(raw / name, part)
     (raw / "rejected").mkdir()
-    lines = [("batch", "row", "file", "label", "reason"), *rejected]
-    files.write_text(raw / "rejected" / "rejected.csv", "".join(",".join(map(str, x)) + "\n" for x in lines))
+    table = [("batch", "row", "file", "label", "reason"), *rejected]
+    files.write_text(raw / "rejected" / "rejected.csv", "".join(",".join(map(str, x)) + "\n" for x in table))
     np.save(raw / "rejected" / "images.npy", np.zeros((len(rejected), 28, 28), np.uint8))
     described = {
         name: {
@@ -55,9 +62,15 @@ def write_raw(
         }
         for name, part in splits.items()
     }
+    written = {"lines": lines, "heldout_lines": heldout_lines}
+    for name, some in written.items():
+        save_real_lines(raw / name, some)
+    described |= {name: some.facts() for name, some in written.items()}
+    parts = {"train": (splits["train"], lines), "heldout": (splits["heldout"], heldout_lines)}
+    everything = [*splits.values(), *written.values()]
     batches = {}
-    for batch in sorted({str(b) for s in splits.values() for b in s.batches} - {dataset}):
-        counts = {part: int((splits[part].batches == batch).sum()) for part in ("train", "heldout")}
+    for batch in sorted({str(b) for s in everything for b in s.batches} - {dataset}):
+        counts = {part: sum(int((s.batches == batch).sum()) for s in both) for part, both in parts.items()}
         refused = sum(row[0] == batch for row in rejected)
         batches[batch] = {"rows": sum(counts.values()) + refused, **counts, "rejected": refused}
     manifest = {"dataset": dataset, "sample": False, "splits": described, "batches": batches}

@@ -100,7 +100,8 @@ def scored():
         "letters": answers([[], [7], [7], [SEPARATOR]], [[]] * 4, [-0.1, -0.1, -9, 0], not_finite=2),
         "empty": answers([[], []], [[], []], [0.0, 0.0]),
     }
-    return score_lines(known, composed, silent, 0.995)
+    held_out = {"cheques": answers([[1], [2], [4]], [[1], [2], [3]], [-0.1, -9, -9], not_finite=1)}
+    return score_lines(known, composed, silent, held_out, 0.995)
 
 
 def test_every_kind_is_scored(scored):
@@ -123,7 +124,7 @@ def test_the_accepted_of_all_kinds_are_told_together(scored):
     assert given["coverage_at_999"] == 0, "the wrong answer is one of the surest"
     assert 0 < given["calibration_error"] < 0.5
     assert content["fit"] == vars(found) | {"target": 0.995}
-    assert content["not_finite"] == 3
+    assert content["not_finite"] == 4
 
 
 def test_lines_without_a_digit_are_refused_unless_one_is_accepted(scored):
@@ -133,8 +134,15 @@ def test_lines_without_a_digit_are_refused_unless_one_is_accepted(scored):
     assert content["without_digits"]["empty"]["share"] == 1
 
 
+def test_held_out_lines_are_scored_by_batch_and_count_for_no_other_figure(scored):
+    slice = scored[1]["slices"]["cheques"]
+    assert (slice["n"], slice["correct"], slice["precision"]) == (3, 2, 1.0)
+    assert slice["interval"][0] < 2 / 3 < slice["interval"][1]
+    assert scored[1]["accepted"]["lines"] == 8
+
+
 def test_a_reader_that_accepts_nothing_has_no_precision():
     wrong = answers([[1]] * 5, [[2]] * 5, [-1.0] * 5)
-    _, content = score_lines(wrong, {"mixed": wrong}, {"empty": wrong}, 0.995)
+    _, content = score_lines(wrong, {"mixed": wrong}, {"empty": wrong}, {}, 0.995)
     assert content["accepted"]["n"] == 0 and np.isnan(content["accepted"]["precision"])
     assert content["accepted"]["coverage_at_999"] == 0

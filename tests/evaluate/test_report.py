@@ -51,6 +51,7 @@ def metrics(**changes):
                 "coverage_at_999": 0.4321,
                 "calibration_error": 0.02,
             },
+            "slices": {"cheques<b>": ROW | {"exact": 0.7654}},
             "without_digits": {"smileys": {"n": 60, "share": 0.8833, "interval": [0.78, 0.94]}},
         },
         "training": {"profile": "fast", "steps": 1500},
@@ -88,6 +89,7 @@ def test_a_sample_is_loud_names_from_outside_are_escaped_and_an_aim_is_no_promis
     page = " ".join(render(metrics(), PASSED, PICTURE_BYTES).split())
     assert "Made on a sample" not in page
     assert "scans&lt;b&gt;" in page and "scans<b>" not in page
+    assert re.search(r"cheques&lt;b&gt;</td>.*?76.54%", page)
     assert "0.9876 confidence" in page and "9,500 of 10,000 images are answered" in page
     assert "With 95% confidence at least 99.91% are" in page
     assert re.search(r"half digits</td>.*?83.67%", page)

@@ -17,15 +17,17 @@ from digits.evaluate.line_sets import WITHOUT
 from digits.evaluate.plots import HISTORY
 from digits.line_model import network
 from digits.line_model.candidate import save_candidate
-from digits.line_model.lines import save_lines
+from digits.line_model.lines import save_lines, save_real_lines
 from digits.lines.compose import KINDS as LINE_KINDS
 from digits.non_digits import KINDS
 from digits.runtime import params
 from digits.runtime.errors import DataError
 from tests._digits import digits
+from tests._lines import real_lines
 from tests._project import LINE_FLOORS
 from tests.lines._written import one_digit, recipe
 
+PARTS = ("candidate", "lines", "validation", "test", "heldout", "heldout_lines")
 Model = Callable[..., Any]
 FLOORS = {  # within reach of a nearest mean
     "n_test": {"tiny": 300}, "accuracy": 0.95, "lower_bound_small": 0.9, "digit": 0.8,
@@ -63,6 +65,7 @@ def data(tmp_path_factory):
     files.write_json(root / "candidate" / "summary.json", summary)
     history = f"{','.join(HISTORY)}\n1,1.0,0.7,,,\n2,0.5,0.9,0.99,0.4,0.95\n"
     files.write_text(root / "candidate" / "history.csv", history)
+    save_real_lines(root / "heldout_lines", real_lines(40, 40, 2048))
     (root / "lines").mkdir()
     save_candidate(
         root / "lines", network.build("tiny", seed=1), recipe().to_dict()
@@ -81,7 +84,7 @@ def score(data):
     """Run the stage with a model in the candidate's place; metrics and verdict."""
 
     def run(model, out, **paths):
-        given = {n: data / n for n in ("candidate", "lines", "validation", "test", "heldout")}
+        given = {n: data / n for n in PARTS}
         given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
         given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
         with pytest.MonkeyPatch.context() as patch:
@@ -112,6 +115,7 @@ def test_a_good_model_is_scored_passed_and_drawn_and_nothing_holds_a_path(score,
     lines = metrics["lines"]
     assert {kind: row["n"] for kind, row in lines["kinds"].items()} == dict.fromkeys(LINE_KINDS, 20)
     assert {kind: row["n"] for kind, row in lines["without_digits"].items()} == dict.fromkeys(WITHOUT, 4)
+    assert {batch: row["n"] for batch, row in lines["slices"].items()} == {"cheques": 3}
     assert set(lines["fit"]) == {"slope", "offset", "threshold", "target"}
     assert len((tmp_path / "plots" / "lines.csv").read_text().splitlines()) == 1 + len(LINE_KINDS)
     plots = {"confusion", "corruptions", "lines", "reliability", "risk_coverage"}

@@ -13,6 +13,7 @@ from digits.ingest.batches import decode, hold_out
 from digits.normalize import normalize
 from digits.runtime.errors import DataError
 from tests._digits import digits
+from tests._lines import line_batch, written
 from tests._pictures import encode, hostile, kinds, png_claiming
 
 IMAGES, LABELS = digits(12, seed=7)
@@ -90,6 +91,35 @@ def test_what_a_batch_wrote_is_shown_on_one_line_without_control_characters(tmp_
     with pytest.raises(DataError) as refused:
         read_batch(pictures(tmp_path / "c", f"\x1b[2J,{'x' * 5000}\n"))
     assert "\x1b" not in str(refused.value) and len(str(refused.value)) < 500
+
+
+def test_lines_become_rows_with_their_texts_and_bad_ones_are_rejected_beside_them(tmp_path):
+    line = written(4, 1)
+    folder = line_batch(tmp_path / "b", [(line, "12.34"), (line[:, :40], ""), (line, "1z"), (line * 0, "1")])
+    Image.fromarray(line).save(folder / "unnamed.png")
+    (folder / "torn.png").write_bytes((folder / "0.png").read_bytes()[:60])
+    with (folder / "labels.csv").open("a", encoding="utf-8") as table:
+        table.write("gone.png,1\ntorn.png,1\nunnamed.png,1,5\n")
+    Image.fromarray(line).save(folder / "forgotten.png")
+    batch = read_batch(folder)
+    assert not len(batch.labels) and not len(batch.images)
+    assert [batch.lines.characters(row) for row in range(2)] == [[1, 2, 10, 3, 4], []]
+    assert batch.lines.widths.tolist() == [100, 44] and batch.lines.batches.tolist() == ["b", "b"]
+    shown = {row.file: (row.row, row.label, row.reason) for row in batch.rejected}
+    assert shown["2.png"][:2] == (2, "1z") and shown["2.png"][2].startswith(
+        "the text is '1z': expected digits"
+    )
+    assert "blank" in shown["3.png"][2] and "damaged" in shown["torn.png"][2]
+    assert "can't be read" in shown["gone.png"][2]
+    assert shown["unnamed.png"][2] == "the row has 3 cells, expected file,text"
+    assert shown["forgotten.png"] == (-1, "", "labels.csv does not name this picture")
+
+
+def test_lines_may_take_so_many_bytes(tmp_path):
+    folder = line_batch(tmp_path / "b", [(written(4, seed), "1") for seed in range(3)])
+    assert len(batches.read_batch(folder, rows=3, size=3 * 32 * 100).lines) == 3
+    with pytest.raises(DataError, match="unpacks to more than 0 MiB: split the batch"):
+        batches.read_batch(folder, rows=3, size=3 * 32 * 100 - 1)
 
 
 def test_a_batch_may_have_so_many_rows_and_bytes_and_no_more(tmp_path):

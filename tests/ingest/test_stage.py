@@ -8,8 +8,10 @@ from PIL import Image
 
 from digits import dataset, files
 from digits.ingest import stage
+from digits.line_model.lines import load_real_lines
 from digits.runtime.errors import DataError
 from tests._digits import digits
+from tests._lines import line_batch, text_of, written
 from tests._loopback import PAGE, refused_url, serving
 from tests._project import tree_digest
 from tests.ingest._idx import ingest_params, write_idx_dataset
@@ -64,7 +66,7 @@ def test_batches_are_appended_to_the_data_set_and_a_fifth_of_a_large_one_held_ou
     manifest = files.read_json(raw / "manifest.json")
     assert manifest["dataset"] == "synthetic" and manifest["sample"] is False
     assert {name: part["n"] for name, part in manifest["splits"].items()} == {
-        "train": 259, "test": 30, "heldout": 20,
+        "train": 259, "test": 30, "heldout": 20, "lines": 0, "heldout_lines": 0,
     }  # fmt: skip
     assert manifest["splits"]["test"]["images_sha256"] == dataset.array_sha256(TEST[0])
     assert manifest["splits"]["test"]["labels_sha256"] == dataset.array_sha256(TEST[1])
@@ -77,6 +79,31 @@ def test_batches_are_appended_to_the_data_set_and_a_fifth_of_a_large_one_held_ou
     assert (heading, refused) == ("batch,row,file,label,reason", f"office,120,gone.png,3,{reason}")
     assert np.load(raw / "rejected" / "images.npy").shape == (1, 28, 28)
     assert f"batch office: 1 rows refused, the first: {reason}" in capsys.readouterr().out
+
+
+def test_lines_are_kept_apart_from_digits_and_a_fifth_of_a_large_batch_held_out(
+    incoming, chosen, raw, capsys
+):
+    rows = [(written(3, seed), text_of(3, seed)) for seed in range(120)]
+    stage.run(incoming, raw, chosen)
+    before = tree_digest(raw, "train", "test", "heldout")
+    line_batch(incoming / "cheques", [*rows, (rows[0][0], "1l")])
+    line_batch(incoming / "form", [(255 - rows[0][0], text_of(3, 0))])
+    stage.run(incoming, raw, chosen)
+    kept, held = load_real_lines(raw / "lines"), load_real_lines(raw / "heldout_lines")
+    assert (len(kept), len(held)) == (97, 24) and set(held.batches) == {"cheques"}
+    names, counts = np.unique(kept.batches, return_counts=True)
+    assert dict(zip(names, counts, strict=True)) == {"cheques": 96, "form": 1}
+    assert "".join(map(str, kept.characters(96))) == text_of(3, 0) and kept.image(96).mean() < 128
+    assert tree_digest(raw, "train", "test", "heldout") == before, "or the candidate would be trained again"
+    manifest = files.read_json(raw / "manifest.json")
+    assert manifest["splits"]["lines"] == kept.facts() and manifest["splits"]["heldout_lines"]["n"] == 24
+    assert manifest["batches"]["cheques"] == {"rows": 121, "train": 96, "heldout": 24, "rejected": 1}
+    assert (
+        "cheques,120,120.png,1l,\"the text is '1l': expected digits"
+        in (raw / "rejected" / "rejected.csv").read_text()
+    )
+    assert "121 lines; 2 incoming batches" in capsys.readouterr().out
 
 
 def test_files_with_the_right_digest_and_wrong_content_are_refused(incoming, tmp_path, raw):

@@ -1,9 +1,45 @@
 import numpy as np
 import pytest
 
-from digits.line_model.lines import SEPARATOR, digits_of, edits, load_lines, save_lines
+from digits.line_model.lines import (
+    SEPARATOR,
+    RealLines,
+    digits_of,
+    edits,
+    load_lines,
+    load_real_lines,
+    save_lines,
+    save_real_lines,
+)
 from digits.runtime.errors import DataError
+from tests._lines import real_lines
 from tests.lines._written import one_digit
+
+
+def test_lines_of_many_widths_are_taken_saved_and_grouped(tmp_path):
+    lines = RealLines.joined([real_lines(40, 8, 40), real_lines(64, text=[], batch="form")])
+    save_real_lines(tmp_path / "lines", lines)
+    back = load_real_lines(tmp_path / "lines")
+    assert back.facts() == lines.facts() and back.batches.tolist() == [*["cheques"] * 3, "form"]
+    some = back.take(np.array([3, 0]))
+    assert np.array_equal(some.image(0), lines.image(3)) and np.array_equal(some.image(1), lines.image(0))
+    assert some.characters(0) == [] and some.characters(1) == [1, SEPARATOR, 2]
+    assert [(group.width, len(group)) for group in back.groups()] == [(8, 1), (40, 2), (64, 1)]
+    assert np.array_equal(back.groups()[1].images[1], lines.image(2))
+    (tmp_path / "lines" / "widths.npy").unlink()
+    with pytest.raises(DataError, match=r"widths\.npy is missing"):
+        load_real_lines(tmp_path / "lines")
+
+
+def test_no_lines_are_saved_and_read_like_others(tmp_path):
+    save_real_lines(tmp_path / "none", RealLines.of([], [], []))
+    none = load_real_lines(tmp_path / "none")
+    assert len(none) == 0 and none.groups() == [] and none.facts() == none.take(none.batches == "x").facts()
+
+
+def test_a_group_is_small_enough_to_be_read_at_once():
+    wide = real_lines(*[2048] * 40)
+    assert [len(group) for group in wide.groups()] == [32, 8]
 
 
 @pytest.mark.parametrize(

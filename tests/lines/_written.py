@@ -26,7 +26,7 @@ def recipe(**changes):
     values = {
         "profile": "tiny", "architecture": "tiny", "steps": 60, "batch": 32, "rate": 0.02,
         "weight_decay": 0.02, "dropout": 0.1, "ema": 0.9, "seed": 1, "device": "cpu",
-        "precision": "float32", "n_train": 200, "small_data": False,
+        "precision": "float32", "n_train": 200, "n_real": 0, "real": 0.0, "small_data": False,
     }  # fmt: skip
     return LineRecipe(**(values | changes))
 

@@ -12,7 +12,7 @@ from digits.runtime.hardware import Hardware
 from tests.runtime.test_params import FILE
 
 CPU = Hardware("cpu", "bfloat16", "nothing")
-OWN = {"profile", "seed", "validation", "device", "precision"}
+OWN = {"profile", "seed", "real", "validation", "device", "precision"}
 
 
 def section(**changes):
@@ -22,16 +22,20 @@ def section(**changes):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_value_of_a_profile_is_concrete_and_can_be_overridden(profile):
-    recipe = resolve(section(profile=profile, seed=3), 55_000, CPU)
+    recipe = resolve(section(profile=profile, seed=3), 55_000, 0, CPU)
     assert None not in recipe.to_dict().values() and not recipe.small_data
     assert (recipe.n_train, recipe.seed, recipe.precision) == (55_000, 3, "bfloat16")
-    changed = resolve(section(profile=profile, seed=3, steps=12, dropout=0.0), SMALL, CPU).to_dict()
+    changed = resolve(section(profile=profile, seed=3, steps=12, dropout=0.0), SMALL, 0, CPU).to_dict()
     assert (changed["steps"], changed["dropout"]) == (12, 0.0)
 
 
 def test_few_images_are_trained_on_for_fewer_steps_and_the_recipe_says_so():
-    few, many = (resolve(section(profile="full"), n, CPU) for n in (SMALL, SMALL + 1))
+    few, many = (resolve(section(profile="full"), n, 0, CPU) for n in (SMALL, SMALL + 1))
     assert few.small_data and few.steps < many.steps
+
+
+def test_a_share_of_each_step_is_real_lines_where_there_are_any():
+    assert [resolve(section(profile="quick", real=0.2), SMALL, n, CPU).real for n in (0, 1)] == [0, 0.2]
 
 
 def test_the_names_are_those_of_params():

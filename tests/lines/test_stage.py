@@ -10,16 +10,18 @@ import tensorflow as tf
 from digits import dataset
 from digits.dataset import Split
 from digits.line_model.candidate import load_candidate
-from digits.line_model.lines import load_lines
+from digits.line_model.lines import load_lines, load_real_lines, save_real_lines
 from digits.lines import stage
 from digits.lines.compose import Digits
+from digits.lines.real import Mixture
 from digits.runtime.errors import TrainingError
+from tests._lines import real_lines
 from tests._project import tree_digest
-from tests.lines._written import split
+from tests.lines._written import recipe, split
 from tests.lines.test_profiles import section
 
 FEW = {"OTHERS": 3, "SCORED": 14}
-PARAMS = section(profile="tiny", steps=6, batch=4, validation=60, precision="float32", device="cpu")
+PARAMS = section(profile="tiny", steps=6, batch=4, real=0.5, validation=60, precision="float32", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,7 @@ def home(tmp_path_factory):
     root = tmp_path_factory.mktemp("lines")
     for name, n, seed in (("train", 60, 1), ("validation", 30, 2)):
         dataset.save_split(root / name, split(n, seed))
+    save_real_lines(root / "real", real_lines(40, 80, 300))
     return root
 
 
@@ -43,7 +46,7 @@ def run(home):
             for name, value in (FEW | {"say": said.append} | patches).items():
                 patch.setattr(stage, name, value)
             made = [out / name for name in ("models/lines", "reports/lines", "reports/lines.png")]
-            stage.run(train, home / "validation", *made, PARAMS)
+            stage.run(train, home / "validation", home / "real", *made, PARAMS)
         return "\n".join(said)
 
     return start
@@ -73,6 +76,21 @@ def test_what_dvc_expects_is_written(done):
     assert model.count_params() == summary["parameters"]
     assert "tiny, 6 steps of 4 lines" in said and "read exactly" in said
     assert not list((out / ".checkpoints").iterdir())
+
+
+def test_lines_that_people_brought_are_in_the_batches_and_the_recipe_says_how_many(home, done, monkeypatch):
+    out, said = done
+    assert "50% of a step's lines are of 3 that people brought" in said and "1 are too wide" in said
+    about = json.loads((out / "models/lines/recipe.json").read_text())
+    assert (about["n_real"], about["real"]) == (3, 0.5)
+    monkeypatch.setattr(stage, "OTHERS", 3)
+    monkeypatch.setattr(stage.compose, "Digits", lambda *given: Digits(*given, 20))
+    lines, images = load_real_lines(home / "real"), dataset.load_split(home / "train")
+    plain, mixed = (
+        stage.composer_of(images, Mixture(lines, share, 160), recipe(batch=4))(1) for share in (0, 0.5)
+    )
+    changed = [not np.array_equal(one, other) for one, other in zip(plain.images, mixed.images, strict=True)]
+    assert changed == [True, True, False, False] and mixed.characters()[:2] == [[1, 10, 2]] * 2
 
 
 @pytest.mark.slow

@@ -8,13 +8,16 @@ from PIL import Image
 
 from digits import dataset, files
 from digits.dataset import Split
+from digits.line_model.lines import load_real_lines, save_real_lines
 from digits.preprocess.stage import run
 from digits.runtime import params
 from digits.runtime.errors import DataError
 from tests._digits import digits
+from tests._lines import real_lines
 
 SETTINGS = params.load_all()
-OUTS = ("train", "validation", "test", "heldout", "manifest", "preview")
+OUTS = ("train", "validation", "test", "heldout", "lines", "heldout_lines", "manifest", "preview")
+LINES = {"lines": real_lines(48, 64), "heldout_lines": real_lines(200)}
 NAMES = {"manifest": "manifest.json", "preview": "augmentation.png"}
 
 
@@ -31,6 +34,8 @@ def call(tmp_path):
         with files.replacing(validated) as new:
             for name, each in given.items():
                 dataset.save_split(new / name, each)
+            for name, some in LINES.items():
+                save_real_lines(new / name, some)
             content = {"dataset": "mnist", "sample": False, "batches": {"letters": {"rows": 100}}}
             files.write_json(new / "manifest.json", content | {"splits": {}})
         section = SETTINGS["preprocess"].model_copy(update={"validation_share": 0.2, "seed": seed})
@@ -56,10 +61,14 @@ def test_a_stratified_part_of_training_becomes_validation_and_the_rest_stays_as_
         assert (through.images == given[name].images).all() and (through.batches == given[name].batches).all()
     manifest = json.loads(outs["manifest"].read_text())
     assert manifest["dataset"] == "mnist" and manifest["batches"] == {"letters": {"rows": 100}}
-    counts = {"train": 240, "validation": 60, "test": 100, "heldout": 20}
+    counts = {"train": 240, "validation": 60, "test": 100, "heldout": 20, "lines": 2, "heldout_lines": 1}
     assert {name: facts["n"] for name, facts in manifest["splits"].items()} == counts
     digest = dataset.array_sha256(validation.images)
     assert manifest["splits"]["validation"]["images_sha256"] == digest
+    for name, some in LINES.items():
+        through = load_real_lines(outs[name])
+        assert through.facts() == some.facts() == manifest["splits"][name]
+        assert through.batches.tolist() == some.batches.tolist()
     other = call(given | {"heldout": given["heldout"].take(np.arange(0))}, "other", seed=2)
     assert not np.array_equal(dataset.load_split(other["train"]).images, train.images)
     assert len(dataset.load_split(other["heldout"])) == 0

@@ -8,7 +8,7 @@ import pytest
 
 from digits import dataset, files
 from digits.dataset import Split
-from digits.validate import report
+from digits.validate import lines, report
 from digits.validate.gx import run_suites
 from digits.validate.rules import PROBED, Limits, describe, quantile_ranges, share_ranges, suites
 from digits.validate.table import SHAPE_COLUMNS, RowLimits, table
@@ -29,7 +29,7 @@ def outcomes(tmp_path):
         digests = {n: {"images_sha256": dataset.array_sha256(s.images)} for n, s in splits.items()}
         rows = table(splits, NAME)
         facts = report.split_facts(splits, manifest, digests)
-        frames = report.frames(rows, pd.Series(False, index=rows.index), facts, {})
+        frames = report.frames(rows, pd.Series(False, index=rows.index), lines.table({}), facts, {})
         frames["labels"] = pd.DataFrame(doubted or {})
         rules = suites(frames, LIMITS, reference, {name: 5 for name in doubted or {}})
         return {each.rule: each for each in run_suites(frames, rules, tmp_path / "docs")}

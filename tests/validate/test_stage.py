@@ -11,16 +11,19 @@ from PIL import Image
 
 from digits import dataset, files
 from digits.dataset import Split
+from digits.line_model.lines import RealLines, load_real_lines
 from digits.runtime import params
 from digits.runtime.errors import DataError
 from digits.validate import stage
 from tests._digits import digits
+from tests._lines import real_lines
 from tests._raw import NAME, base, split, with_batch, write_raw
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "data" / "reference.json"
 
 
+COUNTS = {"train": 300, "test": 100, "heldout": 0, "lines": 0, "heldout_lines": 0}
 SETTINGS = params.load("validate", ROOT / "params.yaml")
 
 
@@ -77,7 +80,7 @@ def test_a_clean_data_set_passes_on_whole_and_without_a_reference_it_is_not_comp
         assert (got.images == part.images).all() and (got.labels == part.labels).all()
         assert (got.batches == part.batches).all()
     found = report(where)
-    assert found["passed"] and found["rows"] == {"train": 300, "test": 100, "heldout": 0}
+    assert found["passed"] and found["rows"] == COUNTS
     assert found["quarantined"] == {}
     assert quarantined(where) == []
     with Image.open(where / "details" / "quarantine.png") as sheet:
@@ -124,6 +127,37 @@ def test_unusable_rows_of_a_batch_are_quarantined_with_reason_and_picture(check,
     assert manifest["splits"]["heldout"]["n"] == 4
     counts = {"rows": 28, "train": 17, "heldout": 4, "rejected": 1, "quarantined": 6}
     assert manifest["batches"] == {"post": counts}
+
+
+def test_lines_are_judged_and_passed_on_apart_from_images(tmp_path, capsys):
+    lines = RealLines.joined(
+        [real_lines(40, 80), real_lines(40, 80).take(np.array([1])), real_lines(2048, text=[])]
+    )
+    raw = write_raw(
+        tmp_path / "raw",
+        base(),
+        rejected=[("cheques", 9, "torn.png", "1z", "not a line")],
+        lines=lines,
+        heldout_lines=RealLines.of([lines.image(0), lines.image(0)[:, ::-1]], [[9], []], ["cheques"] * 2),
+    )
+    where = run(raw, tmp_path / "out")
+    rows = [(row["split"], row["row"], row["label"], row["reason"]) for row in quarantined(where)]
+    assert rows == [
+        ("lines", "2", "1.2", "copy of lines row 1"),
+        ("heldout_lines", "0", "9", "copy of lines row 0, which says '1.2'"),
+        ("incoming", "9", "1z", "not a line"),
+    ]
+    kept, held = (load_real_lines(where / "validated" / name) for name in ("lines", "heldout_lines"))
+    assert (kept.widths.tolist(), held.widths.tolist()) == ([40, 80, 2048], [40])
+    found = report(where)
+    assert found["rows"] == {"train": 300, "test": 100, "heldout": 0, "lines": 3, "heldout_lines": 1}
+    assert found["batches"] == [{"batch": "cheques", "accepted": 4, "quarantined": 3}]
+    assert {"lines: no blank line", "lines: no line twice"} <= {rule["rule"] for rule in found["rules"]}
+    manifest = files.read_json(where / "validated" / "manifest.json")
+    assert manifest["splits"]["lines"] == kept.facts() and manifest["splits"]["heldout_lines"] == held.facts()
+    counts = {"rows": 7, "train": 3, "heldout": 1, "rejected": 1, "quarantined": 2}
+    assert manifest["batches"] == {"cheques": counts}
+    assert "404 rows accepted" in capsys.readouterr().out
 
 
 def test_what_a_batch_wrote_runs_in_no_spreadsheet_and_on_no_terminal(check):

@@ -120,19 +120,21 @@ def score_lines(
     validation: LineAnswers,
     composed: Mapping[str, LineAnswers],
     without_digits: Mapping[str, LineAnswers],
+    held_out: Mapping[str, LineAnswers],
     precision: float,
 ) -> tuple[Fit, dict[str, Any]]:
     """The fit of the answers to validation lines, and what metrics.json says of the lines.
 
     composed: answers by kind, at least one line each. without_digits: answers to lines that hold no digit, by
-    kind. precision: share right that is wanted of the accepted answers.
+    kind. held_out: answers to lines of incoming batches that were held out, by batch. precision: share right
+    that is wanted of the accepted answers.
     """
     fitted = fit(validation, precision)
     together = LineAnswers.joined(composed.values())
     given, right = together.answerable, together.right
     sure = fitted.confidence(together)
     surest = curve_of(sure[given], right[given]).at_precision(SURE)[1] if given.any() else 0.0
-    everything = [validation, *composed.values(), *without_digits.values()]
+    everything = [validation, *composed.values(), *without_digits.values(), *held_out.values()]
     return fitted, {
         "fit": vars(fitted) | {"target": precision},
         "kinds": {kind: _of_kind(fitted, answers) for kind, answers in composed.items()},
@@ -142,6 +144,7 @@ def score_lines(
             "calibration_error": reliability_of(sure[given], right[given]).error,
         },
         "without_digits": {kind: _refused(fitted, answers) for kind, answers in without_digits.items()},
+        "slices": {batch: _of_kind(fitted, answers) for batch, answers in held_out.items()},
         "not_finite": sum(answers.not_finite for answers in everything),
     }
 

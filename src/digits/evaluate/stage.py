@@ -25,7 +25,7 @@ from digits.evaluate.lines import score_lines
 from digits.evaluate.metrics import round_floats
 from digits.evaluate.report import render
 from digits.evaluate.scorecard import Answers, scorecard
-from digits.line_model.lines import load_lines
+from digits.line_model.lines import load_lines, load_real_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import EvaluateParams
 from digits.runtime.progress import say, track
@@ -41,6 +41,7 @@ def run(
     validation: Path,
     test: Path,
     heldout: Path,
+    heldout_lines: Path,
     manifest: Path,
     metrics: Path,
     verdict: Path,
@@ -50,12 +51,13 @@ def run(
     params: EvaluateParams,
 ) -> None:
     """Score the candidate on the test images, clean and corrupted, and on what is no digit, and the line
-    reader on lines that are composed of them; judge both.
+    reader on lines that are composed of them, and both on what was held out of incoming batches; judge both.
     """
     facts, summary = files.read_json(manifest), files.read_json(candidate / "summary.json")
     history_text = (candidate / "history.csv").read_text(encoding="utf-8")
     history = csv.history(history_text)
     tested, new = dataset.load_split(test), dataset.load_split(heldout)
+    new_lines = load_real_lines(heldout_lines)
     if not len(tested):
         raise DataError(
             f"{test} holds no image, so nothing can be scored: check the data and run ingest again"
@@ -87,8 +89,12 @@ def run(
     n = params.lines_of_a_kind
     sets = composed(n, params.seed, tested), without_digits(n // 5, params.seed)
     said, silent = ({kind: read_lines(groups) for kind, groups in kinds.items()} for kinds in sets)
+    held_out = {
+        str(batch): read_lines(new_lines.take(new_lines.batches == batch).groups())
+        for batch in np.unique(new_lines.batches)
+    }
     known = read_lines(load_lines(lines / line_candidate.VALIDATION))
-    fitted, of_lines = score_lines(known, said, silent, params.lines_answered_precision)
+    fitted, of_lines = score_lines(known, said, silent, held_out, params.lines_answered_precision)
     card = scorecard(
         facts,
         summary,

@@ -1,7 +1,8 @@
-"""Labelled digits that people bring: each `data/incoming/<name>/` as 28×28 rows, usable or rejected.
+"""Labelled digits or lines that people bring: each `data/incoming/<name>/` as rows, usable or rejected.
 
-A batch is a directory, either with PNG and JPEG files and a `labels.csv` (columns file,label), or with one
-`.npz` that holds the arrays `images` (uint8 [n, h, w] or [n, h, w, channels]) and `labels` (integers [n]).
+A batch of digits is a directory, either with PNG and JPEG files and a `labels.csv` (columns file,label), or
+with one `.npz` that holds the arrays `images` (uint8 [n, h, w] or [n, h, w, channels]) and `labels`
+(integers [n]). A batch of lines of writing has pictures and a `labels.csv` with the columns file,text.
 No picture is decoded before the size in its header is known to be harmless. `hold_out` chooses the rows that
 are never trained on, so that the model's worth on the batch is known.
 """
@@ -27,6 +28,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digits.dataset import split_stratified
+from digits.ingest.lines import characters, line_of
+from digits.line_model.lines import RealLines
 from digits.normalize import SIDE, normalize, thumbnail
 from digits.runtime.errors import DataError
 from digits.runtime.progress import track
@@ -73,7 +76,7 @@ def _pixels(picture: Image.Image) -> NDArray[Any]:
     return np.asarray(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
 
 
-COLUMNS = ["file", "label"]
+DIGITS, LINES = ["file", "label"], ["file", "text"]  # the columns of a labels.csv
 MAX_FILE = 64 << 20  # bytes of a picture or a labels.csv, which are read whole
 DIGIT = re.compile(r"0*([0-9])(?:\.0*)?")  # also 7.0 and 07, as spreadsheets write a column of numbers
 
@@ -91,11 +94,12 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Batch:
-    """Its usable rows, uint8 [n, 28, 28] and uint8 [n], and the rejected ones, in the batch's order."""
+    """Its usable rows, uint8 [n, 28, 28] and uint8 [n] or else lines, and the rejected ones, in order."""
 
     name: str
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    lines: RealLines
     rejected: list[Rejected]
 
 
@@ -103,7 +107,8 @@ class Batch:
 class _Row:
     row: int
     file: str
-    label: str
+    label: str  # of a line: its text
+    is_line: bool = False
     path: str = ""  # of the file in the batch, which may be written in another way than labels.csv has it
     picture: NDArray[Any] | None = None  # None: still to be decoded from the file
     fault: str = ""  # why it can't be used whatever the picture holds
@@ -144,23 +149,42 @@ def _read(directory: Path, most: int, size: int) -> Batch:
         found = ", ".join(sorted(_plain(p.name) for p in directory.iterdir())[:5]) or "nothing"
         raise DataError(f"batch {directory} holds {found}; expected pictures with a labels.csv, or one .npz")
     rows = _table_rows(directory, table, most) if table.is_file() else _archive_rows(archives[0], most, size)
-    images, labels, rejected = [], [], []
+    images: dict[bool, list[NDArray[np.uint8]]] = {False: [], True: []}  # of digits, of lines
+    labels, texts, rejected, unpacked = [], [], [], 0
     for row in track(rows, f"batch {directory.name}"):
         usable = _use(directory, row)
         if isinstance(usable, Rejected):
             rejected.append(usable)
+            continue
+        if row.is_line:
+            texts.append(characters(row.label))
         else:
-            images.append(usable)
             labels.append(_digit(row.label))
-    if not images and not rejected:
+        images[row.is_line].append(usable)
+        unpacked += usable.nbytes
+        if unpacked > size:
+            raise DataError(f"batch {directory} unpacks to more than {size >> 20} MiB: split the batch")
+    if not labels and not texts and not rejected:
         raise DataError(f"batch {directory} holds no row: fill it or take it away")
-    stacked = np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
-    return Batch(directory.name, stacked, np.array(labels, np.uint8), rejected)
+    return Batch(
+        directory.name,
+        np.array(images[False], np.uint8).reshape(-1, SIDE, SIDE),
+        np.array(labels, np.uint8),
+        RealLines.of(images[True], texts, [directory.name] * len(texts)),
+        rejected,
+    )
 
 
 def _digit(label: str) -> int | None:
     found = DIGIT.fullmatch(label)
     return int(found[1]) if found else None
+
+
+def _text(text: str) -> list[int]:
+    try:
+        return characters(text)
+    except DataError as error:
+        raise DataError(f"the text is '{_plain(text)}': {error}") from None
 
 
 def _plain(text: object) -> str:
@@ -170,7 +194,7 @@ def _plain(text: object) -> str:
 
 
 def _use(directory: Path, row: _Row) -> NDArray[np.uint8] | Rejected:
-    """The row's 28×28 image, or why there is none."""
+    """The row's image, 28×28 or 32 pixels high, or why there is none."""
     picture = row.picture
     shown = np.zeros((SIDE, SIDE), np.uint8)
     try:
@@ -179,6 +203,8 @@ def _use(directory: Path, row: _Row) -> NDArray[np.uint8] | Rejected:
         shown = thumbnail(picture)
         if row.fault:
             raise DataError(row.fault)
+        if row.is_line:
+            return line_of(picture, _text(row.label))
         if _digit(row.label) is None:
             raise DataError(f"the label is '{_plain(row.label)}', expected 0–9")
         if row.picture is not None and picture.shape == (SIDE, SIDE):
@@ -212,23 +238,28 @@ def _table_rows(directory: Path, table: Path, most: int) -> list[_Row]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} is no CSV file in UTF-8 ({_plain(error)}): save it as one") from None
     header = [cell.strip() for cell in lines[0]] if lines else []
-    if sorted(header) != COLUMNS:
+    if sorted(header) not in (DIGITS, LINES):
         columns = _plain(",".join(header)) or "nothing"
-        raise DataError(f"{table} has the columns {columns}; expected file,label")
+        raise DataError(
+            f"{table} has the columns {columns}; expected {','.join(DIGITS)} for digits or {','.join(LINES)} "
+            "for lines"
+        )
+    is_line = sorted(header) == LINES
+    wanted = LINES if is_line else DIGITS
     cells = [[cell.strip() for cell in line] for line in lines[1:]]
-    named = [{**dict.fromkeys(COLUMNS, ""), **dict(zip(header, line, strict=False))} for line in cells]
+    named = [{**dict.fromkeys(wanted, ""), **dict(zip(header, line, strict=False))} for line in cells]
     files = [path.relative_to(directory).as_posix() for path in directory.rglob("*")]
     paths = _paths([row["file"] for row in named], files)
     times = Counter(paths)
     rows = []
     for number, (line, row, path) in enumerate(zip(cells, named, paths, strict=True)):
-        fault = f"the row has {len(line)} cells, expected file,label" if len(line) != 2 else ""
+        fault = f"the row has {len(line)} cells, expected {','.join(wanted)}" if len(line) != 2 else ""
         if times[path] > 1:
             fault = fault or f"labels.csv names the file {times[path]} times, expected once"
-        rows.append(_Row(number, row["file"], row["label"], path, fault=fault))
+        rows.append(_Row(number, row["file"], row[wanted[1]], is_line, path, fault=fault))
     unnamed = sorted(file for file in files if _is_picture(file) and file not in times)
     reason = "labels.csv does not name this picture"
-    rows += [_Row(-1, file, "", file, fault=reason) for file in unnamed]
+    rows += [_Row(-1, file, "", is_line, file, fault=reason) for file in unnamed]
     if len(rows) > most:
         raise DataError(f"batch {directory} has more than {most:,} rows and pictures: split it")
     return rows

@@ -18,6 +18,7 @@ from digits import files
 from digits.dataset import Split, array_sha256, concatenate, save_split
 from digits.ingest import mnist, sources
 from digits.ingest.batches import Batch, hold_out, read_batches
+from digits.line_model.lines import RealLines, save_real_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import IngestParams
 from digits.runtime.progress import say
@@ -35,25 +36,40 @@ def run(incoming: Path, raw: Path, params: IngestParams) -> None:
             raise DataError(f"{incoming / batch.name} is named like the data set: give it another name")
     dataset, train, test = _dataset(params)
     trained, held_out, counts = [train], [train.take(np.arange(0))], {}
+    lines: dict[str, list[RealLines]] = {"lines": [], "heldout_lines": []}
     for batch in batches:
         rest, part = hold_out(
-            batch.labels,
+            np.zeros(len(batch.lines), np.uint8) if len(batch.lines) else batch.labels,  # lines have no class
             batch.name,
             share=params.heldout_share,
             at_least=params.heldout_from,
             seed=params.seed,
         )
+        counts[batch.name] = _counts(batch, len(rest), len(part))
+        if len(batch.lines):
+            lines["lines"].append(batch.lines.take(rest))
+            lines["heldout_lines"].append(batch.lines.take(part))
+            continue
         rows = Split(batch.images, batch.labels, np.full(len(batch.labels), batch.name))
         trained.append(rows.take(rest))
         held_out.append(rows.take(part))
-        counts[batch.name] = _counts(batch, len(rest), len(part))
-    splits = {"train": concatenate(trained), "test": test, "heldout": concatenate(held_out)}
+    # without the empty ones, whose batches' names would widen the array of names and so make training stale
+    splits = {
+        "train": concatenate([split for split in trained if len(split)]),
+        "test": test,
+        "heldout": concatenate(held_out),
+    }
+    written = {name: RealLines.joined(parts) for name, parts in lines.items()}
     with files.replacing(raw) as new:
         for name, split in splits.items():
             save_split(new / name, split)
+        for name, some in written.items():
+            save_real_lines(new / name, some)
         _write_rejected(new / "rejected", batches)
-        files.write_json(new / "manifest.json", _manifest(dataset, splits, counts))
+        files.write_json(new / "manifest.json", _manifest(dataset, splits, written, counts))
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
+    if n := sum(map(len, written.values())):
+        sizes += f", {n:,} lines"
     say(f"ingest: {dataset}: {sizes}; {len(batches)} incoming batches")
 
 
@@ -88,7 +104,7 @@ def _counts(batch: Batch, train: int, heldout: int) -> dict[str, int]:
     rejected = len(batch.rejected)
     if rejected:
         say(f"ingest: batch {batch.name}: {rejected} rows refused, the first: {batch.rejected[0].reason}")
-    return {"rows": len(batch.labels) + rejected, "train": train, "heldout": heldout, "rejected": rejected}
+    return {"rows": train + heldout + rejected, "train": train, "heldout": heldout, "rejected": rejected}
 
 
 def _write_rejected(directory: Path, batches: list[Batch]) -> None:
@@ -102,7 +118,12 @@ def _write_rejected(directory: Path, batches: list[Batch]) -> None:
     np.save(directory / "images.npy", pictures, allow_pickle=False)
 
 
-def _manifest(dataset: str, splits: dict[str, Split], batches: dict[str, dict[str, int]]) -> dict[str, Any]:
+def _manifest(
+    dataset: str,
+    splits: dict[str, Split],
+    lines: dict[str, RealLines],
+    batches: dict[str, dict[str, int]],
+) -> dict[str, Any]:
     """What data/raw holds; no time and no source, so that equal data give an equal file."""
     described = {
         name: {
@@ -112,6 +133,7 @@ def _manifest(dataset: str, splits: dict[str, Split], batches: dict[str, dict[st
         }
         for name, split in splits.items()
     }
+    described |= {name: part.facts() for name, part in lines.items()}
     return {"dataset": dataset, "sample": dataset == mnist.SAMPLE, "splits": described, "batches": batches}
 
 

@@ -8,7 +8,6 @@ MNIST's digits lack comes from `digits.styles`. Every draw follows from the gene
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from digits import styles
 from digits.dataset import CLASSES, Split
-from digits.line_model.lines import HEIGHT, LONGEST, SEPARATOR, STEP, Lines
+from digits.line_model.lines import HEIGHT, LONGEST, SEPARATOR, STEP, Lines, columns
 from digits.lines.grounds import Grounds
 from digits.styles import stroke
 
@@ -405,11 +404,6 @@ class _Writer:
         elif kind >= 0.8:
             for aside in (-2, 2):
                 stroke(self.page, [(x, y + aside), (x + long * 0.6, y + aside + rng.normal())], pen)
-
-
-def columns(text: Sequence[int]) -> int:
-    """The columns that the network needs for a text: one a character, and a blank between equal ones."""
-    return len(text) + sum(one == other for one, other in itertools.pairwise(text))
 
 
 def numerals(rng: np.random.Generator, n: int) -> NDArray[np.int64]:

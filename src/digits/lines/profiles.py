@@ -26,6 +26,8 @@ class LineRecipe:
     device: str
     precision: str
     n_train: int  # digits to compose from
+    n_real: int  # lines that people brought
+    real: float  # share of a step's lines that are of these, where so many fit
     small_data: bool  # whether the settings for few images apply
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,8 +52,8 @@ PROFILES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def resolve(params: LinesParams, n: int, hardware: Hardware) -> LineRecipe:
-    """The recipe for `n` digits to compose from."""
+def resolve(params: LinesParams, n: int, n_real: int, hardware: Hardware) -> LineRecipe:
+    """The recipe for `n` digits to compose from, and `n_real` lines that people brought."""
     settings, few = PROFILES[params.profile]
     small = n <= SMALL and bool(few)
     given = {name: value for name in _QUICK if (value := getattr(params, name)) is not None}
@@ -62,5 +64,7 @@ def resolve(params: LinesParams, n: int, hardware: Hardware) -> LineRecipe:
         device=hardware.device,
         precision=hardware.precision,
         n_train=n,
+        n_real=n_real,
+        real=params.real if n_real else 0.0,
         small_data=small,
     )

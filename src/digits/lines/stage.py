@@ -1,7 +1,7 @@
 """Stage `lines`: trains the reader of whole lines, and writes its weights, recipe, history and a preview.
 
     python -m digits.lines.stage --train data/prepared/train --validation data/prepared/validation \
-        --lines models/lines --live reports/lines --preview reports/lines.png
+        --real data/prepared/lines --lines models/lines --live reports/lines --preview reports/lines.png
 
 Killed at any time, the same command goes on from the last report and ends with the same weights.
 """
@@ -24,10 +24,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digits import dataset, files, non_digits
 from digits.dataset import Split
-from digits.line_model.lines import Lines, save_lines
+from digits.line_model.lines import Lines, RealLines, load_real_lines, save_lines
 from digits.lines import compose
 from digits.lines.grounds import Grounds
 from digits.lines.profiles import LineRecipe, resolve
+from digits.lines.real import Mixture
 from digits.runtime.errors import TrainingError
 from digits.runtime.params import LinesParams
 from digits.runtime.progress import bar, say
@@ -43,12 +44,15 @@ OTHERS = 300  # pictures without a digit, of each kind that is drawn
 SCORED = 480  # validation lines that score a training while it runs, as many of each width
 
 
-def run(train: Path, validation: Path, lines: Path, live: Path, preview: Path, params: LinesParams) -> None:
+def run(
+    train: Path, validation: Path, real: Path, lines: Path, live: Path, preview: Path, params: LinesParams
+) -> None:
     """Train by the profile and its overrides. Equal data, params, CPU and thread count give equal weights."""
     images, held = dataset.load_split(train, mmap=True), dataset.load_split(validation)
     for name, split in (("training", images), ("validation", held)):
         if not len(split):
             raise TrainingError(f"there are no {name} images: add data, then run `dvc repro`")
+    brought = load_real_lines(real)
     load_tensorflow()
     import tensorflow as tf
 
@@ -59,15 +63,21 @@ def run(train: Path, validation: Path, lines: Path, live: Path, preview: Path, p
 
     hardware = find_hardware(params)
     tf.config.experimental.enable_op_determinism()
-    recipe = resolve(params, len(images), hardware)
+    recipe = resolve(params, len(images), len(brought), hardware)
     say(
         f"{recipe.profile}: {recipe.architecture}, {recipe.steps:,} steps of {recipe.batch} lines that are "
         f"composed of {recipe.n_train:,} digits, in {recipe.precision} on the {recipe.device}"
     )
-    composer = composer_of(images, recipe)
+    mixture = Mixture(brought, recipe.real, max(compose.WIDTHS))
+    if len(brought):
+        say(
+            f"{recipe.real:.0%} of a step's lines are of {len(brought):,} that people brought, where so many "
+            f"fit its width; {mixture.too_wide:,} are too wide for any"
+        )
+    composer = composer_of(images, mixture, recipe)
     known = validation_lines(held, params.validation, recipe.seed)
     few = [Lines(*(array[: SCORED // len(known)] for array in vars(each).values())) for each in known]
-    checkpoint = _checkpoint(recipe, images, held)
+    checkpoint = _checkpoint(recipe, brought, images, held)
     resume = load_checkpoint(checkpoint)
     if resume:
         say(f"going on after step {resume.step} of {recipe.steps}")
@@ -100,11 +110,16 @@ def run(train: Path, validation: Path, lines: Path, live: Path, preview: Path, p
     say(f"{exact:.1%} of {sum(map(len, known)):,} composed validation lines read exactly")
 
 
-def composer_of(images: Split, recipe: LineRecipe) -> Callable[[int], Lines]:
-    """What composes the batch of a step from training digits."""
+def composer_of(images: Split, mixture: Mixture, recipe: LineRecipe) -> Callable[[int], Lines]:
+    """What makes the batch of a step, from training digits and lines that people brought."""
     digits, grounds = compose.Digits(images, recipe.seed), Grounds(np.random.default_rng([recipe.seed, 1]))
     others = others_of(recipe.seed)
-    return lambda step: compose.batch((recipe.seed, step), recipe.batch, digits, grounds, others)
+
+    def batch(step: int) -> Lines:
+        composed = compose.batch((recipe.seed, step), recipe.batch, digits, grounds, others)
+        return mixture.mixed((recipe.seed, 3, step), composed)
+
+    return batch
 
 
 def others_of(seed: int, family: str = non_digits.SEEN) -> NDArray[np.uint8]:
@@ -124,13 +139,14 @@ def validation_lines(held: Split, n: int, seed: int) -> list[Lines]:
     ]
 
 
-def _checkpoint(recipe: LineRecipe, *splits: Split) -> Path:
+def _checkpoint(recipe: LineRecipe, brought: RealLines, *splits: Split) -> Path:
     """Where this training's checkpoint lies: by its recipe, data, libraries and code."""
     import keras
     import tensorflow as tf
 
     parts = [files.to_json(recipe.to_dict()), tf.__version__, keras.__version__, code_sha256("lines")]
     parts += [dataset.array_sha256(array) for split in splits for array in (split.images, split.labels)]
+    parts.append(files.to_json(brought.facts()))
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return CHECKPOINTS / f"lines-{digest[:20]}.npz"
 
@@ -192,7 +208,7 @@ ROWS, TIMES = 12, 2  # lines of the preview; screen pixels a pixel
 
 
 def _save_preview(path: Path, composer: Callable[[int], Lines]) -> None:
-    """A picture of composed lines, and what they say."""
+    """A picture of the lines that training sees, and what they say."""
     gap, foot = 8, 16
     columns = []
     for step in range(8):

@@ -15,6 +15,7 @@ from PIL import Image
 from digits import dataset, files
 from digits.augment.policies import augmentation
 from digits.dataset import CLASSES, Split
+from digits.line_model.lines import load_real_lines, save_real_lines
 from digits.preprocess.duplicates import refuse_leaks, split_train
 from digits.runtime.errors import DataError
 from digits.runtime.params import PreprocessParams, TrainParams
@@ -34,12 +35,16 @@ def run(
     validation: Path,
     test: Path,
     heldout: Path,
+    lines: Path,
+    heldout_lines: Path,
     manifest: Path,
     preview: Path,
     params: PreprocessParams,
     train_params: TrainParams,
 ) -> None:
-    """Divide the training rows; check that every split has every digit and no two share a picture."""
+    """Divide the training rows; check that every split has every digit and no two share a picture. The lines
+    that people brought pass through.
+    """
     facts = files.read_json(validated / "manifest.json")
     given = {name: dataset.load_split(validated / name) for name in ("train", "test", "heldout")}
     for name in ("train", "test"):
@@ -53,7 +58,13 @@ def run(
     for name, path in {"train": train, "validation": validation, "test": test, "heldout": heldout}.items():
         with files.replacing(path) as new:
             dataset.save_split(new, splits[name])
-    files.write_json(manifest, facts | {"splits": {name: _facts(split) for name, split in splits.items()}})
+    described = {name: _facts(split) for name, split in splits.items()}
+    for name, path in {"lines": lines, "heldout_lines": heldout_lines}.items():
+        brought = load_real_lines(validated / name)
+        described[name] = brought.facts()
+        with files.replacing(path) as new:
+            save_real_lines(new, brought)
+    files.write_json(manifest, facts | {"splits": described})
     files.write_bytes(preview, _preview(kept, params.seed, train_params))
     say(
         f"preprocess: {facts['dataset']}: "

@@ -183,6 +183,7 @@ class LinesParams(Section):
     weight_decay: Annotated[float, Field(ge=0.0)] | None
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    real: Share
     validation: Annotated[int, Field(ge=50)]
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]

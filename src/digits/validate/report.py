@@ -25,9 +25,16 @@ NAMED = 3  # failed rules that a refusal spells out; the report has them all
 
 
 def frames(
-    rows: pd.DataFrame, set_aside: pd.Series[bool], split_facts: pd.DataFrame, groups: Mapping[str, Group]
+    rows: pd.DataFrame,
+    set_aside: pd.Series[bool],
+    lines: pd.DataFrame,
+    split_facts: pd.DataFrame,
+    groups: Mapping[str, Group],
 ) -> dict[str, pd.DataFrame]:
-    """The frames that `rules.suites` judges. Rows that are set aside stand in none of them."""
+    """The frames that `rules.suites` judges. Rows that are set aside stand in none of them.
+
+    lines: those of `validate.lines.table` that are passed on.
+    """
     base, kept = rows["base"], ~set_aside
     doubted = {name: [int(group.doubts.doubted.sum())] for name, group in groups.items()}
     return {
@@ -35,6 +42,7 @@ def frames(
         "train": split_frame(rows[base & (rows["split"] == "train")]),
         "test": split_frame(rows[base & (rows["split"] == "test")]),
         "incoming": split_frame(rows[~base & kept]),
+        "lines": lines,
         "labels": pd.DataFrame(doubted),
     }
 
@@ -92,7 +100,7 @@ def report(
     """The content of reports/validation.json: equal data give an equal report.
 
     What is a list here stays out of the table of `dvc metrics show`, which has a column for every value.
-    bad: every row with a fault, columns batch, split, reason, action.
+    rows: of images and of lines. bad: every row with a fault, columns batch, split, reason, action.
     """
     aside = bad[bad["action"] != "refused"]
     gone = aside[aside["action"] == "quarantined"]
@@ -158,18 +166,22 @@ def refusal(outcomes: Sequence[Outcome], groups: Mapping[str, Group], dataset: s
 
 def accepted_manifest(
     manifest: Mapping[str, Any],
-    splits: Mapping[str, Split],
-    digests: Mapping[str, Mapping[str, str]],
+    splits: Mapping[str, Mapping[str, Any]],
     gone: pd.DataFrame,
 ) -> dict[str, Any]:
-    """The manifest of the accepted rows: data/raw's, its counts and digests renewed, `quarantined` added."""
+    """The manifest of the accepted rows: data/raw's, its counts and digests renewed, `quarantined` added.
+
+    splits: what the manifest says of each now. gone: the rows that were set aside.
+    """
     batches = {}
     for name, counts in manifest["batches"].items():
         of_it = gone[gone["batch"] == name]
-        here = {part: counts[part] - int((of_it["split"] == part).sum()) for part in ("train", "heldout")}
+        here = {
+            part: counts[part] - int(of_it["split"].isin(names).sum())
+            for part, names in (("train", ("train", "lines")), ("heldout", ("heldout", "heldout_lines")))
+        }
         batches[name] = {**counts, **here, "quarantined": len(of_it)}
-    described = {name: {"n": len(split), **digests[name]} for name, split in splits.items()}
-    return {**manifest, "splits": described, "batches": batches}
+    return {**manifest, "splits": dict(splits), "batches": batches}
 
 
 SHOWN = 96  # images on a sheet; the table beside it lists them all

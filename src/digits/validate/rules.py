@@ -152,6 +152,22 @@ def row_rules(split: str, limits: RowLimits) -> list[Rule]:
     ]
 
 
+def line_rules(contrast: int) -> list[Rule]:
+    """What each line that is passed on must keep to. contrast: grey levels."""
+    return [
+        Rule(
+            "lines: no blank line",
+            f"grey levels of every line span ≥ {contrast}",
+            gxe.ExpectColumnValuesToBeBetween(column="contrast", min_value=contrast),
+        ),
+        Rule(
+            "lines: no line twice",
+            "no equal lines, so no leak between splits",
+            gxe.ExpectColumnValuesToBeNull(column="copy_of"),
+        ),
+    ]
+
+
 def population_rules(split: str, n: int, limits: Limits, reference: dict[str, Any] | None) -> list[Rule]:
     """What the n images of a split must keep to together. Without a reference only class shares count."""
     shares = share_ranges(reference, n, limits.class_share_tolerance, limits.min_class_share)
@@ -234,7 +250,9 @@ def suites(
     reference: dict[str, Any] | None,
     most_doubted: Mapping[str, int],
 ) -> dict[str, list[Rule]]:
-    """The rules of each frame: `splits`, `train`, `test`, `incoming`, `labels`; none for one without rows."""
+    """The rules of each frame: `splits`, `train`, `test`, `incoming`, `lines`, `labels`; none for one without
+    rows.
+    """
     made = {"splits": split_rules(reference)}
     for split in ("train", "test"):
         rows = frames[split]
@@ -242,5 +260,7 @@ def suites(
             made[split] = row_rules(split, limits.row) + population_rules(split, len(rows), limits, reference)
     if len(frames["incoming"]):
         made["incoming"] = row_rules("incoming", limits.row)
+    if len(frames["lines"]):
+        made["lines"] = line_rules(limits.row.contrast)
     made["labels"] = label_rules(most_doubted)
     return made
