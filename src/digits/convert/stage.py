@@ -17,7 +17,7 @@ from typing import Any
 
 from digits import dataset, files, wire
 from digits.dataset import Split
-from digits.line_model.lines import Lines, load_lines
+from digits.line_model.lines import Lines, first, load_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import ConvertParams
 from digits.runtime.progress import say
@@ -25,6 +25,7 @@ from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import filtered_stderr, load_tensorflow
 
 TIMED = 300  # images or lines, one after another
+LINES = 500  # validation lines that a format of the line network is proved on, one after another
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
@@ -58,7 +59,7 @@ def run(
     from digits.model.candidate import load_candidate
 
     model, line_reader = load_candidate(candidate), load_line_reader(lines)
-    groups = load_lines(lines / VALIDATION)
+    groups = first(load_lines(lines / VALIDATION), LINES)
     if not groups or not all(map(len, groups)):
         raise DataError(f"{lines / VALIDATION} holds no line to prove a format on: run `dvc repro lines`")
     try:

@@ -13,18 +13,18 @@ from digits.line_model.lines import HEIGHT, LONGEST, SEPARATOR, STEP, WIDEST, co
 from digits.normalize import BLANK, to_grey
 from digits.runtime.errors import DataError
 
-BETWEEN = re.compile("[., ]+")  # however it is written, the reader has one class for what separates digits
+BETWEEN = re.compile("[.,]+")  # dot or comma, the reader has one class for what separates digits
 TEXT = re.compile(r"[0-9., ]*[0-9][0-9., ]*|")  # nothing, or something with a digit
 
 
 def characters(text: str) -> list[int]:
-    """What a text says, 0–9 and SEPARATOR between digits; nothing for an empty one.
+    """What a text says, 0–9 and SEPARATOR between digits; nothing for an empty one. Spaces are no characters.
 
     Raises DataError when it has other characters, or no digit, or too many of them.
     """
     if not TEXT.fullmatch(text):
         raise DataError("expected digits with a dot, a comma or a space between them, or nothing")
-    written = BETWEEN.sub(".", text).strip(".")
+    written = BETWEEN.sub(".", text.replace(" ", "")).strip(".")
     if len(written) > LONGEST:
         raise DataError(f"it has {len(written)} characters, expected at most {LONGEST}")
     return [SEPARATOR if each == "." else int(each) for each in written]

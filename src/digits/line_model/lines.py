@@ -142,6 +142,12 @@ class RealLines:
         return found
 
 
+def first(groups: Sequence[Lines], n: int) -> list[Lines]:
+    """The first lines of each group, as many of each, about `n` in all."""
+    most = -(-n // max(1, len(groups)))
+    return [Lines(lines.images[:most], lines.texts[:most], lines.lengths[:most]) for lines in groups]
+
+
 def columns(text: Sequence[int]) -> int:
     """The columns that the network needs for a text: one a character, and a blank between equal ones."""
     return len(text) + sum(one == other for one, other in itertools.pairwise(text))

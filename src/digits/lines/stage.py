@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digits import dataset, files, non_digits
 from digits.dataset import Split
-from digits.line_model.lines import Lines, RealLines, load_real_lines, save_lines
+from digits.line_model.lines import Lines, RealLines, first, load_real_lines, save_lines
 from digits.lines import compose
 from digits.lines.grounds import Grounds
 from digits.lines.profiles import LineRecipe, resolve
@@ -76,7 +76,7 @@ def run(
         )
     composer = composer_of(images, mixture, recipe)
     known = validation_lines(held, params.validation, recipe.seed)
-    few = [Lines(*(array[: SCORED // len(known)] for array in vars(each).values())) for each in known]
+    few = first(known, SCORED)
     checkpoint = _checkpoint(recipe, brought, images, held)
     resume = load_checkpoint(checkpoint)
     if resume:
