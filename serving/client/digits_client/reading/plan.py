@@ -92,7 +92,7 @@ def plan(
         turned = [found]
         for _ in range(3):
             turned.append([sheet.turned() for sheet in turned[-1]])
-        ways = turned[1:] if found[0].picture is whole.picture else [*turned[1:], [whole]]
+        ways = [*turned[1:], [whole]] if found[0].found else turned[1:]
         others = [_crops(way, grey, check, MOST // len(ways)) for way in ways]
         if any(map(any, others)):
             second = yield _pictures(others)

@@ -23,11 +23,14 @@ BLUR = 9  # pixels of the median that takes writing away
 SHORTEST = 0.12  # of the longer side: a straight edge
 EDGES = 10  # straight edges of either direction that are tried, the longest first
 ALIKE = 8.0  # pixels between edges that count as one
-POINTS, OFF = 32, 4  # places on a side where the step is looked at, and pixels to either side of it
+POINTS, OFF = 32, 6  # places on a side where the step is looked at, and pixels to either side of it
+NEAR, SHARP = 2.5, 0.65  # so near is that share of a step: the edge of a shadow is softer
+OUTSIDE = 0.35  # of the photo's sides: so far beyond them may a corner lie
 STEP = 7.0  # grey levels of a step at least
 SIDE, SIDES = 0.5, 0.72  # share of a side that is a step, and of all sides that are within the photo
 LEAST = 0.06  # of the photo: a smaller quadrangle is no sheet
 MOST = 4  # sheets
+FREE, AWAY = 0.9, 0.85  # shares of a sheet and of its edge that no other one covers, and none is near
 WRITING = 13  # pixels: wider than strokes are, and than boxes around digits
 BUSIEST = 0.06  # share of a sheet's inside that is an edge
 TRIED, BUSY = 40, 2.5  # quadrangles whose inside is looked at, and how much a share of edges there counts
@@ -39,12 +42,13 @@ class Sheet:
 
     picture: Picture
     place: Matrix
+    found: bool = False  # whether its sides were; otherwise it is the photo
 
     def turned(self) -> Sheet:
         """The sheet turned by a quarter to the left."""
         width = self.picture.shape[1]
         back = np.array([[0.0, -1.0, width - 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-        return Sheet(np.ascontiguousarray(np.rot90(self.picture)), self.place @ back)
+        return Sheet(np.ascontiguousarray(np.rot90(self.picture)), self.place @ back, self.found)
 
 
 def sheets(grey: Picture, place: Matrix) -> list[Sheet]:
@@ -69,7 +73,7 @@ def _straightened(grey: Picture, corners: Floats, place: Matrix) -> Sheet:
     project = cv2.getPerspectiveTransform(ends, corners.astype(np.float32))
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     flat = cv2.warpPerspective(grey, project, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return Sheet(np.asarray(flat, dtype=np.uint8), place @ project)
+    return Sheet(np.asarray(flat, dtype=np.uint8), place @ project, found=True)
 
 
 def _quadrangles(small: Picture) -> list[Floats]:
@@ -138,7 +142,7 @@ def _chosen(corners: Floats, small: Picture) -> list[Floats]:
     following = np.roll(corners, -1, axis=1)
     areas = 0.5 * (corners[..., 0] * following[..., 1] - following[..., 0] * corners[..., 1]).sum(axis=1)
     sides = np.linalg.norm(following - corners, axis=2)
-    slack = 0.08 * size
+    slack = OUTSIDE * size
     fits = (corners >= -slack).all(axis=(1, 2)) & (corners <= size + slack).all(axis=(1, 2))
     fits &= (areas >= LEAST * width * height) & (sides.min(axis=1) >= SHORTEST * max(size))
     fits &= areas >= 0.7 * (sides[:, 0] + sides[:, 2]) * (sides[:, 1] + sides[:, 3]) / 4
@@ -162,16 +166,22 @@ def _chosen(corners: Floats, small: Picture) -> list[Floats]:
         busy = min(cv2.mean(each, inside)[0] / 255 for each in outlines)
         tried.append((float(score[i]) - BUSY * busy, busy, corners[i], own))
     taken: list[Floats] = []
-    free = np.ones((height, width), np.uint8)
+    free, away = np.ones((2, height, width), np.uint8)
+    beside = np.ones((2 * OFF + 1, 2 * OFF + 1), np.uint8)
     for _, busy, each, own in sorted(tried, key=lambda one: -one[0]):
-        if (
-            len(taken) < MOST
-            and busy < BUSIEST
-            and cv2.countNonZero(own & free) > 0.9 * cv2.countNonZero(own)
-        ):
+        edge = cv2.subtract(own, cv2.erode(own, np.ones((3, 3), np.uint8)))
+        if len(taken) == MOST or busy >= BUSIEST:
+            continue
+        if _share(own, free) > FREE and _share(edge, away) > AWAY:
             taken.append(each)
             free &= 1 - own
+            away &= 1 - cv2.dilate(own, beside)
     return taken
+
+
+def _share(a: Picture, b: Picture) -> float:
+    """The share of the pixels of a that are also of b."""
+    return cv2.countNonZero(a & b) / max(1, cv2.countNonZero(a))
 
 
 def _steps(corners: Floats, following: Floats, bare: Picture) -> tuple[Floats, NDArray[np.bool_]]:
@@ -184,17 +194,19 @@ def _steps(corners: Floats, following: Floats, bare: Picture) -> tuple[Floats, N
     at = corners[:, :, None] + (following - corners)[:, :, None] * along[:, None]  # [n, 4, points, 2]
     direction = following - corners
     normal = np.stack([direction[..., 1], -direction[..., 0]], axis=-1)
-    normal = OFF * normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
-    outer, inside = at + normal[:, :, None], at - normal[:, :, None]
+    normal = (normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9))[:, :, None]
 
     def level(places: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         x, y = places[..., 0].round().astype(int), places[..., 1].round().astype(int)
         within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         return bare[:, y.clip(0, height - 1), x.clip(0, width - 1)].astype(np.float64), within
 
-    (out, out_in), (in_, in_in) = level(outer), level(inside)
+    (out, out_in), (in_, in_in) = level(at + OFF * normal), level(at - OFF * normal)
+    near = level(at + NEAR * normal)[0] - level(at - NEAR * normal)[0]
     seen = out_in & in_in
-    step = (np.abs(in_ - out) >= STEP).all(axis=0) & seen
+    far = out - in_
+    way = np.sign(far)  # the same along a side, unless that is one of a pattern
+    step = ((np.abs(far) >= STEP) & (near * way >= SHARP * np.abs(far))).all(axis=0) & seen
     counted = seen.sum(axis=2)
-    shares = step.sum(axis=2) / np.maximum(counted, 1)
+    shares = np.abs((step * way[0]).sum(axis=2)) / np.maximum(counted, 1)
     return shares, counted >= POINTS / 4

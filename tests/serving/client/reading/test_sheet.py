@@ -69,6 +69,21 @@ def test_a_sheet_that_leaves_the_photo_ends_with_it():
     assert corners[[0, 3], 0] == pytest.approx([0, 0], abs=14)
 
 
+def test_a_corner_may_lie_outside_the_photo():
+    turned = np.float32([[150, 60], [850, 180], [720, 900], [20, 770]])
+    corners = corners_of(sheets(laid(flat(60), turned), EYE)[0])
+    assert corners == pytest.approx(turned, abs=24)
+
+
+def test_the_soft_edges_of_a_shadow_are_no_sheet_and_neither_is_the_desk_beside_one():
+    photo = laid(flat(60))
+    shade = np.ones((800, 1100))
+    shade[300:, 250:600] = 0.55
+    shaded = (photo * cv2.GaussianBlur(shade, (0, 0), 14)).astype(np.uint8)
+    (only,) = sheets(shaded, EYE)
+    assert corners_of(only) == pytest.approx(CORNERS, abs=14)
+
+
 def test_two_sheets_are_both_found():
     left = np.float32([[60, 120], [480, 100], [500, 700], [40, 680]])
     photo = laid(laid(flat(70), left), left + np.array([560, 0]))
