@@ -15,15 +15,11 @@ import cv2
 import numpy as np
 
 from digits_client.reading.constraints import SEPARATOR, Format, places
-from digits_client.reading.lines import HIGH, Crop
+from digits_client.reading.lines import APART, GAP, HIGH, Crop, bare
 from digits_client.reading.results import Box, Digit, Field, Line, LineImage, Separator, Unread, around
 from digits_client.results import Character, LinePrediction
 
 COLUMN = 4  # pixels of a line's picture for which the model gives probabilities
-WIDE, TIMES = (
-    1.85,
-    2.2,
-)  # heights, and times what is usual: further apart are the middles of two fields' digits
 BROAD = 0.7  # heights: half the width of a digit at most
 UNSURE = 0.5  # confidence per character below which writing is told as unread
 SURE = 0.98  # confidence of a digit that counts as accepted in a field that is not
@@ -44,7 +40,7 @@ def fields(
 ) -> list[Placed | Unread]:
     """What a crop of a photo of this width and height says."""
     image = LineImage(crop.picture, line.written, line.confidence)
-    parts = _parts(line.characters, crop.height)
+    parts = _parts(line.characters, crop)
     if not parts:
         return [Unread(_box(crop, 0, 0, crop.picture.shape[1], HIGH, size), "no digits", image)]
     ends = [
@@ -73,15 +69,14 @@ def fields(
     return made
 
 
-def _parts(characters: Sequence[Character], height: float) -> list[list[Character]]:
+def _parts(characters: Sequence[Character], crop: Crop) -> list[list[Character]]:
     """The characters, parted at wide gaps; without parts that have no digit."""
     parts: list[list[Character]] = [list(characters[:1])]
-    steps = [b.position - a.position for a, b in itertools.pairwise(characters)]
-    wide = max(WIDE * height, TIMES * float(np.median(steps)) if len(steps) > 2 else 0.0)
-    for character, step in zip(characters[1:], steps, strict=True):
-        if step > wide:
+    gap = (APART if crop.whole else GAP) * crop.height
+    for left, right in itertools.pairwise(characters):
+        if bare(crop.ink[:, int(left.position) : int(right.position)]) > gap:
             parts.append([])
-        parts[-1].append(character)
+        parts[-1].append(right)
     return [part for part in parts if any(each.digit is not None for each in part)]
 
 

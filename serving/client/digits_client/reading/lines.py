@@ -7,13 +7,13 @@ sheet as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits_client.reading.ink import inked
+from digits_client.reading.ink import NARROW, WIDE, evened, inked
 from digits_client.reading.sheet import Matrix, Picture, Sheet
 
 HIGH, WIDEST, NARROWEST = (
@@ -30,6 +30,8 @@ TALL = 0.45  # of a line's height: lower pieces are parts of digits or marks
 SAME = 0.4  # share of the lower one's height that neighbours in a line have in common
 BLANK = 24  # grey levels: a picture with less between its darkest and lightest has no writing
 APART = 2.2  # heights between neighbours in a line, at most
+GAP = 0.93  # heights without ink that end a field …
+FRAMED, BESIDE = 0.3, 0.15  # heights: … and between printed boxes that are so near
 STEEPEST = 12.0  # degrees by which writing on a sheet may fall or rise
 RULE, SHORTEST, BROKEN = (
     0.08,
@@ -47,7 +49,7 @@ Check = Callable[[], None]  # raises once the time is over
 class Crop:
     """The picture of what may be a line of writing."""
 
-    picture: Picture  # uint8 [32, w]
+    picture: Picture  # uint8 [32, w], dark strokes on light paper
     place: Matrix  # projects its pixels into the photo's
     level: Matrix  # … into the sheet's, turned so that its lines run level
     ink: Picture  # uint8 [32, w], 255 where strokes are, without ruled lines
@@ -55,15 +57,47 @@ class Crop:
     whole: bool = False  # whether it is the whole sheet, as if that were one line
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What crops are made of: a sheet, the photo that it is on, and the strokes on it, turned level."""
+
+    sheet: Sheet
+    photo: Picture
+    mask: Picture
+    turn: Matrix  # projects the mask's pixels into the sheet's
+    light: bool  # whether strokes are lighter than the paper
+
+
 @dataclass(slots=True)
 class _Line:
     """Boxes [n, 4] of pieces of ink side by side: left, top, width, height."""
 
     boxes: NDArray[np.float64]
+    slope: float = 0.0  # by how much it falls per pixel to the right
 
     @property
     def height(self) -> float:
         return float(np.median(self.boxes[:, 3]))
+
+    def parted(self, frames: NDArray[np.float64], mask: Picture) -> list[_Line]:
+        """Its parts between wide gaps. A point in a gap makes two narrow ones of it.
+
+        frames: boxes [m, 4] of printed boxes. mask: in which the line was found.
+        """
+        x, y, w, h = self.boxes.T
+        reach, middle, near = np.maximum.accumulate(x + w), (y + h / 2)[:, None], BESIDE * self.height
+        level = (frames[:, 1] < middle) & (middle < frames[:, 1] + frames[:, 3])
+        ends = level & (np.abs(reach[:, None] - frames[:, 0] - frames[:, 2]) < near)
+        begins = level & (np.abs(x[:, None] - frames[:, 0]) < near)
+        between = ends.any(axis=1)[:-1] & begins.any(axis=1)[1:]
+        least = self.height * np.where(between, FRAMED, GAP)
+        rows = mask[int(y.min()) : int((y + h).max())]
+        at = [
+            i + 1
+            for i in np.flatnonzero(x[1:] - reach[:-1] > least)
+            if bare(rows[:, int(reach[i]) : int(x[i + 1])]) > least[i]
+        ]
+        return [_Line(boxes, self.slope) for boxes in np.split(self.boxes, at)]
 
 
 def crops(sheet: Sheet, photo: Picture, check: Check, most: int) -> list[Crop]:
@@ -71,23 +105,43 @@ def crops(sheet: Sheet, photo: Picture, check: Check, most: int) -> list[Crop]:
 
     photo: uint8 [h, w], grey, in its full size.
     """
-    strokes = inked(sheet.picture).mask
+    strokes = inked(sheet.picture, NARROW if sheet.found else WIDE)
     check()
-    mask, turn = _straight(strokes)
-    mask = _without_rules(mask)
+    printed, turn = _straight(_within(strokes.mask) if sheet.found else strokes.mask)
+    mask = _without_rules(printed)
+    pieces = _boxes(printed)
     check()
-    found = _lines(mask)
+    found = _lines(pieces if mask is printed else _boxes(mask))
+    page = _Page(sheet, photo, mask, turn, strokes.light)
+    frames = _frames(pieces, found)
+    found = [part for line in found for part in line.parted(frames, mask)]
     found.sort(key=lambda line: -float((line.boxes[:, 2] * line.boxes[:, 3]).sum()))
     made = []
     for line in found[:most]:
         check()
-        made.append(_crop(line, mask, sheet, turn, photo))
+        made.append(_crop(line, page))
     height, width = sheet.picture.shape
     usual = found[0].height if found else float(height)
     low = height <= max(WHOLE * usual, LOW) and width <= height * WIDEST / HIGH
     if low and most and np.ptp(sheet.picture) >= BLANK:
-        made = [_whole(mask, sheet, turn, photo, usual), *made[: most - 1]]
+        made = [_whole(page, usual), *made[: most - 1]]
     return made
+
+
+def bare(ink: Picture) -> int:
+    """The columns of the widest run without ink."""
+    strokes = np.flatnonzero((ink > 96).any(axis=0))
+    return int(np.diff(strokes, prepend=-1, append=ink.shape[1]).max()) - 1
+
+
+def _within(mask: Picture) -> Picture:
+    """The mask less the pieces that touch its edge: around a sheet, the desk shows."""
+    _, labels = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
+    kept = np.full(int(labels.max()) + 1, 255, np.uint8)
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        kept[edge] = 0
+    kept[0] = 0
+    return np.asarray(kept[labels], dtype=np.uint8)
 
 
 def _straight(mask: Picture) -> tuple[Picture, Matrix]:
@@ -147,8 +201,7 @@ def _typical(boxes: NDArray[np.float64]) -> float:
     return float(boxes[order[np.searchsorted(ink, ink[-1] / 2)], 3])
 
 
-def _lines(mask: Picture) -> list[_Line]:
-    boxes = _boxes(mask)
+def _lines(boxes: NDArray[np.float64]) -> list[_Line]:
     if not len(boxes):
         return []
     typical = max(float(LEAST), _typical(boxes))
@@ -160,7 +213,15 @@ def _lines(mask: Picture) -> list[_Line]:
             max(near, key=lambda chain: _common(chain[-1], box)).append(box)
         else:
             chains.append([box])
-    return [_Line(np.stack(chain)[:, :4]) for chain in chains]
+    return [_Line(boxes := np.stack(chain)[:, :4], _slope(boxes)) for chain in chains]
+
+
+def _frames(printed: NDArray[np.float64], lines: list[_Line]) -> NDArray[np.float64]:
+    """Those pieces of ink [n, 4] that have others within them: printed boxes around digits."""
+    inner = np.concatenate([np.zeros((0, 4)), *(line.boxes for line in lines)])[:PIECES, None]
+    low, high = inner[..., :2], inner[..., :2] + inner[..., 2:]
+    within = (printed[:, :2] < low).all(axis=2) & (printed[:, :2] + printed[:, 2:4] > high).all(axis=2)
+    return printed[within.any(axis=0), :4]
 
 
 def _common(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
@@ -174,10 +235,10 @@ def _neighbours(left: NDArray[np.float64], right: NDArray[np.float64]) -> bool:
     return _common(left, right) >= SAME and bool(gap <= APART * max(left[3], right[3]))
 
 
-def _crop(line: _Line, mask: Picture, sheet: Sheet, turn: Matrix, photo: Picture) -> Crop:
+def _crop(line: _Line, page: _Page) -> Crop:
     x, y, w, h = line.boxes.T
     height = line.height
-    slope = _slope(line)
+    slope = line.slope
     off = y + h / 2 - slope * (x + w / 2)
     tops, feet = off - h / 2, off + h / 2
     ordinary = (h > 0.7 * height) & (h < 1.5 * height)
@@ -190,51 +251,36 @@ def _crop(line: _Line, mask: Picture, sheet: Sheet, turn: Matrix, photo: Picture
     start = (top + foot) / 2 - scale * HIGH / 2 + slope * left
     across = (right - left) / width
     own = np.array([[across, 0.0, left], [slope * across, scale, start], [0.0, 0.0, 1.0]])
-    return _made(own, width, mask, sheet, turn, photo, height / scale)
+    return _made(own, width, page, height / scale)
 
 
-def _whole(mask: Picture, sheet: Sheet, turn: Matrix, photo: Picture, usual: float) -> Crop:
+def _whole(page: _Page, usual: float) -> Crop:
     """The whole sheet as one line."""
-    height, width = sheet.picture.shape
+    height, width = page.sheet.picture.shape
     wide = int(np.clip(4 * round(width * HIGH / height / 4), NARROWEST, WIDEST))
     across, down = width / wide, height / HIGH
     middle = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
     digits = float(np.clip(usual / down, HIGH / 2, HIGH))
-    own = np.linalg.inv(turn) @ middle
-    made = _made(own, wide, mask, sheet, turn, photo, digits, whole=True)
-    straight = sheet.place[0, 1] == sheet.place[1, 0] == 0  # then it is the photo, or a smaller copy
-    source = photo if straight else sheet.picture
-    how = cv2.INTER_AREA if source.shape[0] > HIGH else cv2.INTER_LINEAR
-    return replace(
-        made, picture=np.asarray(cv2.resize(source, (wide, HIGH), interpolation=how), dtype=np.uint8)
-    )
+    return _made(np.linalg.inv(page.turn) @ middle, wide, page, digits, whole=True)
 
 
-def _slope(line: _Line) -> float:
-    """By how much the line still falls per pixel to the right: the median between its pieces."""
-    x, y = line.boxes[:, 0] + line.boxes[:, 2] / 2, line.boxes[:, 1] + line.boxes[:, 3] / 2
-    if len(x) < 3 or np.ptp(x) < 3 * line.height:
+def _slope(boxes: NDArray[np.float64]) -> float:
+    """By how much a line still falls per pixel to the right: the median between its pieces."""
+    x, y = boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] / 2
+    height = float(np.median(boxes[:, 3]))
+    if len(x) < 3 or np.ptp(x) < 3 * height:
         return 0.0
     i, j = np.triu_indices(min(len(x), 60), 1)
-    far = np.abs(x[j] - x[i]) > line.height
+    far = np.abs(x[j] - x[i]) > height
     return float(np.clip(np.median((y[j] - y[i])[far] / (x[j] - x[i])[far]), -0.2, 0.2)) if far.any() else 0.0
 
 
-def _made(
-    own: Matrix,
-    width: int,
-    mask: Picture,
-    sheet: Sheet,
-    turn: Matrix,
-    photo: Picture,
-    height: float,
-    *,
-    whole: bool = False,
-) -> Crop:
+def _made(own: Matrix, width: int, page: _Page, height: float, *, whole: bool = False) -> Crop:
     """own: projects the crop's pixels into those of the levelled mask."""
-    place = sheet.place @ turn @ own
-    ink = cv2.warpAffine(mask, own[:2], (width, HIGH), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP)
-    return Crop(projected(photo, place, width), place, own, np.asarray(ink, dtype=np.uint8), height, whole)
+    place = page.sheet.place @ page.turn @ own
+    ink = cv2.warpAffine(page.mask, own[:2], (width, HIGH), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP)
+    picture = evened(projected(page.photo, place, width), page.light)
+    return Crop(picture, place, own, np.asarray(ink, dtype=np.uint8), height, whole)
 
 
 def projected(photo: Picture, place: Matrix, width: int) -> Picture:

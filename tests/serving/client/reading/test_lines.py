@@ -93,6 +93,31 @@ def test_columns_are_crops_of_their_own():
     assert len(made) == 4
 
 
+def test_rows_of_printed_boxes_are_crops_of_their_own_however_near_they_are():
+    photo = page("35718", "4026")
+    lines = found(photo)
+    for left, right in ((40, 216), (240, 440)):  # around three digits, and the others
+        cv2.rectangle(photo, (left, 24), (right, 104), 90, 2)
+    assert len(lines) == 2 and len(found(photo)) == 3
+
+
+def test_a_shadow_across_a_line_is_not_in_its_crop_and_strokes_are_dark():
+    photo = page("35718", "4026")
+    (bright, _), inverted = found(photo), 255 - photo
+    photo[:, 150:] = (photo[:, 150:] * 0.55).astype(np.uint8)
+    for made in (found(photo), found(inverted)):
+        paper = made[0].picture[:, [1, -2]].astype(int)
+        assert np.ptp(np.median(paper, axis=0)) < 12 and made[0].picture.min() < paper.min() - 60
+        assert abs(made[0].picture.shape[1] - bright.picture.shape[1]) <= 4
+
+
+def test_what_reaches_a_sheets_edge_is_no_writing_on_it():
+    photo = page("35718")
+    photo[30:95, :12] = 60
+    assert len(found(photo)) == 2
+    assert len(crops(Sheet(photo, np.eye(3), found=True), photo, lambda: None, 200)) == 1
+
+
 def test_a_strip_is_asked_as_a_whole_too():
     photo, _ = sheet("35718", height=30, gap=8, left=8, top=10, size=(50, 200))
     first, *others = found(photo)
