@@ -13,16 +13,17 @@ from bench.strips.scoring import figures, judge
 from bench.strips.writing import Number, Photo
 from digits.dataset import Split
 from digits.runtime.errors import DataError
-from digits_client.reading import Box, Field, Line, Reading
+from digits_client.reading import Box, Field, Line, LineImage, Reading
 from tests._digits import digits
 
 SPLIT = Split(*digits(40, seed=3), np.array(["mnist"] * 40))
+IMAGE = LineImage(np.zeros((32, 8), np.uint8), "", 0.0)
 EMPTY = ("R1 empty graph paper", "R9 a smiley")
 LEFT, RIGHT = Number("3,625", (10, 10, 90, 30)), Number("47", (200, 10, 50, 30))
 
 
 def reading(*fields):
-    made = [Field("number", text, 0.9, accepted, Box(*box), ()) for text, accepted, box in fields]
+    made = [Field("number", text, 0.9, accepted, Box(*box), (), (), IMAGE) for text, accepted, box in fields]
     return Reading(300, 50, tuple(Line(each.box, (each,)) for each in made), (), 1)
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from digits_client.reading.constraints import SEPARATOR, Format, places
-from digits_client.reading.lines import APART, GAP, HIGH, Crop, bare
+from digits_client.reading.lines import APART, HIGH, Crop, bare
 from digits_client.reading.results import Box, Digit, Field, Line, LineImage, Separator, Unread, around
 from digits_client.results import Character, LinePrediction
 
@@ -70,11 +70,10 @@ def fields(
 
 
 def _parts(characters: Sequence[Character], crop: Crop) -> list[list[Character]]:
-    """The characters, parted at wide gaps; without parts that have no digit."""
+    """The characters, parted at the wide gaps of a sheet that was cut out whole; only parts with digits."""
     parts: list[list[Character]] = [list(characters[:1])]
-    gap = (APART if crop.whole else GAP) * crop.height
     for left, right in itertools.pairwise(characters):
-        if bare(crop.ink[:, int(left.position) : int(right.position)]) > gap:
+        if bare(crop.ink[:, int(left.position) : int(right.position)]) > APART * crop.height:
             parts.append([])
         parts[-1].append(right)
     return [part for part in parts if any(each.digit is not None for each in part)]

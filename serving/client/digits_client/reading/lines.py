@@ -31,6 +31,7 @@ SAME = 0.4  # share of the lower one's height that neighbours in a line have in 
 BLANK = 24  # grey levels: a picture with less between its darkest and lightest has no writing
 APART = 2.2  # heights between neighbours in a line, at most
 GAP = 0.93  # heights without ink that end a field …
+EVEN = 1.5  # times what is usual in the line: a field that is spaced out is still one
 FRAMED, BESIDE = 0.3, 0.15  # heights: … and between printed boxes that are so near
 STEEPEST = 12.0  # degrees by which writing on a sheet may fall or rise
 RULE, SHORTEST, BROKEN = (
@@ -90,11 +91,13 @@ class _Line:
         ends = level & (np.abs(reach[:, None] - frames[:, 0] - frames[:, 2]) < near)
         begins = level & (np.abs(x[:, None] - frames[:, 0]) < near)
         between = ends.any(axis=1)[:-1] & begins.any(axis=1)[1:]
-        least = self.height * np.where(between, FRAMED, GAP)
+        gaps = x[1:] - reach[:-1]
+        usual = EVEN * float(np.median(gaps)) if len(gaps) > 2 else 0.0
+        least = np.maximum(self.height * np.where(between, FRAMED, GAP), usual)
         rows = mask[int(y.min()) : int((y + h).max())]
         at = [
             i + 1
-            for i in np.flatnonzero(x[1:] - reach[:-1] > least)
+            for i in np.flatnonzero(gaps > least)
             if bare(rows[:, int(reach[i]) : int(x[i + 1])]) > least[i]
         ]
         return [_Line(boxes, self.slope) for boxes in np.split(self.boxes, at)]
