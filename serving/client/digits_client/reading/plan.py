@@ -93,6 +93,8 @@ def plan(
         for _ in range(3):
             turned.append([sheet.turned() for sheet in turned[-1]])
         ways = [*turned[1:], [whole]] if found[0].found else turned[1:]
+        if width > height and any(crop.whole for own in first[0] for crop in own):
+            ways = [turned[2]]  # a strip stands on its head, if at all: on its side it would be a column
         others = [_crops(way, grey, check, MOST // len(ways)) for way in ways]
         if any(map(any, others)):
             second = yield _pictures(others)
@@ -152,25 +154,20 @@ def _views(
 
 
 def _said(own: Sequence[Crop], answers: Sequence[Said]) -> Said:
-    """What a sheet says: line by line, or as a whole where that is about as much."""
+    """What a sheet says: line by line, or as a whole where that is about as sure."""
     lines = [said for crop, said in zip(own, answers, strict=True) if not crop.whole]
     together = [each for said in lines for each in said]
     whole = [said for crop, said in zip(own, answers, strict=True) if crop.whole]
-    if not whole or _worth(together) > BETTER * _worth(whole[0]):
+    if not whole or not _digits(whole[0]):
+        return together
+    if _digits(together) and _sure(together) > BETTER * _sure(
+        whole[0]
+    ):  # specks are many, and never all sure
         return together
     closer = max(lines, key=_digits, default=[])
     if _digits(closer) >= _digits(whole[0]) and _sure(closer) > BETTER * _sure(whole[0]):
         return closer
     return whole[0]
-
-
-def _worth(said: Said) -> float:
-    """Of how many digits it is sure."""
-    return sum(
-        len(each.field.digits) * float(each.field.confidence ** (1 / len(each.field.digits)))
-        for each in said
-        if isinstance(each, Placed)
-    )
 
 
 def _sure(said: Said) -> float:

@@ -120,6 +120,37 @@ def test_a_photo_that_says_nothing_upright_is_read_turned(quarters):
     assert all((digit.box.h > digit.box.w) == tall for digit in made.digits[:3])
 
 
+def test_a_strip_is_read_as_a_whole_however_many_specks_look_like_digits():
+    photo, _ = sheet("472", height=40, gap=12, size=(118, 260), left=20, top=40)
+    for x in range(10, 250, 40):
+        cv2.line(photo, (x, 6), (x + 4, 28), 60, 3)
+        cv2.line(photo, (x, 90), (x + 4, 112), 60, 3)
+    asked = []
+
+    def read_specks(lines):
+        asked.append(lines)
+        whole, *others = ask(lines)
+        specks = [dataclasses.replace(each, confidence=0.8) for each in others]
+        return Answer((dataclasses.replace(whole, confidence=0.4), *specks), 7)
+
+    made = read(photo, read_specks)
+    assert len(asked[0]) > 2, "the specks are asked about, too"
+    (field,) = made.fields
+    assert np.array_equal(field.image.pixels, asked[0][0])
+
+
+def test_a_strip_that_says_nothing_is_tried_on_its_head_but_not_on_its_side():
+    photo, asked = sheet("472", height=34, gap=12, size=(70, 220), left=20, top=20)[0], []
+
+    def says_nothing(lines):
+        asked.append(lines)
+        return Answer(tuple(map(unknown, ask(lines))), 7)
+
+    assert not read(photo, says_nothing).fields
+    upright, turned = (question[0] for question in asked)
+    assert len(asked[1]) == len(asked[0]) and upright.shape == turned.shape
+
+
 def unknown(prediction):
     return LinePrediction("", "", 0.9, False, (), prediction.columns)
 
