@@ -160,9 +160,8 @@ def _said(own: Sequence[Crop], answers: Sequence[Said]) -> Said:
     whole = [said for crop, said in zip(own, answers, strict=True) if crop.whole]
     if not whole or not _digits(whole[0]):
         return together
-    if _digits(together) and _sure(together) > BETTER * _sure(
-        whole[0]
-    ):  # specks are many, and never all sure
+    more = _digits(together) > _digits(whole[0])
+    if more and _sure(together) > BETTER * _sure(whole[0]):  # specks are many, but never all sure
         return together
     closer = max(lines, key=_digits, default=[])
     if _digits(closer) >= _digits(whole[0]) and _sure(closer) > BETTER * _sure(whole[0]):
