@@ -144,6 +144,9 @@ def _hand(rng: np.random.Generator, digits: Digits, chances: Chances) -> Hand:
     else:
         gap = rng.uniform(0.03, 0.3) if spread < chances.tight else rng.uniform(0.3, 0.8)
     last = max(1, len(digits.labels) - NEIGHBOURS)
+    styled = [bool(rng.random() < STYLED[digit]) for digit in range(CLASSES)]
+    if rng.random() < 0.85:  # who flags the 1 bars the 7, so that they can be told apart
+        styled[7] = styled[1]
     return Hand(
         height=height,
         slant=rng.normal(0.12, 0.22) if rng.random() < 0.8 else 0.0,
@@ -151,7 +154,7 @@ def _hand(rng: np.random.Generator, digits: Digits, chances: Chances) -> Hand:
         pen=rng.normal(),
         gap=gap,
         unsteady=rng.uniform(0.02, 0.16),
-        styled=tuple(bool(rng.random() < STYLED[digit]) for digit in range(CLASSES)),
+        styled=tuple(styled),
         near=int(rng.integers(last)) if rng.random() < 0.7 else None,
         chained=bool(rng.random() < chances.chained) and not boxed,
         box=height * rng.uniform(0.9, 1.5) if boxed else None,

@@ -37,7 +37,7 @@ class LineRecipe:
 
 _QUICK: dict[str, Any] = {
     "architecture": "medium",
-    "steps": 1800,
+    "steps": 2000,
     "batch": 64,
     "rate": 0.01,
     "weight_decay": 0.02,
