@@ -16,7 +16,7 @@ from digits import dataset, files, wire
 from digits.dataset import Split
 from digits.export.admission import Fitted, admit, refuse_other_model
 from digits.export.provenance import provenance
-from digits.line_model.lines import Lines, load_lines
+from digits.line_model.lines import Lines, first, load_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import ExportParams
 from digits.runtime.progress import say
@@ -24,6 +24,7 @@ from digits.runtime.stage_main import stage_main
 from digits.runtime.tf_import import filtered_stderr, load_tensorflow
 
 WARMED_WITH = 32  # validation images, and lines of every width, that the warm-up requests show
+LINES = 2000  # validation lines that the export is proved on, each as pixels and as pictures
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
@@ -58,7 +59,7 @@ def run(
     model = load_candidate(candidate)
     logits = scorer(model)(known.images)
     refuse_other_model(scores, logits, known.labels)
-    line_reader, groups = load_line_reader(lines), load_lines(lines / VALIDATION)
+    line_reader, groups = load_line_reader(lines), first(load_lines(lines / VALIDATION), LINES)
     if not groups or not all(map(len, groups)):
         raise DataError(f"{lines / VALIDATION} holds no line to prove the export on: run `dvc repro lines`")
     record = provenance(
