@@ -60,7 +60,7 @@ def section(text, title):
 
 
 def row(text, title, name):
-    """Head of a column → cell, of the row of that name."""
+    """The cells of the row of that name, by the head of their column."""
     lines = section(text, title).splitlines()
     (found,) = [line for line in lines if line.startswith(f"| {name} |")]
     heads, cells = ([cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], found))

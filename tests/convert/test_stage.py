@@ -1,4 +1,4 @@
-"""models/exported → models/edge: what lies there, how it answers, and what a refused format leaves."""
+"""What the stage writes to models/edge: what lies there, how it answers, and what a refused format leaves."""
 
 import json
 import shutil

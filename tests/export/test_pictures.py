@@ -1,4 +1,4 @@
-"""PNG and JPEG bytes → 28×28, in the graph: equal to the NumPy pipeline, and safe from what people send."""
+"""PNG and JPEG bytes become 28×28 in the graph, equal to the NumPy pipeline, and safe from what they hold."""
 
 import numpy as np
 import pytest

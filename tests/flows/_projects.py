@@ -1,4 +1,4 @@
-"""A tiny project under Git and DVC: data/incoming → data/raw → the reports, by `python -c`."""
+"""A tiny project under Git and DVC: stages from data/incoming to the reports, by `python -c`."""
 
 from __future__ import annotations
 

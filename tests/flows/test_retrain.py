@@ -42,7 +42,7 @@ def client():
 
 
 def task_runs(state):
-    """Name → name of the final state, of a flow run's tasks."""
+    """The name of the final state by task, of a flow run's tasks."""
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     chosen = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))

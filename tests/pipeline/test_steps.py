@@ -15,7 +15,7 @@ def root(tmp_path):
 
 
 def followed(root, **options):
-    """Stage → (outcome, lines), and the whole run."""
+    """The outcome and the lines of each stage, and the whole run."""
     found = {}
     with steps(root, **options) as following:
         for stage in STAGES:

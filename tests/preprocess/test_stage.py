@@ -1,4 +1,4 @@
-"""data/validated → data/prepared: the split, what is refused, and the preview."""
+"""What the stage writes to data/prepared: the split, what is refused, and the preview."""
 
 import json
 

@@ -55,7 +55,7 @@ def container():
 
 
 def flags(arguments):
-    """--name=value → {name: value}."""
+    """The options of a command line by name."""
     pairs = [re.fullmatch(r"--([a-z_]+)=(.+)", argument) for argument in arguments]
     assert all(pairs), f"not all of --name=value: {arguments}"
     return {pair[1]: pair[2] for pair in pairs}

@@ -1,4 +1,4 @@
-"""data/raw → data/validated, the reports, and the refusals."""
+"""What the stage writes to data/validated, the reports, and what it refuses."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""`digits-read PHOTO…`: photos → their fields of digits. `digits read` is the same under another name.
+"""`digits-read PHOTO…`: reads the fields of digits on photos. `digits read` is the same under another name.
 
 A line a field: file, kind, text, confidence, and "sure" or "not sure"; aligned on a terminal, else columns
 parted by tabs. With --json one object a photo. A folder stands for the pictures in it. A photo that can't be

@@ -1,4 +1,4 @@
-"""REST classify and regress: JSON examples → tf.Examples, results → JSON."""
+"""REST classify and regress: makes tf.Examples of JSON examples, and JSON of the results."""
 
 from __future__ import annotations
 

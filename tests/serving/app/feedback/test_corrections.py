@@ -1,4 +1,4 @@
-"""A request's JSON → a correction, or one line that says what is wrong with it."""
+"""A request's JSON becomes a correction, or one line says what is wrong with it."""
 
 import base64
 import hashlib

@@ -34,7 +34,7 @@ def inbox(tmp_path):
 
 
 def batches(folder):
-    """Name → content digest, of what the inbox would take."""
+    """The digest of the content by name, of what the inbox would take."""
     return {
         path.name: arrival.digest(arrival.contents(path, None)) for path in retraining.waiting(folder, 3600)
     }
