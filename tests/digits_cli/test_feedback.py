@@ -150,7 +150,7 @@ def test_what_is_accepted_is_exported_once_with_its_label(project):
     project.feedback("accept", project.ids[2], "--label", 6)
     assert "3 corrections" in project.feedback("export", "--inbox", inbox).out
     (folder,) = [path for path in inbox.iterdir() if path.is_dir()]
-    batch = read_batch(folder, rows=100, size=0)
+    batch = read_batch(folder, rows=100, size=1 << 20)
     assert sorted(batch.labels.tolist()) == [1, 1, 6] and not batch.rejected
     assert "no newly accepted corrections" in project.feedback("export", "--inbox", inbox).out
     assert "exported  3" in project.feedback("status").out

@@ -49,8 +49,8 @@ NOTHING = ("src/digits/runtime/progress.py", "src/digits_cli/run.py", "serving/s
         (("src/digits/train/loop.py",), {"train"}),
         (("src/digits/lines/fit.py",), {"lines"}),
         (("src/digits/lines/compose.py",), {"lines", "evaluate"}),
-        (("src/digits/line_model/network.py",), {"lines", "evaluate", "export"}),
-        (("src/digits/line_model/decoding.py",), {"evaluate", "export"}),
+        (("src/digits/line_model/network.py",), {"lines", "evaluate", "export", "convert"}),
+        (("src/digits/line_model/decoding.py",), {"evaluate", "export", "convert"}),
         (("src/digits/styles.py",), {"train", "lines", "evaluate"}),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_batch_is_whole_at_once_and_read_with_every_row_and_the_reviewers_labe
 
     (done,), rows = using(url, act)
     assert (done.rows, done.again) == (9, False) and list(batches(inbox)) == [done.path.name]
-    batch = read_batch(done.path, rows=100, size=0)
+    batch = read_batch(done.path, rows=100, size=1 << 20)
     assert not batch.rejected and len(batch.images) == 8
     made = {pixels.tobytes(): int(label) for pixels, label in zip(batch.images, batch.labels, strict=True)}
     assert made == {image(n): 4 if n < 5 else 1 for n in range(8)}
@@ -79,7 +79,7 @@ def test_lines_are_a_batch_of_their_own_with_their_texts(url, using, inbox):
 
     digits, lines = using(url, act)
     assert [each.rows for each in (digits, lines)] == [1, 4] and len(batches(inbox)) == 2
-    assert len(read_batch(digits.path, rows=9, size=0).images) == 1
+    assert len(read_batch(digits.path, rows=9, size=1 << 20).images) == 1
     header, texts = table(lines.path)
     assert header == ["file", "text"]
     expected = ["1.50", "", "1,5", "7"]
@@ -151,7 +151,7 @@ def test_killed_at_any_step_the_next_export_gives_the_same_batch_and_nothing_is_
         headers = {
             (folder / name / "labels.csv").read_text().splitlines()[0]: folder / name for name in after
         }
-        assert read_batch(headers["file,label"], rows=100, size=0).images.tobytes() == image(0)
+        assert read_batch(headers["file,label"], rows=100, size=1 << 20).images.tobytes() == image(0)
         assert table(headers["file,text"])[1] == {line().tobytes(): "1.50"}
         assert [path.name for path in folder.glob(".feedback-*")] == [".feedback-lock"]
     assert at > 20 and begun == {(2, 0, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1)}, (at, begun)
@@ -188,7 +188,7 @@ def test_an_inbox_that_is_missing_or_full_gets_its_batch_when_there_is_room(usin
             assert (await review.counts(store))["exporting"] == 40
             subprocess.run(["mount", "-o", "remount,size=4m", str(folder)], check=True)
             (done,) = await export(store, folder)
-            assert done.again and len(read_batch(done.path, rows=100, size=0).images) == 40
+            assert done.again and len(read_batch(done.path, rows=100, size=1 << 20).images) == 40
 
         using(f"sqlite:///{tmp_path}/feedback.db", act)
 
