@@ -24,7 +24,7 @@ $(DONE):
 run: $(DONE) ## data to a gated model, published and promoted; then a summary
 	@digits run
 
-test: $(DONE) ## the tests, under 10 minutes
+test: $(DONE) ## the tests, about 6 minutes
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, another Python
