@@ -58,7 +58,7 @@ async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
     from digits.validate.contact_sheet import contact_sheet
     from serving.app.feedback import DIGIT, LINE, PENDING, review
     from serving.app.feedback.corrections import levels
-    from serving.app.feedback.line_sheet import line_sheet
+    from serving.app.feedback.review import line_sheet
 
     def caption(row: Row, between: str) -> str:
         model = "–" if row.said is None else review.shown_label(row.said)
