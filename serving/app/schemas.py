@@ -44,30 +44,30 @@ class Images(BaseModel):
     images: Annotated[list[Image], Field(min_length=1)]
 
 
-class Correction(BaseModel):
-    """An image, which digit it shows, and what the model said of it."""
+class Corrected(BaseModel):
+    """Of each correction: how sure the model was, which version, where."""
 
     model_config = ConfigDict(extra="forbid")
+    confidence: Share | None = None
+    version: Version | None = None
+    source: Literal["drawing", "photo"]
+    mode: Literal["server", "browser"]
+
+
+class Correction(Corrected):
+    """An image, which digit it shows, and what the model said of it."""
+
     image: ImageBytes
     label: Annotated[Label, Field(description="the right digit")]
     digit: Annotated[Label | None, Field(description="what the model said")] = None
-    confidence: Share | None = None
-    version: Version | None = None
-    source: Literal["drawing", "photo"]
-    mode: Literal["server", "browser"]
 
 
-class LineCorrection(BaseModel):
+class LineCorrection(Corrected):
     """A line of a photo as /api/read gives it, what is written there, and what the model said of it."""
 
-    model_config = ConfigDict(extra="forbid")
     line: LinePng
     text: Annotated[LineText, Field(description="the right text; empty: no digits")]
     said: Annotated[LineSaid | None, Field(description="what the model said")] = None
-    confidence: Share | None = None
-    version: Version | None = None
-    source: Literal["drawing", "photo"]
-    mode: Literal["server", "browser"]
 
 
 class Prediction(BaseModel):
