@@ -58,9 +58,11 @@ class Inbox:
 
     def tick(self, client: SyncPrefectClient) -> str | None:
         """Start a run if there is a new batch and no run is working; return the run's name, or None."""
-        batches = list(self.look(self.folder))
-        if batches and is_busy(client, self.deployment):
+        found = self.look(self.folder)
+        if found and is_busy(client, self.deployment):
             return None
+        # A run that ended just before the question has taken what it found.
+        batches = [batch for batch in found if batch.exists()]
         if not self.tries.due(frozenset((b.name, _changed(b)) for b in batches), time.monotonic()):
             return None
         names = ", ".join(sorted(batch.name for batch in batches))

@@ -1,6 +1,9 @@
 """When batches in the inbox want a run: once, and again only after a pause while nothing takes them."""
 
-from flows.scheduling.inbox_trigger import FIRST, LONGEST, Tries
+from uuid import uuid4
+
+from flows.scheduling import inbox_trigger
+from flows.scheduling.inbox_trigger import FIRST, LONGEST, Inbox, Tries
 
 A, B = ("a", 1), ("b", 1)
 
@@ -36,3 +39,17 @@ def test_an_empty_inbox_wants_nothing_and_forgets():
     assert due(tries, A, at=1.0)
     assert not due(tries, at=2.0)
     assert due(tries, A, at=3.0)
+
+
+def test_a_batch_that_a_run_took_while_it_was_asked_about_starts_no_second_run(tmp_path, monkeypatch):
+    (tmp_path / "monday").mkdir()
+    started = []
+
+    def ends(*asked):
+        (tmp_path / "monday").rmdir()
+        return False
+
+    monkeypatch.setattr(inbox_trigger, "is_busy", ends)
+    monkeypatch.setattr(inbox_trigger, "start_run", lambda *call: started.append(call))
+    inbox = Inbox(tmp_path, uuid4(), lambda folder: sorted(folder.iterdir()))
+    assert inbox.tick(None) is None and not started
