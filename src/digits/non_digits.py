@@ -34,8 +34,8 @@ BODY = 60  # of a letter, in pixels
 PEN = (5, 11)  # width in pixels: MNIST's is 2 or 3 of 28
 
 # digit → the letters that can be read as it, by hand or in print; they are in neither family
-LEFT_OUT = {"0": "ODQo", "1": "IJijl", "2": "Zz", "4": "Yy", "5": "Ss", "6": "Gb", "8": "B", "9": "agq"}
-LETTERS = {True: "ACEHKNPUXcehknpux", False: "FLMRTVWdfmrtvw"}
+LEFT_OUT = {"0": "ODQo", "1": "IJijl", "2": "Zz", "4": "Yhy", "5": "Ss", "6": "Gb", "8": "B", "9": "Pagpq"}
+LETTERS = {True: "ACEHKNUXceknux", False: "FLMRTVWdfmrtvw"}
 OWN = "Pillow's own"  # the others come with matplotlib
 FONTS = {
     True: ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono-Bold", "STIXGeneral", "STIXGeneralItalic", "cmr10"),

@@ -81,8 +81,8 @@ def _zero(rng: np.random.Generator) -> Strokes:
     """An oval that does not close, or runs on; many end in a stroke to the right."""
     x, y = rng.normal(56, 3, 2)
     wide, tall = rng.uniform(14, 30), rng.uniform(20, 36)
-    start, span = rng.uniform(-2.2, -0.2), rng.uniform(5.4, 7.2) * rng.choice([-1, 1])
-    spiral = 1 + 0.12 * np.linspace(-1, 1, 30) * rng.normal()
+    start, span = rng.uniform(-2.2, -0.2), rng.uniform(5.7, 7.2) * rng.choice([-1, 1])
+    spiral = 1 + 0.12 * np.linspace(-1, 1, 30) * np.clip(rng.normal(), -1, 1)  # more would be a 6
     turns = np.linspace(start, start + span, 30)
     ring: Points = list(
         zip(x + wide * spiral * np.cos(turns), y + tall * spiral * np.sin(turns), strict=True)
@@ -102,7 +102,8 @@ def _one(rng: np.random.Generator) -> Strokes:
         share = rng.uniform(0.2, 1.05)
         length = share * (bottom - top)
         steepest = 62 + 16 * share  # a lead-in as long as the stem begins beside its foot
-        down = math.radians(rng.uniform(18 + 30 * max(0.0, share - 0.5), steepest))
+        flattest = 18 + 70 * min(max(0.0, share - 0.2), 0.4)  # a long flat one would be a 7
+        down = math.radians(rng.uniform(flattest, steepest))
         x, y = upper - length * math.cos(down), top + length * math.sin(down)
         sag = rng.normal(0, 3)
         flag = [(x, y), ((x + upper) / 2 + sag, (y + top) / 2 + sag), (upper, top)]

@@ -30,7 +30,7 @@ WIDTHS = (48, 64, 80, 96, 112, 128, 160)  # pixels of a batch's lines: all of a 
 WIDTH_SHARES = (0.08, 0.14, 0.2, 0.22, 0.18, 0.12, 0.06)
 NEIGHBOURS = 400  # rows of MNIST that are mostly one writer's
 # digit → share of the lines in which it is drawn by `styles` rather than taken from the data set
-STYLED = {0: 0.2, 1: 0.75, 2: 0.35, 3: 0.2, 4: 0.4, 5: 0.5, 6: 0.15, 7: 0.7, 8: 0.25, 9: 0.5}
+STYLED = {0: 0.2, 1: 0.75, 2: 0.35, 3: 0.2, 4: 0.4, 5: 0.5, 6: 0.15, 7: 0.7, 8: 0.2, 9: 0.6}
 DARK = 60  # grey levels; ink in a digit's picture begins here
 
 
@@ -137,7 +137,7 @@ class Hand:
 
 
 def _hand(rng: np.random.Generator, digits: Digits, chances: Chances) -> Hand:
-    height = float(np.clip(rng.normal(0.66, 0.14), 0.36, 0.97)) * HEIGHT
+    height = float(np.clip(rng.normal(0.63, 0.14), 0.36, 0.97)) * HEIGHT
     boxed, spread = rng.random() < chances.boxed, rng.random()
     if spread < chances.touching:
         gap = rng.uniform(-0.22, 0)
@@ -145,8 +145,7 @@ def _hand(rng: np.random.Generator, digits: Digits, chances: Chances) -> Hand:
         gap = rng.uniform(0.03, 0.3) if spread < chances.tight else rng.uniform(0.3, 0.8)
     last = max(1, len(digits.labels) - NEIGHBOURS)
     styled = [bool(rng.random() < STYLED[digit]) for digit in range(CLASSES)]
-    if rng.random() < 0.85:  # who flags the 1 bars the 7, so that they can be told apart
-        styled[7] = styled[1]
+    styled[7] = styled[1]  # a hand that flags the 1 bars the 7: nobody could read them otherwise
     return Hand(
         height=height,
         slant=rng.normal(0.12, 0.22) if rng.random() < 0.8 else 0.0,
@@ -283,7 +282,7 @@ class _Writer:
         y = self.top + hand.height / 2 + self.wander * (self.x - self.width / 2)
         y += rng.normal(0, hand.unsteady * 0.35 * hand.height)
         half = (bottom - top) * tall / 2
-        y = min(max(y, 0.6 * half), HEIGHT - 0.6 * half)  # at most a fifth of it is cut off
+        y = min(max(y, 0.8 * half), HEIGHT - 0.8 * half)  # at most a tenth of it is cut off
         matrix = np.array([[wide, -slant * tall - turn * wide, 0], [turn * tall, tall, 0]], np.float64)
         matrix[:, 2] = (x, y) - matrix[:, :2] @ ((left + right) / 2, (top + bottom) / 2)
         whole = float(image.sum()) * abs(wide * tall)
@@ -296,7 +295,7 @@ class _Writer:
             part = cv2.warpAffine(image, placed, (last - first, HEIGHT), flags=cv2.INTER_LINEAR)
             under = self.page[:, first:last]
             hidden = float(np.minimum(part, under).sum())
-            if float(part.sum()) >= 0.7 * whole and hidden <= 0.22 * min(whole, self.ink):
+            if float(part.sum()) >= 0.7 * whole and hidden <= 0.18 * min(whole, self.ink):
                 break
             step = 0.25 * breadth + 1  # what nobody could read is no example
             x, self.x, matrix[0, 2] = x + step, self.x + step, matrix[0, 2] + step
@@ -453,8 +452,9 @@ def _scatter(rng: np.random.Generator, page: Grey, others: Grey) -> None:
     width = page.shape[1]
     x = rng.uniform(0, width * 0.5)
     while x < width - 12 and rng.random() < 0.8:
-        if rng.random() < 0.2:
-            x += _badge(rng, page, x) * rng.uniform(1, 1.6)
+        kind = rng.random()
+        if kind < 0.35:
+            x += (_badge if kind < 0.2 else _tick)(rng, page, x) * rng.uniform(1, 1.6)
             continue
         image, zoom = others[rng.integers(len(others))], rng.uniform(0.7, 1.2)
         down = rng.uniform(-2, HEIGHT - 27 * zoom)
@@ -476,6 +476,16 @@ def _badge(rng: np.random.Generator, page: Grey, x: float) -> float:
         bend = at + rng.normal(0, 0.2, (2, 2)) * tall * rng.choice([0.3, 1.5])
         stroke(page, np.vstack([at, bend]).astype(np.float32), pen)
     return 2 * wide * tall
+
+
+def _tick(rng: np.random.Generator, page: Grey, x: float) -> float:
+    """A check mark; its width in pixels. It would be read as a 1."""
+    tall = rng.uniform(10, 26)
+    down, up = tall * rng.uniform(0.15, 0.45), tall * rng.uniform(0.4, 1)
+    foot = rng.uniform(tall, HEIGHT)
+    start = (x, foot - tall * rng.uniform(0.3, 0.6))
+    stroke(page, [start, (x + down, foot), (x + down + up, foot - tall)], rng.uniform(1, 3))
+    return down + up
 
 
 def _bent(rng: np.random.Generator, page: Grey) -> Grey:

@@ -54,8 +54,13 @@ class Progress:
 
 class KernelMuon(keras.optimizers.Muon):  # type: ignore[misc]
     """Muon for every kernel but the last, Adam for the rest (Jordan et al. 2024,
-    kellerjordan.github.io/posts/muon). A convolution's kernel is taken as a matrix of inputs × filters.
+    kellerjordan.github.io/posts/muon). A convolution's kernel is taken as a matrix of inputs × filters,
+    orthogonalised in `precision`, one of float32 and bfloat16.
     """
+
+    def __init__(self, rate: Any, *, precision: str, **options: Any) -> None:
+        super().__init__(rate, **options)
+        self.precision = precision
 
     def _should_use_adamw(self, variable: Any) -> bool:
         return len(variable.shape) < 2 or variable.shape[-1] == COLUMN
@@ -63,9 +68,9 @@ class KernelMuon(keras.optimizers.Muon):  # type: ignore[misc]
     def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
         self.assign(m, self.momentum * m + gradient)
         ahead = gradient + self.momentum * m  # Nesterov's
-        matrix = tf.reshape(ahead, [-1, ahead.shape[-1]])
-        made = self.lr_adjust(self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
-        self.assign_sub(variable, lr * tf.reshape(made, ahead.shape))
+        matrix = tf.cast(tf.reshape(ahead, [-1, ahead.shape[-1]]), self.precision)
+        made = tf.cast(self.zeropower_via_newtonschulz5(matrix, self.ns_steps), tf.float32)
+        self.assign_sub(variable, lr * tf.reshape(self.lr_adjust(made), ahead.shape))
 
 
 def loss(logits: Any, texts: Any, lengths: Any) -> Any:
@@ -101,6 +106,7 @@ class Loop:
         )
         self.optimizer = KernelMuon(
             self.schedule,
+            precision="bfloat16" if recipe.precision == "bfloat16" else "float32",
             weight_decay=recipe.weight_decay,
             adam_weight_decay=0.0,
             adam_beta_2=0.99,  # rather than 0.999: runs are short

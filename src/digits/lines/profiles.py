@@ -37,7 +37,7 @@ class LineRecipe:
 
 _QUICK: dict[str, Any] = {
     "architecture": "medium",
-    "steps": 2000,
+    "steps": 2600,
     "batch": 64,
     "rate": 0.01,
     "weight_decay": 0.02,
@@ -47,7 +47,7 @@ _QUICK: dict[str, Any] = {
 # name → settings, and what few images change: styles and hands repeat sooner, so fewer steps do
 PROFILES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "quick": (_QUICK, {"steps": 900}),
-    "full": (_QUICK | {"architecture": "large", "steps": 6000, "ema": 0.995}, {"steps": 2000}),
+    "full": (_QUICK | {"architecture": "large", "steps": 8000, "ema": 0.995}, {"steps": 2000}),
     "tiny": (_QUICK | {"architecture": "tiny", "steps": 10, "batch": 16}, {}),
 }
 
