@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from digits.runtime import params
 from digits.runtime.errors import ParamsError
@@ -13,7 +14,7 @@ FILE = Path(__file__).resolve().parents[2] / "params.yaml"
 def test_every_value_comes_from_the_file_and_is_frozen(tmp_path):
     assert all(f.is_required() for s in params.SECTIONS.values() for f in s.model_fields.values())
     for written in ("1e-05", "1E-5", "1.0e-05", "0.00001"):
-        (tmp_path / "params.yaml").write_text(FILE.read_text().replace("  l1: null", f"  l1: {written}"))
+        (tmp_path / "params.yaml").write_text(FILE.read_text().replace("  l1:", f"  l1: {written}"))
         section = params.load("train", tmp_path / "params.yaml")
         assert section.l1 == 0.00001
     with pytest.raises(ValueError, match="frozen"):
@@ -24,6 +25,15 @@ def test_every_knob_says_why():
     knobs = [line for line in FILE.read_text().splitlines() if re.match(r"  \w+:", line)]
     assert len(knobs) > 20
     assert not [line for line in knobs if "#" not in line and line.split(":")[0].strip() != "seed"]
+
+
+def test_an_experiment_of_dvc_changes_its_own_line_and_no_other(tmp_path):
+    before, changed = FILE.read_text(), tmp_path / "params.yaml"
+    changed.write_text(before)
+    apply_overrides(changed, ["train.seed=2", "train.steps=900"])  # as `dvc exp run -S` does
+    assert changed.read_text() == before.replace(
+        "  seed: 1 # of the weights, the", "  seed: 2 # of the weights, the"
+    ).replace("  steps: # budget; an epoch", "  steps: 900 # budget; an epoch")
 
 
 @pytest.mark.parametrize(
