@@ -64,15 +64,18 @@ def begin(
 
 
 def settle_proposals(clone: Workspace, store: Store) -> None:
-    """Tag the versions that a killed run had promoted; discard the proposals of those it had not."""
-    if not (proposals := lineage.open_proposals(clone.project)):
-        return
+    """Tag the versions that a killed run had promoted, and the one that serves, perhaps after a rollback.
+
+    The proposals of those that it had not promoted are discarded.
+    """
     known = store.history()
-    for number in proposals:
+    for number in lineage.open_proposals(clone.project):
         if known.was_promoted(number):
             lineage.complete(clone.project, number)
         else:
             lineage.discard(clone.project, number)
+    if pointer := store.current():
+        lineage.mark_serving(clone.project, pointer.stable)
 
 
 def write_parameters(root: Path, options: RunOptions) -> None:

@@ -5,6 +5,9 @@ names it; the tag is proposed, with its full text, before the pointer moves, and
 are refs of the project that are neither branches nor tags: a run that is killed right after the promotion
 leaves one, and the next run completes it. The project's branches, index and working tree stay as they are;
 to get a version's state into a branch, merge its tag.
+
+Tags have the form that GTO and DVC read: `digits@v3.0.0` is version 3, `digits#serving#2` the second change
+of the version that serves. Versions of old have tags such as `digits@v3`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from digits.runtime.errors import DigitsError
 from flows.clone import remotes
 from flows.clone.dvc_files import hand_over
 from flows.clone.git import commit_of, git, git_or_none, identity
-from flows.clone.remotes import PREFIX, Push
+from flows.clone.remotes import SERVING, VERSION, Push
 from flows.clone.workspace import Workspace
 
 LAST = "refs/digits/last"  # in the clone: the last commit made there
@@ -60,6 +63,17 @@ def facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
         "data": provenance.get("data", {}).get("splits"),
     }
     return {key: value for key, value in values.items() if value is not None}
+
+
+def tag_name(number: int) -> str:
+    """The name of a version's tag."""
+    return f"{VERSION}{number}.0.0"
+
+
+def tag_of(project: Path, number: int) -> str | None:
+    """The tag that a version has, perhaps one of old; None without one."""
+    names = (tag_name(number), f"{VERSION}{number}")
+    return next((name for name in names if commit_of(project, f"refs/tags/{name}")), None)
 
 
 def message(number: int, stated: Mapping[str, Any]) -> str:
@@ -114,14 +128,14 @@ def propose(workspace: Workspace, number: int, stated: Mapping[str, Any]) -> str
     stated: what the tag says, as `facts` gives it. Raises LineageError when the tag exists and describes
     another model.
     """
-    text, name = message(number, stated), f"{PREFIX}{number}"
-    if (existing := _text(workspace.project, f"refs/tags/{name}")) is not None:
-        if existing != text:
+    text, name = message(number, stated), tag_name(number)
+    if (existing := tag_of(workspace.project, number)) is not None:
+        if _text(workspace.project, f"refs/tags/{existing}") != text:
             raise LineageError(
-                f"tag {name} describes another model than version {number}: was models/serving deleted? "
-                f"rename the old tag (`git tag old-{name} {name} && git tag -d {name}`) and record again"
+                f"tag {existing} describes another model than version {number}: was models/serving deleted? "
+                f"rename it (`git tag old-{existing} {existing} && git tag -d {existing}`) and record again"
             )
-        return git(workspace.project, "rev-parse", f"refs/tags/{name}^{{commit}}")
+        return git(workspace.project, "rev-parse", f"refs/tags/{existing}^{{commit}}")
     head, proposal = commit(workspace), f"{PROPOSALS}{number}"
     same = _text(workspace.project, proposal) == text and commit_of(workspace.project, proposal) == head
     if not same:
@@ -142,7 +156,9 @@ def record(
     """
     head = propose(workspace, number, stated)
     complete(workspace.project, number)
-    return Commit(head, f"{PREFIX}{number}", remotes.push(workspace, to))
+    mark_serving(workspace.project, number)
+    tag = tag_of(workspace.project, number) or tag_name(number)
+    return Commit(head, tag, remotes.push(workspace, to))
 
 
 def open_proposals(project: Path) -> list[int]:
@@ -153,13 +169,26 @@ def open_proposals(project: Path) -> list[int]:
 
 def complete(project: Path, number: int) -> None:
     """Make the tag of a proposed version that was promoted; an existing one stays."""
-    tag = f"refs/tags/{PREFIX}{number}"
     proposal = git_or_none(project, "rev-parse", "--verify", "--quiet", f"{PROPOSALS}{number}")
     if proposal is None:
         return
-    if git_or_none(project, "rev-parse", "--verify", "--quiet", tag) is None:
-        git(project, "update-ref", tag, proposal, "0" * len(proposal))
+    if tag_of(project, number) is None:
+        git(project, "update-ref", f"refs/tags/{tag_name(number)}", proposal, "0" * len(proposal))
     discard(project, number)
+
+
+def mark_serving(project: Path, number: int) -> None:
+    """Tag the commit of the version that serves; not again, and not if the version itself has no tag."""
+    if (tag := tag_of(project, number)) is None:
+        return
+    names = git(project, "for-each-ref", "--format=%(refname:short)", f"refs/tags/{SERVING}*").splitlines()
+    counts = [int(name.removeprefix(SERVING)) for name in names if name.removeprefix(SERVING).isdecimal()]
+    last = max(counts, default=0)
+    served = commit_of(project, tag)
+    if served and (last == 0 or commit_of(project, f"refs/tags/{SERVING}{last}") != served):
+        said = f"digits version {number} serves"
+        name = f"{SERVING}{last + 1}"
+        git(project, "tag", "--annotate", f"--message={said}", name, served, env=identity(project))
 
 
 def discard(project: Path, number: int) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from flows.clone.git import CommandFailed, commit_of, dvc, git
 from flows.clone.workspace import Workspace, has_default_remote
 
-PREFIX = "digits@v"
+VERSION, SERVING = "digits@v", "digits#serving#"  # how the tags begin, in GTO's form
 STORED = "refs/digits/stored/"  # a ref for each tag whose data DVC's default remote has
 LIST_TIMEOUT = 120.0  # seconds for a remote to list its tags
 PUSH_TIMEOUT = 3600.0  # seconds for an upload
@@ -34,12 +34,14 @@ def push(workspace: Workspace, to: Collection[str] | None = None) -> tuple[Push,
     Never raises because of a remote. Where DVC has a default remote, a tag is pushed only after its data.
     """
     pushes: list[Push] = []
-    tags = _refs(workspace, f"refs/tags/{PREFIX}*")
+    tags = _refs(workspace, f"refs/tags/{VERSION}*")
     pending: set[str] = set()
     if tags and has_default_remote(workspace.root):
         data, pending = _push_data(workspace, tags)
         pushes.append(data)
     ready = {tag: id_ for tag, id_ in tags.items() if tag not in pending}
+    if not pending:
+        ready |= _refs(workspace, f"refs/tags/{SERVING}*")
     for remote in git(workspace.project, "remote").splitlines():
         if tags and (to is None or remote in to):
             pushes.append(_push_tags(workspace, remote, ready, pending))
@@ -81,7 +83,8 @@ def _upload(workspace: Workspace, tag: str) -> None:
 
 def _push_tags(workspace: Workspace, remote: str, ready: Mapping[str, str], pending: Collection[str]) -> Push:
     try:
-        lines = git(workspace.project, "ls-remote", "--tags", remote, f"{PREFIX}*", patience=LIST_TIMEOUT)
+        kinds = (f"{VERSION}*", f"{SERVING}*")
+        lines = git(workspace.project, "ls-remote", "--tags", remote, *kinds, patience=LIST_TIMEOUT)
         there = {name: id_ for id_, _, name in (line.partition("\t") for line in lines.splitlines())}
         missing = sorted(tag for tag in ready if tag not in there)
         if missing:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 DVC_YAML = """\
+artifacts:
+  digits: {path: data/raw, type: model}
 stages:
   ingest:
     cmd: >-

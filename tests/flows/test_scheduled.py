@@ -170,19 +170,19 @@ def plain(tmp_path, own_home):
 
 
 def tags(project):
-    return sh(project, "git", "tag", "--list").split()
+    return sh(project, "git", "tag", "--list", "digits@v*").split()
 
 
 def test_a_promoted_version_has_a_tag_at_the_commit_that_it_names(plain):
     told = []
     ended = put(plain, PROMOTED, told)
     assert (ended.name, ended.version) == (outcomes.PROMOTED, 1)
-    assert tags(plain) == ["digits@v1"]
-    made = sh(plain, "git", "rev-parse", "digits@v1^{commit}")
+    assert tags(plain) == ["digits@v1.0.0"]
+    made = sh(plain, "git", "rev-parse", "digits@v1.0.0^{commit}")
     store = Store(plain / "models" / "serving")
     assert store.version(1).provenance["published"]["commit"] == made
-    assert f"digits@v1 is at commit {made[:12]}" in told
-    assert "accuracy: 0.99" in sh(plain, "git", "cat-file", "tag", "digits@v1")
+    assert f"digits@v1.0.0 is at commit {made[:12]}" in told
+    assert "accuracy: 0.99" in sh(plain, "git", "cat-file", "tag", "digits@v1.0.0")
 
 
 def test_a_version_that_is_rolled_back_has_none(plain):
@@ -191,7 +191,7 @@ def test_a_version_that_is_rolled_back_has_none(plain):
     export(plain.parent / "exported", "two")
     ended = put(plain, ROLLED_BACK)
     assert (ended.name, ended.reason) == (outcomes.ROLLED_BACK, "it is slow")
-    assert tags(plain) == ["digits@v1"] and lineage.open_proposals(plain) == []
+    assert tags(plain) == ["digits@v1.0.0"] and lineage.open_proposals(plain) == []
 
 
 @pytest.mark.parametrize("outcome", [PROMOTED, ROLLED_BACK])
@@ -217,9 +217,9 @@ def test_a_kill_at_any_step_from_the_commit_to_the_tag_is_made_good_by_the_next_
         (published,) = store.versions()  # 2 where the killed run had begun to publish 1
         number = published.number
         assert store.current().stable == number, n
-        assert tags(project) == [f"digits@v{number}"], n
+        assert tags(project) == [f"digits@v{number}.0.0"], n
         assert lineage.open_proposals(project) == [], n
-        made = sh(project, "git", "rev-parse", f"digits@v{number}^{{commit}}")
+        made = sh(project, "git", "rev-parse", f"digits@v{number}.0.0^{{commit}}")
         assert published.provenance["published"]["commit"] == made, n
 
 
@@ -231,4 +231,4 @@ def test_what_could_not_be_pushed_is_told_and_tried_again(plain, tmp_path):
     sh(tmp_path, "git", "init", "-q", "--bare", "nowhere.git")
     with prepare(plain) as clone:
         scheduled.push(RunContext(clone, Store(plain / "models" / "serving"), ()), told.append)
-    assert tags(tmp_path / "nowhere.git") == ["digits@v1"]
+    assert tags(tmp_path / "nowhere.git") == ["digits@v1.0.0"]

@@ -123,7 +123,7 @@ def world(tmp_path_factory):
 
 
 def tags(world):
-    return world.project.ok("git", "tag", "--list").split()
+    return world.project.ok("git", "tag", "--list", "digits@v*").split()
 
 
 def test_a_good_batch_goes_live_under_load_and_a_poisoned_one_changes_nothing_but_the_report(world):
@@ -135,7 +135,7 @@ def test_a_good_batch_goes_live_under_load_and_a_poisoned_one_changes_nothing_bu
     world.drop("monday", *digits(150, seed=11))
     wait_for(lambda: world.version() == 2, 2 * PATIENCE, told=lambda: (world.runs(), world.said()))
     wait_for(lambda: "published version 2, promoted" in str(world.runs()), told=world.runs)
-    assert tags(world) == ["digits@v2"]
+    assert tags(world) == ["digits@v2.0.0"]
     assert list(world.inbox.glob("[!.]*")) == []
 
     images, labels = digits(150, seed=12)
@@ -145,11 +145,11 @@ def test_a_good_batch_goes_live_under_load_and_a_poisoned_one_changes_nothing_bu
     assert state_name == "Nothing new" and "version 2 is in service" in message
     reason = (world.inbox / "quarantine" / "tuesday" / "reason.txt").read_text()
     assert reason.strip() in message
-    assert world.version() == 2 and tags(world) == ["digits@v2"]
+    assert world.version() == 2 and tags(world) == ["digits@v2.0.0"]
 
     explained = json.loads(world.project.digits("explain", "2", "--json").stdout)
     commit = explained["provenance"]["published"]["commit"]
-    assert commit == world.project.ok("git", "rev-parse", "digits@v2^{commit}").strip()
+    assert commit == world.project.ok("git", "rev-parse", "digits@v2.0.0^{commit}").strip()
     assert "monday-" in world.project.ok("git", "ls-tree", "-r", "--name-only", commit, "data/incoming")
     assert state(world.root) | {"tree": None} == before
     assert not world.failures and len(world.seen) > 100

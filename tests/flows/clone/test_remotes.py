@@ -39,6 +39,6 @@ def test_a_recorded_version_is_pushed_and_another_clone_has_its_data_from_there(
     assert [push.remote for push in recorded.pushes if push.ok] == ["dvc"], recorded.warnings
     shutil.rmtree(project / ".dvc" / "cache")
     other = tmp_path / "other"
-    sh(tmp_path, "git", "clone", "-q", "--branch", "digits@v1", str(project), str(other))
+    sh(tmp_path, "git", "clone", "-q", "--branch", "digits@v1.0.0", str(project), str(other))
     dvc(other, "pull")
     assert (other / "data" / "raw" / "rows.txt").exists()
