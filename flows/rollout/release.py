@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from serving.store.version import Version
 
 
+WRITTEN = ("dvc.lock", "reports")  # by the run itself: what follows from the commit is no change of it
+
+
 def origin(root: Path) -> dict[str, str | bool | None]:
-    """The `commit` of a project and whether its tree is `dirty`; both None without Git or a repository."""
+    """The `commit` of a project and whether its tree is `dirty`; both None without Git or a repository.
+
+    What a run writes (WRITTEN) does not count.
+    """
     top = _git(root, "rev-parse", "--show-toplevel")
     commit = _git(root, "rev-parse", "HEAD")
     if top is None or commit is None or Path(top).resolve() != root.resolve():
         return {"commit": None, "dirty": None}
-    changed = _git(root, "status", "--porcelain")
+    changed = _git(root, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN))
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
 
 

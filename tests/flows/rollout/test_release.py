@@ -12,6 +12,7 @@ from serving.checks import served_scores
 from serving.checks.comparison import Duel
 from serving.store import publish
 from serving.store.store import Store
+from tests.flows._projects import make, sh, write
 from tests.serving._exports import export
 
 RIGHT = np.ones(10, bool)
@@ -68,3 +69,13 @@ def test_lines_that_are_not_the_candidates_are_refused_with_what_to_do(root, ask
     with pytest.raises(StoreError, match=r"validation.npz holds other lines than version 2 .*dvc checkout"):
         compared(root, "other", "other")
     assert asked == []
+
+
+def test_what_a_run_itself_writes_is_no_change_of_what_was_committed(tmp_path, own_home):
+    project = make(tmp_path / "project")
+    write(project, "dvc.lock", "schema: '2.0'\n")
+    write(project, "reports/summary.json", "{}")
+    commit = sh(project, "git", "rev-parse", "HEAD")
+    assert release.origin(project) == {"commit": commit, "dirty": False}
+    write(project, "code.py", "two\n")
+    assert release.origin(project) == {"commit": commit, "dirty": True}
