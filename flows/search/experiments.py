@@ -19,7 +19,7 @@ from digits import files
 from flows.search.space import Settings
 from flows.search.study import Row
 
-EXCLUDED = ("reports/edge.json", "reports/metrics.json", "reports/verdict.json")
+EXCLUDED = tuple(f"reports/{name}.json" for name in ("edge", "metrics", "summary", "verdict"))
 FIGURES = "reports/sweeps/trial.json"
 _BARE = re.compile(r"(:\s+-?\d+)(e[-+]\d+)\b")  # 1e-05 as DVC writes it: YAML 1.1 reads text, not 1.0e-05
 METRICS_FILE = "reports/sweeps/dvc.yaml"  # DVC reads these in any folder

@@ -86,6 +86,7 @@ def score(data):
     def run(model, out, **paths):
         given = {n: data / n for n in PARTS}
         given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
+        given |= {"summary": out / "summary.json"}
         given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("digits.model.candidate.load_candidate", lambda _: model)
@@ -116,6 +117,9 @@ def test_a_good_model_is_scored_passed_and_drawn_and_nothing_holds_a_path(score,
     assert {kind: row["n"] for kind, row in lines["kinds"].items()} == dict.fromkeys(LINE_KINDS, 20)
     assert {kind: row["n"] for kind, row in lines["without_digits"].items()} == dict.fromkeys(WITHOUT, 4)
     assert {batch: row["n"] for batch, row in lines["slices"].items()} == {"cheques": 3}
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["accuracy"] == metrics["accuracy"] and summary["weights"] == 7850
+    assert summary["lines"] == lines["kinds"]["mixed"]["exact"]
     assert set(lines["fit"]) == {"slope", "offset", "threshold", "target"}
     assert len((tmp_path / "plots" / "lines.csv").read_text().splitlines()) == 1 + len(LINE_KINDS)
     plots = {"confusion", "corruptions", "lines", "reliability", "risk_coverage"}

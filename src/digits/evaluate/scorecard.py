@@ -123,3 +123,23 @@ def scorecard(
         "training": {key: value for key, value in training.items() if key not in MEASURED},
     }
     return Scorecard(metrics.round_floats(content), matrix, raw, calibrated, curve)
+
+
+def headline(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of metrics.json that two models are compared by first: few, with short names, since DVC's
+    tables have a column for each.
+    """
+    low, high = content["accuracy_interval"]
+    answers, lines = content["abstention"], content["lines"]
+    return {
+        "accuracy": content["accuracy"],
+        "low": low,
+        "high": high,
+        "val": content["validation_accuracy"],
+        "corrupted": content["corruption_mean"],
+        "worst": content["corruption_worst"],
+        "accepted": answers["coverage"],
+        "right": answers["precision"],
+        "lines": lines["kinds"]["mixed"]["exact"],
+        "weights": content["training"]["parameters"],
+    }

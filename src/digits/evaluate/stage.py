@@ -24,7 +24,7 @@ from digits.evaluate.line_sets import composed, without_digits
 from digits.evaluate.lines import score_lines
 from digits.evaluate.metrics import round_floats
 from digits.evaluate.report import render
-from digits.evaluate.scorecard import Answers, scorecard
+from digits.evaluate.scorecard import Answers, headline, scorecard
 from digits.line_model.lines import load_lines, load_real_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import EvaluateParams
@@ -44,6 +44,7 @@ def run(
     heldout_lines: Path,
     manifest: Path,
     metrics: Path,
+    summary: Path,
     verdict: Path,
     figures: Path,
     plots: Path,
@@ -53,7 +54,7 @@ def run(
     """Score the candidate on the test images, clean and corrupted, and on what is no digit, and the line
     reader on lines that are composed of them, and both on what was held out of incoming batches; judge both.
     """
-    facts, summary = files.read_json(manifest), files.read_json(candidate / "summary.json")
+    facts, training = files.read_json(manifest), files.read_json(candidate / "summary.json")
     history_text = (candidate / "history.csv").read_text(encoding="utf-8")
     history = csv.history(history_text)
     tested, new = dataset.load_split(test), dataset.load_split(heldout)
@@ -97,7 +98,7 @@ def run(
     fitted, of_lines = score_lines(known, said, silent, held_out, params.lines_answered_precision)
     card = scorecard(
         facts,
-        summary,
+        training,
         answers(dataset.load_split(validation)),
         clean,
         answers(new),
@@ -121,6 +122,7 @@ def run(
             (folder / f"{name}.csv").write_text(text, encoding="utf-8")
     files.write_text(report, render(card.content, outcome, pictures))
     files.write_json(metrics, card.content)
+    files.write_json(summary, headline(card.content))
     files.write_json(verdict, outcome)
     refused = [rule["reason"] for rule in outcome["rules"] if not rule["passed"]]
     say(
