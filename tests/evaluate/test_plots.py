@@ -14,6 +14,14 @@ def test_the_history_comes_back_by_column_with_blanks_as_nan():
     assert np.isnan(columns["val_loss"][0]) and columns["val_loss"][1] == 1.5
 
 
+def test_an_epoch_that_repeats_the_last_validation_has_none_of_its_own():
+    rows = ("1,9,0.1,0.4,2,0.5", "2,8,0.2,0.4,2,0.5", "3,7,0.3,0.8,1,0.7", "4,6,0.4,0.8,1,0.7")
+    columns = plots.history("\n".join([HEADING, *rows]))
+    for name, first in (("train_accuracy", 0.4), ("val_loss", 2), ("val_accuracy", 0.5)):
+        assert columns[name][0] == first and np.isnan(columns[name]).tolist() == [False, True] * 2
+    assert columns["loss"].tolist() == [9, 8, 7, 6]
+
+
 @pytest.mark.parametrize(
     "text", ["", HEADING, f"{HEADING}\n1\n", f"{HEADING}\n1,low,1,1,1,1\n", "epoch,loss\n1,2\n", "\0"]
 )

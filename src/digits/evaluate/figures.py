@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 from digits.dataset import CLASSES, Split
 from digits.evaluate import plots
 from digits.evaluate.corruptions import CORRUPTIONS, corrupt
-from digits.evaluate.metrics import Reliability, confidence, worst_mistakes
+from digits.evaluate.metrics import Reliability, confidence, wilson, worst_mistakes
 from digits.evaluate.scorecard import Answers, Scorecard
 from digits.evaluate.selective import RiskCoverage
 
-BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#8a8f98"
+BLUE, ORANGE, GREY, PALE = "#2563a8", "#f28c1e", "#8a8f98", "#c4c8cf"
+MISTAKES = LinearSegmentedColormap.from_list("mistakes", ["#ffffff", ORANGE])
+FEW = 10  # images; a bin of confidence with fewer says little, and is grey
 Curves = Mapping[
     str, NDArray[np.float64]
 ]  # a column of history.csv each, one value an epoch, NaN where blank
@@ -47,14 +50,13 @@ def confusion(matrix: NDArray[np.int64]) -> bytes:
     axes = figure.add_subplot()
     mistakes = np.where(np.eye(CLASSES, dtype=bool), 0, matrix)
     top = max(1, int(mistakes.max()))
-    axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=top)
+    axes.imshow(mistakes, cmap=MISTAKES, vmin=0, vmax=top)
     for truth, predicted in np.ndindex(matrix.shape):
         count = int(matrix[truth, predicted])
         if truth == predicted:
             axes.text(predicted, truth, f"{count}", ha="center", va="center", color=BLUE, weight="bold")
         elif count:
-            colour = "white" if count > 0.6 * top else "black"
-            axes.text(predicted, truth, f"{count}", ha="center", va="center", color=colour)
+            axes.text(predicted, truth, f"{count}", ha="center", va="center", color="black")
     axes.set_xticks(range(CLASSES))
     axes.set_yticks(range(CLASSES))
     axes.set_xlabel("predicted")
@@ -75,13 +77,13 @@ def learning_curves(history: Curves) -> bytes:
     }
     figure = new_figure(9, 3.8)
     epochs = history["epoch"]
-    marker = "o" if len(epochs) <= 30 else ""
     for place, (title, columns) in enumerate(lines.items(), start=1):
         axes = figure.add_subplot(1, 2, place)
         axes.spines[["top", "right"]].set_visible(False)
         for column, (label, colour) in columns.items():
             known = np.isfinite(history[column])
             x, y = epochs[known], history[column][known]
+            marker = "o" if len(x) <= 30 else ""
             axes.plot(x, y, marker=marker, ls="-", ms=4, label=label, color=colour)
         axes.set_title(title)
         axes.set_xlabel("epoch")
@@ -94,21 +96,32 @@ def learning_curves(history: Curves) -> bytes:
 
 
 def reliability(before: Reliability, after: Reliability) -> bytes:
-    """Accuracy at each confidence, before and after the temperature, over how many images claim it."""
+    """Accuracy at each confidence, before and after the temperature, over how many images claim it.
+
+    The thin lines are 95 % intervals; bins of fewer than FEW images are grey and on no curve.
+    """
     figure = new_figure(6.4, 5.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
     upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="honest")
     for scores, name, colour in ((before, "raw", ORANGE), (after, "with temperature", BLUE)):
-        filled = scores.n > 0
+        enough = scores.n >= FEW
         label = f"{name}: off by {scores.error:.2%}"
-        upper.plot(scores.confidence[filled], scores.accuracy[filled], "o-", color=colour, label=label)
+        for shown, style, paint, text in (
+            ((scores.n > 0) & ~enough, "o", PALE, None),
+            (enough, "o-", colour, label),
+        ):
+            x, y, n = scores.confidence[shown], scores.accuracy[shown], scores.n[shown]
+            ends = [wilson(round(rate * count), count) for rate, count in zip(y, n.tolist(), strict=True)]
+            away = np.abs(np.reshape(ends, (-1, 2)) - y[:, None]).T
+            upper.errorbar(x, y, yerr=away, fmt=style, color=paint, elinewidth=1, label=text, ms=5)
     upper.set_ylabel("accuracy")
     upper.set_title("Is the model right as often as it claims?")
     upper.legend(frameon=False, loc="best")
     bins = len(after.n)
-    lower.bar((np.arange(bins) + 0.5) / bins, after.n, width=0.9 / bins, color=BLUE)
+    paints = np.where(after.n >= FEW, BLUE, PALE).tolist()
+    lower.bar((np.arange(bins) + 0.5) / bins, after.n, width=0.9 / bins, color=paints)
     lower.set_yscale("log")
     lower.set_ylabel("images")
     lower.set_xlabel("confidence")

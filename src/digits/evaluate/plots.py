@@ -16,7 +16,8 @@ from digits.evaluate.selective import RiskCoverage
 from digits.runtime.errors import DataError
 
 POINTS = 200  # of the risk-coverage table at most: a template draws no more
-HISTORY = ("epoch", "loss", "accuracy", "train_accuracy", "val_loss", "val_accuracy")
+VALIDATED = ("train_accuracy", "val_loss", "val_accuracy")  # measured in some epochs only
+HISTORY = ("epoch", "loss", "accuracy", *VALIDATED)
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -31,7 +32,8 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def history(text: str) -> dict[str, NDArray[np.float64]]:
     """The columns of train's history.csv by name, a value an epoch, NaN where a field is empty.
 
-    Raises DataError when it is not a table of numbers or lacks a column of HISTORY.
+    An epoch that was not validated repeats what the last validation found: NaN there, too. Raises DataError
+    when it is not a table of numbers or lacks a column of HISTORY.
     """
     heading, *lines = csv.reader(io.StringIO(text)) if text else [[]]
     try:
@@ -41,6 +43,10 @@ def history(text: str) -> dict[str, NDArray[np.float64]]:
         raise DataError(f"the training history is damaged ({error}): run `dvc repro --force train`") from None
     if missing := [name for name in HISTORY if name not in table]:
         raise DataError(f"the training history lacks {', '.join(missing)}: run `dvc repro --force train`")
+    measured = np.array([table[name] for name in VALIDATED])
+    repeated = (measured[:, 1:] == measured[:, :-1]).all(axis=0)
+    for name in VALIDATED:
+        table[name][1:][repeated] = np.nan
     return table
 
 

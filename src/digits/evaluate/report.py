@@ -33,7 +33,7 @@ PICTURES = {
         "Calibration",
         "Accuracy against confidence, before and after temperature scaling",
         "On the dashed line the model is right exactly as often as it claims. The temperature is fitted on "
-        "validation images.",
+        "validation images. Thin lines: 95% intervals; grey: fewer than ten images, which say little.",
     ),
     "risk_coverage": (
         "Saying “not sure”",
@@ -60,7 +60,8 @@ PICTURES = {
     "learning_curves": (
         "Learning curves",
         "Loss and accuracy by epoch on training and validation images",
-        "Training images are augmented and so harder: its curve may lie below that of validation.",
+        "Training images are augmented and so harder: its curve may lie below that of validation, which has "
+        "a point for each time that it was measured.",
     ),
 }
 
