@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from digits import files
 from digits.runtime.errors import GateRefused, StoreError
 from digits.runtime.progress import say
+from flows.rollout import card
 from serving.checks import comparison
 from serving.checks.comparison import Comparison, Contender
 
@@ -85,6 +86,7 @@ def publish(root: Path, store: Store, *, at: str, force: bool = False) -> tuple[
     before = {version.number for version in store.versions()}
     validated = dict(export.provenance["files"])
     number = publish.publish(store, source, facts, force=force, validated=validated, formats=formats)
+    card.write(root, store, number)
     return number, number not in before
 
 
@@ -119,7 +121,16 @@ def promote(
 
 
 def compare(root: Path, store: Store, number: int, champion: int | None) -> Comparison:
-    """Judge a published version against the one in service, both on the version's own test images."""
+    """Judge a published version against the one in service, both on the version's own test images.
+
+    The version's card and report then have the result.
+    """
+    result = _compare(root, store, number, champion)
+    card.write(root, store, number, result)
+    return result
+
+
+def _compare(root: Path, store: Store, number: int, champion: int | None) -> Comparison:
     from serving.checks import served_scores
     from serving.store import version
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from digits import files, wire
 from digits.runtime.errors import StoreError
-from serving.store import disk, edge, version
+from serving.store import cards, disk, edge, version
 from serving.store.store import Store
 from serving.store.version import Version
 
@@ -104,4 +104,5 @@ def prune(store: Store, keep: int = KEEP) -> list[int]:
             old.path.rename(aside)
             disk.delete(aside)
             edge.remove(store, old.number)
+            cards.remove(store, old.number)
         return [old.number for old in pruned]

@@ -3,6 +3,7 @@
     digits/<n>/         a published version: appears complete by one rename, read-only, never changed
     digits/.incoming-*  a publish in progress, or what a killed one left; the next command deletes it
     edge/<n>/           the formats of version n for phones and browsers, if it has any (serving.store.edge)
+    cards/<n>/          what people read of version n: its model card and report (serving.store.cards)
     models.config       the pointer (serving.store.pointer), which alone decides what is in service
     history.json        what was promoted and refused, and the highest number ever given
 
@@ -35,6 +36,7 @@ class Store:
         self.root = root.resolve()
         self.folder = self.root / wire.MODEL
         self.edges = self.root / "edge"
+        self.cards = self.root / "cards"
         self.pointer = self.root / "models.config"
         self.record = self.root / "history.json"
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from serving.store.store import Store
 
 HELP = "show the code, data, parameters and scores behind a version, and when it served"
@@ -42,7 +44,7 @@ def facts(store: Store, number: int) -> dict[str, Any]:
     """Return a version's provenance, the state of its files, its promotions and refusals, as plain values."""
     from dataclasses import asdict
 
-    from serving.store import edge, version
+    from serving.store import cards, edge, version
 
     found, known = store.version(number), store.history()
     pointer = store.current()
@@ -54,6 +56,7 @@ def facts(store: Store, number: int) -> dict[str, Any]:
         "role": role,
         "formats": {"directory": str(formats) if formats else None, "names": edge.names(formats)},
         "directory": str(found.path),
+        **{name: _path(cards.find(store, number, file)) for name, file in cards.NAMES.items()},
         "size": found.size,
         "problems": version.problems(found),
         "provenance": dict(found.provenance),
@@ -86,6 +89,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     formats = found["formats"]
     at = f" in {formats['directory']}" if formats["names"] else " for phones and browsers"
     yield "formats", f"{', '.join(formats['names']) or 'none'}{at}"
+    for name in ("card", "report"):
+        yield name, found[name] or "none: it was published before there were any"
     yield "accuracy", _share(find(source, "metrics", "accuracy"))
     yield "corruption", f"mean {_share(find(source, 'metrics', 'corruption_mean'))}"
     rules = find(source, "verdict", "rules") or []
@@ -97,6 +102,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "weights", f"sha256 {source.get('weights_sha256')}"
     whole = "; ".join(found["problems"]) or "whole: each is what was exported"
     yield "files", f"{whole}; {found['size'] / 1e6:.1f} MB in {found['directory']}"
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _pairs(tree: Any) -> str:

@@ -1,7 +1,7 @@
 import re
 
 from digits.evaluate.corruptions import CORRUPTIONS
-from digits.evaluate.report import PICTURES, render
+from digits.evaluate.report import PICTURES, data_facts, render
 
 PICTURE_BYTES = dict.fromkeys(PICTURES, b"\x89PNG")
 
@@ -61,11 +61,12 @@ def metrics(**changes):
 GOOD = {"rule": "accuracy", "value": 0.9955, "threshold": 0.98, "passed": True, "reason": "99.55% right"}
 BAD = {"rule": "digit", "value": None, "threshold": None, "passed": False, "reason": "digit 8 collapsed"}
 PASSED = {"passed": True, "dataset": "mnist", "rules": [GOOD]}
+ORIGIN = [("data set", "mnist"), ("test", "10,000 images, sha256 fbf9")]
 REFUSED = {"passed": False, "dataset": "mnist", "rules": [GOOD, BAD]}
 
 
 def test_the_page_asks_for_nothing_outside_itself():
-    page = render(metrics(), REFUSED, PICTURE_BYTES)
+    page = render(metrics(), REFUSED, PICTURE_BYTES, ORIGIN)
     assert not re.search(r"https?:|//[a-z]|<script|@import|<iframe|<link(?! rel=\"icon\" href=\"data:)", page)
     assert all(source.startswith("data:") for source in re.findall(r"(?:src|href)=\"([^\"]*)\"", page))
     assert page.count("data:image/png;base64,") == len(PICTURES)
@@ -77,16 +78,16 @@ def in_order(page, *parts):
 
 
 def test_the_verdict_comes_first_and_a_refusals_reasons_next():
-    page = render(metrics(), PASSED, PICTURE_BYTES)
+    page = render(metrics(), PASSED, PICTURE_BYTES, ORIGIN)
     assert in_order(page, "Passed", "99.55%", "<table", "<img")
-    page = render(metrics(), REFUSED, PICTURE_BYTES)
+    page = render(metrics(), REFUSED, PICTURE_BYTES, ORIGIN)
     assert in_order(page, "Refused", "digit 8 collapsed", "test images") and "1 of 2 rules failed" in page
 
 
 def test_a_sample_is_loud_names_from_outside_are_escaped_and_an_aim_is_no_promise():
-    loud = render(metrics(sample=True, dataset="mnist-sample-5k", n_test=1000), PASSED, PICTURE_BYTES)
+    loud = render(metrics(sample=True, dataset="mnist-sample-5k", n_test=1000), PASSED, PICTURE_BYTES, ORIGIN)
     assert "Made on a sample" in loud and "mnist-sample-5k" in loud
-    page = " ".join(render(metrics(), PASSED, PICTURE_BYTES).split())
+    page = " ".join(render(metrics(), PASSED, PICTURE_BYTES, ORIGIN).split())
     assert "Made on a sample" not in page
     assert "scans&lt;b&gt;" in page and "scans<b>" not in page
     assert re.search(r"cheques&lt;b&gt;</td>.*?76.54%", page)
@@ -100,5 +101,31 @@ def test_a_sample_is_loud_names_from_outside_are_escaped_and_an_aim_is_no_promis
 def test_figures_that_could_not_be_had_are_dashes():
     row = {"precision": None, "recall": None, "f1": None, "n": 0, "correct": 0}
     digits = metrics()["digits"] | {"7": row}
-    page = render(metrics(digits=digits, gap=None, loss=None, confused=[], slices={}), REFUSED, PICTURE_BYTES)
+    page = render(
+        metrics(digits=digits, gap=None, loss=None, confused=[], slices={}), REFUSED, PICTURE_BYTES, ORIGIN
+    )
     assert "–" in page and "None" not in page
+
+
+def test_the_origin_is_there_and_the_comparison_where_there_is_one():
+    page = render(metrics(), PASSED, PICTURE_BYTES, ORIGIN)
+    assert in_order(page, "data set", "sha256 fbf9", "come with publishing", "Rules")
+    rule = {"rule": "paired", "value": 0.01, "threshold": 0.05, "passed": False, "reason": "it is worse<b>"}
+    comparison = {"title": "Version 2, compared with version 1", "rules": [rule]}
+    page = render(metrics(), PASSED, PICTURE_BYTES, ORIGIN, comparison)
+    assert in_order(
+        page, "sha256 fbf9", "Version 2, compared with version 1", "it is worse&lt;b&gt;", "Rules"
+    )
+    assert "come with publishing" not in page
+
+
+def test_what_a_manifest_tells_of_the_data_leaves_empty_splits_out():
+    splits = {"test": {"n": 1000, "images_sha256": "aa"}, "lines": {"n": 0, "images_sha256": "bb"}}
+    splits |= {"heldout_lines": {"n": 12, "images_sha256": "cc"}}
+    manifest = {"dataset": "mnist", "sample": True, "splits": splits, "batches": {"b": {}, "a": {}}}
+    assert list(data_facts(manifest)) == [
+        ("data set", "mnist, a sample"),
+        ("test", "1,000 images, sha256 aa"),
+        ("heldout lines", "12 lines, sha256 cc"),
+        ("incoming batches", "a, b"),
+    ]

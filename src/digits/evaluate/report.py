@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -66,8 +66,18 @@ PICTURES = {
 }
 
 
-def render(metrics: Mapping[str, Any], verdict: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """The page: verdict first, then data set and accuracy, rules, pictures, tables."""
+def render(
+    metrics: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    origin: Sequence[tuple[str, str]],
+    comparison: Mapping[str, Any] | None = None,
+) -> str:
+    """The page: verdict first, then data set and accuracy, rules, pictures, tables.
+
+    origin: what the model was made from, as names and texts. comparison: of a published version with the one
+    that serves, a `title` and `rules` like those of the verdict; the evaluation itself knows of no version.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("digits.evaluate", ""), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -77,6 +87,8 @@ def render(metrics: Mapping[str, Any], verdict: Mapping[str, Any], pictures: Map
         verdict=verdict,
         failed=[rule for rule in verdict["rules"] if not rule["passed"]],
         facts=list(_facts(metrics)),
+        origin=origin,
+        comparison=comparison,
         training=[
             (name, value) for name, value in metrics["training"].items() if not isinstance(value, dict)
         ],
@@ -91,6 +103,17 @@ def render(metrics: Mapping[str, Any], verdict: Mapping[str, Any], pictures: Map
             if name in pictures
         ],
     )
+
+
+def data_facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The data set, and the images of each split with their digest, as rows of a page."""
+    yield "data set", manifest["dataset"] + (", a sample" if manifest["sample"] else "")
+    for name, part in manifest["splits"].items():
+        if part["n"] and "images_sha256" in part:
+            what = "line" if name.endswith("lines") else "image"
+            yield _words(name), f"{part['n']:,} {what}s, sha256 {part['images_sha256']}"
+    if manifest["batches"]:
+        yield "incoming batches", ", ".join(sorted(manifest["batches"]))
 
 
 def _facts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from digits.evaluate.line_figures import draw_line_figures
 from digits.evaluate.line_sets import composed, without_digits
 from digits.evaluate.lines import score_lines
 from digits.evaluate.metrics import round_floats
-from digits.evaluate.report import render
+from digits.evaluate.report import data_facts, render
 from digits.evaluate.scorecard import Answers, headline, scorecard
 from digits.line_model.lines import load_lines, load_real_lines
 from digits.runtime.errors import DataError
@@ -120,7 +120,7 @@ def run(
         folder.mkdir()
         for name, text in plot_tables(card, clean, history_text).items():
             (folder / f"{name}.csv").write_text(text, encoding="utf-8")
-    files.write_text(report, render(card.content, outcome, pictures))
+    files.write_text(report, render(card.content, outcome, pictures, list(data_facts(facts))))
     files.write_json(metrics, card.content)
     files.write_json(summary, headline(card.content))
     files.write_json(verdict, outcome)
