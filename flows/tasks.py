@@ -43,12 +43,22 @@ def follow(steps: Steps, stage: str) -> State[Any]:
 stage_tasks = {stage: task(name=stage, task_run_name=stage, **TASK_OPTIONS)(follow) for stage in STAGES}
 
 
-@task(task_run_name="batch {batch.name}", **TASK_OPTIONS)
-def take(workspace: Workspace, batch: Path) -> Intake:
-    """Judge a waiting batch, and accept or refuse it."""
+@task(name="take", task_run_name="batch {batch.name}", **TASK_OPTIONS)
+def judge_batch(workspace: Workspace, batch: Path) -> State[Any]:
+    """Judge a waiting batch, and accept or refuse it. The state's name says which; its data is the Intake."""
     logger = get_run_logger()
     result = intake.take_one(workspace, batch, logger.info)
     logger.info("batch %s: %s", result.batch, ": ".join(filter(None, [result.became, result.why])))
+    if result.became == intake.REFUSED:
+        return Failed(name="Quarantined", message=result.why, data=result)
+    return Completed(name=result.became.capitalize(), message=result.why, data=result)
+
+
+def take(workspace: Workspace, batch: Path) -> Intake:
+    """Judge a waiting batch in a task of its own. Raises what made that impossible."""
+    result = judge_batch(workspace, batch, return_state=True).result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
     return result
 
 

@@ -73,6 +73,13 @@ def write_raw(
         counts = {part: sum(int((s.batches == batch).sum()) for s in both) for part, both in parts.items()}
         refused = sum(row[0] == batch for row in rejected)
         batches[batch] = {"rows": sum(counts.values()) + refused, **counts, "rejected": refused}
+    rows = [
+        f"{name},{row},{batch}-{row}.png\n"
+        for name, some in (*splits.items(), *written.items())
+        for row, batch in enumerate(some.batches)
+        if batch != dataset
+    ]
+    files.write_text(raw / "files.csv", "".join(["split,row,file\n", *rows]))
     manifest = {"dataset": dataset, "sample": False, "splits": described, "batches": batches}
     files.write_json(raw / "manifest.json", manifest)
     return raw

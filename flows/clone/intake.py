@@ -21,6 +21,7 @@ from digits.pipeline.repro import Run, StageRun
 from digits.runtime.errors import DataError, DigitsError
 from flows.clone import inbox
 from flows.clone.arrival import BatchArriving, BatchError, printable
+from flows.clone.dvc_files import INCOMING
 from flows.clone.workspace import Workspace
 
 JUDGE = "validate"  # the stage after which a batch is known to be good
@@ -111,10 +112,20 @@ def _refused(workspace: Workspace, batch: inbox.Batch | Path, name: str, reason:
         return Intake(name, LEFT, f"{reason}; {error}")
     if place is None:
         return Intake(name, LEFT, CHANGED)
+    if isinstance(batch, inbox.Batch):
+        reason = _from_here(reason, batch, place)
+        files.write_text(place / "reason.txt", f"{reason}\n")
     if evidence:
         shutil.copytree(evidence, place / "reports", dirs_exist_ok=True)
         reason = f"{reason} (the reports on it are in {place})"
     return Intake(name, REFUSED, reason)
+
+
+def _from_here(reason: str, batch: inbox.Batch, place: Path) -> str:
+    """A stage's reason with the quarantine's paths in place of the clone's, which the next run changes."""
+    original = str(place / batch.original.name)
+    reason = reason.replace(f"{INCOMING}/{batch.name}", original).replace(f"in {INCOMING}", f"in {original}")
+    return reason.replace("reports/validation", str(place / "reports" / "validation"))
 
 
 def _evidence(workspace: Workspace) -> Path | None:

@@ -90,6 +90,8 @@ def test_a_poisoned_batch_is_set_aside_with_its_reason_and_the_run_goes_on_witho
     drop(project, "sound", "seven")
     ended = retrain(project)
     assert ended.name == "Not published"
+    runs = task_runs(ended)
+    assert (runs["batch poisoned"], runs["batch sound"]) == ("Quarantined", "Accepted")
     set_aside = project.parent / "inbox" / "quarantine" / "poisoned"
     reason = f"bad (the reports on it are in {set_aside})"
     assert f"batch poisoned was refused: {reason}" in ended.message

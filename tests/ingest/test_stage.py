@@ -1,3 +1,4 @@
+import csv
 import signal
 import subprocess
 import sys
@@ -77,6 +78,13 @@ def test_batches_are_appended_to_the_data_set_and_a_fifth_of_a_large_one_held_ou
     heading, refused = (raw / "rejected" / "rejected.csv").read_text().splitlines()
     reason = "the file can't be read: No such file or directory"
     assert (heading, refused) == ("batch,row,file,label,reason", f"office,120,gone.png,3,{reason}")
+    with (raw / "files.csv").open() as stream:
+        origin = [row for row in csv.DictReader(stream) if row["split"] != "test"]
+    assert [row["split"] for row in origin] == ["train"] * 199 + ["heldout"] * 20
+    assert (origin[0]["row"], origin[100]["file"]) == ("60", "scans.npz row 0")
+    for row in (origin[0], origin[99], *origin[-20:]):
+        split = {"train": train, "heldout": heldout}[row["split"]]
+        assert split.labels[int(row["row"])] == labels[int(row["file"].removesuffix(".png"))]
     assert np.load(raw / "rejected" / "images.npy").shape == (1, 28, 28)
     assert f"batch office: 1 rows refused, the first: {reason}" in capsys.readouterr().out
 

@@ -111,7 +111,7 @@ def test_unusable_rows_of_a_batch_are_quarantined_with_reason_and_picture(check,
     ]
     assert {row["batch"] for row in rows} == {"post"}
     assert [row["action"] for row in rows] == ["quarantined"] * 6 + ["rejected by ingest"]
-    assert rows[-1]["file"] == "torn.png"
+    assert rows[0]["file"] == f"post-{rows[0]['row']}.png" and rows[-1]["file"] == "torn.png"
     found = report(where)
     kinds = {"blank": 1, "copy": 2, "inverted": 1, "label": 1, "not": 1, "saturated": 1}
     assert found["quarantined"] == kinds
@@ -205,6 +205,9 @@ def test_a_poisoned_batch_is_refused_by_name_until_a_person_has_checked_it(check
     assert report(checked)["passed"] is True
     for where in (tmp_path / "out", checked):
         assert [group["group"] for group in report(where)["labels"] if group["alarm"]] == ["post"]
+        listed = (where / "details" / "doubted.csv").read_text().splitlines()
+        rows = [row for row in csv.DictReader(listed) if row["batch"] == "post"]
+        assert len(rows) > 20 and all(row["file"] == f"post-{row['row']}.png" for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,13 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Batch:
-    """Its usable rows, uint8 [n, 28, 28] and uint8 [n] or else lines, and the rejected ones, in order."""
+    """Its usable rows, uint8 [n, 28, 28] and uint8 [n] or else lines, and the rejected ones, in order.
+
+    files: where each usable row is in the batch, for a person.
+    """
 
     name: str
+    files: list[str]
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     lines: RealLines
@@ -150,7 +154,7 @@ def _read(directory: Path, most: int, size: int) -> Batch:
         raise DataError(f"batch {directory} holds {found}; expected pictures with a labels.csv, or one .npz")
     rows = _table_rows(directory, table, most) if table.is_file() else _archive_rows(archives[0], most, size)
     images: dict[bool, list[NDArray[np.uint8]]] = {False: [], True: []}  # of digits, of lines
-    labels, texts, rejected, unpacked = [], [], [], 0
+    labels, texts, used, rejected, unpacked = [], [], [], [], 0
     for row in track(rows, f"batch {directory.name}"):
         usable = _use(directory, row)
         if isinstance(usable, Rejected):
@@ -160,6 +164,7 @@ def _read(directory: Path, most: int, size: int) -> Batch:
             texts.append(characters(row.label))
         else:
             labels.append(_digit(row.label))
+        used.append(row.file if row.picture is None else f"{row.file} row {row.row}")
         images[row.is_line].append(usable)
         unpacked += usable.nbytes
         if unpacked > size:
@@ -168,6 +173,7 @@ def _read(directory: Path, most: int, size: int) -> Batch:
         raise DataError(f"batch {directory} holds no row: fill it or take it away")
     return Batch(
         directory.name,
+        used,
         np.array(images[False], np.uint8).reshape(-1, SIDE, SIDE),
         np.array(labels, np.uint8),
         RealLines.of(images[True], texts, [directory.name] * len(texts)),

@@ -37,6 +37,7 @@ def run(incoming: Path, raw: Path, params: IngestParams) -> None:
     dataset, train, test = _dataset(params)
     trained, held_out, counts = [train], [train.take(np.arange(0))], {}
     lines: dict[str, list[RealLines]] = {"lines": [], "heldout_lines": []}
+    origins: dict[str, list[str]] = {name: [] for name in ("train", "heldout", *lines)}  # the files of rows
     for batch in batches:
         rest, part = hold_out(
             np.zeros(len(batch.lines), np.uint8) if len(batch.lines) else batch.labels,  # lines have no class
@@ -46,6 +47,10 @@ def run(incoming: Path, raw: Path, params: IngestParams) -> None:
             seed=params.seed,
         )
         counts[batch.name] = _counts(batch, len(rest), len(part))
+        for name, chosen in zip(
+            lines if len(batch.lines) else ("train", "heldout"), (rest, part), strict=True
+        ):
+            origins[name] += [batch.files[row] for row in chosen]
         if len(batch.lines):
             lines["lines"].append(batch.lines.take(rest))
             lines["heldout_lines"].append(batch.lines.take(part))
@@ -66,6 +71,7 @@ def run(incoming: Path, raw: Path, params: IngestParams) -> None:
         for name, some in written.items():
             save_real_lines(new / name, some)
         _write_rejected(new / "rejected", batches)
+        _write_files(new / "files.csv", origins, len(train))
         files.write_json(new / "manifest.json", _manifest(dataset, splits, written, counts))
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
     if n := sum(map(len, written.values())):
@@ -116,6 +122,16 @@ def _write_rejected(directory: Path, batches: list[Batch]) -> None:
         table.writerows([name, row.row, row.file, row.label, row.reason] for name, row in refused)
     pictures = np.array([row.picture for _, row in refused], np.uint8).reshape(-1, 28, 28)
     np.save(directory / "images.npy", pictures, allow_pickle=False)
+
+
+def _write_files(path: Path, origins: dict[str, list[str]], base: int) -> None:
+    """The file of each row that came with a batch, for validate's lists. base: rows of the data set's own."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["split", "row", "file"])
+        for split, names in origins.items():
+            first = base if split == "train" else 0
+            table.writerows([split, row, name] for row, name in enumerate(names, first))
 
 
 def _manifest(

@@ -186,7 +186,8 @@ def by_group(
 def list_issues(rows: pd.DataFrame, groups: dict[str, Group]) -> pd.DataFrame:
     """The doubted rows, groups with an alarm first, the most doubted first.
 
-    Columns batch, split, row, label, predicted, margin; the index is the position in the table of images.
+    Columns batch, split, row, file (empty), label, predicted, margin; the index is the position in the table
+    of images.
     """
     parts = [rows.loc[[], ["batch", "split", "row", "label"]].assign(predicted=0, margin=0.0, alarm=False)]
     for group in groups.values():
@@ -203,4 +204,4 @@ def list_issues(rows: pd.DataFrame, groups: dict[str, Group]) -> pd.DataFrame:
         )
     found = pd.concat([part for part in parts if len(part)] or parts[:1])
     found = found.sort_values(["alarm", "margin"], ascending=False, kind="stable")
-    return found[["batch", "split", "row", "label", "predicted", "margin"]]
+    return found.assign(file="")[["batch", "split", "row", "file", "label", "predicted", "margin"]]

@@ -199,6 +199,21 @@ def read_rejected(directory: Path) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
     return listed.assign(split="incoming", action="rejected by ingest")[COLUMNS], images
 
 
+def read_files(path: Path) -> pd.Series[str]:
+    """The file of each row that came with a batch, by split and row."""
+    try:
+        listed = pd.read_csv(path, dtype={"split": str, "row": int, "file": str}, keep_default_na=False)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: run `dvc repro` to make it") from None
+    return listed.set_index(["split", "row"])["file"]
+
+
+def with_files(listed: pd.DataFrame, origin: pd.Series[str]) -> pd.DataFrame:
+    """A list of rows with the file of each, as `read_files` has them; empty for the data set's own rows."""
+    places = pd.MultiIndex.from_frame(listed[["split", "row"]])
+    return listed.assign(file=origin.reindex(places).fillna("").to_numpy())
+
+
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so
 
 
@@ -225,7 +240,7 @@ def write_doubted(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint
     """doubted.csv and doubted.png: the labels that the linear model doubts, alarming groups first."""
     listed.map(harmless).to_csv(directory / "doubted.csv", index=False, lineterminator="\n")
     captions = [
-        f"{row['batch']}: {row['split']} row {row['row']}\n"
+        f"{row['batch']}: {row['file'] or row['split'] + ' row ' + str(row['row'])}\n"
         f"label {row['label']}, looks like {row['predicted']}"
         for row in listed.head(SHOWN).to_dict("records")
     ]

@@ -44,17 +44,18 @@ def run(
     splits = {name: load_split(raw / name) for name in SPLITS}
     brought = {name: load_real_lines(raw / name) for name in LINES}
     rejected, thumbnails = validation_report.read_rejected(raw / "rejected")
+    origin = validation_report.read_files(raw / "files.csv")
     known = files.read_json(reference).get(dataset)
     limits = _limits(params)
 
     everything = concatenate(list(splits.values()))
     rows = table.table(splits, dataset)
     reasons = table.faults(rows, limits.row)
-    bad = table.list_bad(rows, reasons)
+    bad = validation_report.with_files(table.list_bad(rows, reasons), origin)
     set_aside = (reasons != "") & ~rows["base"]
     line_rows = lines.table(brought)
     line_reasons = lines.faults(line_rows, params.min_contrast)
-    bad_lines = table.list_bad(line_rows, line_reasons)
+    bad_lines = validation_report.with_files(table.list_bad(line_rows, line_reasons), origin)
     usable_lines = (line_reasons == "").to_numpy(dtype=bool)
     with threadpool_limits(1, user_api="blas"):  # a quarter less CPU, and sums that no core count changes
         groups = labels.by_group(
@@ -80,7 +81,7 @@ def run(
         shown = np.array(small, np.uint8).reshape(-1, *everything.images.shape[1:])
         pictures = np.concatenate([everything.images[bad.index.to_numpy()], shown, thumbnails])
         validation_report.write_bad(new, all_bad, pictures)
-        listed = labels.list_issues(rows, groups)
+        listed = validation_report.with_files(labels.list_issues(rows, groups), origin)
         validation_report.write_doubted(new, listed, everything.images[listed.index.to_numpy()])
     if known is None:
         outcomes = [validation_report.without_reference(dataset), *outcomes]

@@ -5,7 +5,9 @@ decided by the test. Refusing is the real one; tests/flows/test_scheduled.py has
 """
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -82,10 +84,11 @@ def test_a_batch_that_passes_is_accepted_unless_it_was_changed_meanwhile(judge, 
 def test_a_batch_is_refused_for_data_that_fail_with_it(judge, clone, monday, stage):
     write(clone.root, "reports/metrics.json", "{}")  # validate did not get to it: there is no evidence
     found, left = judge(failed(StageRun("ingest", "ran"), stage))
-    assert (found, left) == (Intake("monday", REFUSED, stage.error), ["monday-ab12"])
     place, files = set_aside(monday)
+    reason = stage.error.replace("data/incoming/monday-ab12", str(place / "monday"))
+    assert (found, left) == (Intake("monday", REFUSED, reason), ["monday-ab12"])
     assert files == [*THREE, "reason.txt"] and not monday.exists()
-    assert (place / "reason.txt").read_text() == f"{stage.error}\n"
+    assert (place / "reason.txt").read_text() == f"{reason}\n"
 
 
 def busy(*_):
@@ -131,6 +134,18 @@ def test_a_refused_batch_has_what_validate_showed_of_it_beside_it(judge, clone, 
     reports = ["reports/notes.txt", *rules, "reports/validation/pictures/bad.png"]
     assert set_aside(monday)[1] == [*THREE, "reason.txt", *reports]
     assert other.exists()
+
+
+def test_the_reason_names_what_is_in_the_quarantine_and_not_in_the_clone(judge, clone, monday):
+    write(clone.root, "reports/validation/doubted.png", "picture")
+    said = "look at reports/validation/doubted.png and fix labels of monday-ab12 in data/incoming; "
+    said += "batch data/incoming/monday-ab12 is odd"
+    found, _ = judge(failed(StageRun("validate", "failed", 1.0, said, 3)))
+    place, _ = set_aside(monday)
+    reason = (place / "reason.txt").read_text().strip()
+    assert reason in found.why and "data/incoming" not in reason
+    named = re.findall(r"(?:at|in|batch) (/\S+?)(?:;| |$)", reason)
+    assert len(named) == 3 and all(Path(path).exists() for path in named), reason
 
 
 @pytest.mark.parametrize(
