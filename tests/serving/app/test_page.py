@@ -265,6 +265,7 @@ def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(
     assert place == pytest.approx([140 / 400, 30 / 160, 100 / 400], abs=0.025)
     says(tab, "number", "#fields")
     says(tab, "not sure, 60.0 %", "#fields")
+    expect(tab.locator(".fields .why")).to_have_count(0)  # a digit is unsure: that says it
     says(tab, "One place not read: no digits", "#unread")
     expect(tab.locator(".stage .unread")).to_have_count(1)
     tab.locator(".box").nth(1).click()
@@ -286,6 +287,26 @@ def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(
         "confidence": 0.61,
     }
     assert body == {**expected, "version": 3, "source": "photo", "mode": "server"}
+
+
+def test_labels_stand_beside_the_writing_and_an_unsure_number_of_clear_digits_is_explained(
+    opened, gateway, strip
+):
+    picture, tree = strip
+    (field,) = tree["lines"][0]["fields"]
+    top = [digit | {"accepted": True, "box": [*digit["box"][:1], 0, 100, 160]} for digit in field["digits"]]
+    gateway.say(
+        "read", lambda _: tree | {"lines": [tree["lines"][0] | {"fields": [field | {"digits": top}]}]}
+    )
+    tab = opened(**PHONE)
+    upload(tab, "a.png", picture)
+    says(tab, "Whether one is missing", "#fields .why")
+    image = tab.locator("#stage img").bounding_box()
+    for label in tab.locator(".box .tag, .box .tip:visible").all():
+        place = label.bounding_box()
+        above = place["y"] + place["height"] <= image["y"] + 2
+        assert above or place["y"] >= image["y"] + image["height"] - 2
+    assert tab.evaluate("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
 
 
 HAND_OVER = """(content) => {
@@ -373,6 +394,8 @@ def test_in_the_browser_a_line_is_read_there_and_what_is_doubtful_by_the_server(
     sure, doubtful, written = line_pictures
     tab = opened(**OFFLINE)
     in_browser(tab).check()
+    tab.get_by_role("tab", name="Photo").click()
+    says(tab, "a picture is read as one line of digits. Whatever it is not sure of is sent", "#photo-alone")
     fetched = """() => performance.getEntriesByType("resource")
       .filter(({ name }) => name.includes("lines-tfjs")).length"""
     assert tab.evaluate(fetched) == 0, "the reader comes with the first picture"
@@ -396,6 +419,8 @@ def test_in_the_browser_a_line_is_read_there_and_what_is_doubtful_by_the_server(
         tab.reload()
         says(tab, "server away", "#badge-text")
         expect(in_browser(tab)).to_be_checked()
+        tab.get_by_role("tab", name="Photo").click()
+        says(tab, "several lines need the server", "#photo-alone")
         upload(tab, "doubtful.png", doubtful)
         says(tab, "in this browser; finding several lines needs the server.", "#photo-by")
     finally:

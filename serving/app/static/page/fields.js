@@ -4,6 +4,9 @@ import { make, percent } from "./dom.js";
 
 const KINDS = { line: "one line", digit: "one digit", number: "number", postcode: "postcode", amount: "amount", score: "score" };
 
+const CLEAR = "Each digit is clear by itself. Whether one is missing, or two were read as one, is not.";
+const clearButUnsure = ({ accepted, digits }) => !accepted && digits.length > 1 && digits.every((digit) => digit.accepted);
+
 /** Fills both lists and returns one sentence of it all. chosen: called with the image of a field's line. */
 export function showFields(list, unread, reading, chosen) {
   const fields = reading.lines.flatMap((line) => line.fields);
@@ -13,7 +16,8 @@ export function showFields(list, unread, reading, chosen) {
     make("span", {
       className: `state ${field.accepted ? "yes" : "no"}`,
       textContent: `${field.accepted ? "sure" : "not sure"}, ${percent(field.confidence)}`,
-    }))));
+    }),
+    ...(clearButUnsure(field) ? [make("span", { className: "small why", textContent: CLEAR })] : []))));
   unread.replaceChildren(...reasons(reading.unread).map((text) => make("li", { textContent: text })));
   if (fields.length === 0) {
     return reading.unread.length === 0 ? "Nothing was found in this picture." : "No digit was read in this picture.";

@@ -15,7 +15,7 @@ import { Latest } from "./latest.js";
 import { LineView } from "./line.js";
 import { LocalModel } from "./local.js";
 import { remember, remembered } from "./memory.js";
-import { banner, headline, settled } from "./modes.js";
+import { banner, headline, readsAlone, settled } from "./modes.js";
 import { keep, register } from "./offline.js";
 import { Photo } from "./photo.js";
 import { listenToTabs, openTab } from "./tabs.js";
@@ -46,6 +46,8 @@ function heard(news) {
     input.checked = input.value === state.chosen;
     if (input.value === "browser") input.disabled = state.local !== "ready";
   }
+  byId("photo-alone").textContent = readsAlone(state);
+  byId("photo-alone").hidden = state.chosen !== "browser";
   const said = banner(state), act = byId("banner-act");
   byId("banner").hidden = said === null;
   byId("banner").classList.toggle("calm", said?.calm ?? false);

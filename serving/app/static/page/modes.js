@@ -34,6 +34,15 @@ export function banner(state) {
   return { text: `${away} ${then[state.local]}`, calm: false, act: "again" };
 }
 
+/** What is said of pictures before one is chosen: this browser reads one line, not a page; "" of the server. */
+export function readsAlone(state) {
+  if (state.chosen !== "browser") return "";
+  const rest = state.server === "up"
+    ? "Whatever it is not sure of is sent to the server."
+    : "A page, a form or several lines need the server.";
+  return `In this browser a picture is read as one line of digits. ${rest}`;
+}
+
 /** The first half of a message that goes on to say what an operator would do about it. */
 export function headline(text) {
   return text.split(/ \(|: |; /)[0];

@@ -2,7 +2,6 @@
 
 import { make, percent } from "./dom.js";
 
-const EDGE = 0.09; // of the height: nearer to it a label goes inside its box
 const FRAME = 3; // pixels of the screen, so that the border leaves the ink free
 
 /**
@@ -19,8 +18,6 @@ export function showStage(stage, file, reading, chosen, unreadChosen) {
       const frame = name === "left" || name === "top" ? -FRAME : 2 * FRAME;
       element.style[name] = `calc(${100 * share}% + ${frame}px)`;
     }
-    element.classList.toggle("high", y < EDGE * height);
-    element.classList.toggle("low", y + h > (1 - EDGE) * height);
     stage.append(element);
   };
   for (const { box, reason, image } of reading.unread) {
