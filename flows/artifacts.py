@@ -12,7 +12,6 @@ from typing import Any
 
 from prefect.artifacts import (
     create_image_artifact,
-    create_link_artifact,
     create_markdown_artifact,
     create_table_artifact,
 )
@@ -66,7 +65,10 @@ def comparison(result: Comparison, number: int, champion: int | None) -> None:
 
 
 def pictures(root: Path) -> None:
-    """Show the confusion matrix, the worst mistakes and the learning curves, and link the whole report."""
+    """Show the confusion matrix, the worst mistakes and the learning curves, and say where the report is.
+
+    No link: browsers follow none from a server's page to a file.
+    """
     folder = root / "reports" / "figures"
     for name in PICTURES:
         path = folder / f"{name}.png"
@@ -76,7 +78,8 @@ def pictures(root: Path) -> None:
             create_image_artifact(f"data:image/png;base64,{encoded}", key=key, description=name)
     report = root / "reports" / "report.html"
     if report.exists():
-        create_link_artifact(report.as_uri(), link_text="report.html", key="report", description="the report")
+        where = f"Open it in a browser on the machine that ran this:\n\n```\n{report.resolve()}\n```"
+        create_markdown_artifact(f"## The whole report\n\n{where}", key="report", description="the report")
 
 
 def outcome(result: Outcome) -> None:

@@ -64,7 +64,10 @@ def refused(check, tmp_path, splits):
     where = tmp_path / "out"
     assert not (where / "validated").exists()
     assert report(where)["passed"] is False
-    assert (where / "details" / "index.html").is_file()
+    page = (where / "details" / "index.html").read_text()
+    assert "the data are refused" in page and "https:" not in page
+    links = re.findall(r'(?:src|href)="([^":]*)"', page)
+    assert links and all((where / "details" / link).is_file() for link in links)
     assert (where / "details" / "quarantine.png").is_file()
     assert not list(where.glob(".*"))
     assert "\n" not in str(error.value)

@@ -1,8 +1,8 @@
 """Runs the suites with Great Expectations, and writes its Data Docs as static HTML.
 
-Nothing is sent anywhere. The pages are made free of what would differ between equal runs: no time, no random
-identifier; the logo, which GX fetches from its own server with the time in the address, comes from the
-folder. The pages still load style sheets from public CDNs; without a network they are plain but complete.
+Nothing is sent anywhere, and nothing is fetched: what the pages take from other servers (scripts, styles, the
+logo) is cut out, and they have style.css of the report instead. They are also made free of what would differ
+between equal runs: no time, no random identifier.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import re
+import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ from digits.validate.rules import Outcome, Rule
 
 EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)  # stands for "no time recorded"
 RANDOM_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-LOGO = re.compile(r"https://great-expectations-web-assets\.s3[^\"']*?/logo-long\.png\?[^\"']*")
+FETCHED = re.compile(r"<script.*?</script>|<style.*?</style>|<link[^>]*>|<img[^>]*logo-long[^>]*>", re.DOTALL)
 CLOCK = re.compile(r"\b20\d{6}T\d{6}\.\d{6}Z\b(?!/)")  # but not where it names a folder
 SHOWN_EPOCH = re.compile(r"2000-01-01(?: |T)00:00:00(?: UTC|Z|\+00:00)?")
 
@@ -110,6 +111,8 @@ def _plain(value: Any) -> Any:
 
 
 def _tidy(site: Path) -> None:
+    shutil.rmtree(site / "static")
+    (site / "index.html").unlink()  # a table that scripts fill; the report has a page of its own
     for page in sorted(site.rglob("*.html")):
         root = "../" * (len(page.relative_to(site).parts) - 1)
         counter = itertools.count(1)
@@ -119,7 +122,9 @@ def _tidy(site: Path) -> None:
             return known.setdefault(match[0], f"id-{next(counter)}")
 
         text = page.read_text(encoding="utf-8")
-        text = LOGO.sub(f"{root}static/images/logo-long.png", text)
+        text = FETCHED.sub("", text).replace(
+            "</head>", f'<link rel="stylesheet" href="{root}style.css"></head>', 1
+        )
         text = RANDOM_ID.sub(number, text)
         text = CLOCK.sub("not recorded", text)
         text = SHOWN_EPOCH.sub("not recorded", text)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -184,6 +185,31 @@ def accepted_manifest(
     return {**manifest, "splits": dict(splits), "batches": batches}
 
 
+def write_index(directory: Path, report: Mapping[str, Any]) -> None:
+    """index.html and its style: the rules, and the way to the sheets, tables and Great Expectations' pages.
+
+    report: the content of validation.json. directory: with all that the page leads to.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("digits.validate", ""), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    suites: dict[str, list[Any]] = {}
+    for rule in report["rules"]:
+        suites.setdefault(rule["rule"].partition(":")[0], []).append(rule)
+    shown = {
+        path.parts[-4]: path.relative_to(directory) for path in directory.glob("validations/*/*/*/*.html")
+    }
+    page = environment.get_template("index.html.j2").render(
+        report=report,
+        failed=[rule for rule in report["rules"] if not rule["passed"]],
+        suites=suites,
+        pages={suite: shown[suite].as_posix() if suite in shown else "" for suite in suites},
+    )
+    (directory / "index.html").write_text(page, encoding="utf-8")
+    style = environment.get_template("style.css.j2").render()
+    (directory / "style.css").write_text(style, encoding="utf-8")
+
+
 SHOWN = 96  # images on a sheet; the table beside it lists them all
 
 
@@ -233,7 +259,7 @@ def write_bad(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint8]) 
         f"label {row['label']}: {row['reason']}"
         for row in listed.head(SHOWN).to_dict("records")
     ]
-    _write_sheet(directory / "quarantine.png", images, captions, _title("unusable images", len(listed)))
+    _write_sheet(directory / "quarantine.png", images, captions, _title("unusable image", len(listed)))
 
 
 def write_doubted(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint8]) -> None:
@@ -244,11 +270,12 @@ def write_doubted(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint
         f"label {row['label']}, looks like {row['predicted']}"
         for row in listed.head(SHOWN).to_dict("records")
     ]
-    _write_sheet(directory / "doubted.png", images, captions, _title("doubted labels", len(listed)))
+    _write_sheet(directory / "doubted.png", images, captions, _title("doubted label", len(listed)))
 
 
 def _title(what: str, count: int) -> str:
-    return f"{count or 'No'} {what}" + (f"; the first {SHOWN} are shown" if count > SHOWN else "")
+    some = f"{count or 'No'} {what}{'' if count == 1 else 's'}"
+    return some + (f"; the first {SHOWN} are shown" if count > SHOWN else "")
 
 
 def _write_sheet(path: Path, images: NDArray[np.uint8], captions: list[str], title: str) -> None:

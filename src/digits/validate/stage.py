@@ -83,11 +83,13 @@ def run(
         validation_report.write_bad(new, all_bad, pictures)
         listed = validation_report.with_files(labels.list_issues(rows, groups), origin)
         validation_report.write_doubted(new, listed, everything.images[listed.index.to_numpy()])
-    if known is None:
-        outcomes = [validation_report.without_reference(dataset), *outcomes]
-        say(f"validate: {outcomes[0].observed}")
-    counted = pd.concat([rows[COUNTED], line_rows[COUNTED]], ignore_index=True)
-    files.write_json(report, validation_report.report(manifest, counted, all_bad, groups, outcomes))
+        if known is None:
+            outcomes = [validation_report.without_reference(dataset), *outcomes]
+            say(f"validate: {outcomes[0].observed}")
+        counted = pd.concat([rows[COUNTED], line_rows[COUNTED]], ignore_index=True)
+        content = validation_report.report(manifest, counted, all_bad, groups, outcomes)
+        validation_report.write_index(new, content)
+    files.write_json(report, content)
     if refused := validation_report.refusal(outcomes, groups, dataset, str(details / "doubted.png")):
         raise DataError(f"{dataset} is refused: {refused}; see {report} and {details / 'index.html'}")
 
