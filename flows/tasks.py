@@ -56,7 +56,8 @@ def judge_batch(workspace: Workspace, batch: Path) -> State[Any]:
 
 def take(workspace: Workspace, batch: Path) -> Intake:
     """Judge a waiting batch in a task of its own. Raises what made that impossible."""
-    result = judge_batch(workspace, batch, return_state=True).result(raise_on_failure=False)
+    state: State[Any] = judge_batch(workspace, batch, return_state=True)
+    result: Intake | BaseException = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result
     return result

@@ -71,7 +71,9 @@ def test_each_stage_is_a_task_that_ran_or_was_cached_and_a_run_leaves_its_reason
     assert "Not published" in found["outcome"].data
     for key in ("confusion", "mistakes", "learning-curves"):
         assert found[key].data.startswith("data:image/png;base64,YSBwaWN0dXJl")
-    assert str(root / "reports" / "report.html") in found["report"].data and "file:" not in found["report"].data
+    assert (
+        str(root / "reports" / "report.html") in found["report"].data and "file:" not in found["report"].data
+    )
     with client() as asked:
         assert asked.read_flow_run(forced.state_details.flow_run_id).name.endswith("a look at the artifacts")
 
