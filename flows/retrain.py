@@ -19,9 +19,9 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas import State
 from prefect.states import Completed, Failed
 
-from digits import STAGES, files
-from digits.pipeline import dvc_process, repro
-from digits.pipeline.repro import Run, steps
+from digits import files
+from digits.pipeline import repro
+from digits.pipeline.repro import Run
 from digits.runtime.errors import DigitsError
 from flows import artifacts, notify, scheduled, tasks
 from flows.clone import intake, workspace
@@ -52,51 +52,24 @@ def run_all(
         return refusal
     if publish:
         return bring_into_service(root, store, run, acts, now)
-    return Outcome(outcomes.UNPUBLISHED, "the run was started without publishing", run)
+    return outcomes.unpublished(run)
 
 
 def run_stages(root: Path, force: str | None = None) -> Run:
-    """Run every stage as a task, until one fails.
-
-    Data from the built-in sample are replaced if a source of the full data answers now.
-    """
-    dvc_process.configure(root)
-    first = _ingested(root)
-    if first and not first.ok:
-        return first
-    if source := repro.source_replacing_sample(root, first):
-        get_run_logger().info("%s answers: downloading the data to replace the sample", source)
-    with steps(root, reingest=bool(source), force=force) as following:
-        for stage in STAGES[1 if first and not source else 0 :]:
-            if tasks.stage_tasks[stage](following, stage, return_state=True).is_failed():
-                break
-        run = following.finish()
-    return repro.merge_runs(first, run) if first else run
-
-
-def _ingested(root: Path) -> Run | None:
-    """Run ingest alone where nothing is ingested yet: DVC's run cache may hold an earlier run's sample."""
-    if (root / "data" / "raw").exists():
-        return None
-    ingest = STAGES[0]
-    with steps(root, ingest) as following:
-        tasks.stage_tasks[ingest](following, ingest, return_state=True)
-        return following.finish()
+    """Run every stage that is stale as a task, until one fails."""
+    return repro.bring_up_to_date(root, force=force, follow=tasks.follow_stage)
 
 
 def gate_refusal(root: Path, run: Run) -> Outcome | None:
     """The gate's refusal as an outcome; None when something else stopped the stages."""
-    failed = [stage.stage for stage in run.stages if stage.outcome == "failed"]
-    verdict = root / "reports" / "verdict.json"
-    if failed != ["export"] or not verdict.exists() or (judgement := files.read_json(verdict))["passed"]:
+    failed, verdict = repro.failed_stage(run), root / "reports" / "verdict.json"
+    if not failed or failed.stage != "export" or not verdict.exists():
+        return None
+    judgement = files.read_json(verdict)
+    if judgement["passed"]:
         return None
     reasons = "; ".join(rule["reason"] for rule in judgement["rules"] if not rule["passed"])
     return Outcome(outcomes.REFUSED, reasons, run)
-
-
-def failure(run: Run) -> str:
-    """The failed stage's error line."""
-    return str(repro.failure(run))
 
 
 def run_name() -> str:
@@ -166,7 +139,7 @@ def _in_clone(root: Path, options: RunOptions, force: str | None, publish: bool)
 def _state(result: Outcome | Run, addition: str = "") -> State[Any]:
     """The flow's state. addition: text that its message ends with."""
     if isinstance(result, Run):
-        return Failed(message="; ".join(filter(None, [failure(result), addition])), data=result)
+        return Failed(message="; ".join(filter(None, [repro.failure(result), addition])), data=result)
     result = replace(result, reason="; ".join(filter(None, [result.reason, addition])))
     artifacts.outcome(result)
     return Completed(name=result.name, message=result.reason, data=result)

@@ -9,9 +9,11 @@ from digits import STAGES
 CODE = """
 import json, os, signal, sys, time
 from digits.runtime.processes import die_with_dvc
+from digits.runtime.progress import say
 die_with_dvc()
 stage, source, target = sys.argv[1:4]
 print(stage, "at work", flush=True)
+say(f"{stage} says")
 text = open(source).read()
 if stage == "ingest" and os.path.isdir("data/incoming"):
     for batch, _, names in sorted(os.walk("data/incoming")):

@@ -40,12 +40,12 @@ class Intake:
     why: str = ""
 
 
-def judge(root: Path, log: Log) -> Run:
+def judge(root: Path) -> Run:
     """Bring ingest and validate up to date; return their run."""
-    return repro.bring_up_to_date(root, JUDGE, say=log)
+    return repro.bring_up_to_date(root, JUDGE)
 
 
-def take_one(workspace: Workspace, batch: Path, log: Log) -> Intake:
+def take_one(workspace: Workspace, batch: Path) -> Intake:
     """Take a complete batch and judge it. Raises DigitsError when the clone is unusable even without it."""
     try:
         taken = inbox.take(workspace, batch)
@@ -59,15 +59,15 @@ def take_one(workspace: Workspace, batch: Path, log: Log) -> Intake:
         what = f"{type(error).__name__}: {error}"
         return _refused(workspace, batch, batch.name, f"batch {batch} can't be taken ({what})")
     try:
-        return _judged(workspace, batch, taken, log)
+        return _judged(workspace, batch, taken)
     except DigitsError as error:
         inbox.leave(workspace, taken)
         return Intake(batch.name, LEFT, str(error))
 
 
-def _judged(workspace: Workspace, batch: Path, taken: inbox.Batch, log: Log) -> Intake:
-    run = judge(workspace.root, log)
-    failed = next((stage for stage in run.stages if stage.outcome == "failed"), None)
+def _judged(workspace: Workspace, batch: Path, taken: inbox.Batch) -> Intake:
+    run = judge(workspace.root)
+    failed = repro.failed_stage(run)
     if run.ok:
         if taken.new and (reason := _unusable(workspace.root / "reports", taken.name)):
             return _refused(workspace, taken, batch.name, reason)
@@ -76,7 +76,7 @@ def _judged(workspace: Workspace, batch: Path, taken: inbox.Batch, log: Log) -> 
         return Intake(batch.name, LEFT, CHANGED)
     if failed is None or not _at_fault(failed, taken.name):
         inbox.leave(workspace, taken)
-        return Intake(batch.name, LEFT, str(repro.failure(run)))
+        return Intake(batch.name, LEFT, repro.failure(run))
     return _refused(workspace, taken, batch.name, failed.error)
 
 
@@ -157,7 +157,7 @@ def take_all(
     if not batches:
         return []
     try:
-        if not judge(workspace.root, log).ok:
+        if not judge(workspace.root).ok:
             log("the data fail validation even without the new batches, so these stay in the inbox")
             return []
     except DigitsError as error:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from digits.pipeline.repro import Run
+from digits.runtime.errors import DigitsError, GateRefused, StoreError
+from serving.checks.comparison import Comparison
 
 PROMOTED = "Promoted"  # a new version serves
 SERVES = "Nothing new"  # what the stages made is in service already
@@ -19,12 +21,18 @@ ROLLED_BACK = "Rolled back"  # tried live, and withdrawn
 BUSY = "Skipped"  # another scheduled run is working
 UNPUBLISHED = "Not published"  # the run was started without publishing
 
+EXIT_CODES = dict.fromkeys((REFUSED, NOT_BETTER, ROLLED_BACK), GateRefused.exit_code) | {
+    NOT_FIT: StoreError.exit_code,
+    BUSY: DigitsError.exit_code,
+}
+
 
 @dataclass(frozen=True)
 class Outcome:
     """The end of a retraining. name: one of this module's. version: the one it is about, if any.
 
-    run: the stages. new: whether the version was published by this run.
+    run: the stages. new: whether the version was published by this run. comparison: with the version in
+    service, if there was one.
     """
 
     name: str
@@ -32,3 +40,14 @@ class Outcome:
     run: Run
     version: int | None = None
     new: bool = False
+    comparison: Comparison | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The code of a command that ends so: that of the error which a command for this step alone has."""
+        return EXIT_CODES.get(self.name, 0)
+
+
+def unpublished(run: Run) -> Outcome:
+    """The outcome of a run that was started without publishing."""
+    return Outcome(UNPUBLISHED, "the run was started without publishing", run)

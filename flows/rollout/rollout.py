@@ -37,6 +37,43 @@ def bring_into_service(root: Path, store: Store, run: Run, acts: Acts, now: Call
     except release.NotServable as error:
         return Outcome(outcomes.NOT_FIT, str(error), run)
     canary.end_abandoned_trial(store)
+    if decided := without_comparison(root, store, run, number, new, now):
+        return decided
+    pointer = store.current()
+    champion = pointer.stable if pointer else None
+    comparison = acts.compare(root, store, number, champion)
+    if not comparison.passed:
+        if champion is not None:
+            promote.refuse(store, Refusal(number, champion, comparison.failed, now()))
+        reason = release.refusal(number, champion, comparison.failed)
+        return Outcome(outcomes.NOT_BETTER, reason, run, number, new, comparison)
+    settlement = acts.go_live(store, number, champion, now())
+    if settlement.outcome != PROMOTED:
+        return Outcome(outcomes.ROLLED_BACK, "; ".join(settlement.reasons), run, number, new, comparison)
+    text = f"{_published(number, new)}, promoted: `digits serve` serves it, and running servers switch to it"
+    return Outcome(outcomes.PROMOTED, text, run, number, new, comparison)
+
+
+def settled(root: Path, store: Store, run: Run, now: Callable[[], str]) -> Outcome | None:
+    """The outcome where the export is published already and nothing is left to compare; else None."""
+    from serving.store import edge, publish
+
+    if not (root / release.EXPORT).exists():
+        return None
+    export = publish.read_export(root / release.EXPORT)
+    number = publish.find_same(store, export)
+    pointer = store.current()
+    if number is None or (pointer and pointer.canary is not None):  # a trial may be another run's left-over
+        return None
+    if (root / release.EDGE).is_dir() and edge.find(store, number) is None:
+        return None
+    return without_comparison(root, store, run, number, False, now)
+
+
+def without_comparison(
+    root: Path, store: Store, run: Run, number: int, new: bool, now: Callable[[], str]
+) -> Outcome | None:
+    """The outcome of a version that is not to be compared: it serves, waits, was rolled back or refused."""
     pointer, known = store.current(), store.history()
     champion = pointer.stable if pointer else None
     if pointer and champion == number:
@@ -46,7 +83,7 @@ def bring_into_service(root: Path, store: Store, run: Run, acts: Acts, now: Call
             "; the project was moved, so its pointer was updated" if moved else ""
         )
         return Outcome(outcomes.SERVES, text, run, number)
-    published = f"published version {number}" if new else f"version {number}"
+    published = _published(number, new)
     if pointer and pointer.canary is not None:
         trial = "is on trial" if pointer.canary == number else f"waits: version {pointer.canary} is on trial"
         text = f"{published} {trial}; `digits promote {number}` puts it in service"
@@ -58,14 +95,8 @@ def bring_into_service(root: Path, store: Store, run: Run, acts: Acts, now: Call
     if earlier:
         reason = release.refusal(number, champion, earlier.reasons)
         return Outcome(outcomes.NOT_BETTER, reason, run, number)
-    comparison = acts.compare(root, store, number, champion)
-    if not comparison.passed:
-        if champion is not None:
-            promote.refuse(store, Refusal(number, champion, comparison.failed, now()))
-        reason = release.refusal(number, champion, comparison.failed)
-        return Outcome(outcomes.NOT_BETTER, reason, run, number, new)
-    settlement = acts.go_live(store, number, champion, now())
-    if settlement.outcome != PROMOTED:
-        return Outcome(outcomes.ROLLED_BACK, "; ".join(settlement.reasons), run, number, new)
-    text = f"{published}, promoted: `digits serve` serves it, and running servers switch to it"
-    return Outcome(outcomes.PROMOTED, text, run, number, new)
+    return None
+
+
+def _published(number: int, new: bool) -> str:
+    return f"published version {number}" if new else f"version {number}"

@@ -20,6 +20,7 @@ from flows.scheduling import server, settings
 from flows.scheduling.server import PORT
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.responses import DeploymentResponse
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Schedule
 
@@ -68,6 +69,12 @@ def deployment(project: Path, plan: Plan) -> RunnerDeployment:
         description=f"Retrains {project}",
         paused=False,
     )
+
+
+def queues(known: DeploymentResponse) -> bool:
+    """Whether a run that comes due during another waits for its end."""
+    options = known.concurrency_options
+    return bool(options and options.collision_strategy.value == BUSY["queue"])
 
 
 def flow(plan: Plan) -> Callable[..., Any]:

@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from rich.console import Console
+
+from digits.pipeline.screen import Screen, log_of
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import RUN_PID, StopRequest
+from digits.runtime.words import count
 from flows.scheduling import deployment, inbox_trigger, recovery, server, settings
 from flows.scheduling.deployment import Plan
 from flows.scheduling.server import SchedulerBusy, only_scheduler
@@ -59,14 +63,22 @@ def schedule(project: Path, plan: Plan) -> int:
 
 
 def run_once(project: Path, plan: Plan) -> int:
-    """Run now, in the running scheduler or else in this process; return 0 unless the run fails."""
+    """Run now, in the running scheduler or else in this process; return the exit code of how it ended."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # the screen tells it all
+    shown = Screen(Console(stderr=True, highlight=False), log_of(project))
     try:
-        with only_scheduler(settings.home(project)), prepare_prefect(project, plan):
-            state = deployment.flow(plan)(**plan.parameters, return_state=True)
+        with only_scheduler(settings.home(project)), shown, prepare_prefect(project, plan):
+            with shown.logs_of("prefect"):
+                state = deployment.flow(plan)(**plan.parameters, return_state=True)
             say(f"{state.name}: {state.message or 'no message'}")
-            return 0 if state.is_completed() else 1
+            ended = state.result(raise_on_failure=False)
+            code: int = getattr(ended, "exit_code", 0 if state.is_completed() else DigitsError.exit_code)
+            return code
     except SchedulerBusy:
         return _run_in_scheduler(project, plan)
+    except (KeyboardInterrupt, SystemExit):
+        say(shown.where())
+        raise
 
 
 @contextlib.contextmanager
@@ -114,7 +126,7 @@ def _serve(
         for name in recovery.clear_stuck(client, id_):
             say(f"run {name} is set to Crashed: {recovery.DIED}")
         if skipped := recovery.skip_missed(client, id_, datetime.now(UTC)):
-            say(f"{skipped} runs are skipped: {recovery.MISSED}")
+            say(f"{count(skipped, 'run')} skipped: {recovery.MISSED}")
         recovery.watch_heartbeats(client)
     supervisor.inbox = inbox_trigger.Inbox(plan.inbox, id_) if plan.inbox else None
     say(f"serving {served.full_name}, {_when(plan)}")
@@ -187,6 +199,11 @@ def _run_in_scheduler(project: Path, plan: Plan) -> int:
 
     with get_client(sync_client=True) as client:
         known = client.read_deployment_by_name(f"retrain/{deployment.name_of(project)}")
+        if not deployment.queues(known) and inbox_trigger.is_busy(client, known.id):
+            raise DigitsError(
+                "a run is at work, and the scheduler skips those that come due meanwhile: `digits status` "
+                "shows it; try again when it has ended, or start the scheduler with --when-busy queue"
+            )
         say(f"the scheduler runs it: {inbox_trigger.start_run(client, known.id, plan.parameters)}")
     return 0
 

@@ -49,6 +49,7 @@ ALWAYS = {  # no telemetry, no prompts
     "PREFECT_CLI_PROMPT": "false",
 }
 DEFAULTS = {  # a value that is set already stays
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # a run tells its own steps
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a cold start on a busy machine
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
     # On disk: with leases in memory a server that was restarted ends the run that is active.

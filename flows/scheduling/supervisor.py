@@ -80,8 +80,10 @@ class Supervisor(threading.Thread):
 def start_prefect(project: Path) -> None:
     """Set this process up for the project's Prefect; Prefect must not be imported yet.
 
-    The server is the project's if one runs, else one that ends with this process. Raises DigitsError.
+    The server is the project's if one runs, else one that ends with this process. Prefect then prints
+    nothing. Raises DigitsError.
     """
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # the command tells it all
     settings.apply(project)
     running = server.ensure(project, port=server.free_port())
     os.environ.update(settings.variables_for(running.url))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from digits.runtime.progress import Progress
     from serving.store.store import Store
 
 
@@ -36,11 +39,12 @@ def store_of(root: Path) -> Store:
     return Store(root / "models" / "serving")
 
 
-def console() -> Console:
-    """Return a console on standard output that never breaks lines; without a terminal, WIDTH columns wide."""
+def console(*, error: bool = False) -> Console:
+    """Return a console that never breaks lines; without a terminal, WIDTH columns wide. error: on stderr."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+    stream = sys.stderr if error else sys.stdout
+    return Console(highlight=False, soft_wrap=True, width=None if stream.isatty() else WIDTH, stderr=error)
 
 
 def table(*columns: str) -> Table:
@@ -51,6 +55,34 @@ def table(*columns: str) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def rows(console: Console, facts: Iterable[tuple[str, str]]) -> None:
+    """Print facts, each a name and a text in rich's markup; a text's further lines are indented."""
+    for name, text in facts:
+        first, *others = text.split("\n")
+        console.print(f"[dim]{name:<9}[/] {first}")
+        for line in others:
+            console.print(f"{'':<9} {line}")
+
+
+@contextlib.contextmanager
+def spoken_on_stderr(wanted: bool) -> Iterator[None]:
+    """Have what is said until the end of the block go to stderr, where standard output is for JSON."""
+    from digits.runtime import progress
+
+    with progress.heard_by(_Stderr()) if wanted else contextlib.nullcontext():
+        yield
+
+
+class _Stderr:
+    """A listener."""
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def move(self, progress: Progress) -> None:
+        pass
 
 
 def print_json(value: Any) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from digits import STAGES
+from digits.pipeline import repro
 from digits.pipeline.repro import steps
 from digits.runtime import processes
 from tests._stand_in import pipeline
@@ -14,41 +15,78 @@ def root(tmp_path):
     return pipeline(tmp_path)
 
 
+class Watcher:
+    """Keeps what a stage prints, apart from DVC's own lines."""
+
+    def __init__(self):
+        self.said, self.noted = [], []
+
+    def say(self, line):
+        self.said.append(line)
+
+    def note(self, line):
+        self.noted.append(line)
+
+
 def followed(root, **options):
     """The outcome and the lines of each stage, and the whole run."""
     found = {}
     with steps(root, **options) as following:
         for stage in STAGES:
-            lines = []
-            done = following.stage(stage, lines.append)
-            found[stage] = (done.outcome, lines)
+            watcher = Watcher()
+            done = following.stage(stage, watcher)
+            found[stage] = (done.outcome, watcher)
             if done.outcome == "failed":
                 break
-        return found, following.finish(), following.error
+        return found, following.finish()
 
 
 def test_each_stage_has_its_own_lines_and_runs_again_when_it_is_stale_or_forced(root):
-    found, run, _ = followed(root)
+    found, run = followed(root)
     assert run.ok
-    for stage, (outcome, lines) in found.items():
+    for stage, (outcome, watcher) in found.items():
         assert outcome == "ran"
-        lines = [line for line in lines if not line.startswith("WARNING: ")]  # of the stand-in's empty files
-        assert lines == [f"{stage} at work"], "its own lines alone, and none of DVC's"
-    again, run, _ = followed(root)
+        assert watcher.said == [f"{stage} says"], "what it says to a person, and nothing of DVC's"
+        assert f"{stage} at work" in watcher.noted
+    again, run = followed(root)
     assert run.ok
     assert {outcome for outcome, _ in again.values()} == {"cached"}
     assert [stage.outcome for stage in run.stages] == ["cached"] * len(STAGES)
+    before = (root / "train.recipe").read_text()
     (root / "train.recipe").write_text("another")
-    found, _, _ = followed(root, force="validate")
+    found, _ = followed(root, force="validate")
     assert [outcome for outcome, _ in found.values()] == ["cached", "ran", "cached"] + ["ran"] * 5
+    (root / "train.recipe").write_text(before)
+    found, _ = followed(root)
+    assert [outcome for outcome, _ in found.values()] == ["cached"] * 3 + ["restored"] * 5
 
 
 def test_a_failed_stage_is_told_with_its_reason_and_the_rest_is_not_reached(root):
     (root / "start").write_text("preprocess")
-    found, run, error = followed(root)
+    found, run = followed(root)
     assert found["preprocess"][0] == "failed"
-    assert [(s.outcome, s.error) for s in run.stages[2:4]] == [("failed", "bad"), ("not reached", "")]
-    assert "preprocess" in error
+    assert [(s.stage, s.outcome, s.error) for s in run.stages[2:]] == [("preprocess", "failed", "bad")]
+    assert "preprocess" in run.error
+
+
+def test_a_run_up_to_a_stage_tells_of_those_that_dvc_looked_at_alone(root):
+    (root / "params.yaml").write_text("{}\n")
+    (root / "data" / "raw").mkdir(parents=True)
+    assert [stage.stage for stage in repro.bring_up_to_date(root, "validate").stages] == list(STAGES[:2])
+    assert not repro.up_to_date(root)
+    repro.bring_up_to_date(root)
+    assert repro.up_to_date(root)
+    (root / "convert.recipe").write_text("another")
+    assert not repro.up_to_date(root)
+
+
+def test_a_source_that_answers_again_has_ingest_run_though_nothing_has_changed(root, monkeypatch):
+    (root / "data" / "raw").mkdir(parents=True)
+    repro.bring_up_to_date(root, "validate")
+    monkeypatch.setattr(repro, "_source_replacing_sample", lambda *_: "the mirror")
+    assert not repro.up_to_date(root)
+    outcomes = [stage.outcome for stage in repro.bring_up_to_date(root, "validate").stages]
+    assert outcomes == ["ran", "cached"]
 
 
 @pytest.mark.slow
@@ -56,7 +94,7 @@ def test_leaving_early_ends_the_stage_and_lets_the_next_run_start(root):
     (root / "start").write_text("sleep")
     with steps(root) as following:
         for stage in ("ingest", "validate", "preprocess"):
-            following.stage(stage, lambda _: None)
+            following.stage(stage, Watcher())
         wait_for((root / "sleeping").exists, 30)
     pid = int((root / "sleeping").read_text())
     wait_for(lambda: not processes.alive(pid), 30, lambda: "the stage's process stayed")

@@ -29,3 +29,17 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch):
         advance(2, note="fine")
     out = capsys.readouterr().out
     assert "letters" in out and "2/2" in out and "fine" in out
+
+
+def test_a_process_that_is_followed_writes_what_its_follower_parses(capsys, monkeypatch):
+    monkeypatch.setenv(progress.FOLLOWED, "1")
+    progress.say("read 3 files")
+    with progress.bar("training", total=20, unit="steps") as advance:
+        advance(20, note="loss 0.1")
+    said = [progress.parse(line) for line in capsys.readouterr().out.splitlines()]
+    begun, done = (
+        progress.Progress("training", 0, 20, "steps"),
+        progress.Progress("training", 20, 20, "steps", "loss 0.1"),
+    )
+    assert said == ["read 3 files", begun, done]
+    assert progress.parse("W0000 a warning") is progress.parse(progress.MARK + "{cut o") is None

@@ -16,6 +16,7 @@ from digits import files
 from digits.runtime import locks
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import RUN_PID, die_with_parent, is_dvc
+from digits.runtime.progress import FOLLOWED
 
 RUN_LOG = (
     "DIGITS_RUN_LOG"  # the same as in digits.runtime.stage_main: each stage appends a line of JSON at its end
@@ -117,50 +118,46 @@ def variables(root: Path) -> dict[str, str]:
     }
 
 
-def start(
-    root: Path, log: Path, arguments: Sequence[str], stdout: int | None = None
-) -> subprocess.Popen[str]:
-    """Start DVC in a process group of its own, which dies with this process."""
+def start(root: Path, log: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """Start DVC in a process group of its own, which dies with this process; its output is to be read.
+
+    log: a file for what each stage appends at its end.
+    """
     environment = (
         os.environ
         | variables(root)
         | {
             RUN_LOG: str(log),
             RUN_PID: str(os.getpid()),
+            FOLLOWED: "1",
             # DVC hashes the code that runs, in a clone too
             "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
         }
     )
-    if stdout is not None:
-        environment |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     return subprocess.Popen(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=root,
         env=environment,
         start_new_session=True,
         preexec_fn=die_with_parent,
-        stdout=stdout,
-        stderr=None if stdout is None else subprocess.STDOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
         errors="replace",
     )
 
 
-def wait(child: subprocess.Popen[str]) -> int:
-    """Return the child's exit code; meanwhile pass signals on to its whole group."""
-
-    def forward(number: int, _frame: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+def output(root: Path, arguments: Sequence[str]) -> str:
+    """Return what a DVC command that runs no stage prints; empty when it fails. It ends with this process."""
+    child = start(root, Path(os.devnull), arguments)
     try:
-        return child.wait()
+        printed, _ = child.communicate()
+        return printed if child.returncode == 0 else ""
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        _kill(child)
+        end(child)
 
 
 def end(child: subprocess.Popen[str]) -> None:

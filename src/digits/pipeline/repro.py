@@ -1,7 +1,7 @@
-"""Runs `dvc repro`, one run at a time, and reports each stage; children end with it.
+"""Runs `dvc repro`, one run at a time, and follows it stage by stage; children end with it.
 
 DVC decides what is stale. This adds what DVC can't know: that a data source answers again after a run had to
-use the sample; and it reports which stages ran, which were cached, and how long each took.
+use the sample; and it tells which stages ran, which were cached, and how long each took.
 """
 
 from __future__ import annotations
@@ -13,27 +13,60 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from digits import STAGES, files
 from digits.ingest import sources
-from digits.pipeline import dvc_process
-from digits.runtime import params
-from digits.runtime.errors import DigitsError
+from digits.pipeline import dvc_process, screen
+from digits.runtime import params, progress
+from digits.runtime.progress import Progress
 
 NAMES = re.compile(r"^(?:Running stage|Stage) '([^']+)'")  # the first line of DVC's output about a stage
+RESTORED = re.compile(r"^Stage '.*' is cached")  # its outputs come from DVC's cache
 REASON = re.compile(r"^ERROR: (.*)")
-# What DVC says of itself between the lines of the stages: which stage begins is known, and nothing is left to
-# do by hand.
-OWN = re.compile(
-    r"^(Running stage '|Stage '.*skipping|> |(Generating|Updating) lock file|To track the changes with git|"
-    r"\s*git add |To enable auto staging|\s*dvc config core.autostage|Use `dvc push`|\s*$)"
-)
+SILENT = "DVC ended without a message"
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """The outcome of one stage: ran, cached (nothing it needs has changed), restored (from DVC's cache) or
+    failed.
+    """
+
+    stage: str
+    outcome: str
+    seconds: float = 0.0  # of the wall, with the start of processes
+    error: str = ""
+    code: int = 0  # the stage's own exit code, where it ran
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `dvc repro`: its stages in order, wall time in seconds, whether all went well. error: DVC's own."""
+
+    stages: list[StageRun]
+    seconds: float
+    ok: bool
+    error: str = ""
+
+
+class Watcher(Protocol):
+    """What is told of a stage at work."""
+
+    def say(self, line: str) -> None:
+        """Take a line that the stage says to the user."""
+
+    def move(self, progress: Progress) -> None:
+        """Take how far the stage is."""
+
+    def note(self, line: str) -> None:
+        """Take any other line of the output, DVC's own among them."""
 
 
 class Steps:
-    """A running `dvc repro` that is followed stage by stage. Its output comes as lines."""
+    """A running `dvc repro` that is followed stage by stage."""
 
     def __init__(self, root: Path, log: Path, commands: Sequence[Sequence[str]]) -> None:
         self._root, self._log = root, log
@@ -42,39 +75,58 @@ class Steps:
         self._ahead: str | None = None  # a line of the next stage, read too early
         self._code: int | None = None
         self._began = time.monotonic()
-        self._reported: list[StageRun] = []
-        self.error = ""  # DVC's own last one
+        self._stages: list[StageRun] = []
+        self._error = ""  # DVC's own last one
 
-    def stage(self, stage: str, tell: Callable[[str], None] = print) -> StageRun:
-        """Wait until DVC has finished a stage, passing on each line of its output but DVC's own remarks.
+    def stage(self, stage: str, watcher: Watcher) -> StageRun | None:
+        """Wait until DVC has finished a stage; None when DVC did not look at it.
 
         To be called in stage order.
         """
-        later = STAGES[STAGES.index(stage) + 1 :]
+        began, later = time.monotonic(), STAGES[STAGES.index(stage) + 1 :]
+        outcome = ""
         for line in self._lines():
             named = NAMES.match(line)
             if named and named[1] in later and len(self._commands) == 0:
                 self._ahead = line
                 break
+            if named and named[1] == stage:
+                ran = line.startswith("Running")
+                outcome = "failed" if ran else "restored" if RESTORED.match(line) else "cached"
             if reason := REASON.match(line):
-                self.error = reason[1]
-            if not OWN.match(line):
-                tell(line)
-        found = stage_run(self._ended(), stage, self._code)
-        self._reported.append(found)
-        return found
+                self._error = reason[1]
+            self._tell(watcher, line)
+        done = StageRun(stage, outcome, time.monotonic() - began, self._error or SILENT, code=1)
+        if record := read_records(self._log).get(stage):
+            ended, code = "ran" if record["ok"] else "failed", int(str(record.get("code", 0)))
+            done = replace(done, outcome=ended, error=str(record.get("error", "")), code=code)
+        elif outcome in ("cached", "restored"):
+            done = replace(done, error="", code=0)
+        elif not self._code:
+            return None
+        self._stages.append(done)
+        return done
 
     def finish(self) -> Run:
         """Return the whole run, after the last stage."""
         for _ in self._lines():
             pass
-        stages = [stage_run(self._ended(), stage, self._code) for stage in STAGES]
-        return Run(stages, time.monotonic() - self._began, self._code == 0, self.error)
+        return Run(self._stages, time.monotonic() - self._began, self._code == 0, self._error)
 
     def close(self) -> None:
         """End what is still running: the stage first, for its last output."""
         if self._child:
             dvc_process.end(self._child)
+
+    @staticmethod
+    def _tell(watcher: Watcher, line: str) -> None:
+        said = progress.parse(line)
+        if said is None:
+            watcher.note(line)
+        elif isinstance(said, str):
+            watcher.say(said)
+        else:
+            watcher.move(said)
 
     def _lines(self) -> Iterator[str]:
         if self._ahead is not None:
@@ -83,7 +135,7 @@ class Steps:
         while self._code in (None, 0) and (self._child or self._commands):
             if self._child is None:
                 command = self._commands.pop(0)
-                self._child = dvc_process.start(self._root, self._log, command, stdout=subprocess.PIPE)
+                self._child = dvc_process.start(self._root, self._log, command)
             assert self._child.stdout
             for line in self._child.stdout:
                 yield line.rstrip("\n")
@@ -93,8 +145,11 @@ class Steps:
             if self._code:
                 self._commands.clear()
 
-    def _ended(self) -> dict[str, dict[str, object]]:
-        return read_records(self._log)
+
+# Follows one stage, as `follow` does; Prefect's tasks do it too. Returns the stage's run.
+Follow = Callable[[Steps, str], StageRun | None]
+
+REINGEST = ("repro", "--single-item", "--force", "--no-run-cache", "ingest")
 
 
 @contextlib.contextmanager
@@ -116,102 +171,95 @@ def steps(root: Path, *targets: str, reingest: bool = False, force: str | None =
             made.close()
 
 
-REINGEST = ("repro", "--single-item", "--force", "--no-run-cache", "ingest")
+def follow(steps: Steps, stage: str) -> StageRun | None:
+    """Wait until DVC has finished a stage, and show it on the screen."""
+    with screen.current().step(stage) as step:
+        done = steps.stage(stage, step)
+        show_end(step, done)
+        return done
 
 
-@dataclass(frozen=True)
-class StageRun:
-    """The outcome of one stage: ran, cached, failed or not reached."""
-
-    stage: str
-    outcome: str
-    seconds: float = 0.0
-    error: str = ""
-    code: int = 0  # the stage's own exit code, where it ran
+RESULTS = {"cached": "nothing has changed", "restored": "restored from the run cache"}
 
 
-@dataclass(frozen=True)
-class Run:
-    """One `dvc repro`: its stages in order, wall time in seconds, whether all went well. error: DVC's own."""
-
-    stages: list[StageRun]
-    seconds: float
-    ok: bool
-    error: str = ""
+def show_end(step: screen.Step, done: StageRun | None) -> None:
+    """Show how a stage ended; nothing of one that DVC did not look at."""
+    step.shown = done is not None
+    if done:
+        step.outcome = done.outcome
+        step.result = done.error or RESULTS.get(done.outcome, step.result)
 
 
-def repro(root: Path, *targets: str, reingest: bool = False) -> Run:
-    """Bring the targets (all stages without any) up to date; reingest: first run ingest without DVC's cache.
+def bring_up_to_date(root: Path, *targets: str, force: str | None = None, follow: Follow = follow) -> Run:
+    """Run the targets and what they need, all stages without any, as far as they are stale, until one fails.
 
-    Output goes straight to this process's own, so that progress stays live.
-    Raises DigitsError when another run is active in the same folder.
+    Ingests anew where a sample stands in for a source that answers by now. force: a stage to run though
+    nothing it needs has changed. Raises DigitsError when another run is active in the same folder.
     """
-    started = time.monotonic()
-    with dvc_process.run_lock(root), tempfile.TemporaryDirectory(prefix="digits-run-") as scratch:
-        log = Path(scratch) / "stages.jsonl"
-        dvc_process.drop_dead_locks(root)
-        code = dvc_process.wait(dvc_process.start(root, log, REINGEST)) if reingest else 0
-        if code == 0:
-            code = dvc_process.wait(dvc_process.start(root, log, ("repro", *targets)))
-        ended = read_records(log)
-    stages = [stage_run(ended, stage, code) for stage in STAGES]
-    return Run(stages, time.monotonic() - started, code == 0)
-
-
-def bring_up_to_date(root: Path, *targets: str, say: Callable[[str], None] = print) -> Run:
-    """Do `repro`, and ingest anew where a sample stands in for a source that answers by now."""
     dvc_process.configure(root)
-    first = ingest_if_missing(root)
-    if first and not first.ok:
-        return first
-    source = source_replacing_sample(root, first)
+    first = None
+    if not (root / "data" / "raw").exists():  # DVC's run cache may hold the sample of an earlier run
+        first = _run(root, STAGES[:1], STAGES[:1], follow)
+        if not first.ok:
+            return first
+    source = _source_replacing_sample(root, first)
     if source:
-        say(f"{source} answers: using its data instead of the sample")
-    run = repro(root, *targets, reingest=bool(source))
-    return merge_runs(first, run) if first else run
+        progress.say(f"{source} answers: its data replace the sample")
+    last = max(map(STAGES.index, targets), default=len(STAGES) - 1)
+    stages = STAGES[1 if first and not source else 0 : last + 1]
+    run = _run(root, targets, stages, follow, reingest=bool(source), force=force)
+    if not first:
+        return run
+    known = {stage.stage: stage for stage in first.stages} | {stage.stage: stage for stage in run.stages}
+    return Run(list(known.values()), first.seconds + run.seconds, run.ok, run.error)
 
 
-def ingest_if_missing(root: Path) -> Run | None:
-    """Ingest where nothing is ingested yet: DVC's run cache may hold the sample of an earlier run."""
-    return None if (root / "data" / "raw").exists() else repro(root, "ingest")
+def _run(
+    root: Path,
+    targets: Sequence[str],
+    stages: Sequence[str],
+    follow: Follow,
+    *,
+    reingest: bool = False,
+    force: str | None = None,
+) -> Run:
+    with steps(root, *targets, reingest=reingest, force=force) as following:
+        for stage in stages:
+            done = follow(following, stage)
+            if done and done.outcome == "failed":
+                break
+        return following.finish()
 
 
-def source_replacing_sample(root: Path, first: Run | None) -> str | None:
-    """Return the source that can replace the sample now; None where the data stay.
+def up_to_date(root: Path) -> bool:
+    """Whether every stage is, as DVC says without running any; a sample that a source can replace is not."""
+    dvc_process.configure(root)
+    if not (root / "data" / "raw").exists() or _source_replacing_sample(root, None):
+        return False
+    with dvc_process.run_lock(root):
+        dvc_process.drop_dead_locks(root)
+        printed = dvc_process.output(root, ("status", "--json"))
+        return printed.strip().rpartition("\n")[2] == "{}"
 
-    first: the result of `ingest_if_missing`.
-    """
-    restored = first is None or first.stages[0].outcome == "cached"
-    if not (restored and uses_sample(root)):
+
+def _source_replacing_sample(root: Path, first: Run | None) -> str | None:
+    """Return the source that can replace the sample now; None where the data stay. first: a run of ingest."""
+    restored = first is None or first.stages[0].outcome != "ran"
+    manifest = root / "data" / "raw" / "manifest.json"
+    if not (restored and manifest.exists() and files.read_json(manifest).get("sample")):
         return None
     return sources.available(params.load("ingest", root / "params.yaml"))
 
 
-def uses_sample(root: Path) -> bool:
-    """Return whether the ingested data are the sample that stands in when no source answers."""
-    manifest = root / "data" / "raw" / "manifest.json"
-    return manifest.exists() and bool(files.read_json(manifest).get("sample"))
+def failed_stage(run: Run) -> StageRun | None:
+    """Return the stage that failed, if one did."""
+    return next((stage for stage in run.stages if stage.outcome == "failed"), None)
 
 
-def merge_runs(first: Run, then: Run) -> Run:
-    """Merge two runs into one: a stage that ran in the first is not merely cached because the second found it
-    done.
-    """
-    stages = [
-        a if a.outcome == "ran" and b.outcome == "cached" else b
-        for a, b in zip(first.stages, then.stages, strict=True)
-    ]
-    return Run(stages, first.seconds + then.seconds, then.ok, then.error)
-
-
-def failure(run: Run) -> DigitsError | None:
-    """Return the first failed stage as an error of one line; None when all went well."""
-    if run.ok:
-        return None
-    failed = [stage for stage in run.stages if stage.outcome == "failed"]
-    return DigitsError(
-        f"{failed[0].stage}: {failed[0].error}" if failed else run.error or "see DVC's message above"
-    )
+def failure(run: Run) -> str:
+    """Return the error line of a run that failed."""
+    failed = failed_stage(run)
+    return f"{failed.stage}: {failed.error}" if failed else run.error or SILENT
 
 
 def read_records(log: Path) -> dict[str, dict[str, object]]:
@@ -219,16 +267,3 @@ def read_records(log: Path) -> dict[str, dict[str, object]]:
     if not log.exists():
         return {}
     return {str(r["stage"]): r for r in map(json.loads, log.read_text(encoding="utf-8").splitlines())}
-
-
-def stage_run(ended: dict[str, dict[str, object]], stage: str, code: int | None) -> StageRun:
-    """Return the outcome of a stage. code: DVC's exit code; None while it runs, when what it passed by
-    silently was cached.
-    """
-    if record := ended.get(stage):
-        became = "ran" if record["ok"] else "failed"
-        error, ended_with = str(record.get("error", "")), int(str(record.get("code", 0)))
-        return StageRun(stage, became, float(str(record["seconds"])), error, ended_with)
-    last = max((STAGES.index(name) for name in ended if name in STAGES), default=-1)
-    cached = not code or STAGES.index(stage) < last
-    return StageRun(stage, "cached" if cached else "not reached")

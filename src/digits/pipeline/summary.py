@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,59 +12,67 @@ from rich.table import Table
 
 from digits import files
 from digits.pipeline.repro import Run
+from digits.runtime.words import count
 
-MARKS = {"ran": "green", "cached": "dim", "failed": "bold red", "not reached": "dim"}
-
-
-def stages_table(run: Run) -> Table:
-    """Return a table with one row per stage: its outcome and its seconds."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("stage")
-    table.add_column("outcome")
-    table.add_column("seconds", justify="right")
-    for stage in run.stages:
-        seconds = f"{stage.seconds:.1f}" if stage.outcome in ("ran", "failed") else ""
-        table.add_row(stage.stage, f"[{MARKS[stage.outcome]}]{stage.outcome}[/]", seconds)
-    table.add_row("[dim]all[/]", "", f"[dim]{run.seconds:.1f}[/]")
-    return table
+DONE = ("ran", "cached", "restored")
+WANTED = re.compile(
+    r"^(.*), ([^,]*(?:,\d{3})*[^,]*\b(?:wanted|expected|allowed|may be)\b.*)$"
+)  # of a rule's reason
 
 
 def lines(root: Path, run: Run) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) pairs: data set, accuracy, verdict, where the reports are, the next command."""
+    """Yield (name, text) pairs, in rich's markup: data set, accuracy, verdict, where the reports are."""
     outcomes = {stage.stage: stage.outcome for stage in run.stages}
     manifest = root / "data" / "raw" / "manifest.json"
-    if outcomes["ingest"] in ("ran", "cached") and manifest.exists():
+    if outcomes.get("ingest") in DONE and manifest.exists():
         yield "data set", _data_set(files.read_json(manifest))
-    if outcomes["evaluate"] in ("ran", "cached") and (root / "reports" / "metrics.json").exists():
+    if outcomes.get("evaluate") in DONE and (root / "reports" / "metrics.json").exists():
         yield from _scores(
             files.read_json(root / "reports" / "metrics.json"),
             files.read_json(root / "reports" / "verdict.json"),
         )
         yield "reports", "reports/report.html  reports/validation/  reports/metrics.json"
-    failed = [stage for stage in run.stages if stage.outcome == "failed"]
-    if failed:
-        yield "stopped", f"[bold red]{failed[0].stage}[/]: {escape(failed[0].error)}"
-        yield "next", "fix it and run `make run` again: finished stages are kept"
-    elif not run.ok:
-        yield "stopped", "see [bold red]DVC[/]'s message above"
-    else:
-        yield "next", "open reports/report.html; change params.yaml or data, and `make run` again"
 
 
-def _data_set(manifest: dict[str, Any]) -> str:
+def failed_rules(rules: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table of the rules that failed: the rule, its value, and what was wanted."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("rule", "value", "wanted"):
+        table.add_column(column, overflow="fold")
+    for rule in rules:
+        if not rule["passed"]:
+            split = WANTED.match(rule["reason"])
+            value, wanted = split.groups() if split else (rule["reason"], "")
+            table.add_row(
+                f"[bold red]{rule['rule']}[/]", escape(value), escape(wanted.removesuffix(" wanted"))
+            )
+    return table
+
+
+def all_rules(rules: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table of a comparison's rules, passed or not, each with its reason."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for rule in rules:
+        name = f"[dim]{rule['rule']}[/]" if rule["passed"] else f"[bold red]{rule['rule']}[/]"
+        table.add_row(name, escape(rule["reason"]))
+    return table
+
+
+def _data_set(manifest: Mapping[str, Any]) -> str:
     sizes = manifest["splits"]
     text = f"{manifest['dataset']}: {sizes['train']['n']:,} training and {sizes['test']['n']:,} test images"
     if manifest.get("sample"):
-        text += "; [bold yellow]a sample, since no data source answered[/]: DIGITS_MIRROR can name one"
+        text += "\n[bold yellow]a sample, since no data source answered[/]: DIGITS_MIRROR can name one"
     return text
 
 
-def _scores(metrics: dict[str, Any], verdict: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _scores(metrics: Mapping[str, Any], verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     low, high = metrics["accuracy_interval"]
-    yield "accuracy", f"{metrics['accuracy']:.2%} on test (95 % interval {low:.2%} to {high:.2%})"
-    failed = [rule for rule in verdict["rules"] if not rule["passed"]]
-    if verdict["passed"]:
-        yield "verdict", f"[bold green]passed[/] all {len(verdict['rules'])} rules"
-    else:
-        reasons = "; ".join(escape(rule["reason"]) for rule in failed)
-        yield "verdict", f"[bold red]refused[/]: {reasons}"
+    yield "accuracy", f"{metrics['accuracy']:.2%} on test (95% interval {low:.2%} to {high:.2%})"
+    rules = verdict["rules"]
+    failed = sum(not rule["passed"] for rule in rules)
+    passed = f"[bold green]passed[/] all {len(rules)} rules"
+    yield (
+        "verdict",
+        passed if verdict["passed"] else f"[bold red]refused[/] by {failed} of {count(len(rules), 'rule')}",
+    )

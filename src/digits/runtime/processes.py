@@ -106,6 +106,14 @@ def die_with_dvc() -> None:
         threading.Thread(target=_die_with, args=[watched], name="die-with-dvc", daemon=True).start()
 
 
+def age() -> float:
+    """Return the seconds since this process started."""
+    import psutil
+
+    began: float = psutil.Process().create_time()
+    return max(0.0, time.time() - began)
+
+
 def is_dvc(process: psutil.Process) -> bool:
     """Return whether a process is a running DVC."""
     import psutil

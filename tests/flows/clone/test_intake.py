@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from digits.pipeline import repro
 from digits.pipeline.repro import Run, StageRun
 from digits.runtime.errors import DigitsError
 from flows.clone import arrival, inbox, intake
@@ -57,7 +56,7 @@ def judge(clone, monday, monkeypatch):
         monkeypatch.setattr(inbox, "leave", lambda _, which: left.append(which.name))
         monkeypatch.setattr(inbox, "accept", lambda *_: keeps)
         monkeypatch.setattr(intake, "judge", lambda *_: meanwhile() or run)
-        return intake.take_one(clone, monday, print), left
+        return intake.take_one(clone, monday), left
 
     return taken
 
@@ -167,7 +166,7 @@ def test_whatever_a_batch_raises_refuses_it_and_what_the_machine_raises_does_not
 
     write(clone.root, "reports/validation/seen.txt", "of the data without the batch")
     monkeypatch.setattr(inbox, "take", surprised)
-    found = intake.take_one(clone, monday, print)
+    found = intake.take_one(clone, monday)
     assert (found.batch, found.became) == ("monday", became) and why in found.why and found.why.isprintable()
     assert monday.exists() == (became == LEFT)
     assert set_aside(monday)[1] == ([*THREE, "reason.txt"] if became == REFUSED else [])
@@ -245,14 +244,3 @@ def test_a_run_s_message_tells_of_the_batches_that_were_not_accepted():
     found = [Intake("a", ACCEPTED), Intake("b", REFUSED, "bad"), Intake("c", LEFT, "late")]
     assert intake.summary(found) == "batch b was refused: bad; batch c was left: late"
     assert intake.summary(found[:1]) == intake.summary([]) == ""
-
-
-def test_the_stages_are_run_up_to_validate_and_a_source_that_answers_again_is_told(tmp_path, monkeypatch):
-    for folder in ("data/raw", ".dvc"):
-        (tmp_path / folder).mkdir(parents=True)
-    told, runs = [], []
-    monkeypatch.setattr(repro, "source_replacing_sample", lambda *_: "the mirror")
-    monkeypatch.setattr(repro, "repro", lambda *asked, **how: runs.append((asked, how)) or GOOD)
-    assert intake.judge(tmp_path, told.append) is GOOD
-    assert runs == [((tmp_path, "validate"), {"reingest": True})]
-    assert told == ["the mirror answers: using its data instead of the sample"]
