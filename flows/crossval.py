@@ -22,8 +22,9 @@ from digits import dataset, files
 from digits.dataset import Split, concatenate
 from digits.runtime import params
 from digits.runtime.errors import DataError, DigitsError, ParamsError
-from digits.runtime.progress import say
+from digits.runtime.progress import bar, say
 from digits.runtime.stage_code import code_sha256
+from digits.runtime.words import count
 from flows.search import parallel, trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 
@@ -154,7 +155,9 @@ def _run(
 ) -> None:
     stopping = threading.Event()
     failed: list[str] = []
-    with workers.pool(at_once, cluster, trial.warm) as client:
+    say(f"{count(len(missing), 'fold')} of {section.profile} to train, {at_once} at a time")
+    with bar("folds", len(missing)) as advance, workers.pool(at_once, cluster, trial.warm) as client:
+        advance(0, note="starting Prefect and the workers")
         sent = client.scatter([data], broadcast=True)[0]
 
         def one(place: int) -> parallel.TaskResult:
@@ -171,6 +174,7 @@ def _run(
             )
             line = f"fold {number + 1}: {result['accuracy']:.2%} in {result['seconds']:.0f} s"
             say(line)
+            advance()
             return parallel.TaskResult("Completed", line)
 
         def page() -> tuple[str, str]:

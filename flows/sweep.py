@@ -18,7 +18,8 @@ from digits import dataset, files
 from digits.dataset import Split
 from digits.runtime import params
 from digits.runtime.errors import DigitsError, ParamsError
-from digits.runtime.progress import say
+from digits.runtime.progress import bar, say
+from digits.runtime.words import count
 from flows.search import experiments, parallel, report, space, study, trial, workers
 from flows.search.report import Plan, SweepResult
 from flows.search.study import Row
@@ -73,6 +74,7 @@ def sweep(root: Path, plan: Plan) -> SweepResult:
     Raises DataError without prepared data; DigitsError while another process runs the same study, when no
     cluster answers, or when no trial finished.
     """
+    say(f"study {plan.name}: loading the data and Optuna")
     data = (dataset.load_split(root / TRAIN), dataset.load_split(root / VALIDATION))
     about = {
         "space": {d.key: d.spec for d in plan.space},
@@ -82,8 +84,7 @@ def sweep(root: Path, plan: Plan) -> SweepResult:
     with study.open_study(root, plan.name, about, plan.sampler, plan.seed, prune=plan.prune) as optuna_study:
         done = len(study.rows(optuna_study, plan.space))
         missing = study.enqueue_missing(optuna_study, plan.space, plan.sampler, plan.trials)
-        if done:
-            say(f"study {plan.name}: {done} trials are done, {missing} to go")
+        say(f"{count(done, 'trial')} done, {missing} to go, {plan.workers} at a time")
         if missing:
             _run(root, plan, optuna_study, data, done, missing)
         result = report.write(root, plan, optuna_study)
@@ -110,7 +111,11 @@ def _run(
 ) -> None:
     stopping, asking = threading.Event(), threading.Lock()
     lost: list[str] = []
-    with workers.pool(plan.workers, plan.cluster, trial.warm) as client:
+    with (
+        bar("trials", missing) as advance,
+        workers.pool(plan.workers, plan.cluster, trial.warm) as client,
+    ):
+        advance(0, note="starting Prefect and the workers")
         sent = client.scatter([data], broadcast=True)[0]  # workers need no shared disk to read it from
 
         def one(_: int) -> parallel.TaskResult:
@@ -119,7 +124,12 @@ def _run(
 
             def train(reply: workers.Report) -> dict[str, Any]:
                 section = space.section(plan.base, settings)
-                scored: dict[str, Any] = workers.work(client, stopping, reply, trial.train, sent, section)
+
+                def tell(share: float, accuracy: float) -> bool:
+                    advance(0, note=f"trial {following.number + 1} at {share:.0%}: {accuracy:.2%}")
+                    return reply(share, accuracy)
+
+                scored: dict[str, Any] = workers.work(client, stopping, tell, trial.train, sent, section)
                 return scored
 
             try:
@@ -128,6 +138,7 @@ def _run(
                 lost.append(f"trial {following.number + 1} was not done: {error}")
                 result = parallel.TaskResult("Lost", lost[-1], ok=False)
             say(result.line)
+            advance()
             return result
 
         parallel.run(

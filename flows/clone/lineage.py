@@ -91,17 +91,24 @@ def commit(workspace: Workspace) -> str:
     git(root, "reset", "--quiet")
     if paths := sorted({path for path in listed.split("\0") if path}):
         git(root, "add", "--all", "--", *paths)
-    if git(root, "write-tree") != git(root, "rev-parse", "HEAD^{tree}"):
+    tree, before = git(root, "write-tree"), git(root, "rev-parse", "HEAD")
+    if _tree_and_parent(root, LAST) == (tree, before):  # a run made it that was killed later
+        git(root, "reset", "--quiet", "--soft", LAST)
+    elif tree != git(root, "rev-parse", "HEAD^{tree}"):
         subject = "dvc.lock and reports of a retraining"
-        # Dated as main is, so that after a kill the next run makes the same commit again.
-        when = git(root, "show", "--no-patch", "--format=%cI", workspace.base)
-        dated = identity(workspace.project) | {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
-        git(root, "commit", "--quiet", "-m", subject, env=dated)
+        git(root, "commit", "--quiet", "-m", subject, env=identity(workspace.project))
     head = git(root, "rev-parse", "HEAD")
     git(root, "update-ref", LAST, head)
     if head != workspace.base and commit_of(workspace.project, f"{COMMITS}{head}") is None:
         hand_over(workspace.project, root, f"+{head}:{COMMITS}{head}")
     return head
+
+
+def _tree_and_parent(root: Path, ref: str) -> tuple[str, ...]:
+    """The tree and the parent of the commit that a ref names; empty without one."""
+    if commit_of(root, ref) is None:
+        return ()
+    return tuple(git(root, "show", "--no-patch", "--format=%T %P", ref).split())
 
 
 def recall(workspace: Workspace) -> None:

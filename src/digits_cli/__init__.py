@@ -1,7 +1,8 @@
-"""The command line `digits`, one module per command with HELP, `arguments(parser)` and `run(given)`.
+"""The command line `digits`, one module per command with HELP, EPILOG, `arguments(parser)` and `run(given)`.
 
-`run` returns an exit code. This is the top layer: commands read the command line, call the other packages,
-and print. What a command needs is imported when it runs, so that `digits --help` answers at once.
+EPILOG has examples and the exit codes; the commands with PASSES_ON print the help of another program. `run`
+returns an exit code. This is the top layer: commands read the command line, call the other packages, and
+print. What a command needs is imported when it runs, so that `digits --help` answers at once.
 """
 
 from __future__ import annotations
@@ -69,7 +70,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         others: dict[str, Any] = (
             {"prefix_chars": "\0", "add_help": False} if hasattr(module, "PASSES_ON") else {}
         )
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP, **others)
+        command = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **others,
+        )
         module.arguments(command)
         command.set_defaults(function=module.run)
     given = parser.parse_args(argv)

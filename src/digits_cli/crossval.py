@@ -6,6 +6,15 @@ import argparse
 
 HELP = "train a profile on k folds: mean and standard deviation of its accuracy"
 
+EPILOG = """\
+examples:
+  digits crossval
+  digits crossval --profile standard --folds 10 --json
+
+exit codes: 0 done, 1 a fold failed, 2 wrong options, 3 no prepared data (`digits run preprocess`),
+130 interrupted: the same command goes on
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -25,14 +34,15 @@ def run(given: argparse.Namespace) -> int:
     from flows import crossval
 
     root = project.project_root()
-    found = crossval.crossval(
-        root,
-        given.folds,
-        profile=given.profile,
-        seed=given.seed,
-        at_once=given.workers,
-        cluster=given.cluster,
-    )
+    with project.spoken_on_stderr(given.json):
+        found = crossval.crossval(
+            root,
+            given.folds,
+            profile=given.profile,
+            seed=given.seed,
+            at_once=given.workers,
+            cluster=given.cluster,
+        )
     if given.json:
         project.print_json(files.read_json(found.table))
         return 0
@@ -54,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
     console.print()
     console.print(
         f"profile {found.profile}: [bold]{scores.mean:.2%} ± {scores.sd:.2%}[/] (mean ± sd over "
-        f"{len(found.folds)} folds); 95 % interval of the mean {scores.low:.2%} to {scores.high:.2%}"
+        f"{len(found.folds)} folds); 95% interval of the mean {scores.low:.2%} to {scores.high:.2%}"
     )
     console.print("[dim]on training and validation images; the test images were not used[/]")
     console.print(f"[dim]{'table':<9}[/] {found.table.relative_to(root)}")

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 HELP = "show the code, data, parameters and scores behind a version, and when it served"
 
+EPILOG = """\
+examples:
+  digits explain 3
+  digits explain 3 --json | jq .provenance.recipe
+
+exit codes: 0 done, 2 that is no number, 6 there is no such version
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""

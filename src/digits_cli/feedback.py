@@ -55,6 +55,7 @@ async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
     from PIL import Image
 
     from digits import files
+    from digits.runtime.words import count
     from digits.validate.contact_sheet import contact_sheet
     from serving.app.feedback import DIGIT, LINE, PENDING, review
     from serving.app.feedback.corrections import levels
@@ -66,7 +67,7 @@ async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
 
     waiting = await review.counts(store)
     found = await review.rows(store, PENDING, MOST_SHOWN)
-    title = f"{len(found)} of {waiting[PENDING]} corrections awaiting review"
+    title = f"{len(found)} of {count(waiting[PENDING], 'correction')} awaiting review"
     digits, lines = ([row for row in found if row.kind == kind] for kind in (DIGIT, LINE))
     images = np.array([levels(row.kind, row.image) for row in digits], np.uint8).reshape(-1, 28, 28)
     sheet = contact_sheet(images, [caption(row, "\n") for row in digits], title)
@@ -89,6 +90,16 @@ def _plain(row: Row) -> dict[str, Any]:
 
 HELP = "review the corrections that people made on the page, and export them for retraining"
 FILE = Path(".digits/feedback.db")
+
+EPILOG = """\
+examples:
+  digits feedback list --state pending
+  digits feedback review
+  digits feedback export --inbox inbox
+
+exit codes: 0 done, 2 wrong arguments, 3 no such correction,
+6 the store can't be used, or it is decided already
+"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -247,12 +258,13 @@ async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
 
 
 async def _export(store: FeedbackStore, given: argparse.Namespace) -> int:
+    from digits.runtime.words import count
     from serving.app.feedback.export import export
 
     done = await export(store, given.inbox)
     for batch in done:
         again = ", begun by an interrupted export" if batch.again else ""
-        print(f"{batch.path}: {batch.rows} corrections{again}")  # noqa: T201
+        print(f"{batch.path}: {count(batch.rows, 'correction')}{again}")  # noqa: T201
     if not done:
         print("no newly accepted corrections to export: see `digits feedback review`")  # noqa: T201
     return 0

@@ -6,6 +6,14 @@ import argparse
 
 HELP = "compare a published version with the one in service; if it is no worse, put it into service"
 
+EPILOG = """\
+examples:
+  digits promote               the newest version, if it is no worse than the one in service
+  digits promote 3 --canary    try version 3 beside it, as digits_canary
+
+exit codes: 0 done, or it serves already, 5 it is worse, 6 there is no such version or it can't be compared
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -22,12 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="path under which servers see models/serving/digits, if another; remembered",
     )
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
 
 
 def run(given: argparse.Namespace) -> int:
     """Promote a version and print how it compared. Raises GateRefused when it is worse."""
-    from rich.markup import escape
-
+    from digits.pipeline import summary
     from digits.runtime.errors import StoreError
     from digits_cli import project
     from flows.rollout import release
@@ -38,14 +46,18 @@ def run(given: argparse.Namespace) -> int:
     if number is None:
         raise StoreError("nothing is published, so there is nothing to promote: run `digits publish`")
     before = store.current()
-    outcome = release.promote(
-        root, store, number, at=project.now(), canary=given.canary, base_path=given.base_path
-    )
+    with project.spoken_on_stderr(given.json):
+        outcome = release.promote(
+            root, store, number, at=project.now(), canary=given.canary, base_path=given.base_path
+        )
+    if given.json:
+        comparison = outcome.as_dict() if outcome else None
+        project.print_json({"version": number, "canary": given.canary, "comparison": comparison})
+        return 0
     if outcome is None:
         console.print(f"version {number} serves already")
         return 0
-    for rule in outcome.rules:
-        console.print(f"[dim]{rule.rule:<12}[/] {escape(rule.reason)}")
+    console.print(summary.all_rules(outcome.as_dict()["rules"]))
     if before and before.canary not in (None, number):
         console.print(f"the trial of version {before.canary} has ended")
     where = "is on trial as digits_canary" if given.canary else "serves"

@@ -6,6 +6,15 @@ import argparse
 
 HELP = "go back to the version that served before, or to a given one; ends a trial"
 
+EPILOG = """\
+examples:
+  digits rollback             to the version that served before
+  digits rollback 2           to version 2, without a comparison
+  digits rollback --canary    end the trial; what serves stays
+
+exit codes: 0 done, or it serves already, 2 wrong arguments, 6 there is nothing to go back to
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -15,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "version", nargs="?", type=project.version_number, metavar="VERSION", help="default: the previous one"
     )
     parser.add_argument("--canary", action="store_true", help="only end the trial; the stable version stays")
+    parser.add_argument("--json", action="store_true", help="print the version that serves as JSON")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -24,17 +34,21 @@ def run(given: argparse.Namespace) -> int:
     from serving.store import promote
 
     store = project.store_of(project.project_root())
-    if given.canary:
-        if given.version:
-            raise ParamsError("--canary ends the trial and takes no version: leave one of them out")
-        ended = promote.withdraw(store)
-        project.console().print(f"the trial has ended; version {ended.stable} serves")
-        return 0
     current = store.current()
-    pointer = promote.rollback(
-        store, given.version, expected_champion=current.stable if current else None, at=project.now()
-    )
-    project.console().print(
-        f"version {pointer.stable} serves again: servers that follow {store.pointer} load it"
-    )
+    if given.canary and given.version:
+        raise ParamsError("--canary ends the trial and takes no version: leave one of them out")
+    if given.canary:
+        number, text = promote.withdraw(store).stable, "the trial has ended; version {} serves"
+    elif current and given.version == current.stable and not store.base_path_problem():
+        trial = f"; version {current.canary} stays on trial" if current.canary else ""
+        number, text = current.stable, f"version {{}} serves already{trial}"
+    else:
+        champion = current.stable if current else None
+        number = promote.rollback(store, given.version, expected_champion=champion, at=project.now()).stable
+        text = f"version {{}} serves again: servers that follow {store.pointer} load it"
+    if given.json:
+        before = current.stable if current else None
+        project.print_json({"version": number, "before": before})
+    else:
+        project.console().print(text.format(number))
     return 0

@@ -10,27 +10,41 @@ import shutil
 import sys
 from pathlib import Path
 
-HELP = "serve the promoted version on gRPC 8500 and REST 8501; flags as for tensorflow_model_server"
-PASSES_ON = True  # every argument is the server's
+HELP = "serve the promoted version, and follow promotions; by TensorFlow Serving where it is installed"
+EPILOG = """\
+examples:
+  digits serve
+  digits serve --port 8600 --rest-port 8601
+  digits serve -- --monitoring_config_file=serving/monitoring.config
+
+exit codes: 0 ended by a signal, 2 wrong options, 6 no version is promoted, 255 the server can't start
+"""
 REAL = "tensorflow_model_server"
 POLL = 1  # seconds between looks at the pointer: a promotion is followed within that and the loading time
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("flags", nargs="*", metavar="--FLAG=VALUE", help="a flag of the server")
+    parser.add_argument("--port", type=int, default=8500, help="gRPC's; default: 8500")
+    parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="REST's; default: 8501")
+    parser.add_argument(
+        "flags",
+        nargs="*",
+        metavar="-- --FLAG=VALUE",
+        help="flags of the server itself, as `digits-model-server --help` lists them",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
     """Replace this process by the server, which then gets its signals and sets its exit code."""
-    from digits.runtime.errors import StoreError
+    from digits.runtime.errors import ParamsError, StoreError
     from digits_cli import project
 
-    if {"-h", "--help"} & set(given.flags):
-        from serving.model_server.flags import usage
-
-        print(f"digits serve: {HELP}\n\n{usage()}")  # noqa: T201
-        return 0
+    for name, port in (("--port", given.port), ("--rest-port", given.rest_port)):
+        if not 0 <= port < 65536:
+            raise ParamsError(f"{name} {port} is not a port: give one from 1 to 65535, or 0 for none")
+    if strange := [flag for flag in given.flags if not flag.startswith("--")]:
+        raise ParamsError(f"'{strange[0]}' is not a flag of the server: expected --FLAG=VALUE after --")
     root = project.project_root()
     store = project.store_of(root)
     pointer = store.current()
@@ -38,11 +52,10 @@ def run(given: argparse.Namespace) -> int:
         raise StoreError("no version is promoted: `make run`, or `digits publish` and `digits promote`")
     if moved := store.base_path_problem():
         raise StoreError(moved)
-    print(f"serving version {pointer.stable} by {_described()}", file=sys.stderr)  # noqa: T201
-    command = [
-        *server(),
-        *flags(root / "models" / "serving" / "models.config", given.flags, shutil.which(REAL) is None),
-    ]
+    at = f"gRPC on {given.port or 'no port'}, REST on {given.rest_port or 'no port'}"
+    print(f"serving version {pointer.stable} by {_described()}; {at}", file=sys.stderr)  # noqa: T201
+    ports = {"--port": given.port, "--rest_api_port": given.rest_port}
+    command = [*server(), *flags(store.pointer, ports, given.flags, embedded=shutil.which(REAL) is None)]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)
@@ -54,11 +67,10 @@ def server() -> list[str]:
     return [found] if found else [sys.executable, "-m", "serving.model_server"]
 
 
-def flags(pointer: Path, given: list[str], embedded: bool) -> list[str]:
+def flags(pointer: Path, ports: dict[str, int], given: list[str], *, embedded: bool) -> list[str]:
     """Return the given flags, preceded by defaults for those left out. embedded: for our own server."""
     ours: dict[str, object] = {
-        "--port": 8500,
-        "--rest_api_port": 8501,
+        **ports,
         "--model_config_file": pointer,
         "--model_config_file_poll_wait_seconds": POLL,
     }

@@ -12,13 +12,29 @@ if TYPE_CHECKING:
     from serving.store.store import Store
 
 HELP = "show what serves, what is unpublished, which servers answer and when it retrains"
+FORWARDERS = (
+    "docker-proxy",
+    "rootlessport",
+    "kubectl",
+    "ssh",
+    "socat",
+)  # what answers behind them can't be told
 TIMEOUT = 1.0  # seconds for a server on this machine
+
+EPILOG = """\
+examples:
+  digits status
+  digits status --json | jq .stable
+  digits status --port 8600 --rest-port 8601    of a server on other ports
+
+exit codes: 0 done, whatever serves or does not, 6 the store can't be read
+"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--grpc-port", type=int, default=8500, metavar="PORT", help="default: 8500")
+    parser.add_argument("--port", type=int, default=8500, metavar="PORT", help="gRPC's; default: 8500")
     parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="default: 8501")
 
 
@@ -27,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
     from digits_cli import project
 
     root = project.project_root()
-    found = state(root, project.store_of(root), given.grpc_port, given.rest_port)
+    found = state(root, project.store_of(root), given.port, given.rest_port)
     if given.json:
         project.print_json(found)
         return 0
@@ -49,8 +65,12 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
         "previous": store.previous(),
         "moved": store.base_path_problem(),
         "exported": _exported(root, store),
-        "grpc": {"port": grpc_port, "answers": server_process.is_listening(grpc_port, TIMEOUT)},
-        "rest": {"port": rest_port, **_asked(rest_port)},
+        "grpc": {
+            "port": grpc_port,
+            "answers": server_process.is_listening(grpc_port, TIMEOUT),
+            "server": _server(grpc_port, store),
+        },
+        "rest": {"port": rest_port, **_asked(rest_port), "server": _server(rest_port, store)},
         "retraining": deployment.state(root),
     }
 
@@ -70,6 +90,33 @@ def _exported(root: Path, store: Store) -> dict[str, Any]:
     return {"exists": True, "problem": None, "version": publish.find_same(store, found)}
 
 
+def _server(port: int, store: Store) -> dict[str, Any] | None:
+    """Return the process that listens on a port, and whether it follows this project's pointer.
+
+    None where nothing listens, or its process can't be told: another user's, or a container's.
+    """
+    import psutil
+
+    try:
+        listening = {
+            each.pid
+            for each in psutil.net_connections("tcp")
+            if each.status == psutil.CONN_LISTEN and each.laddr.port == port
+        }
+        for process in sorted(filter(None, listening)):
+            words = psutil.Process(process).cmdline()
+            if Path(words[0]).name in FORWARDERS:
+                return None
+            return {
+                "process": process,
+                "program": " ".join(Path(word).name for word in words[:3]),
+                "ours": any(str(store.pointer) in word for word in words),
+            }
+    except psutil.Error:
+        pass
+    return None
+
+
 def _asked(port: int) -> dict[str, Any]:
     """Return the versions that a server reports over REST as available, by model name."""
     from digits import wire
@@ -85,12 +132,18 @@ def _asked(port: int) -> dict[str, Any]:
                 listed = json.loads(body)["model_version_status"]
                 serves[model] = sorted(int(v["version"]) for v in listed if v["state"] == "AVAILABLE")
         except (OSError, http.client.HTTPException) as error:
-            return {"answers": False, "serves": {}, "problem": f"{error}" or type(error).__name__}
+            return {"answers": False, "serves": {}, "problem": _why(error)}
         except (ValueError, KeyError, TypeError):
             return {"answers": False, "serves": {}, "problem": "what answers there is not a model server"}
         finally:
             connection.close()
     return {"answers": True, "serves": serves, "problem": None}
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens"
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -109,9 +162,8 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("export", "not published: `digits publish`"))
     else:
         lines.append(("export", f"published as version {export['version']}"))
-    grpc = found["grpc"]
-    lines.append(("gRPC", f"port {grpc['port']}: {'something' if grpc['answers'] else 'nothing'} listens"))
-    return [*lines, ("REST", _rest(found["rest"], found["stable"])), *_retraining(found["retraining"])]
+    lines += [("gRPC", _grpc(found["grpc"])), ("REST", _rest(found["rest"], found["stable"]))]
+    return [*lines, *_retraining(found["retraining"])]
 
 
 def _retraining(known: dict[str, Any]) -> list[tuple[str, str]]:
@@ -134,9 +186,30 @@ def _retraining(known: dict[str, Any]) -> list[tuple[str, str]]:
     return [*lines, *(("run", escape(text)) for text in runs)]
 
 
+def _grpc(grpc: dict[str, Any]) -> str:
+    listens = "nothing listens"
+    if grpc["answers"]:
+        foreign = _foreign(grpc)
+        listens = foreign or ("this project's model server listens" if grpc["server"] else "a server listens")
+    return f"port {grpc['port']}: {listens}"
+
+
+def _foreign(port: dict[str, Any]) -> str:
+    """What listens on a port, if it is known not to be a server of this project."""
+    from rich.markup import escape
+
+    server = port["server"]
+    if server is None or server["ours"]:
+        return ""
+    program = escape(f"{server['program']}, process {server['process']}")
+    return f"[bold yellow]no server of this project listens[/], but {program}"
+
+
 def _rest(rest: dict[str, Any], stable: int | None) -> str:
     if not rest["answers"]:
         return f"port {rest['port']}: no model server ({rest['problem']})"
+    if foreign := _foreign(rest):
+        return f"port {rest['port']}: {foreign}"
     served = [f"{model} {', '.join(map(str, n)) or 'no version'}" for model, n in rest["serves"].items()]
     text = f"port {rest['port']}: serves {'; '.join(served) or 'no model of this project'}"
     if stable is not None and rest["serves"].get("digits") != [stable]:

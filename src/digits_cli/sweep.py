@@ -7,6 +7,16 @@ from pathlib import Path
 
 HELP = "search for better training parameters, judged on validation images alone"
 
+EPILOG = """\
+examples:
+  digits sweep --trials 20
+  digits sweep --space 'train.rate=log(1e-4,1e-1)' --space train.batch=[64,128] --trials 30
+  digits sweep --space train.batch=[64,128,256] --sampler grid --json
+
+exit codes: 0 done, 1 no trial finished, 2 wrong options, 3 no prepared data (`digits run preprocess`),
+130 interrupted: the same command goes on
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -28,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the sampler; default: 1")
     parser.add_argument("--no-prune", action="store_true", help="let trials that fall behind run to the end")
+    parser.add_argument("--json", action="store_true", help="print the table of all trials as JSON")
     parser.add_argument(
         "--name", type=_name, help="name of the study; default: made of the profile and the space"
     )
@@ -52,6 +63,7 @@ def pool_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run the search; print the trials, where the picture is, and the command that applies the best one."""
+    from digits import files
     from digits_cli import project
     from flows import sweep
     from flows.search import report
@@ -70,7 +82,11 @@ def run(given: argparse.Namespace) -> int:
         cluster=given.cluster,
         prune=not given.no_prune,
     )
-    found = sweep.sweep(root, plan)
+    with project.spoken_on_stderr(given.json):
+        found = sweep.sweep(root, plan)
+    if given.json:
+        project.print_json(files.read_json(found.table))
+        return 0
     console = project.console()
     keys = [dimension.key for dimension in plan.space]
     table = project.table(

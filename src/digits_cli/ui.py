@@ -9,6 +9,14 @@ from digits.runtime.errors import DigitsError
 
 HELP = "open the page of the project's Prefect, which shows its runs; prints the password on a terminal"
 
+EPILOG = """\
+examples:
+  digits ui
+  digits ui --no-browser    the address alone
+
+exit codes: 0 done, 1 no Prefect server of this project is running
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""

@@ -10,6 +10,14 @@ if TYPE_CHECKING:
 
 HELP = "list the published versions"
 
+EPILOG = """\
+examples:
+  digits versions
+  digits versions --json | jq '.[0].accuracy'
+
+exit codes: 0 done, 6 the store can't be read
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""

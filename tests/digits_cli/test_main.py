@@ -13,7 +13,7 @@ from digits import dataset
 from digits.dataset import Split
 from digits.pipeline.repro import Run
 from digits.runtime.errors import DigitsError, StoreError
-from digits_cli import COMMANDS, serve
+from digits_cli import COMMANDS, serve, status
 from flows.rollout import canary, outcomes, release, rollout
 from flows.rollout.rollout import Acts
 from serving.checks import infra_validator, served_scores
@@ -37,6 +37,10 @@ class Project(Cli):
 
     def export(self, weights, **facts):
         return export(self.root / "models" / "exported", weights, **{"test_images": DIGEST, **facts})
+
+    def json(self, *arguments):
+        """What a command prints for a script."""
+        return json.loads(self.digits(*arguments, "--json").out)
 
     def publish(self, *weights, **facts):
         for each in weights:
@@ -80,6 +84,8 @@ def test_every_command_has_help_of_its_own(project):
     assert not [name for name in COMMANDS if name not in project.out]
     for name in COMMANDS:
         assert project.digits(name, "--help").code == 0
+        assert "examples:\n  digits " in project.out and "exit codes: 0 " in project.out, name
+        assert max(map(len, project.out.partition("examples:")[2].splitlines())) <= 110
 
 
 def test_without_a_command_it_prints_its_help_with_every_exit_code(project):
@@ -187,6 +193,7 @@ def test_a_candidate_that_is_no_worse_takes_the_place_of_the_champion_until_a_ro
     assert "on the same 20 images" in project.out
     assert project.store.current().stable == 2
     assert "version 1 serves again" in project.digits("rollback").out
+    assert "version 1 serves already" in project.digits("rollback", "1").out and project.code == 0
     assert "no version served before" in project.refused("rollback", code=6)
 
 
@@ -228,6 +235,20 @@ def test_a_version_that_cant_be_compared_can_be_put_in_service_without(project):
     assert "version 3 serves again" in project.digits("rollback", "3").out
 
 
+def test_a_script_reads_the_same_as_json(project, duels):
+    duels(misread=0)
+    project.export("a")
+    assert project.json("publish") == {"version": 1, "new": True}
+    assert project.json("publish") == {"version": 1, "new": False}
+    assert project.json("promote")["comparison"]["champion"] is None
+    project.publish("b")
+    rules = project.json("promote", "2")["comparison"]["rules"]
+    assert len(rules) > 5 and all(rule["passed"] for rule in rules)
+    assert project.json("promote", "2")["comparison"] is None
+    assert project.json("rollback") == {"version": 1, "before": 2}
+    assert project.json("rollback", "1") == {"version": 1, "before": 1}
+
+
 # --- rollback, versions, prune
 
 
@@ -251,6 +272,7 @@ def test_pruning_tells_what_went_and_what_is_left(project):
     out = project.digits("prune", "--keep", "2").out
     assert "deleted version 2; the published versions are 1, 3, 4" in out
     assert "nothing to delete" in project.digits("prune").out
+    assert json.loads(project.digits("prune", "--json").out) == {"deleted": [], "versions": [1, 3, 4]}
     assert "at least 1" in project.refused("prune", "--keep", "0", code=6)
 
 
@@ -263,7 +285,7 @@ def port_of(url):
 
 def test_the_status_of_nothing_says_what_to_do_and_tells_other_web_servers_apart(project):
     port = port_of(refused_url())
-    project.digits("status", "--grpc-port", port, "--rest-port", port)
+    project.digits("status", "--port", port, "--rest-port", port)
     assert project.code == 0
     for part in ("none: `make run` makes it", "nothing listens", "no model server"):
         assert part in project.out
@@ -272,18 +294,23 @@ def test_the_status_of_nothing_says_what_to_do_and_tells_other_web_servers_apart
     assert "what answers there is not a model server" in out
 
 
-def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(project):
+def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(project, monkeypatch):
     project.publish("a")
     project.digits("promote")
     project.export("b")
+    with serving(lambda _: (200, b"")) as server:
+        asked = ["status", "--port", port_of(server.url), "--rest-port", port_of(server.url)]
+        assert project.digits(*asked).out.count("no server of this project listens, but") == 1
+        assert not project.json(*asked)["grpc"]["server"]["ours"]
+    monkeypatch.setattr(status, "_server", lambda *_: None)  # as for a container's: nobody can tell
     for version, said in ((1, "serves digits 1"), (9, "not version 1")):
         states = [{"version": str(version), "state": "AVAILABLE"}, {"version": "4", "state": "END"}]
         answer = json.dumps({"model_version_status": states}).encode()
         with serving(lambda path: (200, answer) if path == "v1/models/digits" else (404, b"")) as server:  # noqa: B023
-            asked = ["status", "--grpc-port", port_of(server.url), "--rest-port", port_of(server.url)]
+            asked = ["status", "--port", port_of(server.url), "--rest-port", port_of(server.url)]
             out = project.digits(*asked).out
-            plain = json.loads(project.digits(*asked, "--json").out)
-        assert said in out and "not published: `digits publish`" in out and "something listens" in out
+            plain = project.json(*asked)
+        assert said in out and "not published: `digits publish`" in out and "a server listens" in out
         assert plain["stable"] == 1 and plain["rest"]["serves"] == {"digits": [version]}
 
 
@@ -379,7 +406,16 @@ def test_a_run_does_not_end_a_trial(project, duels):
 
 def test_serve_turns_reloading_by_api_off_where_the_server_has_a_flag_for_it():
     off = "--enable_reload_config_request=false"
-    assert off in serve.flags(Path("models.config"), [], embedded=True)
-    assert off not in serve.flags(Path("models.config"), [], embedded=False)
+    pointer, ports = Path("models.config"), {"--port": 8600, "--rest_api_port": 8601}
+    assert {off, "--port=8600", "--rest_api_port=8601"} < set(serve.flags(pointer, ports, [], embedded=True))
+    assert off not in serve.flags(pointer, ports, [], embedded=False)
     on = "--enable_reload_config_request=true"
-    assert [on] == [flag for flag in serve.flags(Path("m"), [on], embedded=True) if "reload" in flag]
+    assert [on] == [flag for flag in serve.flags(pointer, ports, [on], embedded=True) if "reload" in flag]
+
+
+def test_serve_refuses_what_it_does_not_know_in_one_line_and_passes_on_what_follows_two_dashes(project):
+    assert project.digits("serve", "--rest_api_port", "1").code == 2
+    assert "unrecognized arguments: --rest_api_port" in project.err.splitlines()[-1]
+    assert "no version is promoted" in project.refused("serve", "--", "--monitoring_config_file=x", code=6)
+    assert "is not a flag of the server" in project.refused("serve", "--", "x", code=2)
+    assert "99999 is not a port" in project.refused("serve", "--port", "99999", code=2)

@@ -21,6 +21,15 @@ from digits_client.errors import BadRequest, ServingError, escape_unprintable, o
 from digits_client.options import CHUNK_IMAGES, TIMEOUT
 from digits_client.results import Answer, LinePrediction, Prediction
 
+EPILOG = """\
+examples:
+  {prog} three.png
+  {prog} --json *.png
+  {prog} lines account.png    what a line of writing says
+
+exit codes: 0 all read, 1 some pictures refused or output not writable, 2 wrong usage,
+7 the server did not answer, 130 interrupted
+"""
 STDIN = "-"
 LARGEST_STDIN = 64 << 20  # bytes
 SURE = {True: "sure", False: "not sure", None: "-"}  # by Prediction.accepted
@@ -70,8 +79,8 @@ def _parser(prog: str, lines: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{prog} {LINES}" if lines else prog,
         description=f"Ask a server {what}.",
-        epilog="Exit codes: 0 all read, 1 some pictures refused or output not writable, 2 wrong usage, "
-        "7 the server did not answer.",
+        epilog=EPILOG.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG or JPEG file; - for standard input")
     parser.add_argument(

@@ -16,6 +16,9 @@ import sys
 from digits_client.contract import LINES
 from digits_client.effects import CLOSED, DEADLINE, UNAVAILABLE, Reply
 
+_ADDRESSES = re.compile(r"\b(?:ipv4|ipv6|unix|dns):\S+: ")  # gRPC's way to write them, with %5B for [
+_NUMBERS = re.compile(r"\[Errno -?\d+\] | \(\d+\)")
+
 
 class ServingError(Exception):
     """Base class of the client's errors, with a text of one line. `exit_code`: for a command that it ends."""
@@ -75,7 +78,7 @@ def from_reply(reply: Reply, where: str, model: str, timeout: float) -> ServingE
         return timed_out(where, timeout)
     if is_retryable(reply):
         return Unavailable(
-            f"{where} does not answer ({text}): expected a server that is up and not overloaded; "
+            f"{where} does not answer ({_reason(text)}): expected a server that is up and not overloaded; "
             "check that it runs, and the host and port (by default 8500 is gRPC, 8501 is REST)"
         )
     if reply.code == "NOT_FOUND":
@@ -95,6 +98,13 @@ def from_reply(reply: Reply, where: str, model: str, timeout: float) -> ServingE
     if reply.code in ("INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED"):
         return BadRequest(text)
     return ServingError(f"{where} failed with {reply.code} ({text}): expected an answer; see its log")
+
+
+def _reason(text: str) -> str:
+    """Return why there is no connection, without gRPC's names of addresses and the system's numbers."""
+    if "onnection refused" in text:
+        return "nothing listens there"
+    return _NUMBERS.sub("", _ADDRESSES.sub("", text))
 
 
 def timed_out(where: str, timeout: float) -> DeadlineExceeded:

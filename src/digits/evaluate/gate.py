@@ -206,7 +206,8 @@ def _new_batches(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome
 def _non_digits(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
     table, floor = _part(metrics, "non_digits"), params.non_digits
     value = sum(_number(table, kind, "share") for kind in KINDS) / len(KINDS)
-    text = f"{value:.1%} of the pictures without a digit refused, {floor:.1%} wanted"
+    wanted = f"{floor:.1%} wanted" if floor else "which is only reported"
+    text = f"{value:.1%} of the pictures without a digit refused, {wanted}"
     return value, floor, value >= floor, text
 
 

@@ -30,6 +30,15 @@ from digits_client.reading.reader import read
 from digits_client.reading.results import Reading, as_tree
 from digits_client.reading.score import Score
 
+EPILOG = """\
+examples:
+  {prog} photo.jpg
+  {prog} photos --csv read.csv --out marked
+  {prog} receipts --format amount --json
+
+exit codes: 0 all read, 1 some photos refused or output not writable, 2 wrong usage,
+7 the server did not answer, 130 interrupted
+"""
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]  # title, number of photos
 
 SURE = {True: "sure", False: "not sure"}
@@ -65,8 +74,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Find and read the digits in photos: one or many, in fields and lines.",
-        epilog="Exit codes: 0 all read, 1 some photos refused or output not writable, 2 wrong usage, "
-        "7 the server did not answer.",
+        epilog=EPILOG.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="a picture file, or a folder of them")
     parser.add_argument("--out", metavar="PICTURE", help="the photo with boxes; for several photos a folder")
