@@ -1,9 +1,10 @@
 """Measures the overhead of the retraining flow where nothing is stale, compared with empty tasks and `dvc
 repro`.
 
-Two ways, alternating, each in a process of its own: `retrain` as `digits run` calls it; and a flow of as many
-empty tasks, with one `dvc repro` in it. Both are measured twice: each process with a Prefect server of its
-own, and with one that is already running. Wall time from the start of the process to its end.
+Two ways, alternating, each in a process of its own: `retrain`, as `digits run` calls it when something is
+stale; and a flow of as many empty tasks, with one `dvc repro` in it. Both are measured twice: each process
+with a Prefect server of its own, and with one that is already running. Wall time from the start of the
+process to its end.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ WAYS = ("empty tasks and dvc repro", "retrain")
 RETRAIN = """
 import sys
 from pathlib import Path
-from digits_cli import run
-done, outcome = run.run_flow(Path.cwd(), publish=True)
+from flows.scheduling import supervisor
+supervisor.start_prefect(Path.cwd())
+from flows.retrain import retrain
+outcome = retrain(project=str(Path.cwd()), return_state=True).result()
+done = outcome.run
 print([stage.outcome for stage in done.stages], outcome.name)
 sys.exit(0 if outcome.name == "Nothing new" and {s.outcome for s in done.stages} == {"cached"} else 1)
 """

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from digits.runtime.errors import DigitsError, ParamsError
+from digits.runtime.words import count
 from digits_cli import sweep
 from flows.search import workers
 from tests._project import ROOT
@@ -56,7 +57,7 @@ def test_the_same_command_again_finds_it_done(done):
     before = made.json("reports/sweeps/rates.json")
     again = made.digits(*GRID)
     assert again.returncode == 0, again.stderr
-    assert "6 trials are done, 0 to go" in again.stdout
+    assert "6 trials done, 0 to go" in again.stdout
     assert made.json("reports/sweeps/rates.json") == before
 
 
@@ -110,7 +111,7 @@ def test_killed_it_leaves_no_worker_and_goes_on(tmp_path):
 
     ended = made.digits(*RANDOM)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert f"{len(kept)} trials are done, {5 - len(kept)} to go" in ended.stdout
+    assert f"{count(len(kept), 'trial')} done, {5 - len(kept)} to go" in ended.stdout
     after = trials(made)
     assert [row for row in after if row in kept] == kept
     whole = [rate for _, state, rate in after if state == "COMPLETE"]

@@ -17,7 +17,15 @@ def test_the_summary_tells_stages_data_accuracy_verdict_reports_and_what_next(bu
     done = built.digits("run", "--no-publish")
     assert done.returncode == 0, done.stderr
     assert not (built.root / "models/serving").exists()
-    for word in ("cached", "synthetic", "accuracy", "interval", "passed", "reports/report.html", "next"):
+    for word in (
+        "nothing has changed",
+        "synthetic",
+        "accuracy",
+        "interval",
+        "passed",
+        "reports/report.html",
+        "next",
+    ):
         assert word in done.stdout
 
 
@@ -30,7 +38,7 @@ def test_a_sample_run_followed_by_a_run_with_a_source_takes_the_source(tmp_path)
     assert first.returncode == 0, first.stderr
     assert dataset(made) == "mnist-sample-5k"
     assert "mnist-sample-5k" in first.stdout + first.stderr
-    assert "cached" in made.digits("run", "ingest").stdout
+    assert "nothing has changed" in made.digits("run", "ingest").stdout
     sample = (made.root / "dvc.lock").read_text()
 
     healed = made.digits("run", "ingest", DIGITS_MIRROR=mirror)
