@@ -1,4 +1,4 @@
-"""Keeps the trials of a sweep: an Optuna study in `.digits/studies/<name>.db`, written by one process at a time.
+"""Keeps the trials of a sweep: an Optuna study in `.digits/studies/<name>.db`, written by one process.
 
 A study that a killed sweep left is repaired when it is opened again: trials that were running are marked as
 lost, and their settings are queued again before new ones are drawn. A trial counts as done when it is
