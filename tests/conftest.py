@@ -46,14 +46,18 @@ def copy(built, tmp_path):
 
 @pytest.hookimpl(trylast=True)  # of the tests that are left to run
 def pytest_collection_modifyitems(items):
-    """Long files early, so that no process is left with one; while one builds the pipeline, nobody waits."""
-    files = dict.fromkeys(item.path for item in items if "built" in getattr(item, "fixturenames", ()))
-    first, top = next(iter(files), None), Path(__file__).parent
+    """Long files early, so that no process is left with one; while one makes what is shared, nobody waits."""
+    top = Path(__file__).parent
     whole = {top / name for name in ("contract", "faults", "flows", "hostile", "pipeline", "serving")}
+    early, late = set(), set()
+    for made in ("built", "converted"):
+        files = list(dict.fromkeys(item.path for item in items if made in getattr(item, "fixturenames", ())))
+        early.update(files[:1])
+        late.update(files[1:])
 
     def rank(item):
-        if item.path in files:
-            return 0 if item.path == first else 2
-        return 1 if whole & set(item.path.parents) else 3  # what tests one module is quick
+        if item.path in early:
+            return 0
+        return 1 if whole & set(item.path.parents) and item.path not in late else 2  # of one module: quick
 
     items.sort(key=rank)

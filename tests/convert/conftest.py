@@ -12,7 +12,7 @@ from tests.conftest import _once
 
 
 @pytest.fixture(scope="session")
-def made(release, tmp_path_factory):
+def converted(release, tmp_path_factory):
     """The small candidate, its export and its formats; don't change them."""
 
     def make(root):
@@ -23,12 +23,12 @@ def made(release, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def images(made):
-    return dataset.load_split(made / "validation").images
+def images(converted):
+    return dataset.load_split(converted / "validation").images
 
 
 @pytest.fixture(scope="session")
-def expected(made, images):
+def expected(converted, images):
     """The probabilities that the exported model gives the images."""
-    served = tf.saved_model.load(str(made / "exported")).signatures[wire.PIXELS]
+    served = tf.saved_model.load(str(converted / "exported")).signatures[wire.PIXELS]
     return np.array(served(images=tf.constant(images))[wire.PROBABILITIES])

@@ -16,8 +16,8 @@ def agreement(logits, others):
 
 
 @pytest.fixture(scope="module")
-def model(made):
-    return load_candidate(made / "candidate")
+def model(converted):
+    return load_candidate(converted / "candidate")
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def reference(model, images):
 
 
 @pytest.fixture(scope="module")
-def whole(made):
-    return {form: (made / "edge" / f"{form}.tflite").read_bytes() for form in FORMATS}
+def whole(converted):
+    return {form: (converted / "edge" / f"{form}.tflite").read_bytes() for form in FORMATS}
 
 
 @pytest.fixture(scope="module")
-def network(made):
+def network(converted):
     """int8 without normalisation inside."""
-    return (made / "edge" / "int8-network.tflite").read_bytes()
+    return (converted / "edge" / "int8-network.tflite").read_bytes()
 
 
 @pytest.mark.parametrize("form", FORMATS)
