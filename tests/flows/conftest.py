@@ -6,7 +6,7 @@ from tests.flows._projects import make
 
 
 @pytest.fixture
-def own_home(tmp_path, monkeypatch):
+def own_home(tmp_path, monkeypatch, request):
     home = tmp_path / "home"
     home.mkdir()
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DVC_SITE_CACHE_DIR"):
@@ -16,6 +16,10 @@ def own_home(tmp_path, monkeypatch):
     for role in ("AUTHOR", "COMMITTER"):
         for part in ("NAME", "EMAIL"):
             monkeypatch.delenv(f"GIT_{role}_{part}", raising=False)
+    if not request.node.get_closest_marker("slow"):  # these kill processes, whose Git must die with them
+        # Without a function to run in the child, Python need not copy the page tables of a process that has
+        # TensorFlow loaded: a millisecond a command rather than sixty.
+        monkeypatch.setattr("flows.clone.git.die_with_parent", None)
 
 
 @pytest.fixture
