@@ -1,6 +1,7 @@
 """Fixtures that whole-pipeline tests share."""
 
 import fcntl
+import gc
 import os
 from pathlib import Path
 
@@ -42,6 +43,16 @@ def release(tmp_path_factory):
 def copy(built, tmp_path):
     """A copy of it to change."""
     return built.copy(tmp_path / "project")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported here stays: to look through it for garbage, now and later, costs seconds."""
+    gc.disable()
+    found = yield
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 @pytest.hookimpl(trylast=True)  # of the tests that are left to run
