@@ -101,6 +101,7 @@ def project(where: Path, *, train: int = 1200, test: int = 400, git: bool = True
             "lines": {"profile": "tiny", "validation": 50},  # which reads nothing yet: no floor is above 0
             "evaluate": {"n_test": {"synthetic": test}, "lines_of_a_kind": 20}
             | {name: {"synthetic": 0.0} for name in LINE_FLOORS},
+            "convert": {"calibration": 60},
         }
     )
     if git:

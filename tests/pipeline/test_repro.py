@@ -46,12 +46,7 @@ NOTHING = ("src/digits/runtime/progress.py", "src/digits_cli/run.py", "serving/s
         ((*NOTHING, "flows/retrain.py", "requirements.lock"), set()),
         (("src/digits/evaluate/gate.py",), {"evaluate"}),
         (("src/digits/model/architectures.py",), {"train", "evaluate", "export", "convert"}),
-        (("src/digits/train/loop.py",), {"train"}),
-        (("src/digits/lines/fit.py",), {"lines"}),
         (("src/digits/lines/compose.py",), {"lines", "evaluate"}),
-        (("src/digits/line_model/network.py",), {"lines", "evaluate", "export", "convert"}),
-        (("src/digits/line_model/decoding.py",), {"evaluate", "export", "convert"}),
-        (("src/digits/styles.py",), {"train", "lines", "evaluate"}),
     ],
 )
 def test_an_edit_makes_stale_the_stages_that_import_it_and_no_other(built, edited, stale):

@@ -48,14 +48,13 @@ def test_each_stage_has_its_own_lines_and_runs_again_when_it_is_stale_or_forced(
         assert outcome == "ran"
         assert watcher.said == [f"{stage} says"], "what it says to a person, and nothing of DVC's"
         assert f"{stage} at work" in watcher.noted
-    again, run = followed(root)
-    assert run.ok
-    assert {outcome for outcome, _ in again.values()} == {"cached"}
-    assert [stage.outcome for stage in run.stages] == ["cached"] * len(STAGES)
     before = (root / "train.recipe").read_text()
     (root / "train.recipe").write_text("another")
-    found, _ = followed(root, force="validate")
-    assert [outcome for outcome, _ in found.values()] == ["cached", "ran", "cached"] + ["ran"] * 5
+    found, run = followed(root, force="validate")
+    assert run.ok
+    expected = ["cached", "ran", "cached"] + ["ran"] * 5
+    assert [outcome for outcome, _ in found.values()] == expected
+    assert [stage.outcome for stage in run.stages] == expected
     (root / "train.recipe").write_text(before)
     found, _ = followed(root)
     assert [outcome for outcome, _ in found.values()] == ["cached"] * 3 + ["restored"] * 5
