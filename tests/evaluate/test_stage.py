@@ -139,6 +139,7 @@ def none(tmp_path):
     return tmp_path / "none"
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_nan_is_recorded_and_refused_without_an_error(score, good, none, tmp_path):
     found = score(
         lambda pixels, training: good(pixels, training) * np.float32("nan"),
@@ -152,7 +153,7 @@ def test_a_model_that_answers_nan_is_recorded_and_refused_without_an_error(score
     assert "Refused" in (tmp_path / "reports" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("part", ["test", "validation"])
+@pytest.mark.parametrize("part", ["test", pytest.param("validation", marks=pytest.mark.slow)])
 def test_an_empty_split_can_not_be_scored(part, score, good, none, tmp_path):
     with pytest.raises(DataError, match=r"no image|is empty"):
         score(good, tmp_path / "reports", **{part: none})

@@ -1,6 +1,7 @@
 """Warm-up requests: every signature, several batch sizes, replayable as a server replays them."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -39,6 +40,7 @@ def test_every_signature_is_warmed_at_several_batch_sizes():
     assert sorted(seen) == sorted(expected) and len({n for _, n in seen}) == len(BATCHES)
 
 
+@pytest.mark.slow
 def test_a_model_answers_them_rightly():
     model, reader = nearest(), line_reader()
     functions = trace(

@@ -187,6 +187,7 @@ stage.run(Path(sys.argv[1]), Path(sys.argv[2]), params.parse("ingest", eval(sys.
 """
 
 
+@pytest.mark.slow
 def test_killed_while_writing_it_leaves_nothing_half_written_and_it_loads_no_tensorflow(
     incoming, chosen, raw
 ):

@@ -81,6 +81,7 @@ def test_a_teacher_has_no_say_about_them(train):
     assert (truth[:30, 7] == 1).all() and np.allclose(truth[30:], 0.1)
 
 
+@pytest.mark.slow
 def test_it_learns_digits_and_to_be_unsure_of_what_is_none(train, validation):
     """Sevens stand in for what is no digit: one model never meets any, the other as outliers."""
     changes = {"architecture": "mlp-128", "rate": 0.01, "steps": 60, "label_smoothing": 0.0}

@@ -38,7 +38,10 @@ def alone(exported):
     return [{name: value.numpy()[0] for name, value in answer.items()} for answer in answers]
 
 
-@pytest.fixture(scope="module", params=["apart", "joined", "joined and filled up"])
+@pytest.fixture(
+    scope="module",
+    params=["apart", pytest.param("joined", marks=pytest.mark.slow), "joined and filled up"],
+)
 def server(exported, tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("server")
     flags = ["--model_name=digits", f"--model_base_path={exported.parent}"]
