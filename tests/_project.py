@@ -67,7 +67,12 @@ class Project:
     def copy(self, to: Path) -> Project:
         """Copy the project to another folder, with data, models and cache."""
         shutil.copytree(self.root, to, symlinks=True)
-        return Project(to, self.environment | {"PYTHONPATH": str(to / "src")})
+        return Project(to, self.environment | {"PYTHONPATH": python_path(to)})
+
+
+def python_path(root: Path = ROOT) -> str:
+    """Return the PYTHONPATH with which commands take every package from a project's folder."""
+    return os.pathsep.join(str(root / name) for name in ("src", "", "serving/client", "serving/model_server"))
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -93,7 +98,7 @@ def project(where: Path, *, train: int = 1200, test: int = 400, git: bool = True
         shutil.copy2(ROOT / name, root / name)
     (root / "dvc.lock").unlink(missing_ok=True)  # of the real data set
     files = write_idx_dataset(mirror, train=digits(train, seed=1), test=digits(test, seed=2))
-    made = Project(root, environment(home) | {"DIGITS_MIRROR": str(mirror), "PYTHONPATH": str(root / "src")})
+    made = Project(root, environment(home) | {"DIGITS_MIRROR": str(mirror), "PYTHONPATH": python_path(root)})
     made.edit(
         {
             "ingest": {"dataset": "synthetic", "sources": [], "files": files, "allow_sample": False},

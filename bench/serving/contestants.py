@@ -54,8 +54,8 @@ class Server:
 
 def unavailable(name: str, candidate: Path) -> str | None:
     """Return why a server can't be measured here; None when it can."""
-    if name in EMBEDDED and not _importable("serving.model_server"):
-        return "serving/model_server is not there: take a checkout that has it"
+    if name in EMBEDDED and not _importable("digits_model_server"):
+        return "digits_model_server is not there: take a checkout that has it"
     if name == REAL and not shutil.which(REAL):
         return "tensorflow_model_server is not on the PATH: docs/operations.md says how to install it"
     if name == FLASK and not _importable("flask"):
@@ -88,7 +88,7 @@ def pointer(store: Path, version: int) -> None:
 def command(name: str, ports: dict[str, int], store: Path, models: Path, poll: int = POLL) -> list[str]:
     """Return the command that starts a server. `models`: the folder with `exported` and `candidate`."""
     if name in (*EMBEDDED, REAL):
-        program = [REAL] if name == REAL else [sys.executable, "-m", "serving.model_server"]
+        program = [REAL] if name == REAL else [sys.executable, "-m", "digits_model_server"]
         flags = [f"--port={ports[GRPC]}", f"--rest_api_port={ports[REST]}"]
         flags += [f"--model_config_file={store / (LOGGED if name == LOGGING else 'models.config')}"]
         flags += ["--enable_batching"] if name == JOINING else []

@@ -51,7 +51,7 @@ def bad_config(contest: Contest, times: int, say: Callable[[str], None]) -> Reco
 
 def _refusal(root: Path, file: Path) -> float:
     grpc, rest = free_ports(2)
-    command = [sys.executable, "-m", "serving.model_server", f"--port={grpc}", f"--rest_api_port={rest}"]
+    command = [sys.executable, "-m", "digits_model_server", f"--port={grpc}", f"--rest_api_port={rest}"]
     command += [f"--model_config_file={file}"]
     began = time.perf_counter()
     try:

@@ -78,7 +78,7 @@ def serve(model: Path, scratch: Path) -> Iterator[DigitClient]:
         raise DataError(f"{model} is no SavedModel: train one (digits run) or name another with --model")
     shutil.copytree(model, scratch / "digits" / "1")  # a rerun of the pipeline may take it away meanwhile
     port, rest = children.free_ports(2)
-    command = [sys.executable, "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}"]
+    command = [sys.executable, "-m", "digits_model_server", f"--port={port}", f"--rest_api_port={rest}"]
     command += ["--model_name=digits", f"--model_base_path={scratch / 'digits'}"]
     process = children.start(command, ROOT, scratch / "log")
     try:

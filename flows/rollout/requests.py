@@ -158,7 +158,7 @@ def _recorded(path: Path) -> Iterator[Any]:
     from google.protobuf.message import DecodeError
 
     from digits_client import codec_grpc
-    from serving.model_server import status, tfrecord
+    from digits_model_server import status, tfrecord
 
     try:
         for record in tfrecord.records(path.read_bytes()):

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from digits import wire
 from digits.runtime.errors import StoreError
-from serving.model_server import tfrecord
-from serving.model_server.status import Status
+from digits_model_server import tfrecord
+from digits_model_server.status import Status
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import digits_model_server
 from digits.runtime.errors import StoreError
 from digits.runtime.processes import die_with_parent
 from serving.store.pointer import Pointer, render
@@ -52,12 +53,13 @@ class Server:
 def command() -> tuple[str, ...]:
     """TensorFlow Serving if it is on the PATH, else the embedded server."""
     program = shutil.which(REAL)
-    return (program,) if program else (sys.executable, "-m", "serving.model_server")
+    return (program,) if program else (sys.executable, "-m", "digits_model_server")
 
 
 def environment() -> dict[str, str]:
-    """The environment of a child process: no GPU, and this package importable from any directory."""
-    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    """The environment of a child process: no GPU, and these packages importable from any directory."""
+    roots = (Path(__file__).resolve().parents[2], Path(digits_model_server.__path__[0]).resolve().parent)
+    paths = [*map(str, roots), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),

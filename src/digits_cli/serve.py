@@ -64,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
 def server() -> list[str]:
     """Return the command of the server to use."""
     found = shutil.which(REAL)
-    return [found] if found else [sys.executable, "-m", "serving.model_server"]
+    return [found] if found else [sys.executable, "-m", "digits_model_server"]
 
 
 def flags(pointer: Path, ports: dict[str, int], given: list[str], *, embedded: bool) -> list[str]:

@@ -15,6 +15,7 @@ COMPUTING = (
     "export",
     "convert",
 )  # the stages whose outputs depend on TensorFlow
+MODEL_SERVER = "serving/model_server/digits_model_server"
 COMPUTE_LOCK = "requirements-compute.lock"  # the libraries that these compute with
 
 
@@ -29,10 +30,14 @@ def names(entries: list) -> list[str]:
 
 @cache
 def modules(package: str = "src/digits") -> dict[str, Path]:
-    """Return the file of every module of a package, by its dotted name; `serving` without its client."""
+    """Return the file of every module of a package, by its dotted name.
+
+    `serving` without the projects of their own below it.
+    """
     top, found = ROOT / package, {}
+    apart = {ROOT / "serving" / name for name in ("client", "model_server")} - set(top.parents)
     for path in sorted(top.rglob("*.py")):
-        if ROOT / "serving" / "client" not in path.parents:
+        if not apart & set(path.parents):
             parts = path.relative_to(top.parent).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
@@ -41,7 +46,8 @@ def modules(package: str = "src/digits") -> dict[str, Path]:
 @cache
 def every_module() -> dict[str, Path]:
     """Return the file of every module of all packages but the client, by its dotted name."""
-    return modules() | modules("src/digits_cli") | modules("serving") | modules("flows")
+    packages = ("src/digits", "src/digits_cli", "serving", MODEL_SERVER, "flows")
+    return {name: path for package in packages for name, path in modules(package).items()}
 
 
 @cache

@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from digits import STAGES
+from tests._project import python_path
 from tests.contract._graph import (
+    MODEL_SERVER,
     ROOT,
     SRC,
     closure,
@@ -196,7 +198,7 @@ def imported(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-c", EFFECTS, *STAGE_MODULES, *STORE, *CHECKS, *RUNTIME_MODULES, "digits_cli"],
         cwd=tmp_path_factory.mktemp("empty"),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
+        env=os.environ | {"PYTHONPATH": python_path()},
         capture_output=True,
         text=True,
         timeout=120,
@@ -222,15 +224,15 @@ def test_nothing_in_the_closure_names_tensorflow(stage):
 
 def test_the_packages_of_the_model_server_import_downwards():
     """grpc and rest at the top, then request_log, models, inference, runtime, batching, and the ground."""
-    names = {m for m, path in modules("serving").items() if path.name != "__init__.py"}
-    server = "serving.model_server."
+    names = {m for m, path in modules(MODEL_SERVER).items() if path.name != "__init__.py"}
+    server = "digits_model_server."
 
     def package(module):
         parts = module.removeprefix(server).split(".")
         return ".".join(parts[:-1]) or parts[0]
 
     graph = {}
-    for module in (name for name in names if name.startswith(server)):
+    for module in names:
         below = {package(i) for i in imports(module) if i in names and i.startswith(server)}
         graph.setdefault(package(module), set()).update(below - {package(module)})
     order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError

@@ -105,7 +105,7 @@ def test_it_tells_its_version_and_completes_commands_in_a_shell(project):
 
 
 HELP = """
-import contextlib, digits_cli, serving.model_server.main as server
+import contextlib, digits_cli, digits_model_server.main as server
 from digits_client import cli
 from digits_client.reading import command
 for main, *given in (

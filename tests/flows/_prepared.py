@@ -13,7 +13,7 @@ import yaml
 from digits import dataset
 from digits.dataset import Split
 from tests._digits import digits
-from tests._project import ROOT, environment
+from tests._project import ROOT, environment, python_path
 
 
 class Prepared:
@@ -33,7 +33,7 @@ class Prepared:
         (self.root / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
         (self.root / "dvc.yaml").write_text("stages: {}\n")
         self.environment = environment(home) | {
-            "PYTHONPATH": ":".join(map(str, (ROOT / "src", ROOT, ROOT / "serving" / "client"))),
+            "PYTHONPATH": python_path(),
             "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
         }

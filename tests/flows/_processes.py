@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests._project import python_path
+
 PATIENCE = 240.0  # seconds that anything may take on a busy machine
 
 
 def environment(**extra: str) -> dict[str, str]:
     """Return the machine's environment, without what would change a run, and with this tree's modules."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DIGITS_", "PREFECT_", "PYTEST_"))}
-    paths = [str(ROOT / "src"), str(ROOT), str(ROOT / "serving" / "client")]
-    return kept | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | extra
+    return kept | {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": "1"} | extra
 
 
 def wait_for(what, seconds: float = PATIENCE, told=lambda: ""):

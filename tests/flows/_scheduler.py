@@ -12,7 +12,8 @@ import psutil
 
 from flows.scheduling import server
 from tests._ports import free_port
-from tests.flows._processes import PATIENCE, ROOT, environment, wait_for
+from tests._project import ROOT
+from tests.flows._processes import PATIENCE, environment, wait_for
 
 ENTRYPOINT = f"{ROOT / 'tests' / 'flows' / '_tiny_flow.py'}:retrain"
 

@@ -8,7 +8,8 @@ import pytest
 
 from flows.scheduling import server, settings
 from tests._ports import free_port
-from tests.flows._processes import ROOT, environment, wait_for
+from tests._project import ROOT
+from tests.flows._processes import environment, wait_for
 from tests.flows._scheduler import Project
 
 

@@ -97,7 +97,7 @@ def target(request, tmp_path_factory):
     else:
         from tests.serving import _models  # loads TensorFlow
 
-        command = ["-m", "serving.model_server", f"--rest_api_port={port}", f"--port={free_port()}"]
+        command = ["-m", "digits_model_server", f"--rest_api_port={port}", f"--port={free_port()}"]
         command.append(f"--model_base_path={_models.half_plus(folder / 'model' / '1').parent}")
         path, post = "/v1/models/default", "/v1/models/default:predict"
     made = Target("127.0.0.1", port, path, post, folder / "log")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import input_pb2
 
-from serving.model_server.limits import Limits
-from serving.model_server.rest.json import decode, examples, scan, text
-from serving.model_server.runtime.saved_model import Tensor
-from serving.model_server.status import DEADLINE_EXCEEDED, Status
+from digits_model_server.limits import Limits
+from digits_model_server.rest.json import decode, examples, scan, text
+from digits_model_server.runtime.saved_model import Tensor
+from digits_model_server.status import DEADLINE_EXCEEDED, Status
 
 FLOAT, UINT8, STRING, BOOL = 1, 4, 7, 10
 SIZE = 30_000_000

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from serving.model_server.limits import Limits
-from serving.model_server.process import Readiness
-from serving.model_server.rest import connections
-from serving.model_server.rest.api import Reply
-from serving.model_server.rest.server import HttpServer, bind
+from digits_model_server.limits import Limits
+from digits_model_server.process import Readiness
+from digits_model_server.rest import connections
+from digits_model_server.rest.api import Reply
+from digits_model_server.rest.server import HttpServer, bind
 from tests._ports import free_port
 from tests.serving import _models
 from tests.serving._server import Server

@@ -10,13 +10,12 @@ import urllib.request
 from pathlib import Path
 
 from tests._ports import free_port
+from tests._project import python_path
 from tests.serving import _template
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment() -> dict[str, str]:
-    paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    paths = [python_path(), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from digits import wire
-from serving.model_server.grpc import service
-from serving.model_server.grpc.server import GrpcServer
-from serving.model_server.inference.predict import Settings
-from serving.model_server.limits import Limits
-from serving.model_server.models.config import ModelSettings
-from serving.model_server.models.manager import Manager, Pace
-from serving.model_server.process import Readiness
-from serving.model_server.rest.api import Reply, RestApi
-from serving.model_server.rest.server import HttpServer, bind
-from serving.model_server.runtime.saved_model import SavedModel
-from serving.model_server.runtime.sessions import Threads
-from serving.model_server.status import INTERNAL, UNAVAILABLE, Status
+from digits_model_server.grpc import service
+from digits_model_server.grpc.server import GrpcServer
+from digits_model_server.inference.predict import Settings
+from digits_model_server.limits import Limits
+from digits_model_server.models.config import ModelSettings
+from digits_model_server.models.manager import Manager, Pace
+from digits_model_server.process import Readiness
+from digits_model_server.rest.api import Reply, RestApi
+from digits_model_server.rest.server import HttpServer, bind
+from digits_model_server.runtime.saved_model import SavedModel
+from digits_model_server.runtime.sessions import Threads
+from digits_model_server.status import INTERNAL, UNAVAILABLE, Status
 from tests._ports import free_port
 
 HOST = "127.0.0.1"

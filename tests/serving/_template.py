@@ -16,6 +16,8 @@ import time
 from functools import cache
 from pathlib import Path
 
+from tests._project import ROOT, python_path
+
 SUBREAPER = 36  # of prctl(2)
 
 
@@ -64,14 +66,13 @@ def start(flags: list[str], log: Path, environment: dict[str, str], descriptors:
 
 @cache
 def _template() -> subprocess.Popen[str]:
-    root = Path(__file__).resolve().parents[2]
-    paths = os.pathsep.join([str(root / "src"), str(root), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([python_path(), os.environ.get("PYTHONPATH", "")])
     made = subprocess.Popen(
         [sys.executable, "-m", "tests.serving._template"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=root,
+        cwd=ROOT,
         env=os.environ
         | {"PYTHONPATH": paths, "TF_OVERRIDE_GLOBAL_THREADPOOL": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
@@ -87,10 +88,10 @@ def _template() -> subprocess.Popen[str]:
 
 def main() -> None:
     """Fork a server for each job; answer with its process id."""
-    from serving.model_server import main as server
-    from serving.model_server import metrics, ports, process  # noqa: F401
-    from serving.model_server.models import factory  # noqa: F401
-    from serving.model_server.runtime import c_library
+    from digits_model_server import main as server
+    from digits_model_server import metrics, ports, process  # noqa: F401
+    from digits_model_server.models import factory  # noqa: F401
+    from digits_model_server.runtime import c_library
 
     c_library.version()  # loads the library
     for line in sys.stdin:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from google.protobuf import text_format
 
-from serving.model_server import protos
-from serving.model_server.batching import settings
-from serving.model_server.flags import Flags
+from digits_model_server import protos
+from digits_model_server.batching import settings
+from digits_model_server.flags import Flags
 from tests.contract._graph import ROOT
 from tests.serving.model_server.test_flags import MORE, UPSTREAM
 

@@ -18,6 +18,7 @@ from flows.rollout.analysis import Trial
 from flows.rollout.replicas import Server
 from serving.store import promote, publish
 from serving.store.store import Store
+from tests._project import ROOT
 from tests.serving import _server
 from tests.serving._tiny import IMAGES, export
 
@@ -332,7 +333,7 @@ def killed(world, number, strike):
     addresses = ",".join(f"{each.grpc}/{each.rest.rpartition(':')[2]}" for each in world.replicas)
     command = [sys.executable, "-c", KILLED, str(world.store.root), str(number), addresses, str(strike)]
     done = subprocess.run(
-        command, env=_server.environment(), cwd=_server.ROOT, capture_output=True, text=True, timeout=120
+        command, env=_server.environment(), cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.stdout.strip()

@@ -7,8 +7,8 @@ import pytest
 
 from digits import wire
 from digits.runtime.errors import StoreError
+from digits_model_server import tfrecord
 from serving.checks import golden, infra_validator, server_process
-from serving.model_server import tfrecord
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +134,6 @@ def test_a_damaged_warm_up_file_is_refused_before_a_server_starts(exported, tmp_
 
 @pytest.mark.slow
 def test_the_embedded_server_passes(exported):
-    report = infra_validator.validate(exported, [sys.executable, "-m", "serving.model_server"])
+    report = infra_validator.validate(exported, [sys.executable, "-m", "digits_model_server"])
     assert report.requests == 12 and report.notes == ()
     assert report.first_request < infra_validator.FIRST_REQUEST

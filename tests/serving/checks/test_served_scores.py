@@ -30,7 +30,7 @@ def test_each_version_is_scored_on_every_image_through_one_server(store):
 
     labels = digits(IMAGES)
     labels[:100] = digits(IMAGES[:100], shift=1)
-    server = [sys.executable, "-m", "serving.model_server"]
+    server = [sys.executable, "-m", "digits_model_server"]
     lines = [np.repeat(np.arange(n, dtype=np.uint8)[:, None, None], w, 2) for n, w in ((60, 40), (10, 52))]
     written = [
         Written(np.repeat(group, 32, 1), [str((place + (place < 4)) % 10) for place in range(len(group))])

@@ -61,7 +61,7 @@ def test_tensorflow_serving_is_taken_when_it_is_on_the_path_and_else_the_embedde
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert server_process.command() == (sys.executable, "-m", "serving.model_server")
+    assert server_process.command() == (sys.executable, "-m", "digits_model_server")
     real = tmp_path / "tensorflow_model_server"
     real.write_text("#!/bin/sh\n")
     real.chmod(0o755)

@@ -19,7 +19,8 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from tests._ports import free_port
-from tests.serving._server import ROOT, Server, environment
+from tests._project import ROOT
+from tests.serving._server import Server, environment
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 BAD = "INVALID_ARGUMENT"
@@ -48,7 +49,7 @@ def serving(base, models, *flags, every=False, **more):
 def start(*flags):
     """Run a server that ends by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "serving.model_server", f"--port={free_port()}", *flags],
+        [sys.executable, "-m", "digits_model_server", f"--port={free_port()}", *flags],
         capture_output=True,
         text=True,
         env=environment(),

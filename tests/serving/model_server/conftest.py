@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from serving.model_server.event_loop import EventLoopServer
+from digits_model_server.event_loop import EventLoopServer
 from tests.conftest import _once
 from tests.serving import _models
 from tests.serving.model_server._calls import serving, stub

@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from serving.model_server import event_loop
-from serving.model_server.event_loop import TRIES, EventLoopServer
-from serving.model_server.status import UNAVAILABLE, Status
+from digits_model_server import event_loop
+from digits_model_server.event_loop import TRIES, EventLoopServer
+from digits_model_server.status import UNAVAILABLE, Status
 
 
 async def where(seconds=0.0):

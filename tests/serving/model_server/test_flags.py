@@ -2,8 +2,8 @@ from dataclasses import fields
 
 import pytest
 
-from serving.model_server import flags
-from serving.model_server.flags import REFUSED, WITHOUT_EFFECT, Flags, FlagsError
+from digits_model_server import flags
+from digits_model_server.flags import REFUSED, WITHOUT_EFFECT, Flags, FlagsError
 
 BASE = ["--model_base_path=/models/m"]
 

@@ -2,8 +2,8 @@ import gzip
 
 import pytest
 
-from serving.model_server.limits import Limits, gunzip
-from serving.model_server.status import Status
+from digits_model_server.limits import Limits, gunzip
+from digits_model_server.status import Status
 
 
 def test_a_bomb_is_stopped_by_its_ratio_and_by_its_size():

@@ -5,12 +5,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import inference_pb2
 
-from serving.model_server import metrics, status
-from serving.model_server.event_loop import run_blocking
-from serving.model_server.grpc.service import Method
-from serving.model_server.metrics import Observer, Registry, exponential
-from serving.model_server.middleware import with_metrics
-from serving.model_server.status import Status
+from digits_model_server import metrics, status
+from digits_model_server.event_loop import run_blocking
+from digits_model_server.grpc.service import Method
+from digits_model_server.metrics import Observer, Registry, exponential
+from digits_model_server.middleware import with_metrics
+from digits_model_server.status import Status
 from tests.serving.model_server._calls import REGRESS, examples, tasks
 
 

@@ -5,8 +5,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
+from tests._project import ROOT
 from tests.serving import _models
-from tests.serving._server import ROOT, Server
+from tests.serving._server import Server
 from tests.serving.model_server._calls import connected, predict, prediction, stub
 from tests.serving.model_server.rest._http import ask
 

@@ -9,7 +9,7 @@ import time
 
 import grpc
 
-from serving.model_server.grpc import health
+from digits_model_server.grpc import health
 from tests.serving._server import Server
 from tests.serving.model_server._calls import ask_half, connected, prediction, stub, until
 from tests.serving.model_server.grpc._health import check, watch

@@ -1,7 +1,7 @@
 import pytest
 
-from serving.model_server import protos
-from serving.model_server.status import Status
+from digits_model_server import protos
+from digits_model_server.status import Status
 
 
 @pytest.mark.parametrize("text", ["max_batch_size: 3", "nonsense", "\x00"])

@@ -1,6 +1,6 @@
 import grpc
 
-from serving.model_server.status import HTTP, NAMES
+from digits_model_server.status import HTTP, NAMES
 
 EXPECTED = {
     200: {"OK"},

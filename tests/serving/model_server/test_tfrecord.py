@@ -2,8 +2,8 @@ import struct
 
 import pytest
 
-from serving.model_server import tfrecord
-from serving.model_server.status import DATA_LOSS, Status
+from digits_model_server import tfrecord
+from digits_model_server.status import DATA_LOSS, Status
 
 
 def masked(data):

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving.model_server.batching.batcher import Batcher
-from serving.model_server.batching.scheduler import Scheduler
-from serving.model_server.batching.settings import BatchSettings, Pool
-from serving.model_server.event_loop import TRIES, run_blocking
-from serving.model_server.status import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
+from digits_model_server.batching.batcher import Batcher
+from digits_model_server.batching.scheduler import Scheduler
+from digits_model_server.batching.settings import BatchSettings, Pool
+from digits_model_server.event_loop import TRIES, run_blocking
+from digits_model_server.status import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
 from tests.serving.model_server._calls import until
 
 X, Y = ("x:0",), ("y:0",)

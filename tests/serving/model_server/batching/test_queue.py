@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from serving.model_server.batching.queue import Queue, Task
-from serving.model_server.batching.settings import BatchSettings
-from serving.model_server.status import UNAVAILABLE, Status
+from digits_model_server.batching.queue import Queue, Task
+from digits_model_server.batching.settings import BatchSettings
+from digits_model_server.status import UNAVAILABLE, Status
 
 
 def task(rows):

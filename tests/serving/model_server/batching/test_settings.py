@@ -1,8 +1,8 @@
 import pytest
 
-from serving.model_server.batching import settings
-from serving.model_server.batching.settings import BatchSettings, Pool
-from serving.model_server.status import INVALID_ARGUMENT, Status
+from digits_model_server.batching import settings
+from digits_model_server.batching.settings import BatchSettings, Pool
+from digits_model_server.status import INVALID_ARGUMENT, Status
 
 
 def read(tmp_path, text):

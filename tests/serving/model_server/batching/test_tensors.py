@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from serving.model_server.batching import tensors
-from serving.model_server.batching.settings import BatchSettings
-from serving.model_server.runtime.saved_model import strings
-from serving.model_server.status import Status
+from digits_model_server.batching import tensors
+from digits_model_server.batching.settings import BatchSettings
+from digits_model_server.runtime.saved_model import strings
+from digits_model_server.status import Status
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Clients of the health service, in the messages of grpc.health.v1."""
 
-from serving.model_server.grpc import health
+from digits_model_server.grpc import health
 
 REQUEST, RESPONSE = (health.message(f"HealthCheck{name}") for name in ("Request", "Response"))
 

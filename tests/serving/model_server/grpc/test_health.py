@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.model_server.grpc import health
+from digits_model_server.grpc import health
 from tests.serving.model_server._calls import BAD, connected, refused
 from tests.serving.model_server.grpc._health import REQUEST, RESPONSE, check, watch
 

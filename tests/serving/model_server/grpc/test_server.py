@@ -5,8 +5,8 @@ import grpc
 import pytest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from serving.model_server.grpc import server
-from serving.model_server.status import Status
+from digits_model_server.grpc import server
+from digits_model_server.status import Status
 from tests.serving._server import Server
 from tests.serving.model_server._calls import prediction
 

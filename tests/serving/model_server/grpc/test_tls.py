@@ -3,8 +3,8 @@
 import grpc
 import pytest
 
-from serving.model_server.grpc import server
-from serving.model_server.status import Status
+from digits_model_server.grpc import server
+from digits_model_server.status import Status
 from tests.serving._server import Server
 from tests.serving.model_server import _tls
 from tests.serving.model_server._calls import ask_half, connected

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from serving.model_server.inference.examples import fill_classifications
+from digits_model_server.inference.examples import fill_classifications
 from tests.serving.model_server._calls import (
     BAD,
     classification,

@@ -1,8 +1,8 @@
 import pytest
 
-from serving.model_server.models import config
-from serving.model_server.models.config import ConfigError, Logging, Policy
-from serving.model_server.status import INVALID_ARGUMENT, Status
+from digits_model_server.models import config
+from digits_model_server.models.config import ConfigError, Logging, Policy
+from digits_model_server.status import INVALID_ARGUMENT, Status
 
 
 def model(name="m", path="/models/m", rest='model_platform: "tensorflow"'):

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from serving.model_server.models.config import ModelSettings
-from serving.model_server.models.diagnosis import MOST, Entry, Listing, explain, survey
-from serving.model_server.models.model import AGAIN, SOON, ConfiguredModel
-from serving.model_server.models.versions import AVAILABLE, Version
+from digits_model_server.models.config import ModelSettings
+from digits_model_server.models.diagnosis import MOST, Entry, Listing, explain, survey
+from digits_model_server.models.model import AGAIN, SOON, ConfiguredModel
+from digits_model_server.models.versions import AVAILABLE, Version
 
 BASE = "/models/half"
 

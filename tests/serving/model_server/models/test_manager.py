@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_server.models import manager
-from serving.model_server.models.config import ModelSettings, Policy
-from serving.model_server.models.manager import Manager, Pace
-from serving.model_server.models.versions import AVAILABLE, END, LOADING, UNLOADING
-from serving.model_server.status import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
+from digits_model_server.models import manager
+from digits_model_server.models.config import ModelSettings, Policy
+from digits_model_server.models.manager import Manager, Pace
+from digits_model_server.models.versions import AVAILABLE, END, LOADING, UNLOADING
+from digits_model_server.status import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
 from tests.serving.model_server._calls import until
 
 

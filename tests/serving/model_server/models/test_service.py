@@ -12,9 +12,9 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from serving.model_server.models import service
-from serving.model_server.models.manager import Manager, Pace
-from serving.model_server.status import Status
+from digits_model_server.models import service
+from digits_model_server.models.manager import Manager, Pace
+from digits_model_server.status import Status
 from tests.serving._server import Server
 from tests.serving.model_server._calls import (
     BAD,

@@ -1,8 +1,8 @@
 import pytest
 
-from serving.model_server.models import versions
-from serving.model_server.models.config import Policy
-from serving.model_server.models.versions import AVAILABLE, END, LOADING, START, UNLOADING, Action
+from digits_model_server.models import versions
+from digits_model_server.models.config import Policy
+from digits_model_server.models.versions import AVAILABLE, END, LOADING, START, UNLOADING, Action
 
 
 def test_only_folders_named_by_a_number_are_versions(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, prediction_log_pb2
 
-from serving.model_server import tfrecord
+from digits_model_server import tfrecord
 from tests.serving.model_server._calls import (
     CLASSIFY,
     REGRESS,

@@ -2,8 +2,8 @@
 
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.model_server import tfrecord
-from serving.model_server.request_log import files as log_files
+from digits_model_server import tfrecord
+from digits_model_server.request_log import files as log_files
 
 
 def kept(prefix):

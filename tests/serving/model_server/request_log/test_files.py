@@ -3,10 +3,11 @@ import sys
 
 import pytest
 
-from serving.model_server.request_log import files as log_files
-from serving.model_server.request_log.files import LogFiles
+from digits_model_server.request_log import files as log_files
+from digits_model_server.request_log.files import LogFiles
 from tests._disk import disk
-from tests.serving._server import ROOT, environment
+from tests._project import ROOT
+from tests.serving._server import environment
 from tests.serving.model_server.request_log._records import kept
 
 
@@ -85,7 +86,7 @@ def test_a_disk_that_was_full_from_the_start_holds_no_empty_files(small_disk):
 
 WRITER = """
 import sys
-from serving.model_server.request_log.files import LogFiles
+from digits_model_server.request_log.files import LogFiles
 files = LogFiles(sys.argv[1], 1 << 16, 1000)
 for number in range(10**9):
     files.write(b"%d " % number * (1 + number % 500))

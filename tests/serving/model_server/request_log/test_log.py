@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 from tensorflow_serving.apis import predict_pb2
 
-from serving.model_server import status
-from serving.model_server.models.config import Logging
-from serving.model_server.request_log import files as log_files
-from serving.model_server.request_log import log as request_log
-from serving.model_server.request_log.log import Bounds, RequestLog
+from digits_model_server import status
+from digits_model_server.models.config import Logging
+from digits_model_server.request_log import files as log_files
+from digits_model_server.request_log import log as request_log
+from digits_model_server.request_log.log import Bounds, RequestLog
 from tests.serving.model_server._calls import until
 from tests.serving.model_server.request_log._records import records, sent
 

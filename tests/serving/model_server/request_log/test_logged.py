@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
-from serving.model_server.models import config
-from serving.model_server.request_log import files as log_files
+from digits_model_server.models import config
+from digits_model_server.request_log import files as log_files
 from tests._disk import disk
 from tests.serving import _models
 from tests.serving._server import Server

@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from serving.model_server.runtime.saved_model import changes_state
+from digits_model_server.runtime.saved_model import changes_state
 
 
 def changes(version):

@@ -3,9 +3,9 @@
 import pytest
 from tensorflow.core.protobuf import config_pb2
 
-from serving.model_server.flags import Flags
-from serving.model_server.runtime import sessions
-from serving.model_server.status import Status
+from digits_model_server.flags import Flags
+from digits_model_server.runtime import sessions
+from digits_model_server.status import Status
 from tests.serving.model_server._calls import refused_start
 
 

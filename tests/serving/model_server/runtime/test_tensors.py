@@ -8,8 +8,8 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.framework import tensor_pb2
 
-from serving.model_server.runtime import tensors
-from serving.model_server.status import Status
+from digits_model_server.runtime import tensors
+from digits_model_server.status import Status
 from tests.serving import _models
 
 VALUES = {

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from serving.model_server.rest.json import encode
-from serving.model_server.status import Status
+from digits_model_server.rest.json import encode
+from digits_model_server.status import Status
 
 
 def test_an_answer_that_has_no_rows_is_refused_in_the_row_format():

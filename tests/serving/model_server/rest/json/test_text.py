@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from serving.model_server.rest.json import scan, text
-from serving.model_server.rest.json.text import shown
-from serving.model_server.status import Status
+from digits_model_server.rest.json import scan, text
+from digits_model_server.rest.json.text import shown
+from digits_model_server.status import Status
 
 read = text.parse
 

@@ -1,0 +1,175 @@
+"""The TFRecord files of a log, `<prefix>-<UTC time>-<process>-<n>.tfrecord`, bounded in size and number.
+
+A record is in a file whole or not at all as long as the machine is up: a process that is killed leaves whole
+records behind. Nothing is synced: a machine that loses power may lose the last seconds. When the disk fails,
+that is reported once, and writing is retried later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from digits_model_server import status, tfrecord
+
+CLOSED = -1
+ENDING = ".tfrecord"
+
+
+class LogFiles:
+    """The files of one prefix, for one thread.
+
+    The limit on their number includes files of servers that have ended; one that another server still writes
+    to is never deleted.
+    """
+
+    def __init__(self, prefix: str, most_bytes: int, most_files: int) -> None:
+        self._prefix, self._most_bytes, self._most_files = Path(prefix), most_bytes, most_files
+        self._file, self._path, self._size, self._made = CLOSED, Path(), 0, 0
+
+    def write(self, record: bytes) -> None:
+        """Append a record. Raises OSError, and then nothing of it is left."""
+        data = tfrecord.frame(record)
+        if self._file != CLOSED and (self._size + len(data) > self._most_bytes or self._deleted()):
+            self.close()
+        if self._file == CLOSED:
+            self._open()
+        try:
+            _write(self._file, data)
+        except OSError:
+            self._take_back()
+            raise
+        self._size += len(data)
+
+    def close(self) -> None:
+        """Close the current file; a later record begins another one."""
+        if self._file != CLOSED:
+            os.close(self._file)
+            self._file = CLOSED
+
+    def _deleted(self) -> bool:
+        return os.fstat(self._file).st_nlink == 0
+
+    def _open(self) -> None:
+        self._make_room()
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        while self._file == CLOSED:
+            self._made += 1
+            name = f"{self._prefix.name}-{stamp}-{os.getpid()}-{self._made:04d}{ENDING}"
+            self._path = self._prefix.with_name(name)
+            with contextlib.suppress(FileExistsError):
+                self._file = os.open(self._path, flags, 0o640)  # users' data: not for everyone to read
+        self._size = 0
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _take_back(self) -> None:
+        if self._size:
+            try:
+                os.ftruncate(self._file, self._size)
+            except OSError:  # half a record at the end: nothing may follow it
+                self.close()
+        else:  # nothing but a name
+            self.close()
+            self._path.unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        kept = list(files(self._prefix))
+        for path in kept[: max(0, len(kept) - self._most_files + 1)]:
+            with _unless_written(path) as free:
+                if free:
+                    path.unlink(missing_ok=True)
+
+
+def files(prefix: Path) -> Iterator[Path]:
+    """Yield the files of a prefix, oldest first. Raises OSError."""
+    pattern = re.compile(re.escape(prefix.name) + r"-(\d{8}T\d{6}Z)-\d+-(\d+)" + re.escape(ENDING))
+    found = []
+    for path in prefix.parent.iterdir():
+        if match := pattern.fullmatch(path.name):
+            found.append((match[1], int(match[2]), path))
+    yield from (path for *_, path in sorted(found))
+
+
+@contextmanager
+def _unless_written(path: Path) -> Iterator[bool]:
+    """Yield whether no server writes to the file; none begins to inside the block."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(file)
+
+
+def _write(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+LOG = logging.getLogger("digits-model-server")
+AGAIN = 1.0  # seconds until a disk that refused a record is tried again
+_CODES = {
+    errno.ENOSPC: status.RESOURCE_EXHAUSTED,
+    errno.EDQUOT: status.RESOURCE_EXHAUSTED,
+    errno.EMFILE: status.RESOURCE_EXHAUSTED,
+    errno.ENOENT: status.NOT_FOUND,
+    errno.ENOTDIR: status.NOT_FOUND,
+    errno.EACCES: status.PERMISSION_DENIED,
+    errno.EPERM: status.PERMISSION_DENIED,
+    errno.EROFS: status.PERMISSION_DENIED,
+}
+
+
+class Sink:
+    """Writes the records of one prefix, for one thread, and keeps trying where the disk fails."""
+
+    def __init__(self, prefix: str, most_bytes: int, most_files: int) -> None:
+        """most_bytes: of one file. most_files: that are kept."""
+        self._prefix, self._files = prefix, LogFiles(prefix, most_bytes, most_files)
+        self._code, self._lost, self._again = status.OK, 0, 0.0
+
+    def write(self, record: bytes) -> int:
+        """Append a record, or drop it; return the outcome as a status code."""
+        if self._code != status.OK and time.monotonic() < self._again:
+            self._lost += 1
+            return self._code
+        try:
+            self._files.write(record)
+        except OSError as error:
+            self._failed(error)
+            return self._code
+        if self._lost:
+            LOG.warning(
+                "request log %s-*: written to again; %d requests are missing", self._prefix, self._lost
+            )
+        self._code, self._lost = status.OK, 0
+        return self._code
+
+    def close(self) -> None:
+        """Close the current file."""
+        self._files.close()
+
+    def _failed(self, error: OSError) -> None:
+        if not self._lost:
+            why = error.strerror or str(error)
+            LOG.warning("request log %s-*: %s; requests are not logged until it works", self._prefix, why)
+        self._lost += 1
+        self._again = time.monotonic() + AGAIN
+        self._code = _CODES.get(error.errno or 0, status.UNKNOWN)
