@@ -52,6 +52,7 @@ HELP = {
     "max_gzip_ratio": "how many times its size a gzip body may unpack to; 0 for no limit",
     "shutdown_delay_seconds": "seconds after SIGTERM in which the server is not ready but still answers",
     "drain_seconds": "seconds that requests under way have after that",
+    "log_format": "text or json: one JSON object a line on standard error",
     "request_log_max_bytes": "bytes at which a file of the request log is closed and the next one begun",
     "request_log_max_files": "how many files of a request log are kept, the newest ones",
     "version": "print the versions and exit",
@@ -96,6 +97,7 @@ def usage() -> str:
 
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
 _BOUNDS = ("max_request_bytes", "max_batch_rows", "max_json_depth", "max_json_parts", "max_gzip_ratio")
+LOG_FORMATS = ("text", "json")
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
@@ -147,6 +149,7 @@ class Flags:
     request_log_max_files: int = 16  # that are kept of a filename_prefix
     shutdown_delay_seconds: int = 0
     drain_seconds: int = 30
+    log_format: str = "text"  # not upstream's
     version: bool = False
     help: bool = False
 
@@ -257,6 +260,8 @@ def _check(flags: Flags) -> None:
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(flags, name) <= 65535:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 0 to 65535")
+    if flags.log_format not in LOG_FORMATS:
+        raise FlagsError(f"--log_format is '{flags.log_format}'; expected {' or '.join(LOG_FORMATS)}")
     for name in ("request_log_max_bytes", "request_log_max_files"):
         if getattr(flags, name) < 1:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 1 or more")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from digits.runtime.processes import StopRequest
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     if given.flags.version:
         return _version()
-    _log_to_stderr()
+    _log_to_stderr(given.flags.log_format)
     if given.unknown:
         _print("\n".join([*(f"unknown argument: {each}" for each in given.unknown), flags.usage()]))
     for name in given.ignored:
@@ -137,9 +139,21 @@ def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def _log_to_stderr() -> None:
+class _JsonFormatter(logging.Formatter):
+    """One object a line, with the fields of the gateway's log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"at": at, "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _log_to_stderr(form: str) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_JsonFormatter() if form == "json" else text)
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes back as a status

@@ -13,6 +13,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
 from typing import Generic, TypeVar
@@ -163,8 +164,23 @@ LATENCIES = exponential(10, 1.8, 33)  # microseconds, to about 20 minutes
 BATCHING = "/tensorflow/serving/batching_session/"
 RUNTIME = "TF1"  # upstream's word for a graph in a session
 GRPC, REST = "GRPC", "REST"
-# Where the run of the request that is being answered counts. Neither the model nor the run know the request.
-RUN: ContextVar[tuple[Family[Histogram], tuple[str, str, str]] | None] = ContextVar("run", default=None)
+SIGNATURES = "/digits_model_server/signature_"  # upstream counts nothing by signature
+
+
+@dataclass(slots=True)
+class Current:
+    """A request that is being answered.
+
+    runtime, labels: where the runs of the graph for it count. signature: its name, once it is known to exist.
+    """
+
+    runtime: Family[Histogram]
+    labels: tuple[str, str, str]
+    signature: str | None = None
+
+
+# The request of this context. Neither the model nor the run know it.
+CURRENT: ContextVar[Current | None] = ContextVar("current", default=None)
 
 
 def configured_path(path: Path) -> str:
@@ -194,20 +210,33 @@ class Observer:
         self._logged = counter(own + "request_log_count", "model_name", "status_code")
         self._queuing = histogram(BATCHING + "queuing_latency", exponential(100, 1.2, 52), "thread_pool_name")
         self._wrapped_runs = counter(BATCHING + "wrapped_run_count")
+        self._by_signature = counter(SIGNATURES + "request_count", "model_name", "signature_name", "status")
+        self._signature_latency = histogram(
+            SIGNATURES + "request_latency", LATENCIES, "model_name", "signature_name"
+        )
 
-    def request_started(self, model: str, api: str) -> None:
-        """Set the request that this context answers from now on. api: Predict, Classify or Regress."""
-        RUN.set((self._runtime, (model, api, RUNTIME)))
+    def request_started(self, model: str, api: str) -> Current:
+        """Return the request that this context answers from now on. api: Predict, Classify or Regress."""
+        current = Current(self._runtime, (model, api, RUNTIME))
+        CURRENT.set(current)
+        return current
 
-    def request_ended(self, model: str, api: str, entrypoint: str, code: int, seconds: float) -> None:
+    def request_ended(
+        self, current: Current, model: str, api: str, entrypoint: str, code: int, seconds: float
+    ) -> None:
         """Count a request.
 
         model: one of the server's, or "". api: spelt as upstream spells it for this entrypoint.
         """
-        RUN.set(None)
-        self._requests.cell(model, status.NAMES[code]).add()
+        CURRENT.set(None)
+        name, micros = status.NAMES[code], int(seconds * 1e6)
+        self._requests.cell(model, name).add()
         if code == status.OK:
-            self._latency.cell(model, api, entrypoint).add(int(seconds * 1e6))
+            self._latency.cell(model, api, entrypoint).add(micros)
+        if current.signature is not None:
+            self._by_signature.cell(model, current.signature, name).add()
+            if code == status.OK:
+                self._signature_latency.cell(model, current.signature).add(micros)
 
     def count_examples(self, model: str, count: int) -> None:
         """Count the Examples of a request."""
@@ -235,12 +264,18 @@ class Observer:
         self._records.cell(str(directory), status.NAMES[code]).add(records)
 
 
+def record_signature(name: str) -> None:
+    """Record which signature the request of this context is for, if there is one: one that its model has."""
+    current = CURRENT.get()
+    if current is not None:
+        current.signature = name
+
+
 def record_run(seconds: float) -> None:
     """Record a run of the graph for the request that this context answers, if there is one."""
-    found = RUN.get()
-    if found is not None:
-        family, labels = found
-        family.cell(*labels).add(int(seconds * 1e6))
+    current = CURRENT.get()
+    if current is not None:
+        current.runtime.cell(*current.labels).add(int(seconds * 1e6))
 
 
 def time_warmup(observer: Observer | None, directory: Path, replay: Callable[[], int]) -> None:

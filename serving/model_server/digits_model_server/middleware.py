@@ -41,7 +41,7 @@ def _counted(api: str, answer: Answer, observer: Observer, known: Known) -> Answ
     async def on_call(request: Any, response: Any, seconds: float | None) -> None:
         name = request.model_spec.name
         began, code = time.perf_counter(), status.INTERNAL
-        observer.request_started(name, api)
+        current = observer.request_started(name, api)
         try:
             await answer(request, response, seconds)
             code = status.OK
@@ -53,7 +53,7 @@ def _counted(api: str, answer: Answer, observer: Observer, known: Known) -> Answ
             raise
         finally:
             counts = name if known(name) else ""
-            observer.request_ended(counts, api, GRPC, code, time.perf_counter() - began)
+            observer.request_ended(current, counts, api, GRPC, code, time.perf_counter() - began)
 
     return on_call
 
@@ -94,7 +94,7 @@ class ApiWithMetrics:
             return await self._api.reply(verb, path, headers, body, seconds)
         name, api = asked
         began, code = time.perf_counter(), status.INTERNAL
-        self._observer.request_started(name, api.capitalize())
+        current = self._observer.request_started(name, api.capitalize())
         try:
             reply = await self._api.reply(verb, path, headers, body, seconds)
             code = reply.code
@@ -104,7 +104,7 @@ class ApiWithMetrics:
             raise
         finally:
             counts = name if self._known(name) else ""
-            self._observer.request_ended(counts, api, REST, code, time.perf_counter() - began)
+            self._observer.request_ended(current, counts, api, REST, code, time.perf_counter() - began)
 
     def _shown(self, path: str) -> Reply:
         if path != self._page:

@@ -66,6 +66,7 @@ def test_every_flag_of_upstream_is_listed_and_explained_once_with_its_default():
         (["--per_process_gpu_memory_fraction=x"], "expected a number"),
         (["--max_request_bytes=-1"], "expected 0 or more"),
         (["--enable_model_warmup=perhaps"], "expected true or false"),
+        (["--log_format=xml"], "--log_format is 'xml'; expected text or json"),
         (["--port=70000"], "expected 0 to 65535"),
         (["--request_log_max_files=0"], "expected 1 or more"),
         (["--port=0"], "At least one of server_options.grpc_port or server_options.grpc_socket_path must"),

@@ -1,9 +1,11 @@
 """How the process starts, what it says, what it refuses, and the settings that it follows."""
 
+import json
 import shutil
 import socket
 import threading
 import time
+from datetime import datetime
 
 import grpc
 import pytest
@@ -41,6 +43,19 @@ def test_what_is_unknown_or_has_no_effect_is_told_and_the_start_goes_on(half, tm
             with connected(server) as channel, pytest.raises(grpc.RpcError) as caught:
                 channel.unary_unary(f"/{call}")(b"", timeout=20)
             assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_log_lines_are_json_for_programs(half, tmp_path):
+    flags = ("--log_format=json", "--enable_profiler=true")
+    with Server(tmp_path / "log", f"--model_base_path={half}", *flags) as server:
+        assert server.stop() == 0
+        lines = [json.loads(line) for line in server.text().splitlines()]
+    assert all(set(line) == {"at", "level", "message"} for line in lines)
+    assert lines[0]["level"] == "warning" and lines[0]["message"].startswith(
+        "--enable_profiler has no effect"
+    )
+    assert lines[-1]["level"] == "info" and lines[-1]["message"].startswith("stopping: ")
+    assert all(datetime.fromisoformat(line["at"]).tzinfo for line in lines)
 
 
 def test_version_and_help():

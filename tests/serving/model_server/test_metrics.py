@@ -103,9 +103,9 @@ def lines(observer, name):
 @pytest.mark.parametrize("name", ["request_latency", "runtime_latency", "model_warmup_latency"])
 def test_latencies_are_counted_in_upstream_s_buckets_of_microseconds(tmp_path, name):
     observer = Observer()
-    observer.request_started("m", "Predict")
+    current = observer.request_started("m", "Predict")
     metrics.record_run(0.00002)
-    observer.request_ended("m", "Predict", metrics.GRPC, status.OK, 0.00002)
+    observer.request_ended(current, "m", "Predict", metrics.GRPC, status.OK, 0.00002)
     observer.record_warmup(tmp_path, status.OK, 1, 0.00002)
     buckets = [line.partition('le="')[2] for line in lines(observer, name) if "_bucket{" in line]
     assert buckets[:4] == ['10"} 0', '18"} 0', '32.4"} 1', '58.32"} 1']
@@ -145,9 +145,9 @@ def test_a_warm_up_is_counted_with_its_outcome(tmp_path):
 def test_a_run_counts_for_the_request_around_it_only():
     observer = Observer()
     metrics.record_run(0.5)  # of a warm-up
-    observer.request_started("m", "Predict")
+    current = observer.request_started("m", "Predict")
     metrics.record_run(0.5)
-    observer.request_ended("m", "predict", metrics.REST, status.OK, 0.6)
+    observer.request_ended(current, "m", "predict", metrics.REST, status.OK, 0.6)
     metrics.record_run(0.5)
     counts = [line for line in lines(observer, "runtime_latency") if line.startswith("_count")]
     assert counts == ['_count{model_name="m",API="Predict",runtime="TF1"} 1']

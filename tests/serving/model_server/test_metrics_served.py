@@ -13,6 +13,7 @@ from tests.serving.model_server.rest._http import ask
 
 PAGE = "/monitoring/prometheus/metrics"
 OWN = ":tensorflow:serving:"
+SIGNATURE = ":digits_model_server:signature_"  # upstream has none by signature
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,9 @@ def test_a_request_counts_under_upstream_s_labels(server, client, entrypoint, ap
     }
     if api:
         expected["runtime_latency_count", ("API", "Predict"), model, ("runtime", "TF1")] = 1
+        signature = ("signature_name", "serving_default")
+        expected[f"{SIGNATURE}request_count_total", model, signature, ("status", "OK")] = 1
+        expected[f"{SIGNATURE}request_latency_count", model, signature] = 1
     assert increases(server, act) == expected
 
 
@@ -81,6 +85,7 @@ def test_failures_count_by_their_code_and_made_up_models_and_paths_share_a_label
             with pytest.raises(grpc.RpcError):
                 predict(client, name, {"x": [1.0]}, signature)
         assert server.rest("/v1/models/half:predict", {"instances": ["x"]})[0] == 400
+        assert server.rest("/v1/models/half:predict", {"instances": [1], "signature_name": "o"})[0] == 400
         for number in range(20):
             assert server.rest(f"/v1/models/other-{number}%0A%22:predict", {"instances": [1.0]})[0] == 404
             assert server.rest(f"/v1/nothing/{number}")[0] == 400
@@ -88,7 +93,13 @@ def test_failures_count_by_their_code_and_made_up_models_and_paths_share_a_label
 
     assert increases(server, fail) == {
         ("request_count_total", ("model_name", "half"), ("status", "FAILED_PRECONDITION")): 1,
-        ("request_count_total", ("model_name", "half"), ("status", "INVALID_ARGUMENT")): 1,
+        ("request_count_total", ("model_name", "half"), ("status", "INVALID_ARGUMENT")): 2,
+        (
+            f"{SIGNATURE}request_count_total",
+            ("model_name", "half"),
+            ("signature_name", "serving_default"),
+            ("status", "INVALID_ARGUMENT"),
+        ): 1,
         ("request_count_total", ("model_name", ""), ("status", "NOT_FOUND")): 40,
         ("request_count_total", ("model_name", ""), ("status", "INVALID_ARGUMENT")): 20,
     }
@@ -107,6 +118,8 @@ def test_the_page_is_text_that_names_every_metric(server):
     assert headers["Content-Type"] == "text/plain" and text.endswith(b"\n")
     kinds = dict(line.split()[2:] for line in text.decode().splitlines() if line.startswith("# TYPE"))
     assert {name.removeprefix(OWN): kind for name, kind in kinds.items()} == {
+        f"{SIGNATURE}request_count": "counter",
+        f"{SIGNATURE}request_latency": "histogram",
         "batching_session:queuing_latency": "histogram",
         "batching_session:wrapped_run_count": "counter",
         "model_warmup_latency": "histogram",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digits_model_server import metrics
 from digits_model_server.inference import predict
 from digits_model_server.inference.predict import Settings
 from digits_model_server.runtime import saved_model, tensors
@@ -38,6 +39,7 @@ def find_signature(model: SavedModel, name: str) -> Signature:
     found = model.signatures.get(name)
     if found is None:
         raise invalid(f"No signature was found with the name: {name}")
+    metrics.record_signature(name)
     return found
 
 

@@ -45,6 +45,7 @@ async def predict(
     signature = model.signatures.get(name)
     if signature is None:
         raise precondition(f'Serving signature key "{name}" not found.')
+    metrics.record_signature(name)
     if settings.method_names:
         check_method(signature)
     sent = request.inputs

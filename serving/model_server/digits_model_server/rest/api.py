@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from numpy.typing import NDArray
 
-from digits_model_server import limits, status
+from digits_model_server import limits, metrics, status
 from digits_model_server.inference import examples, predict
 from digits_model_server.inference.predict import Settings, Work
 from digits_model_server.models import service
@@ -182,6 +182,7 @@ class RestApi:
             signature = model.signatures.get(name)
             if signature is None:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
+            metrics.record_signature(name)
             if not signature.inputs:
                 key = document.get("signature_name") or "DEFAULT"
                 raise invalid(f"Failed to get input map for signature: {key}")
