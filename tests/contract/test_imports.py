@@ -4,10 +4,14 @@ import ast
 import graphlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from digits import STAGES
 from tests._project import python_path
@@ -239,3 +243,15 @@ def test_the_packages_of_the_model_server_import_downwards():
     assert order.index("batching") < order.index("runtime") < order.index("inference")
     assert order.index("inference") < order.index("models") < order.index("request_log")
     assert order.index("request_log") < min(order.index("rest"), order.index("middleware"))
+
+
+def test_the_model_server_stands_alone_with_what_it_declares():
+    """So its wheel serves without the rest of the project."""
+    distributions = packages_distributions()
+    tops = {i.split(".")[0] for module in modules(MODEL_SERVER) for i in imports(module)}
+    tops -= sys.stdlib_module_names | {"digits_model_server"}
+    owners = {canonicalize_name(each) for top in tops - {"google"} for each in distributions[top]}
+    files = (ROOT / "pyproject.toml", (ROOT / MODEL_SERVER).parent / "pyproject.toml")
+    whole, declared = (tomllib.loads(file.read_text())["project"]["dependencies"] for file in files)
+    assert {re.match(r"[a-z0-9-]+", each)[0] for each in declared} == owners | {"protobuf"}
+    assert set(declared) <= set(whole)

@@ -8,9 +8,11 @@ import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from digits_model_server import __version__
 from tests.contract._graph import COMPUTE_LOCK, COMPUTING, ROOT, closure, imports
 
 
@@ -48,6 +50,15 @@ def test_the_lock_names_no_address_and_pins_every_direct_dependency_with_hashes(
     pinned = blocks("requirements.lock")
     assert {re.match(r"[a-z0-9-]+", d)[0] for d in direct} <= set(pinned)
     assert not [name for name, each in pinned.items() if not all("--hash=sha256:" in block for block in each)]
+
+
+def test_the_projects_have_one_version():
+    """A release is all of them, and the model server and the client are installed by themselves too."""
+    projects = [ROOT, ROOT / "serving" / "client", ROOT / "serving" / "model_server"]
+    found = [tomllib.loads((each / "pyproject.toml").read_text())["project"] for each in projects]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]
+    assert [each.get("version", __version__) for each in found] == [cited] * 3
+    assert found[2]["dynamic"] == ["version"]
 
 
 def blocks(lock):

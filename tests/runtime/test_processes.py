@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from digits.runtime.processes import RUN_PID, StopRequest, is_dvc
+from digits.runtime.processes import RUN_PID, is_dvc
 
 ABOVE = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)"
 SLEEP = "print(os.getpid(), flush=True); time.sleep(60)"
@@ -112,23 +112,3 @@ def test_what_a_dvc_is(dvc, tmp_path, words, so):
         time.sleep(0.01)
     assert is_dvc(psutil.Process(process.pid)) is so
     kill(process)
-
-
-def test_a_stop_may_be_requested_by_a_handler_at_any_instruction_of_the_wait():
-    """A thousand signals, each during a wait; with an Event some arrive while the wait holds its lock."""
-    stop, calls = StopRequest(), []
-
-    def handler(*_):
-        calls.append(stop.set())
-
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        assert not stop.wait(0) and not stop.is_set()
-        for micros in range(1, 1001):
-            stop = StopRequest()
-            signal.setitimer(signal.ITIMER_REAL, micros % 50 * 1e-6 + 1e-6)
-            assert stop.wait(10) and stop.is_set() and stop.wait()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert len(calls) == 1000

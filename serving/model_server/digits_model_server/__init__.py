@@ -9,3 +9,5 @@ grpc/        the gRPC port and its services
 rest/        the REST port; its JSON in `rest/json`
 request_log/ sampled requests as TFRecord files
 """
+
+__version__ = "0.1.0"

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from digits.runtime.processes import StopRequest
 from digits_model_server import flags
 from digits_model_server.flags import Flags, FlagsError
 from digits_model_server.models import config
@@ -71,7 +70,7 @@ class _Server:
         from digits_model_server.models import factory
 
         ports.check(self.flags)
-        stop = StopRequest()
+        stop = process.StopRequest()
         starting = True
 
         def end(number: int, _: object) -> None:
@@ -117,13 +116,11 @@ class _Server:
 
 
 def _version() -> int:
-    from importlib.metadata import version
-
-    from digits_model_server import protos
+    from digits_model_server import __version__, protos
     from digits_model_server.runtime import c_library
 
     protos.bypass_tensorflow_package()
-    _print(f"TensorFlow ModelServer: digits-model-server {version('digits')}")
+    _print(f"TensorFlow ModelServer: digits-model-server {__version__}")
     _print(f"TensorFlow Library: {c_library.version()}")
     return 0
 

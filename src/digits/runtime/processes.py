@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import math
 import os
-import queue
 import signal
 import sys
 import threading
@@ -21,42 +18,6 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 RUN_PID = "DIGITS_RUN_PID"  # the process of `digits run`, in the environment of its children
 LOOK = 0.5  # seconds between two checks that they are alive
-
-
-SHORT = 0.2  # seconds of a wait
-
-
-class StopRequest:
-    """A request to stop that signal handlers make and the main thread waits for.
-
-    threading.Event is no such thing: a handler runs in the main thread, between any two of its instructions,
-    and where it interrupts the thread's own `wait` it waits for a lock that this thread holds, for ever.
-    """
-
-    def __init__(self) -> None:
-        self._made = False
-        self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()  # whose `put` may interrupt its `get`
-
-    def set(self) -> None:
-        """Make the request; a second one changes nothing."""
-        self._made = True
-        self._queue.put(None)
-
-    def is_set(self) -> bool:
-        """Whether it was made."""
-        return self._made
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is made, or for so many seconds; return whether it was made.
-
-        In short waits: a signal that comes just before a wait begins does not end it, and Python runs the
-        handler after it.
-        """
-        end = math.inf if timeout is None else time.monotonic() + timeout
-        while not self._made and (left := end - time.monotonic()) > 0:
-            with contextlib.suppress(queue.Empty):
-                self._queue.get(timeout=min(left, SHORT))
-        return self._made
 
 
 def alive(pid: int) -> bool:

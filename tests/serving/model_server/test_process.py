@@ -10,6 +10,7 @@ import time
 import grpc
 
 from digits_model_server.grpc import health
+from digits_model_server.process import StopRequest
 from tests.serving._server import Server
 from tests.serving.model_server._calls import ask_half, connected, prediction, stub, until
 from tests.serving.model_server.grpc._health import check, watch
@@ -136,3 +137,23 @@ def test_no_request_that_was_taken_is_lost_under_load(half, tmp_path):
         for thread in threads:
             thread.join()
         assert not broken and set(answered) == {2.0}
+
+
+def test_a_stop_may_be_requested_by_a_handler_at_any_instruction_of_the_wait():
+    """A thousand signals, each during a wait; with an Event some arrive while the wait holds its lock."""
+    stop, calls = StopRequest(), []
+
+    def handler(*_):
+        calls.append(stop.set())
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        assert not stop.wait(0) and not stop.is_set()
+        for micros in range(1, 1001):
+            stop = StopRequest()
+            signal.setitimer(signal.ITIMER_REAL, micros % 50 * 1e-6 + 1e-6)
+            assert stop.wait(10) and stop.is_set() and stop.wait()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(calls) == 1000
