@@ -3,7 +3,12 @@
 .PHONY: help setup run test test-slow test-exhaustive test-all hostile check format bench-train bench-serving bench-orchestration bench-app mutants lock clean clean-data
 
 BIN  := .venv/bin
-DONE := .venv/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
+# Extras stay installed until `make setup EXTRAS=…` names others: `make setup EXTRAS=` removes them.
+ifneq ($(origin EXTRAS),command line)
+EXTRAS := $(shell cat .venv/.extras 2>/dev/null)
+endif
+LOCKS := requirements.lock $(wildcard requirements-extras/*.lock)
+DONE := .venv/.installed-$(shell (cat $(LOCKS) pyproject.toml; echo "$(EXTRAS)") | cksum | tr ' ' '-')
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -15,11 +20,11 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 21
 
-setup: $(DONE) ## create .venv and install the locked dependencies
+setup: $(DONE) ## create .venv and install the locked dependencies; EXTRAS="gpu ssh" adds some of azure gpu gs s3 ssh
 
 $(DONE):
-	@sh ./setup.sh
-	@touch $@
+	@sh ./setup.sh $(EXTRAS)
+	@rm -f .venv/.installed-* && touch $@
 
 run: $(DONE) ## data to a gated model, published and promoted; then a summary
 	@digits run
@@ -67,9 +72,16 @@ mutants: $(DONE) ## what the tests of the gate, the store and the inbox would no
 	python -m bench.mutants
 
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q
-lock: $(DONE) ## resolve again: requirements.lock, and of it the lines that stages compute with
+lock: $(DONE) ## resolve again: requirements.lock, of it the lines that stages compute with, and what extras add
 	uv pip compile pyproject.toml --group dev $(LOCKED) -o requirements.lock
 	uv pip compile --group compute -c requirements.lock $(LOCKED) -o requirements-compute.lock
+	uv pip compile pyproject.toml --group dev --all-extras -c requirements.lock $(LOCKED) -o .venv/all.lock
+	for extra in azure gpu gs s3 ssh; do \
+	  uv pip compile pyproject.toml --extra $$extra -c .venv/all.lock $(LOCKED) -o .venv/$$extra.lock && \
+	  { echo "# What the extra $$extra adds to requirements.lock." && \
+	    awk 'NR==FNR { have[$$0]; next } /^[^ ]/ { adds = !($$0 in have) } adds' requirements.lock .venv/$$extra.lock; \
+	  } > requirements-extras/$$extra.lock || exit 1; \
+	done
 
 clean: ## remove what tools left; keeps .venv, data, models and DVC's cache
 	rm -rf .bench .pytest_cache .mypy_cache .ruff_cache .checkpoints dvc_plots

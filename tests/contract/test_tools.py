@@ -52,6 +52,20 @@ def test_the_lock_names_no_address_and_pins_every_direct_dependency_with_hashes(
     assert not [name for name, each in pinned.items() if not all("--hash=sha256:" in block for block in each)]
 
 
+def test_what_an_extra_adds_is_locked_and_fits_what_is_always_there_and_every_other_extra():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    files = {path.stem: path for path in (ROOT / "requirements-extras").iterdir()}
+    assert set(files) == set(extras) and f"in {' '.join(sorted(extras))};" in (ROOT / "Makefile").read_text()
+    pinned = dict(blocks("requirements.lock"))
+    for name, (direct,) in extras.items():
+        added = blocks(f"requirements-extras/{name}.lock")
+        assert "://" not in files[name].read_text()
+        assert all("--hash=sha256:" in block for each in added.values() for block in each)
+        assert Requirement(direct).name in pinned | added, f"make lock: {name}"
+        assert {each: pinned.get(each, added[each]) for each in added} == added, "one version of a package"
+        pinned |= added
+
+
 def test_the_projects_have_one_version():
     """A release is all of them, and the model server and the client are installed by themselves too."""
     projects = [ROOT, ROOT / "serving" / "client", ROOT / "serving" / "model_server"]
@@ -64,7 +78,8 @@ def test_the_projects_have_one_version():
 def blocks(lock):
     """The pins of a lock with their hashes, by the name of the package."""
     found = {}
-    for block in re.split(r"\n(?=[a-z0-9.-]+==)", (ROOT / lock).read_text().strip()):
+    text = re.sub(r"^#.*\n?", "", (ROOT / lock).read_text(), flags=re.M)
+    for block in filter(None, re.split(r"\n(?=[a-z0-9.-]+==)", text.strip())):
         found.setdefault(block.partition("==")[0], []).append(block)
     return found
 

@@ -1,4 +1,7 @@
-"""`setup.sh` on every other Python that is installed, and a run of the pipeline's light half there."""
+"""`setup.sh` on every other Python that is installed and a run of the pipeline there; the locked extras.
+
+What installs needs a package index, or uv's cache: the slow tests.
+"""
 
 import os
 import shutil
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests._project import project
+from tests._project import ROOT, project
 
 
 def other_pythons():
@@ -35,13 +38,44 @@ def test_the_lock_installs_and_the_pipeline_runs_on(name, tmp_path):
     kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_", "SSL_", "HOME"))}
     made.environment |= kept | {"PYTHON": PYTHONS[name]}
     del made.environment["PYTHONPATH"]
-    made.ok("sh", "setup.sh")
+    made.ok("sh", "setup.sh", "ssh")
+    assert (made.root / ".venv" / ".extras").read_text() == "ssh\n"
     python = made.root / ".venv" / "bin" / "python"
+    made.ok(str(python), "-c", "import digits, dvc_ssh, sys; assert 'site-packages' not in digits.__file__")
     assert made.ok(str(python), "--version").startswith(f"Python 3.{name.rpartition('.')[2]}")
     done = made.run(str(python), "-m", "digits_cli", "run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
     shutil.rmtree(made.root / ".venv")
+
+
+SMALL = {"azure": "adlfs", "gs": "gcsfs", "ssh": "sshfs"}  # and a package that each brings
+
+
+@pytest.mark.slow
+def test_extras_install_as_they_are_locked(tmp_path):
+    """The small ones for real; of CUDA's gigabytes only that the index has them, with the lock's digests."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    uv = [sys.executable, "-m", "uv", "pip", "sync", "--python", python]  # as setup.sh does
+
+    def locks(*names):
+        return [str(ROOT / "requirements-extras" / f"{name}.lock") for name in names]
+
+    subprocess.run([*uv, *locks(*SMALL)], check=True, timeout=300)
+    installed = {path.name for path in tmp_path.glob("venv/lib/*/site-packages/*")}
+    assert set(SMALL.values()) <= installed
+    done = subprocess.run([*uv, "--dry-run", *locks("gpu")], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and " + nvidia-cudnn-cu12==" in done.stderr, done.stderr
+
+
+def test_an_extra_that_there_is_not_is_refused_before_anything_is_installed(tmp_path):
+    made = project(tmp_path, train=20, test=20, git=False)
+    done = made.run("sh", "setup.sh", "ssh", "gpu,s3")
+    assert done.returncode == 2 and not (made.root / ".venv").exists()
+    assert done.stderr == (
+        "setup: there is no extra 'gpu,s3': expected some of azure gpu gs s3 ssh, with spaces between them\n"
+    )
 
 
 def test_without_a_fitting_python_setup_says_what_to_install(tmp_path):
