@@ -121,6 +121,19 @@ def test_runs_that_come_due_during_another_are_skipped_and_one_that_is_killed_st
 
 
 @pytest.mark.slow
+def test_a_run_by_hand_is_refused_while_one_is_at_work_that_it_would_be_skipped_for(project):
+    (project.root / "hold").touch()
+    project.start("--interval", "3600")
+    assert project.run("--once").returncode == 0
+    wait_for(project.fired, told=project.said)
+    refused = project.run("--once")
+    assert refused.returncode == 1 and "a run is at work" in refused.stderr, refused.stderr
+    (project.root / "hold").unlink()
+    wait_for(lambda: named(project, "Nothing new"), told=lambda: own_states(project))
+    assert len(project.fired()) == 1
+
+
+@pytest.mark.slow
 def test_a_new_batch_has_one_run_that_names_it(project):
     inbox = project.root / "inbox"
     inbox.mkdir()
