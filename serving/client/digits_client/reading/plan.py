@@ -1,7 +1,7 @@
 """Reads a photo as a plan: a generator that yields lines and is sent the model's answer to them.
 
 The caller asks a server, an event loop or a function; `digits_client.reading.reader` does. All lines of a
-photo are one question. Where nothing is accepted, a second one has the photo turned, and without its sheets.
+photo are one question. Where nothing is likely, a second one has the photo turned, and without its sheets.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ class _View:
 
     @property
     def settled(self) -> bool:
-        """Whether there is no need to turn the photo."""
-        return self.accepted or (not self.unread and any(field.accepted for field in self.fields))
+        """Whether there is no need to turn the photo: turned it could hardly say BETTER times as much."""
+        digits = sum(len(field.digits) for field in self.fields if len(field.digits) > 1)
+        likely = digits > 0 and BETTER * self.worth >= digits
+        return self.accepted or likely or (not self.unread and any(field.accepted for field in self.fields))
 
     @property
     def worth(self) -> float:
