@@ -85,8 +85,9 @@ def shown(step: Step, printed: list[str]) -> list[str]:
 
 def same(line: str, printed: str) -> bool:
     """Whether two lines differ in nothing but digests, numbers, and how wide a column is."""
+    cut_off = len(line) > WIDEST and len(printed) > WIDEST  # at one place or another
     line, printed = _plain(line), _plain(printed)
-    if line.endswith("…") and printed.endswith("…"):  # cut off, at one place or another
+    if cut_off:
         line, printed = line[:-SLACK], printed[: len(line) - SLACK]
     return line == printed
 
