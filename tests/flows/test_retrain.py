@@ -24,6 +24,7 @@ def root(tmp_path, server):
     (made / "reports" / "figures").mkdir(parents=True)
     for name in ("confusion", "mistakes", "learning_curves"):
         (made / "reports" / "figures" / f"{name}.png").write_bytes(b"a picture")
+    (made / "reports" / "report.html").write_text("the report")
     verdict = {"passed": True, "rules": [{"rule": "accuracy", "passed": True, "reason": "99 % | right"}]}
     (made / "reports" / "verdict.json").write_text(json.dumps(verdict))
     return made

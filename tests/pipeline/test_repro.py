@@ -27,7 +27,8 @@ def test_a_run_leaves_a_passing_verdict_an_export_in_all_formats_and_no_scratch(
     assert "refused" not in found["float32"] and "refused" not in found["tfjs"]
     assert not [*built.root.rglob(".*.new-*"), *built.root.rglob(".*.old-*")]
     assert not list((built.root / ".checkpoints").glob("*"))
-    small = ("dvc.lock", *(f"reports/{name}.json" for name in ("edge", "metrics", "validation", "verdict")))
+    reports = ("edge", "metrics", "summary", "validation", "verdict")
+    small = ("dvc.lock", *(f"reports/{name}.json" for name in reports))
     assert set(built.ok("git", "status", "--porcelain").split()[1::2]) <= set(small)
 
 
