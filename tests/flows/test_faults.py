@@ -125,7 +125,7 @@ def test_a_killed_run_leaves_no_process_a_killed_stage_is_named_and_the_next_run
     (clone / "sleeping").unlink()
     child = project.start("scheduled")
     os.kill(project.held(clone), signal.SIGKILL)
-    assert project.ended(child).startswith("Failed - failed to reproduce 'train'")
+    assert project.ended(child).startswith("Failed - train: failed to reproduce 'train'")
     (clone / "sleeping").unlink()
     child = project.start("scheduled")
     project.go_on(clone)

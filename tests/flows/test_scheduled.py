@@ -68,7 +68,7 @@ def test_what_is_committed_is_retrained_elsewhere_and_the_tree_stays_as_it_is(pr
     assert first.name == "Not published", first.message
     assert task_runs(first) == dict.fromkeys(STAGES, "Ran")
     assert state(project) == before
-    assert task_runs(retrain(project)) == dict.fromkeys(STAGES, "Cached")
+    assert task_runs(retrain(project)) == dict.fromkeys(STAGES, "Restored")
 
 
 def test_a_good_batch_is_in_every_run_from_then_on_and_leaves_the_inbox(project):

@@ -94,7 +94,7 @@ ODD = {  # by the batch's name: how it is made, and why it is refused
 GOOD = ("m-good", os.fsdecode(b"n-\xff\n good"))  # the second has a name that is shown with escapes
 
 
-def read(root, _log):
+def read(root):
     """Ingest's own reading, and reports as validate writes them, in place of the two stages."""
     try:
         batches = read_batches(root / "data" / "incoming", rows=50, size=1 << 24)
@@ -130,7 +130,7 @@ def test_each_odd_batch_is_set_aside_with_its_reason_and_the_good_ones_are_taken
         (inbox / name / ".complete").touch()
     for n, name in enumerate(GOOD, 3):
         (pictures(inbox / name, n=n) / ".complete").touch()
-    took = intake.take_all(clone, inbox, lambda *given: intake.take_one(*given, print), print)
+    took = intake.take_all(clone, inbox, intake.take_one, print)
     became = {each.batch: each for each in took}
     for name, (_, reason) in ODD.items():
         assert became[name].became == REFUSED and re.search(reason, became[name].why), became[name]

@@ -51,7 +51,7 @@ def test_settings_that_somebody_left_in_the_shell_change_nothing(copy):
         assert done.returncode == 0, (command, done.stdout[-3000:], done.stderr[-3000:])
     page, grpc, rest = (free_port() for _ in range(3))
     servers = [
-        ("serve", f"--port={grpc}", f"--rest_api_port={rest}"),
+        ("serve", f"--port={grpc}", f"--rest-port={rest}"),
         ("app", f"--port={page}", f"--server=localhost:{grpc}"),
     ]
     python = [sys.executable, "-m", "digits_cli"]

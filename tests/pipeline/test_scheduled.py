@@ -49,7 +49,7 @@ class World:
         return child
 
     def serve(self):
-        self.start("serve", f"--port={free_port()}", f"--rest_api_port={self.rest}")
+        self.start("serve", f"--port={free_port()}", f"--rest-port={self.rest}")
         wait_for(lambda: self.version() == 1, told=self.said)
         threading.Thread(target=self._ask, daemon=True).start()
 

@@ -104,6 +104,8 @@ class Steps:
             done = replace(done, error="", code=0)
         elif not self._code:
             return None
+        else:  # what DVC itself fails at, such as a cache on a full disk
+            done = replace(done, outcome="failed")
         self._stages.append(done)
         return done
 
