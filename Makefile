@@ -29,7 +29,7 @@ $(DONE):
 run: $(DONE) ## data to a gated model, published and promoted; then a summary
 	@digits run
 
-test: $(DONE) ## the tests, about 5 minutes
+test: $(DONE) ## the tests, about 6 minutes
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(DONE) ## the slow ones: real trainings, whole pipelines, another Python
