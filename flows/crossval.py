@@ -22,9 +22,8 @@ from digits import dataset, files
 from digits.dataset import Split, concatenate
 from digits.runtime import params
 from digits.runtime.errors import DataError, DigitsError, ParamsError
-from digits.runtime.progress import bar, say
+from digits.runtime.progress import bar, count, say
 from digits.runtime.stage_code import code_sha256
-from digits.runtime.words import count
 from flows.search import parallel, trial, workers
 from flows.sweep import TRAIN, VALIDATION, train_section
 

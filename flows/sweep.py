@@ -18,8 +18,7 @@ from digits import dataset, files
 from digits.dataset import Split
 from digits.runtime import params
 from digits.runtime.errors import DigitsError, ParamsError
-from digits.runtime.progress import bar, say
-from digits.runtime.words import count
+from digits.runtime.progress import bar, count, say
 from flows.search import experiments, parallel, report, space, study, trial, workers
 from flows.search.report import Plan, SweepResult
 from flows.search.study import Row

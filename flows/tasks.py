@@ -19,8 +19,7 @@ from digits import STAGES
 from digits.pipeline import repro, screen
 from digits.pipeline.repro import StageRun, Steps
 from digits.pipeline.screen import Step
-from digits.runtime.progress import Progress
-from digits.runtime.words import count
+from digits.runtime.progress import Progress, count
 from flows import artifacts
 from flows.clone import intake
 from flows.clone.intake import Intake

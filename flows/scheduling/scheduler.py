@@ -23,7 +23,7 @@ from rich.console import Console
 from digits.pipeline.screen import Screen, log_of
 from digits.runtime.errors import DigitsError
 from digits.runtime.processes import RUN_PID
-from digits.runtime.words import count
+from digits.runtime.progress import count
 from digits_model_server.process import StopRequest
 from flows.scheduling import deployment, inbox_trigger, recovery, server, settings
 from flows.scheduling.deployment import Plan

@@ -55,7 +55,7 @@ async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
     from PIL import Image
 
     from digits import files
-    from digits.runtime.words import count
+    from digits.runtime.progress import count
     from digits.validate.contact_sheet import contact_sheet
     from serving.app.feedback import DIGIT, LINE, PENDING, review
     from serving.app.feedback.corrections import levels
@@ -258,7 +258,7 @@ async def _decide(store: FeedbackStore, given: argparse.Namespace) -> int:
 
 
 async def _export(store: FeedbackStore, given: argparse.Namespace) -> int:
-    from digits.runtime.words import count
+    from digits.runtime.progress import count
     from serving.app.feedback.export import export
 
     done = await export(store, given.inbox)

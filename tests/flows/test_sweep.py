@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from digits.runtime.errors import DigitsError, ParamsError
-from digits.runtime.words import count
+from digits.runtime.progress import count
 from digits_cli import sweep
 from flows.search import workers
 from tests._project import ROOT

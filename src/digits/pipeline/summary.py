@@ -12,7 +12,7 @@ from rich.table import Table
 
 from digits import files
 from digits.pipeline.repro import Run
-from digits.runtime.words import count
+from digits.runtime.progress import count
 
 DONE = ("ran", "cached", "restored")
 WANTED = re.compile(

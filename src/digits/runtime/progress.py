@@ -205,3 +205,8 @@ def _amount(done: int, total: int | None, unit: str) -> str:
     if unit == "bytes":
         return f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB")
     return f"{done}" + (f"/{total}" if total else "") + (f" {unit}" if unit else "")
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """Return a number of things: 1 rule, 1,000 rules. plural: where it is not the noun and an s."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
