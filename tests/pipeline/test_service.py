@@ -20,15 +20,15 @@ def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     assert published["commit"] and published["infra"]["requests"] == 12
 
     again = copy.digits("run")
-    assert "version 1 is in service" in again.stdout and again.stdout.count("cached") == 8
+    assert again.returncode == 0 and "version 1 is in service" in again.stdout
+    assert "nothing has changed: all stages are up to date" in again.stdout
 
     copy.edit({"train": {"seed": 2}})
     changed = copy.digits("run")
     assert changed.returncode == 0, changed.stdout + changed.stderr
-    log = [line.partition(" - ")[2] for line in changed.stderr.splitlines()]
-    assert all(log), "each line has its time, its task and a text"
     foreign = r"[EIW]0000|[Ww]arning|lock file|git add|dvc |oneDNN|XNNPACK"
-    assert not [line for line in log if re.search(foreign, line)], changed.stderr
+    assert "train" in changed.stdout
+    assert not re.search(foreign, changed.stdout + changed.stderr), changed.stdout + changed.stderr
     listed = json.loads(copy.digits("versions", "--json").stdout)
     assert [row["version"] for row in listed] == [2, 1]
     better = store.current().stable == 2
