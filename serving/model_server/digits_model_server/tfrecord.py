@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from mmap import mmap
 
 from google_crc32c import value as crc32c
 
@@ -32,6 +33,23 @@ def records(data: bytes) -> Iterator[bytes]:
             raise _damaged(f"corrupted record at {place}")
         yield record
         place = end + _FOOT.size
+
+
+def whole(data: bytes | mmap) -> int:
+    """Return where the part of a record begins that ends a file's bytes; their number where there is none.
+
+    Only lengths are read, so that a large file takes moments. Damage of any other kind counts as whole.
+    """
+    place = 0
+    while place + _HEAD.size <= len(data):
+        length, checksum = _HEAD.unpack_from(data, place)
+        if _masked(data[place : place + 8]) != checksum:
+            return len(data)
+        end = place + _HEAD.size + length + _FOOT.size
+        if end > len(data):
+            break
+        place = end
+    return place
 
 
 def frame(record: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """The TFRecord files of a log, `<prefix>-<UTC time>-<process>-<n>.tfrecord`, bounded in size and number.
 
-A record is in a file whole or not at all as long as the machine is up: a process that is killed leaves whole
-records behind. Nothing is synced: a machine that loses power may lose the last seconds. When the disk fails,
-that is reported once, and writing is retried later.
+A process that is killed may leave part of a record at the end of the file that it wrote, since the kernel
+can be between two pages of a write. The next server that writes under the prefix cuts that off. Nothing is
+synced: a machine that loses power may lose the last seconds. When the disk fails, that is reported once, and
+writing is retried later.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import logging
+import mmap
 import os
 import re
 import time
@@ -60,6 +62,8 @@ class LogFiles:
 
     def _open(self) -> None:
         self._make_room()
+        if not self._made:
+            self._repair()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         while self._file == CLOSED:
@@ -88,6 +92,24 @@ class LogFiles:
             with _unless_written(path) as free:
                 if free:
                     path.unlink(missing_ok=True)
+
+    def _repair(self) -> None:
+        """Cut off what servers that were killed have left of a record."""
+        for path in files(self._prefix):
+            with contextlib.suppress(OSError), _unless_written(path) as free:
+                if free:
+                    _cut(path)
+
+
+def _cut(path: Path) -> None:
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:  # which can't be mapped
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            whole = tfrecord.whole(data)
+        if whole < size:
+            file.truncate(whole)
 
 
 def files(prefix: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from digits_model_server import tfrecord
 from digits_model_server.request_log import files as log_files
 from digits_model_server.request_log.files import LogFiles
 from tests._disk import disk
@@ -95,14 +96,37 @@ for number in range(10**9):
 """
 
 
-def test_a_process_that_is_killed_leaves_whole_records(tmp_path):
+def test_a_process_that_is_killed_leaves_records_that_are_whole_once_the_next_server_writes(tmp_path):
     prefix = tmp_path / "log"
     command = [sys.executable, "-c", WRITER, str(prefix)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as writer:
         assert writer.stdout.readline()
         writer.kill()
-    numbers = [int(record.split()[0]) for file in kept(prefix) for record in file]
+    files = LogFiles(str(prefix), 1000, 1000)
+    files.write(b"after")
+    files.close()
+    found = [record for file in kept(prefix) for record in file]
+    found.remove(b"after")
+    numbers = [int(record.split()[0]) for record in found]
     assert numbers == list(range(len(numbers))) and len(numbers) > 20
-    files = LogFiles(str(prefix), 1000, 1)
-    files.write(b"after")  # the lock of the dead went with them
-    assert kept(prefix) == [[b"after"]]
+    LogFiles(str(prefix), 1000, 1).write(b"later")  # the lock of the dead went with them
+    assert kept(prefix) == [[b"later"]]
+
+
+def test_part_of_a_record_is_cut_off_files_that_nobody_writes_any_more(tmp_path):
+    prefix = tmp_path / "log"
+    whole, part = tfrecord.frame(b"whole"), tfrecord.frame(b"part of it")
+    torn = [tmp_path / f"log-20200101T00000{n}Z-{n}-0001.tfrecord" for n in range(4)]
+    for path, size in zip(torn, (5, 12, 20, len(part) - 1), strict=True):
+        path.write_bytes(whole * 3 + part[:size])
+    damaged = tmp_path / "log-20200101T000000Z-9-0001.tfrecord"
+    damaged.write_bytes(whole + bytes(40))
+    other = LogFiles(str(prefix), 1000, 10)
+    other.write(b"other")
+    written = list(log_files.files(prefix))[-1]
+    with written.open("ab") as file:
+        file.write(part[:7])  # a server that runs is in the middle of a write
+    LogFiles(str(prefix), 1000, 10).write(b"new")
+    assert [path.read_bytes() for path in torn] == [whole * 3] * 4
+    assert damaged.read_bytes() == whole + bytes(40), "what is damaged otherwise stays as it is"
+    assert written.read_bytes() == tfrecord.frame(b"other") + part[:7]
