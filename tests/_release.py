@@ -87,7 +87,7 @@ def lines(width, n, seed=13):
 def export(root, exported, settings=SETTINGS["export"], **others):
     """Export the candidate of a folder, with some of its paths replaced."""
     papers = {name: root / f"{name}.json" for name in ("metrics", "verdict", "manifest")}
-    paths = papers | {name: root / name for name in ("candidate", "lines", "validation")} | others
+    paths = papers | {name: root / name for name in ("candidate", "lines", "train", "validation")} | others
     with patch.object(parity, "PICTURES", 20):  # tests/export/test_parity.py is about how they are compared
         stage.run(**paths, exported=exported, params=settings)
 

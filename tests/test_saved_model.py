@@ -26,7 +26,7 @@ def saved(directory):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     directory = saved(tmp_path_factory.mktemp("bundle") / "model")
-    saved_model.add_extra(directory, [b"one", b"two"], {"dataset": "mnist"})
+    saved_model.add_extra(directory, [b"one", b"two"], {"dataset": "mnist"}, {"format": 1})
     return directory
 
 
@@ -37,6 +37,7 @@ def test_only_what_a_server_reads_lies_there_and_nothing_tells_where_it_was_made
         "variables/variables.data-00000-of-00001",
         wire.WARMUP,
         wire.PROVENANCE,
+        wire.MONITORING,
     }
     assert all(any(path.iterdir()) for path in made.rglob("*") if path.is_dir())
     stored = [name for name, _ in tf.train.list_variables(str(made / "variables" / "variables"))]

@@ -56,12 +56,16 @@ def unservable(graph: Any) -> list[str]:
     return sorted({node.op for node in nodes if "Random" in node.op or "PyFunc" in node.op})
 
 
-def add_extra(directory: Path, records: Sequence[bytes], provenance: Mapping[str, Any]) -> None:
-    """Write `assets.extra`: what servers replay at loading, and where the model comes from."""
+def add_extra(
+    directory: Path, records: Sequence[bytes], provenance: Mapping[str, Any], monitoring: Mapping[str, Any]
+) -> None:
+    """Write `assets.extra`: what servers replay at loading, where the model comes from, what monitoring
+    knows."""
     (directory / wire.WARMUP).parent.mkdir()
     with tf.io.TFRecordWriter(str(directory / wire.WARMUP)) as writer:
         for record in records:
             writer.write(record)
+    (directory / wire.MONITORING).write_text(files.to_json(monitoring), encoding="utf-8")
     content = {**provenance, "files": digests(directory)}
     (directory / wire.PROVENANCE).write_text(files.to_json(content), encoding="utf-8")
 

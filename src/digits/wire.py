@@ -93,6 +93,7 @@ METHODS = {
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"  # replayed by a server before a version takes requests
 PROVENANCE = "assets.extra/provenance.json"  # which data, parameters and scores a version comes from
+MONITORING = "assets.extra/monitoring.json"  # what requests are compared with; older versions lack it
 
 # Below models/edge, and beside a published version in models/serving/edge/<n>.
 ANSWER = "answer.json"  # what a caller does with the logits: temperature, threshold; which normalisation

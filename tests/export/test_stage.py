@@ -14,6 +14,7 @@ from digits.files import file_sha256
 from digits.line_model.lines import save_lines
 from digits.model.candidate import load_candidate
 from digits.runtime.errors import DataError, GateRefused
+from serving.monitoring import reference
 from tests._pictures import encode, page
 from tests._release import SETTINGS, TEMPERATURE, THRESHOLD, export
 
@@ -119,3 +120,17 @@ def test_an_export_that_answers_otherwise_or_at_random_is_thrown_away(refused, m
     monkeypatch.setattr(parity, "MANNERS", {})
     refused(DataError, r"off the model's probabilities.*lines of 36 pixels: columns .*RandomStandardNormal")
     assert limits == [SETTINGS["export"].max_pixels]
+
+
+def test_a_version_carries_what_monitoring_compares_its_requests_with(release):
+    known = reference.load(release / "exported", 1)
+    listed = json.loads((release / "exported" / wire.PROVENANCE).read_text())["files"]
+    assert listed[wire.MONITORING] == file_sha256(release / "exported" / wire.MONITORING)
+    content = json.loads((release / "exported" / wire.MONITORING).read_text())
+    assert content["sources"]["mnist"] == {"images": 1260, "answers": 260, "lines": 0}
+    assert content["sources"]["composed"]["lines"] == 12 and content["accuracy"] == known.accuracy == 0.99
+    refused = next(event for event in known.events if event.name == "not accepted")
+    answers = tf.saved_model.load(str(release / "exported")).signatures[wire.PIXELS](
+        images=dataset.load_split(release / "validation").images
+    )
+    assert refused.least < np.mean(~answers[wire.ACCEPTED].numpy()) < refused.most

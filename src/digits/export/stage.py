@@ -34,11 +34,12 @@ def run(
     metrics: Path,
     verdict: Path,
     manifest: Path,
+    train: Path,
     validation: Path,
     exported: Path,
     params: ExportParams,
 ) -> None:
-    """Write the SavedModel with its warm-up requests and its provenance."""
+    """Write the SavedModel with its warm-up requests, its provenance, and what monitoring compares with."""
     scores, judgement, facts = (files.read_json(path) for path in (metrics, verdict, manifest))
     fitted = admit(scores, judgement, facts)
     known = dataset.load_split(validation)
@@ -51,7 +52,7 @@ def run(
 
     from digits import saved_model
     from digits.export import lines as line_signatures
-    from digits.export import signatures, warmup
+    from digits.export import reference, signatures, warmup
     from digits.line_model.candidate import RECIPE, VALIDATION
     from digits.line_model.candidate import load_candidate as load_line_reader
     from digits.model.candidate import load_candidate, load_recipe, scorer
@@ -85,11 +86,20 @@ def run(
     ) | line_signatures.endpoints(
         lambda images, width: line_reader([images, width], training=False), fitted.lines, params.max_pixels
     )
+    compared_with = reference.of_version(
+        [dataset.load_split(train, mmap=True), known],
+        functions[wire.PIXELS],
+        functions[wire.LINES],
+        groups,
+        scores["accuracy"],
+    )
     variables = [variable.value for each in (model, line_reader) for variable in each.variables]
     with filtered_stderr(), files.replacing(exported) as new:
         saved_model.save(new, signatures.trace(functions), variables)
         shown = [image for same in zip(*(group.images for group in groups), strict=False) for image in same]
-        saved_model.add_extra(new, warmup.records(known.images[:WARMED_WITH], shown[:WARMED_WITH]), record)
+        saved_model.add_extra(
+            new, warmup.records(known.images[:WARMED_WITH], shown[:WARMED_WITH]), record, compared_with
+        )
         expected = tf.nn.softmax(logits / fitted.temperature).numpy()
         _prove(new, known, expected, groups, line_reader, fitted)
     say(
