@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Finding:
     """A watched event that has become too frequent, or too rare.
 
-    name: "contrast below 239", "not accepted", "digit 5 missing", "errors", "accuracy on corrections".
+    name: "contrast below 239", "not accepted", "digit 5 missing", "errors", "corrected answers".
     group: inputs, answers, digits, errors, latency or accuracy.
     since: unix seconds where the evidence begins. at: when the alarm was raised.
     observed: the event's share in the `rows` rows since then. expected: the bound of that share.
