@@ -413,6 +413,31 @@ def _orchestration(records: Sequence[Record]) -> str:
     return table(["work", "way", "rounds", "seconds", "÷ first"], rows, left=2) if rows else ""
 
 
+def _monitoring(records: Sequence[Record]) -> str:
+    parts = [
+        f"{r['n']} replays of {r['days']} days of clean digits: {number(r['mean'], 3)} alarms on average "
+        f"(95 % confidence: at most {number(r['upper'], 3)}), {r['most']} in the worst."
+        for r in latest(records, "monitoring alarms")
+    ]
+    head = ["changed", "n", "requests until the alarm: median", "95 %", "within 300 %", "mostly by"]
+    rows = []
+    for r in latest(records, "monitoring change"):
+        waited = [number(r["median"], 0), number(r["p95"], 0), percent(r["within"] / r["n"], 0)]
+        rows.append([r["change"], str(r["n"]), *waited, r["first"]])
+    parts += [table(head, rows)] if rows else []
+    head = ["test images", "n", "event nearest to its bound", "share %", "bound %"]
+    rows = [
+        [r["images"], f"{r['n']:,}", r["event"], percent(r["share"]), percent(r["bound"])]
+        for r in latest(records, "monitoring room")
+    ]
+    parts += [table(head, rows)] if rows else []
+    parts += [
+        f"A look at {r['rows']:,} rows: {number(r['cpu'])} CPU-s, {number(r['peak_mib'], 0)} MiB at most."
+        for r in latest(records, "monitoring cost")
+    ]
+    return "\n\n".join(parts)
+
+
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "Models": _accuracy,
     "Training speed": _speed,
@@ -428,6 +453,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "Photos with several digits": _strips,
     "The gateway": _gateway,
     "Orchestration": _orchestration,
+    "Monitoring": _monitoring,
 }
 
 
