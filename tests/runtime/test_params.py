@@ -22,9 +22,9 @@ def test_every_value_comes_from_the_file_and_is_frozen(tmp_path):
 
 
 def test_every_knob_says_why():
-    knobs = [line for line in FILE.read_text().splitlines() if re.match(r"  \w+:", line)]
+    knobs = re.findall(r"^(  #.*\n)?(  (\w+):.*)", FILE.read_text(), flags=re.M)
     assert len(knobs) > 20
-    assert not [line for line in knobs if "#" not in line and line.split(":")[0].strip() != "seed"]
+    assert not [line for above, line, key in knobs if not above and "#" not in line and key != "seed"]
 
 
 def test_an_experiment_of_dvc_changes_its_own_line_and_no_other(tmp_path):
@@ -34,6 +34,9 @@ def test_an_experiment_of_dvc_changes_its_own_line_and_no_other(tmp_path):
     assert changed.read_text() == before.replace(
         "  seed: 1 # of the weights, the", "  seed: 2 # of the weights, the"
     ).replace("  steps: # budget; an epoch", "  steps: 900 # budget; an epoch")
+    changed.write_text(before)
+    apply_overrides(changed, ["ingest.sources=[]"])
+    assert changed.read_text() == re.sub(r"  sources:\n(  - .*\n)+", "  sources: []\n", before)
 
 
 @pytest.mark.parametrize(
