@@ -49,13 +49,15 @@ class About:
         """The version's part of what /api/about tells."""
         service = await self.service()
         number = service.version
-        known = formats = None
+        known = formats = card = None
         if number is not None:
             known = await asyncio.to_thread(self._published.provenance, number)
             formats = await asyncio.to_thread(self._published.formats, number)
+            card = await asyncio.to_thread(self._published.card, number)
         return {
             "model": {"ready": number is not None, "version": number, "message": service.message},
             "edge": f"/edge/{number}/" if formats else None,
+            "card": f"/api/versions/{number}/card" if card else None,
             "facts": facts(known) if known else None,
         }
 

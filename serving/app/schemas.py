@@ -204,6 +204,7 @@ class About(BaseModel):
 
     model: ModelStatus
     edge: Annotated[str | None, Field(description="where the formats for browsers are")]
+    card: Annotated[str | None, Field(description="where its model card is")]
     facts: Facts | None
     feedback: Annotated[bool, Field(description="whether corrections are taken")]
     key: Annotated[bool, Field(description="whether an API key is needed")]

@@ -1,4 +1,4 @@
-"""The versions in the store, as visitors see them: facts of each, and its formats for the browser.
+"""The versions in the store, as visitors see them: their facts, model cards, and formats for the browser.
 
 A published version never changes, so what is read once is kept. The gateway does without a store: then
 nothing is told of a version but its number.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from serving.store import edge, version
+from serving.store import cards, edge, version
 from serving.store.store import Store
 from serving.store.version import find
 
@@ -32,6 +32,10 @@ class Published:
                 return None
             _remember(self._provenance, number, dict(found.provenance))
         return self._provenance.get(number)
+
+    def card(self, number: int) -> Path | None:
+        """The file of a version's model card, which a comparison may replace; None when it has none."""
+        return None if self._store is None else cards.find(self._store, number)
 
     def formats(self, number: int) -> Path | None:
         """The folder of a version's formats, each file as it was made; None when it has none."""

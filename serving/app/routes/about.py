@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from serving.app import metrics, schemas, state
 from serving.app.errors import Refusal, answer
@@ -38,6 +38,19 @@ async def provenance(request: Request, number: schemas.Version) -> Response:
     if record is None:
         raise Refusal("not_found", f"version {number} is not in the gateway's store: `digits versions`")
     return answer(record)
+
+
+@router.get(
+    "/api/versions/{number}/card",
+    response_class=Response,
+    responses=schemas.errors(400, 404) | {200: TEXT},
+)
+async def card(request: Request, number: schemas.Version) -> Response:
+    """The model card of a published version, in Markdown: data, accuracy, limits."""
+    path = await asyncio.to_thread(state.of(request).published.card, number)
+    if path is None:
+        raise Refusal("not_found", f"version {number} has no model card in the gateway's store")
+    return FileResponse(path, media_type="text/plain", headers={"Cache-Control": "no-cache"})
 
 
 @probes.get("/healthz", responses={200: TEXT})

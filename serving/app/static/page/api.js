@@ -1,4 +1,4 @@
-// What the gateway is asked. Each call gives its JSON, or throws Refusal with one line for a person.
+// What the gateway is asked. Each call gives its JSON or text, or throws Refusal with one line for a person.
 
 const AWAY = new Set(["away", "no_model", "busy", "late"]);
 
@@ -36,6 +36,11 @@ export class Server {
     return this.#asked(`/api/versions/${number}`, { seconds: 15 });
   }
 
+  /** path: of /api/about → the model card, in Markdown. */
+  card(path) {
+    return this.#asked(path, { text: true, seconds: 15 });
+  }
+
   /** 784 bytes, white ink on black → {digit, confidence, accepted, probabilities, version}. */
   async predict(pixels) {
     const body = { body: pixels, type: "application/octet-stream", patient: true, seconds: 10 };
@@ -57,7 +62,7 @@ export class Server {
     while (reply.status === 401 && (await this.keys.ask(this.keys.value !== null, options.patient))) {
       reply = await this.#sent(path, options);
     }
-    const tree = await reply.json().catch(() => null);
+    const tree = await (options.text && reply.ok ? reply.text() : reply.json()).catch(() => null);
     if (reply.ok && tree !== null) return tree;
     const { code = "", message = `the server answered ${reply.status}` } = tree?.error ?? {};
     const after = Number(reply.headers.get("Retry-After")) || null;

@@ -30,16 +30,17 @@ export class Badge {
   }
 
   async #open() {
-    const { model, facts } = this.#about, body = byId("provenance-body");
+    const { model, facts, card } = this.#about, body = byId("provenance-body");
     byId("provenance-title").textContent = `Version ${model.version}`;
     body.textContent = "Asking the server …";
     byId("provenance").showModal();
-    let record = null, problem = "";
+    let record = null, text = null, problem = "";
     try {
       record = await this.server.version(model.version);
+      if (card) text = await this.server.card(card);
     } catch (error) {
       problem = error.message;
     }
-    body.replaceChildren(...provenance(model.version, facts, record, problem, this.server.keys.value !== null));
+    body.replaceChildren(...provenance(model.version, facts, record, problem, text));
   }
 }

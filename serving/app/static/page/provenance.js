@@ -7,8 +7,8 @@ const code = (text) => make("code", { textContent: text });
 const known = (value) => (value === undefined || value === null ? "not recorded" : String(value));
 const count = (number) => (number === undefined ? known(number) : Number(number).toLocaleString("en"));
 
-/** facts: of /api/about, or null; record: the version's provenance.json, or null and why; guarded: by an API key. */
-export function provenance(version, facts, record, problem, guarded) {
+/** facts: of /api/about, or null; record: the version's provenance.json, or null and why; card: its text, or null. */
+export function provenance(version, facts, record, problem, card) {
   if (record === null) {
     const why = make("p", { className: "said no", textContent: `The whole record is not at hand: ${problem}.` });
     return facts ? [why, list(short(facts))] : [why];
@@ -22,7 +22,7 @@ export function provenance(version, facts, record, problem, guarded) {
     ...(metrics.corruptions ? [title("Right on spoiled pictures"), shares(metrics.corruptions)] : []),
     ...(recipe ? [folded("Recipe", recipe)] : []),
     ...(libraries ? [folded("Libraries", libraries)] : []),
-    make("p", { className: "small" }, raw(version, record, guarded)),
+    make("p", { className: "small" }, ...files(version, record, card)),
   ];
 }
 
@@ -106,11 +106,12 @@ function folded(name, tree) {
   return make("details", {}, make("summary", { textContent: name }), list(rows));
 }
 
-/** The record itself; behind an API key a link could not bring the key along, so what was fetched is offered. */
-function raw(version, record, guarded) {
-  if (!guarded) return make("a", { href: `/api/versions/${version}`, textContent: "The whole record (JSON)" });
-  const file = new Blob([JSON.stringify(record, null, 2)], { type: "application/json" });
-  const link = make("a", { href: URL.createObjectURL(file), textContent: "The whole record (JSON)" });
-  link.download = `digits-version-${version}.json`;
-  return link;
+/** Links to the card and the record. They hold what was fetched: a link to the server could not bring an API key along. */
+function files(version, record, card) {
+  const link = (type, text, properties) =>
+    make("a", { href: URL.createObjectURL(new Blob([text], { type })), ...properties });
+  const json = link("application/json", JSON.stringify(record, null, 2),
+    { textContent: "The whole record (JSON)", download: `digits-version-${version}.json` });
+  if (card === null) return [json];
+  return [link("text/plain;charset=utf-8", card, { textContent: "Model card", target: "_blank" }), " · ", json];
 }

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from serving.app.versions import Published
-from serving.store import publish
+from serving.store import cards, publish
 from serving.store.store import Store
 from tests.serving._exports import export, make_formats
 from tests.serving.app._gateway import running
@@ -23,6 +23,7 @@ def store(tmp_path_factory):
     made = Store(root / "serving")
     first = export(root / "a", "one", accuracy=0.9962)
     publish.publish(made, first, FACTS, formats=make_formats(root / "edge", first))
+    cards.write(made, 1, {cards.CARD: "# digits, version 1: 99.62 % ±\n"})
     publish.publish(made, export(root / "b", "two"), FACTS)
     return made
 
@@ -53,14 +54,20 @@ def test_the_version_in_service_is_told_with_its_figures_and_formats(gateway, st
     status, _, told = gateway.ask("GET", "/api/versions/2")
     recorded = (store.folder / "2" / "assets.extra/provenance.json").read_text()
     assert status == 200 and told == json.loads(recorded)
-    for path, code in (("/api/versions/9", 404), ("/api/versions/x", 400)):
+    for path, code in (("/api/versions/9", 404), ("/api/versions/x", 400), ("/api/versions/2/card", 404)):
         assert gateway.ask("GET", path)[0] == code
 
 
 def test_a_version_that_the_store_does_not_have_is_told_by_its_number_alone(fake, tmp_path):
     with running(server=fake.grpc, store=tmp_path) as gateway:
         told = gateway.ask("GET", "/api/about")[2]
-        assert (told["model"]["version"], told["edge"], told["facts"]) == (1, None, None)
+        assert (told["model"]["version"], told["edge"], told["card"], told["facts"]) == (1, None, None, None)
+
+
+def test_the_version_in_service_has_its_card_at_hand(gateway):
+    status, headers, card = gateway.ask("GET", gateway.ask("GET", "/api/about")[2]["card"])
+    assert (status, card.decode()) == (200, "# digits, version 1: 99.62 % ±\n")
+    assert headers["content-type"] == "text/plain; charset=utf-8" and headers["cache-control"] == "no-cache"
 
 
 def test_the_formats_of_a_version_are_served_to_be_kept_and_nothing_beside_them(gateway):
