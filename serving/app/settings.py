@@ -19,25 +19,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Give them to a command."""
     own = Limits()
     add_options = parser.add_argument
-    add_options("--host", default="127.0.0.1", help="where to listen; default: this machine only")
+    add_options("--host", default="127.0.0.1", help="address to listen on; default: this machine only")
     add_options("--port", type=int, default=8080, help="default: 8080; 0: any free one")
     add_options(
-        "--allow-host", action="append", default=[], metavar="NAME", help="a name that visitors type for it"
+        "--allow-host", action="append", default=[], metavar="NAME", help="a host name that visitors use"
     )
     add_options(
         "--server",
         metavar="HOST:PORT",
         help=f"the model server; default: {SERVER}, started if need be",
     )
-    add_options("--timeout", type=float, default=5.0, metavar="S", help="seconds that it has; default: 5")
+    add_options("--timeout", type=float, default=5.0, metavar="S", help="seconds for its answer; default: 5")
     add_options("--store", type=Path, metavar="DIR", help="the published versions; default: models/serving")
-    add_options("--feedback", metavar="URL", help=f"sqlite:///FILE, postgresql://…, none; or in ${FEEDBACK}")
-    add_options("--request-log", metavar="DIR", help="default: .digits/requests; none: keep none")
     add_options(
-        "--log-share", type=float, default=1.0, metavar="P", help="of the images that it has; default: 1"
+        "--feedback", metavar="URL", help=f"corrections: sqlite:///FILE, postgresql://…, none; or ${FEEDBACK}"
     )
-    add_options("--log-images", action="store_true", help="keep the images themselves too")
-    add_options("--log-size", type=int, default=64, metavar="MIB", help="that it takes at most; default: 64")
+    add_options(
+        "--request-log",
+        metavar="DIR",
+        help="folder of the request log; default: .digits/requests; none: no log",
+    )
+    add_options(
+        "--log-share", type=float, default=1.0, metavar="P", help="share of the images to log; default: 1"
+    )
+    add_options("--log-images", action="store_true", help="log the images themselves too")
+    add_options(
+        "--log-size", type=int, default=64, metavar="MIB", help="most that the log takes; default: 64"
+    )
     add_options(
         "--key-file", type=Path, metavar="FILE", help=f"an API key that requests must carry; or ${KEY}"
     )
@@ -48,27 +56,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CIDR",
         help="a proxy in front, or a network of them, whose X-Forwarded-For is believed",
     )
-    add_options("--rate", type=float, default=own.rate, help="requests a second of one address; 0: no limit")
     add_options(
-        "--max-body", type=int, default=own.body // MIB, metavar="MIB", help="of a request; default: 16"
+        "--rate", type=float, default=own.rate, help="requests a second from one address; 0: no limit"
     )
     add_options(
-        "--max-pixels", type=int, default=own.pixels, metavar="N", help="of a picture; default: 50 million"
+        "--max-body", type=int, default=own.body // MIB, metavar="MIB", help="largest request; default: 16"
     )
-    add_options("--seconds", type=float, default=own.seconds, metavar="S", help="for a request; default: 20")
+    add_options(
+        "--max-pixels", type=int, default=own.pixels, metavar="N", help="largest picture; default: 50 million"
+    )
+    add_options(
+        "--seconds", type=float, default=own.seconds, metavar="S", help="most for one request; default: 20"
+    )
     add_options(
         "--readers", type=int, default=own.readers, metavar="N", help="photos read side by side; default: 2"
     )
     add_options(
-        "--drain", type=float, default=0.0, metavar="S", help="seconds from SIGTERM on that it still answers"
+        "--drain", type=float, default=0.0, metavar="S", help="seconds to go on answering after SIGTERM"
     )
     add_options(
         "--tls-cert",
         type=Path,
         metavar="FILE",
-        help="PEM; away from localhost cameras want https",
+        help="certificate (PEM); except on localhost, cameras need https",
     )
-    add_options("--tls-key", type=Path, metavar="FILE", help="PEM")
+    add_options("--tls-key", type=Path, metavar="FILE", help="its key (PEM)")
     add_options("--log-format", choices=("text", "json"), help="default: text on a terminal, else json")
 
 

@@ -18,7 +18,7 @@ examples:
   digits explain 3
   digits explain 3 --json | jq .provenance.recipe
 
-exit codes: 0 done, 2 that is no number, 6 there is no such version
+exit codes: 0 done, 2 VERSION is not a number, 6 there is no such version
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "go back to the version that served before, or to a given one; ends a trial"
+HELP = "go back to the version that served before, or to a given one, and end a trial"
 
 EPILOG = """\
 examples:

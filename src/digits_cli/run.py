@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HELP = "bring every stage up to date, publish and promote the model if it is no worse, print a summary"
 EPILOG = """\
 examples:
-  digits run                       all of it; what has not changed is not run again
+  digits run                       all stages; only what is stale runs again
   digits run preprocess            up to this stage, and publish nothing
   digits run --no-publish --json   for a script: what ran, what the gate said
 

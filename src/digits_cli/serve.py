@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-HELP = "serve the promoted version, and follow promotions; by TensorFlow Serving where it is installed"
+HELP = "serve the promoted version, and follow promotions; with TensorFlow Serving if it is installed"
 EPILOG = """\
 examples:
   digits serve
@@ -25,8 +25,8 @@ POLL = 1  # seconds between looks at the pointer: a promotion is followed within
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--port", type=int, default=8500, help="gRPC's; default: 8500")
-    parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="REST's; default: 8501")
+    parser.add_argument("--port", type=int, default=8500, help="for gRPC; default: 8500")
+    parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="for REST; default: 8501")
     parser.add_argument(
         "flags",
         nargs="*",

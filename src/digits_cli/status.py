@@ -25,17 +25,17 @@ EPILOG = """\
 examples:
   digits status
   digits status --json | jq .stable
-  digits status --port 8600 --rest-port 8601    of a server on other ports
+  digits status --port 8600 --rest-port 8601    a server on other ports
 
-exit codes: 0 done, whatever serves or does not, 6 the store can't be read
+exit codes: 0 done, whether or not anything serves, 6 the store can't be read
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--port", type=int, default=8500, metavar="PORT", help="gRPC's; default: 8500")
-    parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="default: 8501")
+    parser.add_argument("--port", type=int, default=8500, metavar="PORT", help="for gRPC; default: 8500")
+    parser.add_argument("--rest-port", type=int, default=8501, metavar="PORT", help="for REST; default: 8501")
 
 
 def run(given: argparse.Namespace) -> int:

@@ -80,7 +80,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="a picture file, or a folder of them")
     parser.add_argument("--out", metavar="PICTURE", help="the photo with boxes; for several photos a folder")
     parser.add_argument(
-        "--csv", metavar="FILE", help="a row a field, and one for each photo that was not read"
+        "--csv", metavar="FILE", help="one row per field, and one for each photo that was not read"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a photo")
     parser.add_argument(
@@ -112,7 +112,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         type=float,
         default=TIMEOUT,
         metavar="S",
-        help=f"seconds for each question to the server; default: {TIMEOUT:g}",
+        help=f"seconds for each request to the server; default: {TIMEOUT:g}",
     )
     return parser
 
