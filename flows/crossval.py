@@ -187,10 +187,10 @@ def _run(
             return line, "\n".join([line, "", "| fold | accuracy |", "| --- | --- |", *lines])
 
         titles = [f"fold {number + 1}" for number in missing]
-        name = f"{section.profile}: {len(missing)} folds"
+        name = f"{section.profile}: {count(len(missing), 'fold')}"
         parallel.run(root, "crossval", name, titles, at_once, one, page, stopping)
     if failed:
-        raise DigitsError(f"{failed[0]} ({len(failed)} of {len(missing)} folds failed)")
+        raise DigitsError(f"{failed[0]} ({len(failed)} of {count(len(missing), 'fold')} failed)")
 
 
 def _digest(base: dict[str, Any], data: Split, folds: int) -> str:

@@ -89,7 +89,7 @@ def sweep(root: Path, plan: Plan) -> SweepResult:
         result = report.write(root, plan, optuna_study)
     if not result.winner:
         reason = next((row.error for row in result.rows if row.error), "see the table")
-        raise DigitsError(f"none of {len(result.rows)} trials finished: {reason}")
+        raise DigitsError(f"none of {count(len(result.rows), 'trial')} finished: {reason}")
     return replace(result, experiments=_experiments(root, plan, result.rows))
 
 
@@ -143,7 +143,7 @@ def _run(
         parallel.run(
             root,
             "sweep",
-            f"{plan.name}: {missing} trials of {plan.base['profile']}",
+            f"{plan.name}: {count(missing, 'trial')} of {plan.base['profile']}",
             [f"trial {done + place + 1}" for place in range(missing)],
             plan.workers,
             one,

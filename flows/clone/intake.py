@@ -93,6 +93,8 @@ def _unusable(reports: Path, name: str) -> str | None:
     counts = Counter(kinds)
     commonest = max(counts, key=lambda kind: counts[kind])
     example = reasons[kinds.index(commonest)]
+    if len(reasons) == 1:
+        return f"its only row can't be used: {example}"
     return f"none of its {len(reasons)} rows can be used, {counts[commonest]} of them like this: {example}"
 
 

@@ -86,7 +86,7 @@ def test_batches_are_appended_to_the_data_set_and_a_fifth_of_a_large_one_held_ou
         split = {"train": train, "heldout": heldout}[row["split"]]
         assert split.labels[int(row["row"])] == labels[int(row["file"].removesuffix(".png"))]
     assert np.load(raw / "rejected" / "images.npy").shape == (1, 28, 28)
-    assert f"batch office: 1 rows refused, the first: {reason}" in capsys.readouterr().out
+    assert f"batch office: 1 row refused, the first: {reason}" in capsys.readouterr().out
 
 
 def test_lines_are_kept_apart_from_digits_and_a_fifth_of_a_large_batch_held_out(

@@ -97,6 +97,6 @@ def test_a_missing_digit_is_refused(call, given, name, tmp_path):
 @pytest.mark.parametrize(("one", "other"), [("train", "test"), ("train", "heldout"), ("test", "heldout")])
 def test_a_picture_in_two_splits_is_refused_with_where_it_is(call, given, one, other, tmp_path):
     given[other].images[5] = given[one].images[9]
-    with pytest.raises(DataError, match=rf"1 pictures are in \w+ and in {other} \(row \d .* mnist\)"):
+    with pytest.raises(DataError, match=rf"\w+ and {other} share 1 picture \(row \d .* mnist\)"):
         call(given)
     assert not (tmp_path / "prepared").exists()

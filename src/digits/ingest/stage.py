@@ -21,7 +21,7 @@ from digits.ingest.batches import Batch, hold_out, read_batches
 from digits.line_model.lines import RealLines, save_real_lines
 from digits.runtime.errors import DataError
 from digits.runtime.params import IngestParams
-from digits.runtime.progress import say
+from digits.runtime.progress import count, say
 from digits.runtime.stage_main import stage_main
 
 REJECTED = ["batch", "row", "file", "label", "reason"]
@@ -73,10 +73,11 @@ def run(incoming: Path, raw: Path, params: IngestParams) -> None:
         _write_rejected(new / "rejected", batches)
         _write_files(new / "files.csv", origins, len(train))
         files.write_json(new / "manifest.json", _manifest(dataset, splits, written, counts))
-    sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
+    sizes = [f"{len(split):,} {name}" for name, split in splits.items() if len(split)]
     if n := sum(map(len, written.values())):
-        sizes += f", {n:,} lines"
-    say(f"ingest: {dataset}: {sizes}; {len(batches)} incoming batches")
+        sizes.append(count(n, "line"))
+    brought = f"; {count(len(batches), 'incoming batch', 'incoming batches')}" if batches else ""
+    say(f"ingest: {dataset}: {', '.join(sizes)}{brought}")
 
 
 def _dataset(params: IngestParams) -> tuple[str, Split, Split]:
@@ -109,7 +110,8 @@ def _parse(contents: dict[str, bytes], part: str, params: IngestParams) -> Split
 def _counts(batch: Batch, train: int, heldout: int) -> dict[str, int]:
     rejected = len(batch.rejected)
     if rejected:
-        say(f"ingest: batch {batch.name}: {rejected} rows refused, the first: {batch.rejected[0].reason}")
+        refused = f"{count(rejected, 'row')} refused, the first: {batch.rejected[0].reason}"
+        say(f"ingest: batch {batch.name}: {refused}")
     return {"rows": train + heldout + rejected, "train": train, "heldout": heldout, "rejected": rejected}
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from digits.dataset import Split, split_stratified
 from digits.runtime.errors import DataError
+from digits.runtime.progress import count
 
 
 def digests(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
@@ -44,6 +45,6 @@ def refuse_leaks(splits: Mapping[str, Split]) -> None:
                 np.concatenate([splits[s].batches[np.isin(seen[s], shared)] for s in (one, other)])
             )
             raise DataError(
-                f"{len(shared):,} pictures are in {one} and in {other} (row {row} of {one} is the first; "
+                f"{one} and {other} share {count(len(shared), 'picture')} (row {row} of {one} is the first; "
                 f"they come from {', '.join(batches)}): take the copies out of the data and run `dvc repro`"
             )

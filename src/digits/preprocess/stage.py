@@ -68,7 +68,7 @@ def run(
     files.write_bytes(preview, _preview(kept, params.seed, train_params))
     say(
         f"preprocess: {facts['dataset']}: "
-        + ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
+        + ", ".join(f"{len(split):,} {name}" for name, split in splits.items() if len(split))
     )
 
 

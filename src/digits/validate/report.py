@@ -16,6 +16,7 @@ from PIL import Image
 
 from digits.dataset import Split
 from digits.runtime.errors import DataError
+from digits.runtime.progress import count
 from digits.validate import table
 from digits.validate.contact_sheet import contact_sheet
 from digits.validate.labels import Group
@@ -203,6 +204,7 @@ def write_index(directory: Path, report: Mapping[str, Any]) -> None:
         report=report,
         failed=[rule for rule in report["rules"] if not rule["passed"]],
         suites=suites,
+        count=count,
         pages={suite: shown[suite].as_posix() if suite in shown else "" for suite in suites},
     )
     (directory / "index.html").write_text(page, encoding="utf-8")
@@ -273,9 +275,9 @@ def write_doubted(directory: Path, listed: pd.DataFrame, images: NDArray[np.uint
     _write_sheet(directory / "doubted.png", images, captions, _title("doubted label", len(listed)))
 
 
-def _title(what: str, count: int) -> str:
-    some = f"{count or 'No'} {what}{'' if count == 1 else 's'}"
-    return some + (f"; the first {SHOWN} are shown" if count > SHOWN else "")
+def _title(what: str, n: int) -> str:
+    some = count(n, what) if n else f"No {what}s"
+    return some + (f"; the first {SHOWN} are shown" if n > SHOWN else "")
 
 
 def _write_sheet(path: Path, images: NDArray[np.uint8], captions: list[str], title: str) -> None:

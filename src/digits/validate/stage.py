@@ -22,7 +22,7 @@ from digits.line_model.lines import RealLines, load_real_lines, save_real_lines
 from digits.normalize import thumbnail
 from digits.runtime.errors import DataError
 from digits.runtime.params import ValidateParams
-from digits.runtime.progress import say
+from digits.runtime.progress import count, say
 from digits.runtime.stage_main import stage_main
 from digits.validate import labels, lines, table
 from digits.validate import report as validation_report
@@ -107,11 +107,10 @@ def run(
         accepted_manifest = validation_report.accepted_manifest(manifest, described, gone)
         files.write_json(new / "manifest.json", accepted_manifest)
     taken = int(keep.sum()) + int(usable_lines.sum())
-    say(f"validate: {dataset}: {len(outcomes)} rules passed; {taken:,} rows accepted")
+    say(f"validate: {dataset}: {count(len(outcomes), 'rule')} passed; {count(taken, 'row')} accepted")
     if len(all_bad):
-        say(
-            f"validate: {len(all_bad)} rows of incoming batches quarantined: see {details / 'quarantine.csv'}"
-        )
+        rows_set_aside = count(len(all_bad), "row")
+        say(f"validate: {rows_set_aside} of incoming batches quarantined: see {details / 'quarantine.csv'}")
 
 
 def _limits(params: ValidateParams) -> Limits:
