@@ -32,8 +32,8 @@ def start(given: argparse.Namespace, root: Path) -> int:
     form = given.log_format or ("text" if sys.stderr.isatty() else "json")
     tell = partial(log_lines.as_text if form == "text" else log_lines.as_json, sys.stderr)
     if not is_loopback(address.host) and settings.key is None:
-        told = f"anybody who reaches {address.host} may ask: --key-file has them bring a key"
-        tell(log_lines.event(told, "warning"))
+        warning = f"anybody who can reach {address.host} can use it: --key-file asks for a key"
+        tell(log_lines.event(warning, "warning"))
     with contextlib.ExitStack() as stack:
         if given.server is None and not backend.answers(SERVER):
             tell(log_lines.event("starting a model server …"))

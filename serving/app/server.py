@@ -59,7 +59,7 @@ async def _serve(settings: Settings, address: Address, tell: Tell) -> int:
 
 
 class Server(uvicorn.Server):
-    """Says where it listens; told to end, it first tells balancers so, then lets requests finish."""
+    """Says where it listens. Before it ends it tells balancers so, then lets requests finish."""
 
     def __init__(self, gateway: Gateway, address: Address, tell: Tell) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # `Observer` does that

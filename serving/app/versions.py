@@ -1,7 +1,7 @@
 """The versions in the store, as visitors see them: their facts, model cards, and formats for the browser.
 
 A published version never changes, so what is read once is kept. The gateway does without a store: then
-nothing is told of a version but its number.
+only a version's number is known.
 """
 
 from __future__ import annotations

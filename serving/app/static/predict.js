@@ -21,7 +21,7 @@ export class Unusable extends Error {}
 
 /**
  * Load a model. `backend`: "wasm" (WebAssembly; a strict policy must allow 'wasm-unsafe-eval') or "cpu" (plain
- * JavaScript, some ten times slower); unless told, the first where it works; `model.backend` says which it is.
+ * JavaScript, some ten times slower); by default the first that works; `model.backend` says which it is.
  * `headers` go with each request for the folder's files, as an API key does. Throws Unusable, or what fetching throws.
  */
 export async function load(url, { backend, headers = {} } = {}) {

@@ -155,7 +155,7 @@ def _run(given: argparse.Namespace, prog: str, bar: Bar) -> int:
             advance(1)
     table.write()
     if score:
-        print(*score.told(), sep="\n")  # noqa: T201
+        print(*score.lines(), sep="\n")  # noqa: T201
     elif quiet:
         print(f"{len(names) - failed} of {len(names)} photos read: {one_line(given.csv)}")  # noqa: T201
     return 1 if failed else 0

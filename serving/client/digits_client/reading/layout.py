@@ -21,7 +21,7 @@ from digits_client.results import Character, LinePrediction
 
 COLUMN = 4  # pixels of a line's picture for which the model gives probabilities
 BROAD = 0.7  # heights: half the width of a digit at most
-UNSURE = 0.5  # confidence per character below which writing is told as unread
+UNSURE = 0.5  # confidence per character below which writing counts as unread
 SURE = 0.98  # confidence of a digit that counts as accepted in a field that is not
 MATCHED = 0.9  # confidence from which on a text of the caller's format is accepted
 POSTCODE = 5  # digits

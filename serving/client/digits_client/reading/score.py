@@ -59,7 +59,7 @@ class Score:
         """Count one that was not read."""
         self.wrong.append(f"{one_line(name, 4096)}\t{one_line(self.texts[name])}\t{why}")
 
-    def told(self) -> list[str]:
+    def lines(self) -> list[str]:
         """Lines for a person: the wrong ones with what they show and what was read, then the shares."""
         n = len(self.texts)
         return [
