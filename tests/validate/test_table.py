@@ -31,7 +31,7 @@ INSIDE, ALL = slice(1, 27), slice(None)
         (BLACK, 3, "blank"),
         (BLACK + np.uint8(255), 3, "saturated"),
         (drawn(20, slice(5, 20), slice(10, 14)), 3, "blank: its grey levels span 20, at least 32 expected"),
-        (drawn(255, 14, 14), 3, "blank: 0.1 % ink"),
+        (drawn(255, 14, 14), 3, "blank: 0.1% ink"),
         (drawn(255, INSIDE, INSIDE), 3, "saturated"),
         (255 - DIGIT, 3, "inverted"),
         (DIGIT, 10, "label 10 is not a digit"),

@@ -90,16 +90,16 @@ def faults(rows: pd.DataFrame, limits: RowLimits) -> pd.Series[str]:
     copy = rows["copy_of"].notna() & ~rows["base"]
     origin = rows["copy_of"].fillna("").astype(str)
     span = ": its grey levels span " + rows["contrast"].astype(str) + f", at least {limits.contrast} expected"
-    share = ": " + (100 * rows["ink"]).map("{:.1f}".format) + " % ink"
+    share = ": " + rows["ink"].map("{:.1%}".format) + " ink"
     checks = [
         (~rows["label"].between(0, CLASSES - 1), "label " + rows["label"].astype(str) + " is not a digit"),
         (flat & (rows["mean"] >= 128), "saturated" + span),
         (flat, "blank" + span),
         (rows["polarity"] <= 0, "inverted: the border is lighter than the inside"),
-        (rows["ink"] < limits.min_ink, "blank" + share + f", at least {100 * limits.min_ink:.1f} % expected"),
+        (rows["ink"] < limits.min_ink, "blank" + share + f", at least {limits.min_ink:.1%} expected"),
         (
             rows["ink"] > limits.max_ink,
-            "saturated" + share + f", at most {100 * limits.max_ink:.1f} % expected",
+            "saturated" + share + f", at most {limits.max_ink:.1%} expected",
         ),
         (leak | copy, "copy of " + origin),
     ]

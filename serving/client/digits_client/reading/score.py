@@ -76,4 +76,4 @@ def _share(k: int, n: int) -> str:
         return "none"
     middle, spread = (k + Z * Z / 2) / (n + Z * Z), Z / (n + Z * Z) * math.sqrt(k * (n - k) / n + Z * Z / 4)
     low, high = max(0.0, middle - spread), min(1.0, middle + spread)
-    return f"{k} of {n}, {k / n:.2%} ({low:.2%} to {high:.2%} with 95 % confidence)"
+    return f"{k} of {n}, {k / n:.2%} ({low:.2%} to {high:.2%} with 95% confidence)"

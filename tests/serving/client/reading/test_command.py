@@ -173,9 +173,9 @@ def test_a_table_of_what_photos_show_is_compared_with_what_is_read(fake, labels,
     assert wrong.split("\t") == [str(labels.parent / "a.jpg"), "9 12", "912", "sure"]
     assert damaged.startswith(f"{labels.parent / 'c.png'}\t1\t") and "no picture" in damaged
     assert shares == [
-        "read exactly: 1 of 3, 33.33% (6.15% to 79.23% with 95 % confidence)",
-        "accepted: 2 of 3, 66.67% (20.77% to 93.85% with 95 % confidence)",
-        "of these right: 1 of 2, 50.00% (9.45% to 90.55% with 95 % confidence)",
+        "read exactly: 1 of 3, 33.33% (6.15% to 79.23% with 95% confidence)",
+        "accepted: 2 of 3, 66.67% (20.77% to 93.85% with 95% confidence)",
+        "of these right: 1 of 2, 50.00% (9.45% to 90.55% with 95% confidence)",
     ]
     assert err.count("\n") == 1
 
