@@ -119,11 +119,13 @@ def compare(root: Path, store: Store, number: int, champion: int | None) -> Comp
     """Judge a published version against the one in service."""
     with screen.current().step("compare") as step:
         result = release.compare(root, store, number, champion)
-        rivals = f"version {number} with " + ("nothing" if champion is None else f"version {champion}")
-        passed = "no worse" if result.passed else f"worse by {count(len(result.failed), 'rule')}"
-        step.result = f"{rivals}: {passed}"
+        found = "no worse" if result.passed else f"worse by {count(len(result.failed), 'rule')}"
+        if champion is not None:
+            step.result = f"version {number} with version {champion}: {found}"
+        else:  # then only the best version ever can be missed
+            step.result = "nothing is in service yet" if result.passed else f"version {number}: {found}"
         step.outcome = "ran" if result.passed else "refused"
-    get_run_logger().info("%s", "; ".join(result.failed) or "no worse than the version in service")
+    get_run_logger().info("%s", "; ".join(result.failed) or step.result)
     artifacts.comparison(result, number, champion)
     return result
 

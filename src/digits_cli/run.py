@@ -192,8 +192,9 @@ def _sum_up(root: Path, console: Console, result: Result, total: str) -> None:
     tables = []
     if outcome and outcome.name == outcomes.REFUSED:
         tables.append(summary.failed_rules(files.read_json(root / "reports" / "verdict.json")["rules"]))
-    if outcome and outcome.comparison:
-        tables.append(summary.all_rules(outcome.comparison.as_dict()["rules"]))
+    compared = outcome.comparison if outcome else None
+    if compared and not (compared.champion is None and compared.passed):  # then there was nothing to compare
+        tables.append(summary.all_rules(compared.as_dict()["rules"]))
     for table in tables:
         for part in ("", table, ""):
             console.print(part)
