@@ -133,7 +133,12 @@ def crossval(
     if len(missing) < folds:
         say(f"{folds - len(missing)} of {folds} folds are done already")
     if missing:
-        _run(root, folder, missing, data, fold, section, at_once, cluster)
+        try:
+            _run(root, folder, missing, data, fold, section, at_once, cluster)
+        except KeyboardInterrupt:
+            finished = len(list(folder.glob("*.json")))
+            say(f"stopped with {finished} of {count(folds, 'fold')} done: the same command goes on there")
+            raise
     done = [Fold(**files.read_json(folder / f"{number}.json")) for number in range(folds)]
     table = root / REPORTS / f"{section.profile}.json"
     result = CrossValidation(section.profile, done, scores([each.accuracy for each in done]), table)

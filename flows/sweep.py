@@ -85,7 +85,12 @@ def sweep(root: Path, plan: Plan) -> SweepResult:
         missing = study.enqueue_missing(optuna_study, plan.space, plan.sampler, plan.trials)
         say(f"{count(done, 'trial')} done, {missing} to go, {plan.workers} at a time")
         if missing:
-            _run(root, plan, optuna_study, data, done, missing)
+            try:
+                _run(root, plan, optuna_study, data, done, missing)
+            except KeyboardInterrupt:
+                trials = f"{len(study.rows(optuna_study, plan.space))} of {count(done + missing, 'trial')}"
+                say(f"stopped with {trials} done: the same command goes on there")
+                raise
         result = report.write(root, plan, optuna_study)
     if not result.winner:
         reason = next((row.error for row in result.rows if row.error), "see the table")
@@ -136,8 +141,9 @@ def _run(
             except DigitsError as error:  # it stays open in the study, and is tried again
                 lost.append(f"trial {following.number + 1} was not done: {error}")
                 result = parallel.TaskResult("Lost", lost[-1], ok=False)
-            say(result.line)
-            advance()
+            if not stopping.is_set():
+                say(result.line)
+                advance()
             return result
 
         parallel.run(

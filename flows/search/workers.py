@@ -32,6 +32,7 @@ ONE_THREAD = {
 # no page is served: Dask opens ports for them in any case, which want no certificate
 PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 PATIENCE = 120.0  # seconds that a worker waits for the answer to a report: then its work is no longer needed
+SILENT = logging.CRITICAL + 1
 ANSWERS = 15.0  # seconds that a scheduler has to answer
 
 Report = Callable[[float, float], bool]  # gets the share done and a value; returns whether to go on
@@ -90,7 +91,11 @@ def pool(workers: int, address: str | None, warm: Callable[[], Any]) -> Iterator
         distributed.Client(cluster) as client,
     ):
         warming = _warm(client, warm)
-        yield client
+        try:
+            yield client
+        except KeyboardInterrupt:
+            logging.getLogger("distributed").setLevel(SILENT)  # it would report all that is broken off
+            raise
         del warming
 
 

@@ -80,10 +80,8 @@ def trials(made):
     return []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_killed_it_leaves_no_worker_and_goes_on(tmp_path):
-    made = Prepared(tmp_path)
+def start_and_wait(made):
+    """Start the study and wait until a trial is complete and one runs; its children too."""
     process = made.start(*RANDOM)
     children = set()
     deadline = time.monotonic() + 480
@@ -94,6 +92,28 @@ def test_killed_it_leaves_no_worker_and_goes_on(tmp_path):
         if running and any(state == "COMPLETE" for _, state, _ in seen):
             break
         time.sleep(0.2)
+    return process, children
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_interrupted_it_says_in_a_line_where_it_goes_on(tmp_path):
+    made = Prepared(tmp_path)
+    process, _ = start_and_wait(made)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does at Ctrl-C
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    kept = sum(state == "COMPLETE" for _, state, _ in trials(made))
+    assert said.splitlines()[-1] == f"stopped with {kept} of 5 trials done: the same command goes on there"
+    assert "not done" not in said
+    assert errors == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_killed_it_leaves_no_worker_and_goes_on(tmp_path):
+    made = Prepared(tmp_path)
+    process, children = start_and_wait(made)
     process.kill()
     at_work = [child for child in children if "multiprocessing" in _words(child)]
     assert at_work
