@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"digits {version('digits')}")
-    shtab.add_argument_to(parser, "--print-completion", help="print what completes commands in your shell")
+    shtab.add_argument_to(parser, "--print-completion", help="print a completion script for a shell")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
         module = import_module(f"digits_cli.{name}")
