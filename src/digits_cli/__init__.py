@@ -20,7 +20,7 @@ import shtab
 from digits.runtime.errors import DigitsError
 from digits.runtime.progress import escape_unprintable
 
-DESCRIPTION = "Handwritten digits: from labelled images to a gated, exported model."
+DESCRIPTION = "Train, test and serve a reader of handwritten digits."
 EPILOG = """\
 examples:
   digits run                  run what is stale, and put the model in service if it is no worse
