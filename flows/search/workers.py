@@ -32,6 +32,8 @@ ONE_THREAD = {
 # no page is served: Dask opens ports for them in any case, which want no certificate
 PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 PATIENCE = 120.0  # seconds that a worker waits for the answer to a report: then its work is no longer needed
+# code, as Dask tells by its spaces: a terminal interrupts workers too, which end with the cluster anyway
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 SILENT = logging.CRITICAL + 1
 ANSWERS = 15.0  # seconds that a scheduler has to answer
 
@@ -87,6 +89,7 @@ def pool(workers: int, address: str | None, warm: Callable[[], Any]) -> Iterator
             memory_limit=0,
             silence_logs=logging.ERROR,
             env=ONE_THREAD,
+            preload=[DEAF],
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
