@@ -21,6 +21,7 @@ from pathlib import Path
 import digits_model_server
 from digits.runtime.errors import StoreError
 from digits.runtime.processes import die_with_parent
+from digits.runtime.tf_import import NOISE
 from serving.store.pointer import Pointer, render
 
 REAL = "tensorflow_model_server"
@@ -45,8 +46,9 @@ class Server:
         """Whether it runs, and the end of its log, on one line."""
         code = self.process.poll()
         state = "runs" if code is None else f"ended with exit code {code}"
-        lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
-        tail = " | ".join([line.strip()[:300] for line in lines if line.strip()][-TAIL:]) or "nothing"
+        lines = self.log.read_bytes().split(b"\n") if self.log.exists() else []
+        words = [line.strip()[:300] for line in lines if line.strip() and not NOISE.search(line)]
+        tail = b" | ".join(words[-TAIL:]).decode(errors="replace") or "nothing"
         return f"the server ({self.program}) {state}; the end of its log: {tail}"
 
 

@@ -58,7 +58,20 @@ def table(*columns: str) -> Table:
 
 
 def rows(console: Console, facts: Iterable[tuple[str, str]]) -> None:
-    """Print facts, each a name and a text in rich's markup; a text's further lines are indented."""
+    """Print facts, each a name and a text in rich's markup; a text's further lines are indented.
+
+    A terminal gets long texts broken between words; elsewhere they stay whole.
+    """
+    if console.is_terminal:
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_column(style="dim", min_width=9)
+        grid.add_column(overflow="fold")
+        for fact in facts:
+            grid.add_row(*fact)
+        console.print(grid, soft_wrap=False)
+        return
     for name, text in facts:
         first, *others = text.split("\n")
         console.print(f"[dim]{name:<9}[/] {first}")
