@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 
 import pytest
 from rich.console import Console
@@ -52,6 +53,12 @@ def test_a_terminal_keeps_one_line_a_step_no_wider_than_itself(tmp_path):
     lines, _ = shown(tmp_path, work, terminal=True)
     kept = [line for line in lines.splitlines() if line.rpartition("\x1b[2K")[2].startswith("✓")]
     assert len(kept) == 2 and kept[1].endswith("x…") and "fast" not in kept[0]
+
+
+def test_the_live_line_leaves_room_for_what_a_terminal_writes_at_an_interrupt(tmp_path):
+    lines, _ = shown(tmp_path, train, terminal=True)
+    live = [part.strip("\r\n") for part in re.split(r"\x1b\[[\d?]*[A-Za-z]", lines) if "training" in part]
+    assert live and max(map(len, live)) <= 60 - len("^C")
 
 
 def test_the_times_of_the_steps_add_up_to_the_whole(tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ from digits.runtime.progress import Progress
 HALF_MINUTE = 30.0
 SHORT = 5.0  # seconds between two lines about progress in the log file
 KEPT = 20  # log files
+ROOM = 3  # columns right of the live line, for the ^C of a terminal, which else breaks the line
 NAME, TIME, BAR = 11, 10, 20  # columns
 MARKS = {  # of a step's outcome: sign, the same in ASCII, style
     "ran": ("✓", "+", "green"),
@@ -225,6 +226,7 @@ class Screen:
 
         def frame() -> Table:
             spinning = Table.grid(padding=(0, 1), expand=True)
+            spinning.width = self.console.width - ROOM
             spinning.add_column(width=1)
             spinning.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
             spinning.add_row(spinner, step.line())
