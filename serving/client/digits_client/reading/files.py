@@ -62,13 +62,13 @@ class Table:
             for j, field in enumerate(line.fields, 1):
                 box, sure = field.box, str(field.accepted).lower()
                 what = (i, j, field.kind, field.text, round(field.confidence, 6), sure)
-                own.append([_harmless(name), *what, box.x, box.y, box.w, box.h, *about])
-        self.rows += own or [[_harmless(name), *[""] * 10, *about]]
+                own.append([harmless(name), *what, box.x, box.y, box.w, box.h, *about])
+        self.rows += own or [[harmless(name), *[""] * 10, *about]]
 
     def refused(self, name: str, reason: str) -> None:
         """A row for a photo that was not read."""
         if self.rows is not None:
-            self.rows.append([_harmless(name), *[""] * 12, _harmless(reason)])
+            self.rows.append([harmless(name), *[""] * 12, harmless(reason)])
 
     def write(self) -> None:
         """The file, whole or not at all."""
@@ -125,7 +125,7 @@ def replace_with(path: Path, data: bytes) -> None:
         new.unlink(missing_ok=True)
 
 
-def _harmless(text: str) -> str:
-    """On one line, and no formula in a spreadsheet."""
+def harmless(text: str) -> str:
+    """A text for a table's cell: on one line, and no formula in a spreadsheet."""
     line = one_line(text, 4096)
     return f"'{line}" if line.startswith(FORMULA) else line

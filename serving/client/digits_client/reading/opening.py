@@ -52,23 +52,27 @@ def decoded(
     *,
     max_pixels: int = MAX_PIXELS,
     max_memory: int = MAX_MEMORY,
+    max_bytes: int = MAX_BYTES,
     grey: bool = False,
+    page: int = 0,
 ) -> NDArray[np.uint8]:
     """Decode a picture file to uint8 [h, w, 3], RGB, or [h, w] without colours; upright.
 
     What is transparent shows a ground: white, or black below light ink.
-    grey: [h, w] always, which takes a third of the memory.
-    Raises BadRequest: no picture, damaged, cut off, larger than `MAX_BYTES`, of more than `max_pixels`, or
+    grey: [h, w] always, which takes a third of the memory. page: of a TIFF with several, from 0 on.
+    Raises BadRequest: no picture, damaged, cut off, larger than `max_bytes`, of more than `max_pixels`, or
     one that takes more than `max_memory` bytes to decode.
     """
     if not data:
         raise BadRequest(f"{name}: is empty: {WANTED}")
-    if len(data) > MAX_BYTES:
-        raise BadRequest(f"{name}: has more than {MAX_BYTES >> 20} MiB: make the picture smaller")
+    if len(data) > max_bytes:
+        raise BadRequest(f"{name}: has more than {max_bytes >> 20} MiB: make the picture smaller")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd but legible files; the size is checked here
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                if page:
+                    picture.seek(page)
                 _check(picture.size, name, max_pixels)
                 if grey:
                     picture.draft("L", None)  # a JPEG is decoded without its colours
