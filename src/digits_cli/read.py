@@ -1,4 +1,4 @@
-"""`digits read`: reads all digits of photos with a running server. The same as `digits-read`, with a bar."""
+"""`digits read`: reads all digits of photos, as `digits-read` with a bar, or of a pile into a table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import contextlib
 from collections.abc import Callable, Iterator
 
-HELP = "find and read all digits in photos, with a running server; arguments as for digits-read"
-PASSES_ON = True  # every argument is the client's
+HELP = "find and read all digits in photos, or in piles of scans; arguments as for digits-read, and --table"
+PASSES_ON = True  # every argument is the client's, or a pile's
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +16,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Read the photos and print the digits."""
+    """Read the photos and print the digits, or the pile and print its summary."""
+    from digits_cli import pile
+
+    if pile.is_pile(given.given):
+        return pile.run(given.given)
     from digits_client.reading import command
 
-    return command.main(given.given, prog="digits read", bar=_bar)
+    try:
+        return command.main(given.given, prog=pile.PROG, bar=_bar)
+    finally:
+        if {"-h", "--help"} & set(given.given):
+            print(f"\n{'-' * 78}\nand for piles:\n")  # noqa: T201
+            pile.parser().print_help()
 
 
 @contextlib.contextmanager
