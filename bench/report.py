@@ -438,6 +438,27 @@ def _monitoring(records: Sequence[Record]) -> str:
     return "\n\n".join(parts)
 
 
+def _piles(records: Sequence[Record]) -> str:
+    """Return every way to read a pile; the share is of the strips a second of the same way's one worker."""
+    rows = []
+    runs = latest(records, "pile")
+    for way in dict.fromkeys(r["way"] for r in runs):
+        own = select(runs, way=way)
+        alone = select(runs, way=way.replace("2", "1", 1))
+        shares = [a / b for a, b in pairs(own, alone, "steady", "round")]
+        cells = [way, str(own[0]["files"]), number(median(r["seconds"] for r in own), 0)]
+        cells += [number(median(r["steady"] for r in own)), number(median(shares), 2)]
+        cells.append(number(median(1000 * r["worker_cpu"] / r["files"] for r in own)))
+        cells.append(number(median(1000 * r["driver_cpu"] / r["files"] for r in own), 2))
+        for name in ("driver", "worker"):
+            mib, growth = (median(r[f"{name}_{what}"] for r in own) for what in ("mib", "growth"))
+            cells += [number(mib, 0), percent(growth)]
+        rows.append(cells)
+    head = ["workers", "strips", "s", "strips/s", "÷ one", "worker CPU ms", "driver CPU ms"]
+    head += ["driver MiB", "growth %", "worker MiB", "growth %"]
+    return table(head, rows) if rows else ""
+
+
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "Models": _accuracy,
     "Training speed": _speed,
@@ -454,6 +475,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "The gateway": _gateway,
     "Orchestration": _orchestration,
     "Monitoring": _monitoring,
+    "Piles of scans": _piles,
 }
 
 

@@ -61,7 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             given.sheet.write_bytes(contact_sheet(list(twenty)))
             return 0
         run = Run(given.out, seed=given.seed)
-        with tempfile.TemporaryDirectory() as scratch, serve(given.model, Path(scratch)) as client:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            serve(given.model, Path(scratch)) as address,
+            DigitClient(address, timeout=60) as client,
+        ):
             for record in (real if given.real else drawn)(given, client.predict_lines):
                 run.keep(record)
         print(report(run.records()))
@@ -72,19 +76,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def serve(model: Path, scratch: Path) -> Iterator[DigitClient]:
-    """Yield a client of an embedded server for a SavedModel, which ends with the block."""
+def serve(model: Path, scratch: Path) -> Iterator[str]:
+    """Yield the address of an embedded server for a SavedModel, which ends with the block."""
     if not model.is_dir():
         raise DataError(f"{model} is no SavedModel: train one (digits run) or name another with --model")
     shutil.copytree(model, scratch / "digits" / "1")  # a rerun of the pipeline may take it away meanwhile
     port, rest = children.free_ports(2)
+    address = f"127.0.0.1:{port}"
     command = [sys.executable, "-m", "digits_model_server", f"--port={port}", f"--rest_api_port={rest}"]
     command += ["--model_name=digits", f"--model_base_path={scratch / 'digits'}"]
     process = children.start(command, ROOT, scratch / "log")
     try:
-        with DigitClient(f"127.0.0.1:{port}", timeout=60) as client:
+        with DigitClient(address) as client:
             children.wait(process, client.health, scratch / "log", "the model server", START)
-            yield client
+        yield address
     finally:
         children.stop(process)
 
