@@ -448,8 +448,7 @@ def _piles(records: Sequence[Record]) -> str:
         shares = [a / b for a, b in pairs(own, alone, "steady", "round")]
         cells = [way, str(own[0]["files"]), number(median(r["seconds"] for r in own), 0)]
         cells += [number(median(r["steady"] for r in own)), number(median(shares), 2)]
-        cells.append(number(median(1000 * r["worker_cpu"] / r["files"] for r in own)))
-        cells.append(number(median(1000 * r["driver_cpu"] / r["files"] for r in own), 2))
+        cells += [number(median(r[f"{name}_ms"] for r in own), 2) for name in ("worker", "driver")]
         for name in ("driver", "worker"):
             mib, growth = (median(r[f"{name}_{what}"] for r in own) for what in ("mib", "growth"))
             cells += [number(mib, 0), percent(growth)]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,18 +65,25 @@ class Order:
 
 @dataclass
 class _Piece:
-    """Files of a chunk that are read by one call: all of them, unless that ended workers."""
+    """Files of a chunk that are read by one call: all of them, unless that ended workers.
+
+    alone: a single file under suspicion is read while nothing else is, since Dask suspects all that a worker
+    held when it ended.
+    """
 
     chunk: Chunk
     first: int
     last: int
+    alone: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         return self.chunk.names[self.first : self.last]
 
-    def halves(self) -> list[_Piece]:
-        """The first half of the files, and the rest."""
+    def suspects(self) -> list[_Piece]:
+        """The first half of the files, and the rest; a single file alone."""
+        if len(self.names) == 1:
+            return [replace(self, alone=True)]
         middle = (self.first + self.last) // 2
         return [_Piece(self.chunk, self.first, middle), _Piece(self.chunk, middle, self.last)]
 
@@ -164,6 +173,7 @@ def _chunks(plan: Path, *, missing: bool = False) -> Iterator[Chunk]:
 
 def _read(order: Order, plan: Path, total: int, done: int, at_once: int, scheduler: str | None) -> None:
     import dask
+    from distributed.comm import CommClosedError
 
     warm = functools.partial(models.warm, order.how.asking)
     failed = 0
@@ -181,7 +191,11 @@ def _read(order: Order, plan: Path, total: int, done: int, at_once: int, schedul
             failed += len(part.failures)
             pace.add(part.files, failed)
 
-        _drive(client, _chunks(plan, missing=True), order.how, keep)
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told below
+        try:
+            _drive(client, _chunks(plan, missing=True), order.how, keep)
+        except (CommClosedError, CancelledError):
+            raise _lost() from None
 
 
 class _Pace:
@@ -211,14 +225,16 @@ def _drive(client: Client, wanted: Iterator[Chunk], how: How, keep: Callable[[Ch
     import distributed
 
     whole = (_Piece(chunk, 0, len(chunk.names)) for chunk in wanted)
-    again: deque[_Piece] = deque()  # what ended workers, in halves
+    again: deque[_Piece] = deque()  # what ended workers: first what is to be read alone
     running: dict[Future, _Piece] = {}
     parts: dict[str, dict[int, Part]] = {}  # of a chunk in pieces, by the place of their first file
     most, looked = AHEAD, 0.0
     while True:
         if time.monotonic() - looked > LOOK:
             most, looked = AHEAD * max(1, _threads(client)), time.monotonic()
-        while len(running) < most and (piece := again.popleft() if again else next(whole, None)):
+        quiet = any(piece.alone for piece in [*running.values(), *list(again)[:1]])
+        room = (0 if running else 1) if quiet else most
+        while len(running) < room and (piece := again.popleft() if again else next(whole, None)):
             running[client.submit(read_files, piece.names, how, pure=False)] = piece
         if not running:
             return
@@ -228,7 +244,8 @@ def _drive(client: Client, wanted: Iterator[Chunk], how: How, keep: Callable[[Ch
             piece = running.pop(future)
             part = _result(future, piece)
             if part is None:
-                again += piece.halves()
+                suspects = piece.suspects()
+                (again.extendleft if suspects[0].alone else again.extend)(suspects)
                 continue
             own = parts.setdefault(piece.chunk.digest, {})
             own[piece.first] = part
@@ -252,7 +269,7 @@ def _lost() -> DigitsError:
 
 
 def _result(future: Future, piece: _Piece) -> Part | None:
-    """What reading a piece gave; None if that ended workers and it has several files, one of which it was."""
+    """What reading a piece gave; None if that ended workers, and it is not sure which file it was."""
     import distributed
 
     if future.status == "finished":
@@ -267,7 +284,7 @@ def _result(future: Future, piece: _Piece) -> Part | None:
     failure = future.exception()
     if not isinstance(failure, distributed.KilledWorker):
         raise DigitsError(f"the workers can't read ({type(failure).__name__}: {failure})")
-    if len(piece.names) > 1:
+    if not piece.alone:
         return None
     return Part(failures=[Failure(piece.names[0], None, DEADLY)], files=1)
 

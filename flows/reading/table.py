@@ -4,7 +4,7 @@
     FOLDER/failed.csv, summary.json    made of these at the end
     FOLDER/pile.json                   which pile this is: another one is refused
 
-A file without a name in its column, or with an undecodable one, has its bytes escaped (\\udc80 as `\\x80`).
+Bytes of a file's name that are no UTF-8 are shown as escapes.
 """
 
 from __future__ import annotations

@@ -171,3 +171,13 @@ def test_the_command_prints_files_and_says_what_it_cannot_show(tmp_path, capsys)
     assert "## Models" in capsys.readouterr().out
     assert report.main([str(tmp_path / "none")]) == 3
     assert "none of the 0 records" in capsys.readouterr().err
+
+
+def test_piles_are_compared_with_one_worker_of_the_same_way():
+    def pile(way, steady):
+        figures = {"seconds": 500.0, "steady": steady, "files": 20000, "worker_ms": 40.0, "driver_ms": 0.1}
+        grown = {f"{name}_{what}": 0.01 for name in ("driver", "worker") for what in ("mib", "growth")}
+        return ABOUT | {"kind": "pile", "way": way, "round": 0} | figures | grown
+
+    text = report.report([pile("1 with the model", 20.0), pile("2 with the model", 37.0)])
+    assert "| 2 with the model | 20000 | 500 | 37.0 | 1.85 | 40.00 | 0.10 |" in text

@@ -10,9 +10,10 @@ import pytest
 from digits.runtime.errors import DigitsError, ParamsError
 from digits_client import Unavailable
 from flows.reading import models, pile
+from flows.reading.chunks import Chunk
 from flows.reading.models import Asking
 from flows.reading.pile import Order
-from flows.reading.worker import How
+from flows.reading.worker import How, Part, Row
 from flows.search import workers
 from tests.flows.reading._scans import pdf, rows, tiff, write
 from tests.serving.client.reading._sheet import ask
@@ -158,3 +159,49 @@ def test_what_a_killed_writer_left_goes(tmp_path, read):
 
 def test_durations_are_said_as_people_do():
     assert [pile.duration(s) for s in (5, 600, 7200, 864000)] == ["5 s", "10 min", "2.0 h", "10.0 days"]
+
+
+class Dying:
+    """A Dask client whose workers end while one of them has a deadly file: then every call is suspected."""
+
+    def __init__(self):
+        self.calls = []
+
+    def nthreads(self):
+        return {"one": 1, "two": 1}
+
+    def submit(self, _, names, *__, **___):
+        self.calls.append(Call(names))
+        return self.calls[-1]
+
+    def wait(self, calls, **_):
+        deadly = any("deadly" in name for call in calls for name in call.names)
+        for call in calls:
+            call.status = "error" if deadly else "finished"
+
+
+class Call:
+    def __init__(self, names):
+        self.names, self.status = names, "pending"
+
+    def result(self):
+        return Part([Row(name, 1) for name in self.names], files=len(self.names), pages=len(self.names))
+
+    def exception(self):
+        return distributed.KilledWorker("read", None, 1)
+
+
+def test_only_the_file_that_ends_workers_is_blamed_and_all_others_are_read_once(monkeypatch, tmp_path):
+    dask = Dying()
+    monkeypatch.setattr(distributed, "wait", dask.wait)
+    names = [f"{place}{'-deadly' * (place in (3, 12))}" for place in range(20)]
+    made = [Chunk(str(place), tuple(names[place : place + 5])) for place in range(0, 20, 5)]
+    parts = {}
+    pile._drive(
+        dask, iter(made), How(tmp_path, Asking()), lambda chunk, part: parts.update({chunk.digest: part})
+    )
+    assert {failure.file for part in parts.values() for failure in part.failures} == {"3-deadly", "12-deadly"}
+    read = sorted(row.file for part in parts.values() for row in part.rows)
+    assert read == sorted(name for name in names if "deadly" not in name)
+    assert [row.file for row in parts["5"].rows] == names[5:10]
+    assert all(call.status != "pending" for call in dask.calls)

@@ -102,7 +102,7 @@ def workers_of(process):
 
 
 def complete(tmp_path, code, said):
-    assert code == 1, said
+    assert code == 1 and "1 file failed" in said, said
     assert sorted(row["file"] for row in rows(tmp_path / "out.csv")) == sorted(
         f"in/{i}.png" for i in range(N)
     )
