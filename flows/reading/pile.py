@@ -240,7 +240,8 @@ def _drive(client: Client, wanted: Iterator[Chunk], how: How, keep: Callable[[Ch
             return
         with contextlib.suppress(TimeoutError):
             distributed.wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED")
-        for future in [each for each in running if each.status != "pending"]:
+        # lost: its worker ended before the result was fetched, so Dask has it read again
+        for future in [each for each in running if each.status not in ("pending", "lost")]:
             piece = running.pop(future)
             part = _result(future, piece)
             if part is None:
@@ -279,7 +280,7 @@ def _result(future: Future, piece: _Piece) -> Part | None:
         error = DigitsError(f"{given.line}: run the same command again to go on")
         error.exit_code = given.exit_code
         raise error
-    if future.status != "error":  # cancelled, or lost with the scheduler
+    if future.status != "error":  # cancelled, as the scheduler is gone
         raise _lost()
     failure = future.exception()
     if not isinstance(failure, distributed.KilledWorker):
