@@ -240,7 +240,8 @@ def _drive(client: Client, wanted: Iterator[Chunk], how: How, keep: Callable[[Ch
             return
         with contextlib.suppress(TimeoutError):
             distributed.wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED")
-        # lost: its worker ended before the result was fetched, so Dask has it read again
+        # lost: its worker ended before the result was fetched, so Dask has it read again; it may become that
+        # at any time, and `result` then waits
         for future in [each for each in running if each.status not in ("pending", "lost")]:
             piece = running.pop(future)
             part = _result(future, piece)
@@ -272,22 +273,23 @@ def _lost() -> DigitsError:
 def _result(future: Future, piece: _Piece) -> Part | None:
     """What reading a piece gave; None if that ended workers, and it is not sure which file it was."""
     import distributed
+    from distributed.comm import CommClosedError
 
-    if future.status == "finished":
+    try:
         given: Part | Broken = future.result()
-        if isinstance(given, Part):
-            return given
-        error = DigitsError(f"{given.line}: run the same command again to go on")
-        error.exit_code = given.exit_code
-        raise error
-    if future.status != "error":  # cancelled, as the scheduler is gone
-        raise _lost()
-    failure = future.exception()
-    if not isinstance(failure, distributed.KilledWorker):
-        raise DigitsError(f"the workers can't read ({type(failure).__name__}: {failure})")
-    if not piece.alone:
-        return None
-    return Part(failures=[Failure(piece.names[0], None, DEADLY)], files=1)
+    except distributed.KilledWorker:
+        if not piece.alone:
+            return None
+        return Part(failures=[Failure(piece.names[0], None, DEADLY)], files=1)
+    except (CommClosedError, CancelledError):
+        raise
+    except Exception as failure:  # such as a worker without this project
+        raise DigitsError(f"the workers can't read ({type(failure).__name__}: {failure})") from None
+    if isinstance(given, Part):
+        return given
+    error = DigitsError(f"{given.line}: run the same command again to go on")
+    error.exit_code = given.exit_code
+    raise error
 
 
 def told(summary: Summary, folder: Path) -> str:

@@ -186,10 +186,9 @@ class Call:
         self.names, self.status = names, "pending"
 
     def result(self):
+        if self.status == "error":
+            raise distributed.KilledWorker("read", None, 1)
         return Part([Row(name, 1) for name in self.names], files=len(self.names), pages=len(self.names))
-
-    def exception(self):
-        return distributed.KilledWorker("read", None, 1)
 
 
 def test_only_the_file_that_ends_workers_is_blamed_and_all_others_are_read_once(monkeypatch, tmp_path):
