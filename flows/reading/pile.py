@@ -191,7 +191,8 @@ def _read(order: Order, plan: Path, total: int, done: int, at_once: int, schedul
             failed += len(part.failures)
             pace.add(part.files, failed)
 
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told below
+        for name in ("distributed.client", "distributed.scheduler"):  # what is lost is told, or read again
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             _drive(client, _chunks(plan, missing=True), order.how, keep)
         except (CommClosedError, CancelledError):
