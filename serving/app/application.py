@@ -105,14 +105,20 @@ def _app(state: State, tell: Tell) -> ASGIApp:
     app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _failed)
     proxies = Proxies(state.settings.proxies)
-    return SecurityHeaders(Observer(Guard(app, state.settings), state.metrics, tell, proxies))
+    guarded = Guard(app, state.settings)
+    return SecurityHeaders(Observer(guarded, state.metrics, tell, proxies, state.record_failure))
 
 
 def _request_log(settings: Settings) -> RequestLog | None:
     if settings.log is None:
         return None
     return RequestLog(
-        settings.log, sample=settings.log_share, max_bytes=settings.log_bytes, images=settings.log_images
+        settings.log,
+        sample=settings.log_share,
+        max_bytes=settings.log_bytes,
+        images=settings.log_images,
+        days=settings.log_days,
+        group=settings.log_group,
     )
 
 

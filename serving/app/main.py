@@ -53,8 +53,8 @@ def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) 
         raise ParamsError(f"--port is {given.port}: expected 0 to 65535")
     if not 0 <= given.log_share <= 1:
         raise ParamsError(f"--log-share is {given.log_share:g}: expected 0 to 1")
-    if given.timeout <= 0 or given.drain < 0 or given.log_size < 1:
-        raise ParamsError("--timeout is above 0, --drain 0 or more, --log-size at least 1")
+    if given.timeout <= 0 or given.drain < 0 or given.log_size < 1 or given.log_days <= 0:
+        raise ParamsError("--timeout and --log-days are above 0, --drain 0 or more, --log-size at least 1")
     limits = Limits(
         body=given.max_body * MIB,
         pixels=given.max_pixels,
@@ -75,6 +75,8 @@ def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) 
         log_share=given.log_share,
         log_images=given.log_images,
         log_bytes=given.log_size * MIB,
+        log_days=given.log_days,
+        log_group=given.log_group,
         key=_key(given.key_file, environment),
         hosts=hosts,
         proxies=networks(given.trusted_proxy),

@@ -12,7 +12,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -186,11 +186,16 @@ QUIET = ("/static", "/healthz", "/readyz", "/metrics")  # answered without a lin
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # others are one in the log
 
 
+Failed = Callable[[str, int, float], None]
+
+
 class Observer:
     """ASGI. A failure of the app is one line in the log and a 500, never a traceback for a visitor."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tell: Tell, proxies: Proxies) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tell: Tell, proxies: Proxies, failed: Failed) -> None:
+        """failed: is told the route, the status and the seconds of each request that is not answered well."""
         self._app, self._metrics, self._tell, self._proxies = app, metrics, tell, proxies
+        self._failed = failed
         self._lines = Lines(tell)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -225,6 +230,8 @@ class Observer:
             self._metrics.under_way.dec()
             self._metrics.requests.labels(name, str(status or LEFT)).inc()
             self._metrics.seconds.labels(name).observe(seconds)
+            if status >= 400:
+                self._failed(name, status, seconds)
             if status == STATUS["too_many"]:
                 self._lines.tell(f"requests of {client(scope)} are refused: too many a second")
             elif status >= 400 or not name.startswith(QUIET):

@@ -47,6 +47,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--log-size", type=int, default=64, metavar="MIB", help="most that the log takes; default: 64"
     )
     add_options(
+        "--log-days", type=float, default=30, metavar="N", help="after which an entry goes; default: 30"
+    )
+    add_options("--log-group", action="store_true", help="let this process's group read the request log")
+    add_options(
         "--key-file", type=Path, metavar="FILE", help=f"an API key that requests must carry; or ${KEY}"
     )
     add_options(
@@ -141,6 +145,8 @@ class Settings:
     log_share: float = 1.0  # of the images that it has
     log_images: bool = False  # whether it keeps the images themselves
     log_bytes: int = 64 * MIB
+    log_days: float = 30.0  # after which an entry is deleted
+    log_group: bool = False  # whether the process's group may read it
     key: str | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")  # names that it answers to; none: any
     proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed

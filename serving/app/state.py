@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,8 @@ from typing import Any, cast
 
 from starlette.requests import Request
 
-from digits_client.results import Answer, Prediction
+from digits_client.reading.results import Digit
+from digits_client.results import Prediction
 from serving.app.feedback.store import FeedbackStore
 from serving.app.metrics import Metrics
 from serving.app.model_client import Model
@@ -37,31 +37,33 @@ class State:
     log: RequestLog | None
     draining: bool = field(default=False)
 
-    def record(self, route: str, images: Sequence[bytes], answer: Answer[Prediction], seconds: float) -> None:
-        """Count the digits of an answer, and log each with its image: its pixels, or the picture's file."""
-        for prediction in answer:
-            accepted = str(bool(prediction.accepted)).lower()
-            self.metrics.digits.labels(str(prediction.digit), accepted).inc()
-        if self.log is None:
-            return
-        at = time.time()
-        self.log.note(
-            *(
+    def count(self, answer: Sequence[Prediction | Digit]) -> None:
+        """Count the digits of an answer."""
+        for digit in answer:
+            self.metrics.digits.labels(str(digit.digit), str(bool(digit.accepted)).lower()).inc()
+
+    def record_failure(self, route: str, status: int, seconds: float) -> None:
+        """Log a request that failed because of its picture, of the model or of this gateway."""
+        if self.log is not None and route in LOGGED and status in FAULTS:
+            self.log.note(
                 Entry(
-                    at=at,
+                    at=time.time(),
                     route=route,
-                    status=200,
-                    digest=hashlib.sha256(image).hexdigest(),
-                    digit=prediction.digit,
-                    confidence=prediction.confidence,
-                    accepted=prediction.accepted,
-                    version=answer.version,
+                    kind="",
+                    status=status,
+                    digest="",
+                    digit=None,
+                    confidence=None,
+                    accepted=None,
+                    version=None,
                     latency=seconds,
-                    image=image,
+                    image=None,
                 )
-                for image, prediction in zip(images, answer, strict=True)
             )
-        )
+
+
+LOGGED = ("/api/predict", "/api/read")
+FAULTS = (400, 413, 415, 500, 502, 503, 504)  # not who may ask, how often, or who has left
 
 
 def of(request: Request) -> State:

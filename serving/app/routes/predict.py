@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -12,9 +14,10 @@ from starlette.responses import Response
 
 from digits_client import errors, images
 from digits_client.contract import AREA, SIDE
-from digits_client.results import Prediction
+from digits_client.results import Answer, Prediction
 from serving.app import schemas, state
 from serving.app.errors import Refusal, answer, of_model
+from serving.app.request_log import DIGIT, PICTURE, Entry
 
 PIXELS, JSON, PICTURES = "application/octet-stream", "application/json", ("image/png", "image/jpeg")
 ROUTE = "/api/predict"
@@ -49,14 +52,17 @@ async def predict(request: Request) -> Response:
     try:
         if kind in PICTURES:
             answers = await here.model.predict_picture(body)
-            inputs = [body]
+            inputs, logged = [body], PICTURE
         else:
             data = pixels(kind, body, here.settings.limits.images)
             answers = await here.model.predict(data)
+            logged = DIGIT
             inputs = [data[at : at + AREA] for at in range(0, len(data), AREA)]
     except errors.ServingError as error:
         raise of_model(error, "bad_picture" if kind in PICTURES else "bad_request") from None
-    here.record(ROUTE, inputs, answers, time.perf_counter() - began)
+    here.count(answers.predictions)
+    if here.log is not None:
+        here.log.note(*_entries(logged, inputs, answers, time.perf_counter() - began))
     return answer({"version": answers.version, "predictions": [plain(each) for each in answers]})
 
 
@@ -79,6 +85,26 @@ def pixels(kind: str, body: bytes, most: int) -> bytes:
         count = len(data) // AREA
         raise Refusal("too_large", f"{count} images at once: expected at most {most}; send several requests")
     return data
+
+
+def _entries(
+    kind: str, images: Sequence[bytes], answers: Answer[Prediction], seconds: float
+) -> Iterator[Entry]:
+    at = time.time()
+    for image, prediction in zip(images, answers, strict=True):
+        yield Entry(
+            at=at,
+            route=ROUTE,
+            kind=kind,
+            status=200,
+            digest=hashlib.sha256(image).hexdigest(),
+            digit=prediction.digit,
+            confidence=prediction.confidence,
+            accepted=prediction.accepted,
+            version=answers.version,
+            latency=seconds,
+            image=image,
+        )
 
 
 def plain(prediction: Prediction) -> dict[str, Any]:

@@ -7,11 +7,11 @@ requests to serve.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 from fastapi import APIRouter, Query
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from starlette.responses import Response
 
 from digits_client import errors
 from digits_client.reading import Reading, as_tree, decoded, read
-from digits_client.reading.results import Box
-from digits_client.results import Answer, LinePrediction, Prediction
+from digits_client.results import Answer, LinePrediction
 from serving.app import schemas, state
 from serving.app.errors import Refusal, answer, of_model
 from serving.app.middleware import client
+from serving.app.request_log import LINE, Entry
 from serving.app.state import State
 from serving.app.visitors import counted
 
@@ -69,7 +69,7 @@ async def read_photo(
     leaving = asyncio.ensure_future(request.receive())  # after the body: the connection's end
     leaving.add_done_callback(lambda _: job.cancel())  # of no effect once a reader has it
     try:
-        photo, reading, tree = await asyncio.shield(done)
+        reading, tree = await asyncio.shield(done)
     except asyncio.CancelledError:
         if done.cancelled():
             raise ClientDisconnect from None
@@ -78,13 +78,15 @@ async def read_photo(
         raise of_model(error, "bad_picture") from None
     finally:
         leaving.cancel()
-    _record(here, photo, reading, time.perf_counter() - began)
+    here.count(reading.digits)
+    if here.log is not None:
+        here.log.note(*_entries(body, reading, time.perf_counter() - began))
     return answer(tree)
 
 
 def _read(
     here: State, body: bytes, least: float | None, form: str | None, pixels: int
-) -> tuple[NDArray[np.uint8], Reading, dict[str, Any]]:
+) -> tuple[Reading, dict[str, Any]]:
     limits = here.settings.limits
     photo = decoded(body, max_pixels=limits.pixels, max_memory=limits.memory, grey=True)
 
@@ -93,16 +95,28 @@ def _read(
         return answered
 
     reading = read(photo, ask, least, limits.seconds, form)
-    return photo, reading, as_tree(reading, pixels)
+    return reading, as_tree(reading, pixels)
 
 
-def _record(here: State, photo: NDArray[np.uint8], reading: Reading, seconds: float) -> None:
-    """Each digit counts, and is logged with what its box shows, as a PNG file."""
-    digits = reading.digits
-    answers = tuple(Prediction(digit.digit, digit.confidence, (), digit.accepted) for digit in digits)
-    images = [_file(photo, digit.box) for digit in digits]
-    here.record(ROUTE, images, Answer(answers, reading.version), seconds)
-
-
-def _file(photo: NDArray[np.uint8], box: Box) -> bytes:
-    return cv2.imencode(".png", photo[box.y : box.y + box.h, box.x : box.x + box.w])[1].tobytes()
+def _entries(body: bytes, reading: Reading, seconds: float) -> list[Entry]:
+    """What is logged of each line: it is accepted if all of its fields are. The digest is the photo's."""
+    digest, at = hashlib.sha256(body).hexdigest(), time.time()
+    accepted = {id(image): bool(image.text) for image in reading.images}
+    for field in reading.fields:
+        accepted[id(field.image)] &= field.accepted
+    return [
+        Entry(
+            at=at,
+            route=ROUTE,
+            kind=LINE,
+            status=200,
+            digest=digest,
+            digit=None,
+            confidence=image.confidence,
+            accepted=accepted[id(image)],
+            version=reading.version,
+            latency=seconds,
+            image=image.pixels.tobytes(),
+        )
+        for image in reading.images
+    ]

@@ -2,22 +2,26 @@
 
 import hashlib
 import logging
+import os
 import sqlite3
 import subprocess
 import time
 
+import cv2
+import numpy as np
+
 from serving.app import request_log
-from serving.app.request_log import Entry, RequestLog
+from serving.app.request_log import DAY, DIGIT, LINE, PICTURE, Entry, RequestLog
 from tests._disk import disk
 
-COLUMNS = "at, route, status, digest, digit, confidence, accepted, version, latency, image"
+COLUMNS = "at, kind, route, status, digest, digit, confidence, accepted, version, latency, image"
 
 
 def entry(number=0, **facts):
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     said = {"digest": digest, "digit": number % 10, "confidence": 0.75, "accepted": True, "version": 3}
     request = {"at": 1_900_000_000.5 + number, "route": "/api/predict", "status": 200, "latency": 0.002}
-    return Entry(**{**request, **said, "image": bytes(784), **facts})
+    return Entry(**{**request, **said, "kind": DIGIT, "image": bytes(784), **facts})
 
 
 def kept(folder):
@@ -50,10 +54,70 @@ def test_an_entry_is_kept_as_it_was_without_the_image(tmp_path):
     log = logged(folder, [entry(4), entry(5, digit=None, confidence=None, accepted=None)])
     first, second = kept(folder)
     digest = hashlib.sha256(b"4").hexdigest()
-    assert first == (1_900_000_004.5, "/api/predict", 200, digest, 4, 0.75, 1, 3, 0.002, None)
-    assert second[4:7] == (None, None, None) and log.dropped == 0
+    assert first == (1_900_000_004.5, DIGIT, "/api/predict", 200, digest, 4, 0.75, 1, 3, 0.002, None)
+    assert second[5:8] == (None, None, None) and log.dropped == 0
     logged(tmp_path / "switched on", [entry()], images=True)
     assert kept(tmp_path / "switched on")[0][-1] == bytes(784)
+
+
+def facts_of(folder, names="low, high, ink, stroke"):
+    with sqlite3.connect(folder / "requests.db") as database:
+        return database.execute(f"SELECT kind, {names} FROM requests ORDER BY rowid").fetchall()
+
+
+def test_a_row_has_the_facts_of_its_image_whether_that_is_kept_or_not(tmp_path):
+    line = np.zeros((32, 40), np.uint8)
+    line[10:12, 5:35] = 200
+    file = cv2.imencode(".png", line)[1].tobytes()
+    entries = [
+        entry(0, image=line[:28, :28].tobytes()),
+        entry(1, kind=LINE, image=line.tobytes()),
+        entry(2, kind=PICTURE, image=file),
+        entry(3, kind=PICTURE, image=b"damaged"),
+        entry(4, kind="", status=502, image=None),
+    ]
+    for images in (False, True):
+        logged(tmp_path / str(images), entries, images=images)
+        small, whole = 2 * 23 / 28**2, 60 / line.size
+        digit, first, picture, *others = facts_of(tmp_path / str(images))
+        assert [row[0] for row in (digit, first, picture)] == [DIGIT, LINE, PICTURE]
+        assert digit[1:3] == first[1:3] == (0, 200) and digit[3] == small and 1.5 < digit[4] < 2.5
+        assert first[1:] == picture[1:] and first[3] == whole
+        assert others == [(PICTURE, None, None, None, None), ("", None, None, None, None)]
+    kept_line = kept(tmp_path / "True")[1][-1]
+    assert np.array_equal(cv2.imdecode(np.frombuffer(kept_line, np.uint8), cv2.IMREAD_UNCHANGED), line)
+
+
+def test_images_that_wait_take_a_bounded_part_of_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(request_log, "HELD", 2 * 784)
+    log = RequestLog(tmp_path)
+    log.note(*(entry(n) for n in range(5)))
+    log.start()
+    log.close()
+    assert [row[1] for row in facts_of(tmp_path)] == [0, 0, None, None, None] and log.dropped == 0
+
+
+def test_rows_go_when_they_are_too_old(tmp_path):
+    old = logged(tmp_path, [entry(n, at=time.time() - 40 * DAY) for n in range(1500)], max_bytes=400_000)
+    logged(tmp_path, [entry(n, at=time.time() - 20 * DAY) for n in range(10)])
+    full = sorted(tmp_path.glob("requests-*.db"))
+    assert full and old.dropped == 0
+    os.utime(full[0], (0, time.time() - 40 * DAY))
+    logged(tmp_path, [entry(0, at=time.time())], days=30)
+    assert len(kept(tmp_path)) == 11 and not full[0].exists()
+
+
+def test_others_can_not_read_it_and_the_group_only_if_it_may(tmp_path):
+    for group, wanted in ((False, 0), (True, 0o040)):
+        folder = tmp_path / str(group)
+        folder.mkdir(mode=0o700)
+        mask = os.umask(0o077)
+        try:
+            logged(folder, [entry()], group=group)
+        finally:
+            os.umask(mask)
+        assert (folder / "requests.db").stat().st_mode & 0o077 == wanted
+        assert folder.stat().st_mode & 0o077 == (0o050 if group else 0)
 
 
 def test_rows_are_on_disk_soon_and_stay_when_it_is_started_again(tmp_path):

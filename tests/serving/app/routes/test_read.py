@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import hashlib
 import http.client
 import io
 import sqlite3
@@ -80,16 +81,20 @@ def test_a_format_may_be_asked_for_and_one_that_is_none_is_refused(gateway):
     assert status == 400 and "the format '[a-z]'" in tree["error"]["message"]
 
 
-def test_each_digit_is_logged_with_what_its_box_shows(fake, tmp_path):
+def test_each_line_is_logged_with_its_facts_and_if_asked_for_with_its_image(fake, tmp_path):
     with running(server=fake.grpc, limits=Limits(rate=0), log=tmp_path, log_images=True) as gateway:
-        picture, labels = photo()
-        assert gateway.ask("POST", ROUTE, encode(picture), "image/png")[0] == 200
+        data = encode(photo()[0])
+        assert gateway.ask("POST", ROUTE, data, "image/png")[0] == 200
+        assert gateway.ask("POST", ROUTE, b"no picture", "image/png")[0] == 400
     with sqlite3.connect(tmp_path / "requests.db") as database:
-        rows = database.execute("SELECT digit, route, image FROM requests ORDER BY rowid").fetchall()
-    assert [(row[0], row[1]) for row in rows] == [(label, ROUTE) for label in labels]
-    for _, _, image in rows:
-        with Image.open(io.BytesIO(image)) as shown:
-            assert shown.height > 40 and np.ptp(np.asarray(shown)) > 150
+        names = "kind, route, status, digest, digit, version, contrast, image"
+        line, failed = database.execute(f"SELECT {names} FROM requests ORDER BY rowid").fetchall()
+    assert (
+        line[:5] == ("line", ROUTE, 200, hashlib.sha256(data).hexdigest(), None) and line[5] and line[6] > 150
+    )
+    with Image.open(io.BytesIO(line[7])) as shown:
+        assert shown.height == 32 and np.ptp(np.asarray(shown)) == line[6]
+    assert failed == ("", ROUTE, 400, "", None, None, None, None)
 
 
 def test_lines_are_given_as_the_model_saw_them_if_asked_for_and_as_many_as_there_is_room_for(
