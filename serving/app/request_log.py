@@ -33,6 +33,7 @@ from digits.facts import FACTS
 from digits.runtime import locks
 from digits_client.contract import HEIGHT
 from serving.monitoring import facts
+from serving.monitoring.facts import DIGIT, LINE, PICTURE
 
 LOG = logging.getLogger("digits-app")
 NOW = "requests.db"
@@ -169,8 +170,10 @@ def erase(path: Path, where: str, value: object, patience: float) -> int:
     patience: seconds to wait for somebody who writes. Raises sqlite3.Error.
     """
     with contextlib.closing(sqlite3.connect(path, timeout=patience, isolation_level=None)) as database:
-        database.execute("PRAGMA secure_delete=ON")
-        return database.execute(f"DELETE FROM requests WHERE {where}", (value,)).rowcount
+        count = database.execute(f"DELETE FROM requests WHERE {where}", (value,)).rowcount
+        if count:
+            database.execute("VACUUM")  # a page may have kept what was moved to others, whatever is deleted
+        return count
 
 
 WAITING = 10_000  # entries that may wait for the disk
@@ -184,8 +187,6 @@ HELD = 32 << 20  # bytes of images that wait; what comes then is logged without 
 SHARE = 0.05  # of a processor, for facts
 TIDY = 3600.0  # seconds between two looks for rows that are too old
 DAY = 86_400
-
-DIGIT, PICTURE, LINE = "digit", "picture", "line"  # kinds: 28 × 28 pixels, a digit's file, a line's pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from PIL import Image, ImageOps
 
 from digits import facts
 from digits.facts import FACTS
-from digits_client.contract import HEIGHT, SIDE
-from digits_client.errors import BadRequest
-from digits_client.reading.opening import DAMAGE, decoded
+from digits.wire import HEIGHT
 
 Row = tuple[float | None, ...]  # in the order of FACTS
 UNKNOWN: Row = (None,) * len(FACTS)
+DIGIT, PICTURE, LINE = "digit", "picture", "line"  # kinds: 28 × 28 pixels, a digit's file, a line
+SIDE = 28
 
 LARGE = 1_000_000  # pixels that facts are made of; a picture of more is made smaller
 LARGEST = 4_000_000  # pixels of a picture that can only be decoded whole
@@ -49,7 +49,7 @@ def of_picture(data: bytes) -> Row:
     """Facts of a picture's file."""
     try:
         grey, scale = _grey(data)
-    except (BadRequest, *DAMAGE):
+    except Exception:  # a decoder may raise anything under damage
         return UNKNOWN
     return of_images(grey[None], scale)[0]
 
@@ -67,25 +67,28 @@ def of_images(images: NDArray[np.uint8], scale: float = 1.0) -> list[Row]:
 def _grey(data: bytes) -> tuple[NDArray[np.uint8], float]:
     """Grey levels of a picture, and how many pixels of it are one of these along a side."""
     with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
-        area = picture.width * picture.height
-        if picture.format == "JPEG" and area > LARGE:
-            return _reduced(picture, data, math.sqrt(area / LARGE))
-    if data.count(SCAN) > SCANS and data.startswith(b"\xff\xd8"):
-        raise BadRequest("more scans than any camera writes")
-    grey = decoded(data, max_pixels=LARGEST, grey=True)
-    every = math.ceil(math.sqrt(area / LARGE))
-    return grey[::every, ::every], every
+        width, area = picture.width, picture.width * picture.height
+        jpeg = picture.format == "JPEG"
+        if area > (LARGEST_JPEG if jpeg else LARGEST) or (jpeg and data.count(SCAN) > SCANS):
+            raise ValueError("it would take long")
+        scale = math.sqrt(area / LARGE)
+        picture.draft("L", (math.ceil(width / scale), math.ceil(picture.height / scale)))  # of a JPEG
+        reduced = width / picture.width
+        every = math.ceil(scale / reduced)
+        return _levels(ImageOps.exif_transpose(picture))[::every, ::every], reduced * every
 
 
-def _reduced(picture: Image.Image, data: bytes, scale: float) -> tuple[NDArray[np.uint8], float]:
-    width = picture.width
-    if width * picture.height > LARGEST_JPEG or data.count(SCAN) > SCANS:
-        raise BadRequest("too large to look into")
-    picture.draft("L", (math.ceil(width / scale), math.ceil(picture.height / scale)))
-    reduced = width / picture.width
-    every = math.ceil(scale / reduced)
-    grey = np.asarray(ImageOps.exif_transpose(picture).convert("L"))
-    return grey[::every, ::every], reduced * every
+def _levels(picture: Image.Image) -> NDArray[np.uint8]:
+    """8-bit grey levels; what is transparent shows a ground unlike the ink, as the model sees it."""
+    if picture.mode.startswith("I"):
+        levels: NDArray[np.uint8] = np.clip(np.asarray(picture, np.int64) >> 8, 0, 255).astype(np.uint8)
+        return levels
+    if not picture.has_transparency_data:
+        return np.asarray(picture.convert("L"))
+    clear: NDArray[np.uint32] = np.asarray(picture.convert("RGBA").convert("LA")).astype(np.uint32)
+    grey, alpha = clear[..., 0], clear[..., 1]
+    ground = 0 if (grey * alpha).sum() >= 128 * alpha.sum() else 255
+    return ((grey * alpha + ground * (255 - alpha)) // 255).astype(np.uint8)
 
 
 class Allowance:

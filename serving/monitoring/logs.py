@@ -31,7 +31,8 @@ import pandas as pd
 
 from digits.facts import FACTS
 from serving.app import request_log
-from serving.app.request_log import NOW, PICTURE
+from serving.app.request_log import NOW
+from serving.monitoring.facts import PICTURE
 
 LOG = logging.getLogger("digits-monitor")
 TEXTS = ("source", "route", "kind", "digest")

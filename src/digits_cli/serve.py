@@ -20,6 +20,8 @@ examples:
 exit codes: 0 ended by a signal, 2 wrong options, 6 no version is promoted, 255 the server can't start
 """
 REAL = "tensorflow_model_server"
+LOG = Path(".digits", "requests", "server")  # below the project's folder
+FACTS = "serving.monitoring.served:rows"
 POLL = 1  # seconds between looks at the pointer: a promotion is followed within that and the loading time
 
 
@@ -55,7 +57,10 @@ def run(given: argparse.Namespace) -> int:
     at = f"gRPC on {given.port or 'no port'}, REST on {given.rest_port or 'no port'}"
     print(f"serving version {pointer.stable} by {_described()}; {at}", file=sys.stderr)  # noqa: T201
     ports = {"--port": given.port, "--rest_api_port": given.rest_port}
-    command = [*server(), *flags(store.pointer, ports, given.flags, embedded=shutil.which(REAL) is None)]
+    log, embedded = root / LOG, shutil.which(REAL) is None
+    if embedded:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [*server(), *flags(store.pointer, log, ports, given.flags, embedded=embedded)]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)
@@ -67,8 +72,11 @@ def server() -> list[str]:
     return [found] if found else [sys.executable, "-m", "digits_model_server"]
 
 
-def flags(pointer: Path, ports: dict[str, int], given: list[str], *, embedded: bool) -> list[str]:
-    """Return the given flags, preceded by defaults for those left out. embedded: for our own server."""
+def flags(pointer: Path, log: Path, ports: dict[str, int], given: list[str], *, embedded: bool) -> list[str]:
+    """Return the given flags, preceded by defaults for those left out.
+
+    log: prefix of the facts log's files. embedded: for our own server.
+    """
     ours: dict[str, object] = {
         **ports,
         "--model_config_file": pointer,
@@ -76,6 +84,8 @@ def flags(pointer: Path, ports: dict[str, int], given: list[str], *, embedded: b
     }
     if embedded:
         ours["--enable_reload_config_request"] = "false"  # the pointer alone says what serves
+        ours["--facts_log_prefix"] = log
+        ours["--facts_function"] = FACTS
     named = {each.partition("=")[0] for each in given}
     return [f"{name}={value}" for name, value in ours.items() if name not in named] + given
 

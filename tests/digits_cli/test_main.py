@@ -404,13 +404,15 @@ def test_a_run_does_not_end_a_trial(project, duels):
     assert project.store.current().canary == 2
 
 
-def test_serve_turns_reloading_by_api_off_where_the_server_has_a_flag_for_it():
+def test_serve_turns_reloading_by_api_off_and_logs_facts_where_the_server_has_a_flag_for_it():
     off = "--enable_reload_config_request=false"
-    pointer, ports = Path("models.config"), {"--port": 8600, "--rest_api_port": 8601}
-    assert {off, "--port=8600", "--rest_api_port=8601"} < set(serve.flags(pointer, ports, [], embedded=True))
-    assert off not in serve.flags(pointer, ports, [], embedded=False)
+    given = Path("models.config"), Path("requests/server"), {"--port": 8600, "--rest_api_port": 8601}
+    found = set(serve.flags(*given, [], embedded=True))
+    assert {off, "--port=8600", "--rest_api_port=8601", "--facts_log_prefix=requests/server"} < found
+    only = found - set(serve.flags(*given, [], embedded=False))
+    assert off in only and {flag[:12] for flag in only - {off}} == {"--facts_log_", "--facts_func"}
     on = "--enable_reload_config_request=true"
-    assert [on] == [flag for flag in serve.flags(pointer, ports, [on], embedded=True) if "reload" in flag]
+    assert [on] == [flag for flag in serve.flags(*given, [on], embedded=True) if "reload" in flag]
 
 
 def test_serve_refuses_what_it_does_not_know_in_one_line_and_passes_on_what_follows_two_dashes(project):

@@ -17,7 +17,8 @@ from digits_client.contract import AREA, SIDE
 from digits_client.results import Answer, Prediction
 from serving.app import schemas, state
 from serving.app.errors import Refusal, answer, of_model
-from serving.app.request_log import DIGIT, PICTURE, Entry
+from serving.app.request_log import Entry
+from serving.monitoring.facts import DIGIT, PICTURE
 
 PIXELS, JSON, PICTURES = "application/octet-stream", "application/json", ("image/png", "image/jpeg")
 ROUTE = "/api/predict"

@@ -24,9 +24,10 @@ from digits_client.results import Answer, LinePrediction
 from serving.app import schemas, state
 from serving.app.errors import Refusal, answer, of_model
 from serving.app.middleware import client
-from serving.app.request_log import LINE, Entry
+from serving.app.request_log import Entry
 from serving.app.state import State
 from serving.app.visitors import counted
+from serving.monitoring.facts import LINE
 
 ROUTE = "/api/read"
 Least = Annotated[

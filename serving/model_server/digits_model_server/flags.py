@@ -55,6 +55,13 @@ HELP = {
     "log_format": "text or json: one JSON object a line on standard error",
     "request_log_max_bytes": "bytes at which a file of the request log is closed and the next one begun",
     "request_log_max_files": "how many files of a request log are kept, the newest ones",
+    "facts_function": "module:function that makes the rows of the facts log from a request and its answer",
+    "facts_log_prefix": "path of the facts log's files, without their ending; empty for no such log",
+    "facts_log_group": "let the group of this process read the facts log, as far as the umask lets it",
+    "facts_log_rate": "rows of the facts log a second; 0 for no limit",
+    "facts_log_days": "days after which a file of the facts log is deleted; 0 for never",
+    "facts_log_max_bytes": "bytes at which a file of the facts log is closed and the next one begun",
+    "facts_log_max_files": "how many files of the facts log are kept, the newest ones",
     "version": "print the versions and exit",
     "help": "print this and exit",
     "num_load_threads": "no effect: versions are loaded one at a time, while requests are served",
@@ -147,6 +154,13 @@ class Flags:
     monitoring_config_file: str = ""
     request_log_max_bytes: int = 64 << 20  # of a file; this and the next three are not upstream's
     request_log_max_files: int = 16  # that are kept of a filename_prefix
+    facts_function: str = ""  # module:function; this and the next six are not upstream's
+    facts_log_prefix: str = ""
+    facts_log_group: bool = False
+    facts_log_rate: float = 50.0  # rows a second
+    facts_log_days: int = 30
+    facts_log_max_bytes: int = 16 << 20
+    facts_log_max_files: int = 8
     shutdown_delay_seconds: int = 0
     drain_seconds: int = 30
     log_format: str = "text"  # not upstream's
@@ -262,10 +276,13 @@ def _check(flags: Flags) -> None:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 0 to 65535")
     if flags.log_format not in LOG_FORMATS:
         raise FlagsError(f"--log_format is '{flags.log_format}'; expected {' or '.join(LOG_FORMATS)}")
-    for name in ("request_log_max_bytes", "request_log_max_files"):
+    if bool(flags.facts_log_prefix) > bool(flags.facts_function):
+        raise FlagsError("--facts_log_prefix needs --facts_function=module:function, which makes its rows")
+    bounds = ("request_log_max_bytes", "request_log_max_files", "facts_log_max_bytes", "facts_log_max_files")
+    for name in bounds:
         if getattr(flags, name) < 1:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 1 or more")
-    for name in (*_BOUNDS, "shutdown_delay_seconds", "drain_seconds"):
+    for name in (*_BOUNDS, "shutdown_delay_seconds", "drain_seconds", "facts_log_days", "facts_log_rate"):
         if getattr(flags, name) < 0:
             raise FlagsError(f"--{name} is {getattr(flags, name)}; expected 0 or more")
     if not 0 <= flags.per_process_gpu_memory_fraction <= 1:

@@ -70,6 +70,7 @@ class _Server:
         from digits_model_server.models import factory
 
         ports.check(self.flags)
+        facts = ports.facts_log(self.flags)
         stop = process.StopRequest()
         starting = True
 
@@ -89,7 +90,7 @@ class _Server:
             manager.follow(self._settings, self.flags.model_config_file_poll_wait_seconds)
         state = process.Readiness()
         starting = False  # from the first open port on there may be requests, which are to be drained
-        closing, log = ports.open_ports(self.flags, manager, settings, state, page)
+        closing, log = ports.open_ports(self.flags, manager, settings, state, page, facts)
         stop.wait()
         state.end()
         if self.flags.shutdown_delay_seconds:
@@ -98,6 +99,8 @@ class _Server:
         LOG.info("stopping: no new requests, up to %d s for those under way", self.flags.drain_seconds)
         process.close_all(closing, self.flags.drain_seconds)
         log.close(self.flags.drain_seconds)  # last: it takes what the ports still answer
+        if facts:
+            facts.close(self.flags.drain_seconds)
         if not process.finishes_within(LAST, manager.stop):
             LOG.warning("requests under way are cut off: they took longer than --drain_seconds")
         return 0

@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from digits_model_server import status
 from digits_model_server.grpc.service import Answer, Method
 from digits_model_server.metrics import GRPC, REST, Observer
+from digits_model_server.request_log import facts
+from digits_model_server.request_log.facts import Entry, FactsLog
 from digits_model_server.request_log.log import RequestLog
 from digits_model_server.request_log.records import FIELDS
 from digits_model_server.rest import api as rest_api
 from digits_model_server.rest.api import Reply
 from digits_model_server.rest.server import Api
+from digits_model_server.runtime import saved_model
 from digits_model_server.status import Status
 
 Known = Callable[[str], bool]  # whether a model of that name is served; others count under ""
@@ -111,6 +115,34 @@ class ApiWithMetrics:
             said = f"Unexpected path: {path}. Should be {self._page}"
             return Reply(400, said.encode(), "text/plain")
         return Reply(200, self._observer.registry.text().encode(), "text/plain")
+
+
+def with_facts_log(listed: Mapping[str, Method], log: FactsLog, known: Known) -> dict[str, Method]:
+    """Return the same methods, with those that upstream counts written to the facts log."""
+    found = {}
+    for path, method in listed.items():
+        api = path.rpartition("/")[2]
+        answer = _with_facts(api, method.answer, log, known) if api in COUNTED else method.answer
+        found[path] = replace(method, answer=answer)
+    return found
+
+
+def _with_facts(api: str, answer: Answer, log: FactsLog, known: Known) -> Answer:
+    async def on_call(request: Any, response: Any, seconds: float | None) -> None:
+        name, began = request.model_spec.name, time.perf_counter()
+        try:
+            await answer(request, response, seconds)
+        except Status as error:
+            if known(name):
+                log.put(Entry(name, "", None, error.code, time.perf_counter() - began))
+            raise
+        about = response.model_spec
+        size, arrays = request.ByteSize() + response.ByteSize(), partial(facts.arrays, api, request, response)
+        took = time.perf_counter() - began
+        signature = request.model_spec.signature_name or saved_model.DEFAULT
+        log.put(Entry(name, signature, about.version.value, status.OK, took, size, arrays))
+
+    return on_call
 
 
 def with_request_log(listed: Mapping[str, Method], log: RequestLog) -> dict[str, Method]:

@@ -15,6 +15,8 @@ from digits_model_server.grpc import service as grpc_service
 from digits_model_server.inference.predict import Settings
 from digits_model_server.models.manager import Manager
 from digits_model_server.process import Close, Readiness
+from digits_model_server.request_log import facts
+from digits_model_server.request_log.facts import FactsLog
 from digits_model_server.request_log.log import Bounds, RequestLog
 from digits_model_server.rest import api as rest_api
 from digits_model_server.rest import server as http_server
@@ -33,16 +35,23 @@ def check(flags: Flags) -> None:
 
 
 def open_ports(
-    flags: Flags, manager: Manager, settings: Settings, readiness: Readiness, page: str = ""
+    flags: Flags,
+    manager: Manager,
+    settings: Settings,
+    readiness: Readiness,
+    page: str = "",
+    of_facts: FactsLog | None = None,
 ) -> tuple[list[Close], RequestLog]:
     """Open the ports, gRPC's first. Return the functions that close them, and their request log, which is to
-    be closed after them. page: URL path of the metrics. Raises Status.
+    be closed after them. page: URL path of the metrics. of_facts: a log of their requests. Raises Status.
     """
     threads = 4 * (os.cpu_count() or 1)
     observer, log = settings.observer, _request_log(flags, manager, settings)
     methods = middleware.with_request_log(
         grpc_service.methods(manager, settings, flags.enable_reload_config_request), log
     )
+    if of_facts:
+        methods = middleware.with_facts_log(methods, of_facts, lambda name: name in manager.models)
     if observer:
         methods = middleware.with_metrics(methods, observer, lambda name: name in manager.models)
     if flags.grpc_socket_path:
@@ -64,7 +73,8 @@ def open_ports(
         LOG.info("gRPC on %s%s", address, sealed)
     closing: list[Close] = [server.stop]
     if flags.rest_api_port and flags.rest_api_port != flags.port:
-        api: http_server.Api = rest_api.RestApi(manager, settings, flags.rest_api_enable_cors_support, log)
+        cors = flags.rest_api_enable_cors_support
+        api: http_server.Api = rest_api.RestApi(manager, settings, cors, log, of_facts)
         if observer:
             api = middleware.ApiWithMetrics(api, observer, lambda name: name in manager.models, page)
         rest = http_server.HttpServer(
@@ -86,6 +96,17 @@ def open_ports(
     if observer and len(closing) == 1:
         LOG.warning("--monitoring_config_file: the metrics are shown on the REST port, and there is none")
     return closing, log
+
+
+def facts_log(flags: Flags) -> FactsLog | None:
+    """Return the facts log that the flags ask for, None for none. Raises Status for a bad function."""
+    if not flags.facts_log_prefix:
+        return None
+    bounds = facts.Bounds(
+        flags.facts_log_max_bytes, flags.facts_log_max_files, flags.facts_log_days, flags.facts_log_rate
+    )
+    made = facts.function(flags.facts_function)
+    return FactsLog(flags.facts_log_prefix, made, bounds, flags.facts_log_group)
 
 
 def _request_log(flags: Flags, manager: Manager, settings: Settings) -> RequestLog:

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from serving.app import request_log
-from serving.app.request_log import DAY, DIGIT, LINE, PICTURE, Entry, RequestLog
+from serving.app.request_log import DAY, Entry, RequestLog
+from serving.monitoring.facts import DIGIT, LINE, PICTURE
 from tests._disk import disk
 
 COLUMNS = "at, kind, route, status, digest, digit, confidence, accepted, version, latency, image"

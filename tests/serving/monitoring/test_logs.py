@@ -10,8 +10,9 @@ import time
 import numpy as np
 
 from digits.facts import FACTS
-from serving.app.request_log import DIGIT, Entry, RequestLog
+from serving.app.request_log import Entry, RequestLog
 from serving.monitoring import logs
+from serving.monitoring.facts import DIGIT
 
 FIRST = (  # as files of format 1 were made
     "CREATE TABLE requests (at REAL NOT NULL, route TEXT NOT NULL, status INTEGER NOT NULL, "

@@ -1,4 +1,4 @@
-"""The TFRecord files of a log, `<prefix>-<UTC time>-<process>-<n>.tfrecord`, bounded in size and number.
+"""The files of a log, `<prefix>-<UTC time>-<process>-<n>.<form>`, bounded in size, number and, if asked, age.
 
 A process that is killed may leave part of a record at the end of the file that it wrote, since the kernel
 can be between two pages of a write. The next server that writes under the prefix cuts that off. Nothing is
@@ -16,14 +16,28 @@ import mmap
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from digits_model_server import status, tfrecord
 
 CLOSED = -1
-ENDING = ".tfrecord"
+DAY = 86_400.0  # seconds; where their age is bounded, a file takes the records of one day at most
+
+
+@dataclass(frozen=True)
+class Form:
+    """How records stand in a file. whole: where the part of a record begins that ends a file's bytes."""
+
+    ending: str
+    frame: Callable[[bytes], bytes]
+    whole: Callable[[mmap.mmap], int]
+
+
+TFRECORD = Form(".tfrecord", tfrecord.frame, tfrecord.whole)
+LINES = Form(".jsonl", lambda record: record + b"\n", lambda data: data.rfind(b"\n") + 1)
 
 
 class LogFiles:
@@ -33,15 +47,27 @@ class LogFiles:
     to is never deleted.
     """
 
-    def __init__(self, prefix: str, most_bytes: int, most_files: int) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        most_bytes: int,
+        most_files: int,
+        form: Form = TFRECORD,
+        mode: int = 0o640,
+        days: float = 0,
+    ) -> None:
+        """mode: of the files, less the umask. days: from a file's last record to its end; 0: none."""
         self._prefix, self._most_bytes, self._most_files = Path(prefix), most_bytes, most_files
+        self._form, self._mode, self._days = form, mode, days
         self._file, self._path, self._size, self._made = CLOSED, Path(), 0, 0
+        self._began = 0.0
 
     def write(self, record: bytes) -> None:
         """Append a record. Raises OSError, and then nothing of it is left."""
-        data = tfrecord.frame(record)
+        data = self._form.frame(record)
         if self._file != CLOSED and (self._size + len(data) > self._most_bytes or self._deleted()):
             self.close()
+        self.tidy()
         if self._file == CLOSED:
             self._open()
         try:
@@ -50,6 +76,16 @@ class LogFiles:
             self._take_back()
             raise
         self._size += len(data)
+
+    def tidy(self) -> None:
+        """Close a file that is a day old, and delete those that are too old. Raises OSError."""
+        if self._days and time.time() - self._began > DAY:
+            self.close()
+            self._began = time.time()
+            for path in files(self._prefix, self._form.ending):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < time.time() - self._days * DAY:
+                        _delete(path)
 
     def close(self) -> None:
         """Close the current file; a later record begins another one."""
@@ -68,10 +104,10 @@ class LogFiles:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         while self._file == CLOSED:
             self._made += 1
-            name = f"{self._prefix.name}-{stamp}-{os.getpid()}-{self._made:04d}{ENDING}"
+            name = f"{self._prefix.name}-{stamp}-{os.getpid()}-{self._made:04d}{self._form.ending}"
             self._path = self._prefix.with_name(name)
             with contextlib.suppress(FileExistsError):
-                self._file = os.open(self._path, flags, 0o640)  # users' data: not for everyone to read
+                self._file = os.open(self._path, flags, self._mode)
         self._size = 0
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,34 +123,38 @@ class LogFiles:
             self._path.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
-        kept = list(files(self._prefix))
+        kept = list(files(self._prefix, self._form.ending))
         for path in kept[: max(0, len(kept) - self._most_files + 1)]:
-            with _unless_written(path) as free:
-                if free:
-                    path.unlink(missing_ok=True)
+            _delete(path)
 
     def _repair(self) -> None:
         """Cut off what servers that were killed have left of a record."""
-        for path in files(self._prefix):
+        for path in files(self._prefix, self._form.ending):
             with contextlib.suppress(OSError), _unless_written(path) as free:
                 if free:
-                    _cut(path)
+                    _cut(path, self._form)
 
 
-def _cut(path: Path) -> None:
+def _delete(path: Path) -> None:
+    with _unless_written(path) as free:
+        if free:
+            path.unlink(missing_ok=True)
+
+
+def _cut(path: Path, form: Form) -> None:
     with path.open("r+b") as file:
         size = os.fstat(file.fileno()).st_size
         if not size:  # which can't be mapped
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            whole = tfrecord.whole(data)
+            whole = form.whole(data)
         if whole < size:
             file.truncate(whole)
 
 
-def files(prefix: Path) -> Iterator[Path]:
+def files(prefix: Path, ending: str = TFRECORD.ending) -> Iterator[Path]:
     """Yield the files of a prefix, oldest first. Raises OSError."""
-    pattern = re.compile(re.escape(prefix.name) + r"-(\d{8}T\d{6}Z)-\d+-(\d+)" + re.escape(ENDING))
+    pattern = re.compile(re.escape(prefix.name) + r"-(\d{8}T\d{6}Z)-\d+-(\d+)" + re.escape(ending))
     found = []
     for path in prefix.parent.iterdir():
         if match := pattern.fullmatch(path.name):
@@ -162,9 +202,8 @@ _CODES = {
 class Sink:
     """Writes the records of one prefix, for one thread, and keeps trying where the disk fails."""
 
-    def __init__(self, prefix: str, most_bytes: int, most_files: int) -> None:
-        """most_bytes: of one file. most_files: that are kept."""
-        self._prefix, self._files = prefix, LogFiles(prefix, most_bytes, most_files)
+    def __init__(self, prefix: str, files: LogFiles) -> None:
+        self._prefix, self._files = prefix, files
         self._code, self._lost, self._again = status.OK, 0, 0.0
 
     def write(self, record: bytes) -> int:
@@ -183,6 +222,11 @@ class Sink:
             )
         self._code, self._lost = status.OK, 0
         return self._code
+
+    def tidy(self) -> None:
+        """Close and delete what is too old."""
+        with contextlib.suppress(OSError):
+            self._files.tidy()
 
     def close(self) -> None:
         """Close the current file."""

@@ -18,7 +18,7 @@ from digits_model_server import status
 from digits_model_server.metrics import Observer
 from digits_model_server.models.config import Logging
 from digits_model_server.request_log import records
-from digits_model_server.request_log.files import Sink
+from digits_model_server.request_log.files import LogFiles, Sink
 from digits_model_server.request_log.records import Messages
 
 LOG = logging.getLogger("digits-model-server")
@@ -164,7 +164,8 @@ class RequestLog:
     def _write(self, entry: _Entry) -> int:
         prefix = entry.wanted.prefix
         if prefix not in self._sinks:
-            self._sinks[prefix] = Sink(prefix, self._bounds.bytes, self._bounds.files)
+            files = LogFiles(prefix, self._bounds.bytes, self._bounds.files)
+            self._sinks[prefix] = Sink(prefix, files)
         try:
             record = records.serialize(entry.api, entry.messages(), entry.wanted.rate, self._tags)
             return self._sinks[prefix].write(record)

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +22,8 @@ from digits_model_server.inference import examples, predict
 from digits_model_server.inference.predict import Settings, Work
 from digits_model_server.models import service
 from digits_model_server.models.manager import Manager
+from digits_model_server.request_log import facts
+from digits_model_server.request_log.facts import Entry, FactsLog
 from digits_model_server.request_log.log import RequestLog
 from digits_model_server.request_log.records import Messages
 from digits_model_server.rest.json import decode, encode, scan, text
@@ -121,9 +124,15 @@ class RestApi:
     """Answers REST requests for the models of a manager."""
 
     def __init__(
-        self, manager: Manager, settings: Settings, cors: bool = False, log: RequestLog | None = None
+        self,
+        manager: Manager,
+        settings: Settings,
+        cors: bool = False,
+        log: RequestLog | None = None,
+        facts: FactsLog | None = None,
     ) -> None:
-        self._manager, self._settings, self._cors, self._log = manager, settings, cors, log
+        self._manager, self._settings, self._cors = manager, settings, cors
+        self._log, self._facts = log, facts
 
     async def reply(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, seconds: float | None
@@ -139,6 +148,7 @@ class RestApi:
                 "text/html",
             )
         extra = _CORS if self._cors else {}
+        began = time.perf_counter()
         try:
             if verb == "OPTIONS":
                 origin = headers.get("Origin", "")
@@ -148,6 +158,9 @@ class RestApi:
             text = await self._answer(verb, path, headers, body, seconds)
             return Reply(200, text.encode("utf-8", "surrogateescape"), headers=extra)
         except Status as error:
+            name, api = model_and_verb(verb, path) or ("", "")
+            if self._facts and api and name in self._manager.models:
+                self._facts.put(Entry(name, "", None, error.code, time.perf_counter() - began))
             return error_reply(error, extra)
 
     async def _answer(
@@ -168,7 +181,7 @@ class RestApi:
         raise invalid(f"Malformed request: {verb} {path}")
 
     async def _predict(self, target: Target, body: bytes, seconds: float | None) -> str:
-        limits = self._settings.limits
+        limits, began = self._settings.limits, time.perf_counter()
         bounds = self._bounds(seconds)
         scan.check_parts(body, limits.json_parts)
         if len(body) > scan.SMALL:
@@ -198,6 +211,10 @@ class RestApi:
                 done = PredictExchange(target, name, version.number, arrays, outputs)
                 size = len(body) + len(answer)
                 self._log.put("Predict", target.name, asked, size, done.messages)
+            if self._facts:
+                size, took = len(body) + len(answer), time.perf_counter() - began
+                entry = Entry(target.name, name, version.number, OK, took, size, lambda: (arrays, outputs))
+                self._facts.put(entry)
             return answer
         finally:
             version.leave()
@@ -223,7 +240,8 @@ class RestApi:
         self, work: Work, target: Target, body: bytes, seconds: float | None, request: Any, response: Any
     ) -> None:
         """Classify or regress the examples of a body; fill request and response. Raises Status."""
-        bounds = self._bounds(seconds)
+        api = work.__name__.capitalize()
+        bounds, began = self._bounds(seconds), time.perf_counter()
         scan.check_parts(body, self._settings.limits.json_parts)
         if len(body) > scan.SMALL:
             scan.check_examples(body, self._settings.limits)
@@ -236,7 +254,12 @@ class RestApi:
             await work(version.loaded, request, response, self._settings, bounds.seconds_left())
             response.model_spec.version.value = version.number
             if self._log:
-                self._log.record(work.__name__.capitalize(), request, response)
+                self._log.record(api, request, response)
+            if self._facts:
+                size, took = len(body) + response.ByteSize(), time.perf_counter() - began
+                exchange = partial(facts.arrays, api, request, response)
+                name = request.model_spec.signature_name
+                self._facts.put(Entry(target.name, name, version.number, OK, took, size, exchange))
         finally:
             version.leave()
 
