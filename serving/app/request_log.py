@@ -184,7 +184,7 @@ AGAIN = 1.0  # seconds until a disk that refused, or a folder that was taken, is
 ENDING = 10.0  # seconds for what is queued when the log is closed
 HASHES = 1 << 32  # of CRC-32
 HELD = 32 << 20  # bytes of images that wait; what comes then is logged without its facts and its image
-SHARE = 0.05  # of a processor, for facts
+SHARE = 0.02  # of a processor, for facts
 TIDY = 3600.0  # seconds between two looks for rows that are too old
 DAY = 86_400
 
@@ -352,18 +352,21 @@ class RequestLog:
     def _batch(self) -> list[Entry] | None:
         """What comes within a moment of the first entry; empty when it is time to tidy; None at the end."""
         batch: list[Entry] = []
-        until = float("inf")
-        while len(batch) < AT_ONCE and time.monotonic() < until and (batch or not self._is_due()):
-            try:
+        while not batch and not self._is_due():
+            with contextlib.suppress(queue.Empty):
                 batch.append(self._queue.get(timeout=LOOK))
-            except queue.Empty:
-                if self._ended.is_set():
-                    break
-            else:
-                until = min(until, time.monotonic() + EVERY)
+            if not batch and self._ended.is_set():
+                return None
+        until = time.monotonic() + EVERY
+        while batch and self._queue.qsize() < AT_ONCE and time.monotonic() < until:
+            if self._ended.wait(LOOK):  # a look now and then: to be woken by each entry slows requests down
+                break
+        with contextlib.suppress(queue.Empty):
+            while 0 < len(batch) < AT_ONCE:
+                batch.append(self._queue.get_nowait())
         with self._counting:
             self._held -= sum(len(entry.image or b"") for entry in batch)
-        return None if not batch and self._ended.is_set() else batch
+        return batch
 
     def _lose(self, count: int) -> None:
         self._missed += count

@@ -25,7 +25,7 @@ UNKNOWN: Row = (None,) * len(FACTS)
 DIGIT, PICTURE, LINE = "digit", "picture", "line"  # kinds: 28 × 28 pixels, a digit's file, a line
 SIDE = 28
 
-LARGE = 1_000_000  # pixels that facts are made of; a picture of more is made smaller
+LARGE = 250_000  # pixels that facts are made of; a picture of more is made smaller
 LARGEST = 4_000_000  # pixels of a picture that can only be decoded whole
 LARGEST_JPEG = 50_000_000  # pixels; decoded at an eighth of its sides
 SCANS = 64  # of a progressive JPEG: each goes through the whole picture, and takes a few bytes to ask for

@@ -38,7 +38,7 @@ WAITING = 1000  # requests
 MOST_WAITING = 32 << 20  # bytes of these
 GATHER = 0.1  # seconds from the first request to its writing: to wake the thread for each costs more
 TIDY = 3600.0  # seconds between two looks for files that are too old
-PER_SECOND = 1000  # rows that a second of the function's time counts for
+PER_SECOND = 2000  # rows that a second of the function's time counts for
 
 
 @dataclass(frozen=True)
