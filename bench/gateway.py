@@ -65,7 +65,7 @@ def measure(root: Path, rounds: int, seconds: float) -> list[Record]:
         (scratch / "server").mkdir()
         with server_process.start(Pointer(promoted.base_path, promoted.stable), scratch / "server") as server:
             (port,) = free_ports(1)
-            gateway = _gateway(root, scratch, port, server.grpc_port)
+            gateway = start_gateway(root, scratch, port, server.grpc_port, {})
             worker = Worker("bench.serving.load", [], root, scratch / "load.log")
             try:
                 cases = _cases(scratch, server.rest_port, port)
@@ -81,7 +81,10 @@ def measure(root: Path, rounds: int, seconds: float) -> list[Record]:
                 stop(gateway)
 
 
-def _gateway(root: Path, scratch: Path, port: int, server: int) -> subprocess.Popen[str]:
+def start_gateway(
+    root: Path, scratch: Path, port: int, server: int, more: dict[str, Any]
+) -> subprocess.Popen[str]:
+    """Start a gateway in front of a server, and wait until it is ready. more: options. Raises DigitsError."""
     options = {
         "port": port,
         "server": f"localhost:{server}",
@@ -89,7 +92,7 @@ def _gateway(root: Path, scratch: Path, port: int, server: int) -> subprocess.Po
         "feedback": f"sqlite:///{scratch / 'feedback.db'}",
         "request-log": scratch / "requests",
         "rate": 0,
-    }
+    } | more
     given = [f"--{name}={value}" for name, value in options.items()]
     log = scratch / "gateway.log"
     process = start([sys.executable, "-m", "serving.app", *given], root, log)
