@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.evaluate import figures, metrics
+from digits.evaluate import figures, line_figures, metrics
 from digits.evaluate.corruptions import CORRUPTIONS, corrupt
 from digits.evaluate.scorecard import Answers
 from digits.evaluate.selective import risk_coverage
@@ -23,6 +23,9 @@ HISTORY = {
     "val_loss": np.array([np.nan, 1.1, 0.6]),
     "val_accuracy": np.array([np.nan, 0.5, 0.8]),
 }
+LINE = np.full((32, 64), 200, np.uint8)
+EXAMPLES = dict.fromkeys(("clean", "mixed", "letters"), LINE)
+ROW = {"exact": 0.9, "coverage": 0.5, "interval": [0.86, 0.93], "share": 0.8}
 
 DRAWN = {
     "confusion": lambda: figures.confusion(metrics.confusion(LABELS, LOGITS.argmax(axis=1))),
@@ -40,6 +43,9 @@ DRAWN = {
         0.99,
         {name: corrupt(name, IMAGES[:8], 1) for name in CORRUPTIONS},
     ),
+    "lines": lambda: line_figures.by_kind({"clean": ROW, "mixed": ROW}, {"letters": ROW}, EXAMPLES),
+    "worst lines": lambda: line_figures.sheet([LINE] * 2, [("1 as 7", 0.9, True), ("2 as 3", 0.2, False)], 9),
+    "no worst lines": lambda: line_figures.sheet([], [], 0),
 }
 
 

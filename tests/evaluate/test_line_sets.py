@@ -13,15 +13,12 @@ def made():
     return composed(30, 1, TEST) | without_digits(30, 1)
 
 
-def test_every_kind_has_its_number_of_lines_shared_out_over_the_widths(made):
+def test_every_kind_has_its_lines_over_the_widths_and_the_composed_ones_alone_say_something(made):
     assert list(made) == [*KINDS, *WITHOUT]
     for groups in made.values():
         assert [lines.width for lines in groups] == list(WIDTHS)
         assert [len(lines) for lines in groups] == [7, 8, 7, 8]
         assert all(lines.images.dtype == np.uint8 for lines in groups)
-
-
-def test_composed_lines_say_something_and_the_others_nothing(made):
     for kind, groups in made.items():
         lengths = np.concatenate([lines.lengths for lines in groups])
         assert (lengths > 0).all() if kind in KINDS else not lengths.any()

@@ -63,10 +63,14 @@ def test_the_surer_the_answer_the_higher_its_confidence_even_where_wrong_ones_ar
     assert fit(upside, 0.9).slope == 0
 
 
-def test_nothing_answerable_accepts_nothing():
+def test_nothing_answerable_or_nothing_right_accepts_nothing():
     found = fit(answers([[], []], [[1], []]), 0.995)
     assert found.threshold == NEVER
     assert not found.accepted(answers([[1]], [[1]], [0.0])).any()
+    wrong = answers([[1]] * 5, [[2]] * 5, [-1.0] * 5)
+    _, content = score_lines(wrong, {"mixed": wrong}, {"empty": wrong}, {}, 0.995)
+    assert content["accepted"]["n"] == 0 and np.isnan(content["accepted"]["precision"])
+    assert content["accepted"]["coverage_at_999"] == 0
 
 
 def test_the_threshold_accepts_the_most_of_which_enough_are_right():
@@ -127,22 +131,12 @@ def test_the_accepted_of_all_kinds_are_told_together(scored):
     assert content["not_finite"] == 4
 
 
-def test_lines_without_a_digit_are_refused_unless_one_is_accepted(scored):
+def test_lines_without_a_digit_and_held_out_ones_are_scored_apart(scored):
     _, content = scored
     letters = content["without_digits"]["letters"]
     assert (letters["n"], letters["refused"], letters["share"]) == (4, 3, 0.75)
     assert content["without_digits"]["empty"]["share"] == 1
-
-
-def test_held_out_lines_are_scored_by_batch_and_count_for_no_other_figure(scored):
     slice = scored[1]["slices"]["cheques"]
     assert (slice["n"], slice["correct"], slice["precision"]) == (3, 2, 1.0)
     assert slice["interval"][0] < 2 / 3 < slice["interval"][1]
     assert scored[1]["accepted"]["lines"] == 8
-
-
-def test_a_reader_that_accepts_nothing_has_no_precision():
-    wrong = answers([[1]] * 5, [[2]] * 5, [-1.0] * 5)
-    _, content = score_lines(wrong, {"mixed": wrong}, {"empty": wrong}, {}, 0.995)
-    assert content["accepted"]["n"] == 0 and np.isnan(content["accepted"]["precision"])
-    assert content["accepted"]["coverage_at_999"] == 0

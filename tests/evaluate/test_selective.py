@@ -6,7 +6,6 @@ import pytest
 from digits.evaluate import selective
 from digits.evaluate.metrics import confidence
 from digits.evaluate.selective import abstention, guaranteed_precision, risk_coverage, threshold_for
-from digits.runtime.errors import DataError
 from digits.wire import NEVER
 
 
@@ -61,14 +60,6 @@ def test_thresholds_have_six_digits_and_still_answer_the_image_that_they_were_ch
     assert threshold <= sure[sure >= threshold].min() < threshold + 2e-6
 
 
-def test_the_temperature_moves_the_threshold_and_not_the_choice():
-    logits, labels = answers(TEN, [8])
-    hot, cold = (threshold_for(logits, labels, t, 1.0) for t in (2.0, 0.5))
-    assert hot < cold
-    given = [selective.accepted(logits, inked(logits), t, limit) for t, limit in ((2.0, hot), (0.5, cold))]
-    assert np.array_equal(*given)
-
-
 def test_the_curve_goes_from_the_surest_to_all():
     logits, labels = answers([0.5, 0.99, 0.7, 0.9], [0])
     curve = risk_coverage(logits, labels, 1.0)
@@ -108,8 +99,3 @@ def test_refusals_are_counted_by_kind_and_what_has_no_ink_is_never_answered_howe
     assert table["none"]["n"] == 0 and np.isnan(table["none"]["share"])
     assert selective.accepted(logits, some, 1.0, 0.0).tolist() == some.tolist()
     assert abstention(logits, labels, some, 1.0, 0.9995, 0.9)[0]["answered"] == 2
-
-
-def test_no_image_is_an_error_that_says_so():
-    with pytest.raises(DataError, match="no image"):
-        risk_coverage(np.empty((0, 10)), np.empty(0, np.uint8), 1.0)
