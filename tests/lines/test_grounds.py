@@ -19,10 +19,3 @@ def test_windows_have_the_size_that_is_asked_for_and_differ():
         assert {window.shape for window in windows} == {(32, width)}
         assert len({window.tobytes() for window in windows}) == 5
         assert all(np.abs(window).max() < 5 for window in windows)
-
-
-def test_equal_seeds_give_equal_windows():
-    one, other = (
-        Grounds(np.random.default_rng(1), n=4).window(np.random.default_rng(3), 32, 64) for _ in "ab"
-    )
-    assert np.array_equal(one, other)
