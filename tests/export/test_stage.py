@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from digits import dataset, wire
+from digits import dataset, saved_model, wire
 from digits.export import lines as line_signatures
 from digits.export import parity, signatures
 from digits.files import file_sha256
@@ -17,6 +19,22 @@ from digits.runtime.errors import DataError, GateRefused
 from serving.monitoring import reference
 from tests._pictures import encode, page
 from tests._release import SETTINGS, TEMPERATURE, THRESHOLD, export
+
+
+def test_the_saved_signatures_are_those_of_the_wire_contract(release):
+    graph = saved_model.read_graph(release / "exported")
+    for name, signature in ((name, graph.meta_graphs[0].signature_def[name]) for name in wire.SIGNATURES):
+        assert signature.method_name == wire.METHODS[name]
+        for contract, told in ((wire.INPUTS, signature.inputs), (wire.OUTPUTS, signature.outputs)):
+            found = {
+                alias: (
+                    tf.dtypes.as_dtype(info.dtype).name,
+                    tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim),
+                )
+                for alias, info in told.items()
+            }
+            assert found == contract[name]
+    assert saved_model.unservable(graph) == []
 
 
 @pytest.fixture
@@ -134,3 +152,49 @@ def test_a_version_carries_what_monitoring_compares_its_requests_with(release):
         images=dataset.load_split(release / "validation").images
     )
     assert refused.least < np.mean(~answers[wire.ACCEPTED].numpy()) < refused.most
+
+
+FED_BY_NAME = """
+import sys
+import numpy as np, tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
+v1 = tf.compat.v1
+images, lines = (np.zeros(shape, np.uint8) for shape in ((2, 28, 28), (2, 32, 40)))
+width = np.array([40, 8], np.int32)
+with v1.Session(graph=tf.Graph()) as session:
+    signatures = v1.saved_model.loader.load(session, ["serve"], sys.argv[1]).signature_def
+
+    def ask(signature, **inputs):
+        told = signatures[signature]
+        for output in told.outputs.values():
+            feed = [told.inputs[name].name for name in inputs]
+            options = config_pb2.CallableOptions(feed=feed, fetch=[output.name])
+            session._make_callable_from_options(options)(*inputs.values())
+
+    shapes = [(), (784,), (28, 28), (2, 27, 28), (2, 28, 28, 1)]
+    wrong = [("serving_default", {"images": np.zeros(shape, np.uint8)}) for shape in shapes]
+    wrong += [("serving_default", {"images": value}) for value in (images / 2.0, images.astype(np.float32))]
+    for name, alias in (("encoded", "image_bytes"), ("classify", "inputs"), ("lines_encoded", "image_bytes")):
+        wrong += [(name, {alias: np.array(text, object)}) for text in (b"x", [[b"x"]])]
+    odd = [np.zeros(shape, np.uint8) for shape in ((), (32,), (2, 31, 40), (2, 32, 40, 1))]
+    pairs = [(each, width) for each in (*odd, lines.astype(np.float32))] + [(lines, width.astype(np.int64))]
+    pairs += [(lines, np.array(other, np.int32)) for other in (3, [], [[40, 8]], [40, 99], [-5, 8])]
+    for signature, inputs in [*wrong, *(("lines", {"lines": a, "width": b}) for a, b in pairs)]:
+        try:
+            ask(signature, **inputs)
+        except tf.errors.InvalidArgumentError:
+            continue
+        raise SystemExit(f"{signature} took {inputs}")
+    ask("serving_default", images=images)
+    ask("lines", lines=lines, width=width)
+    ask("lines", lines=lines[:0], width=width[:0])
+    print("alive")
+"""
+
+
+@pytest.mark.slow
+def test_a_wrong_shape_or_type_fed_by_name_fails_the_request_and_not_the_process(release):
+    """As C++ servers run a model: a session, tensors by name, no check of shapes before."""
+    command = [sys.executable, "-c", FED_BY_NAME, str(release / "exported")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr[-2000:]

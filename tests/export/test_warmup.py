@@ -1,18 +1,11 @@
 """Warm-up requests: every signature, several batch sizes, replayable as a server replays them."""
 
-import numpy as np
-import pytest
-import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from digits import wire
-from digits.export import lines as line_signatures
-from digits.export.admission import LineFit
-from digits.export.signatures import endpoints, trace
 from digits.export.warmup import BATCHES, PICTURES, records
 from tests._digits import digits
-from tests._nearest import nearest
-from tests._release import LINE_FIT, line_reader, lines
+from tests._release import lines
 
 IMAGES, LABELS = digits(32, seed=6)
 LINES = [*lines(40, 1).images, *lines(75, 1).images]
@@ -38,30 +31,6 @@ def test_every_signature_is_warmed_at_several_batch_sizes():
     expected = [(name, n) for name in (wire.PIXELS, wire.LINES) for n in BATCHES]
     expected += [(name, n) for name in files for n in BATCHES if n <= PICTURES]
     assert sorted(seen) == sorted(expected) and len({n for _, n in seen}) == len(BATCHES)
-
-
-@pytest.mark.slow
-def test_a_model_answers_them_rightly():
-    model, reader = nearest(), line_reader()
-    functions = trace(
-        endpoints(lambda images: model(images, training=False), 1.0, 0.9, 1_000_000)
-        | line_signatures.endpoints(lambda *line: reader([*line]), LineFit(**LINE_FIT), 1_000_000)
-    )
-    for log in parsed(IMAGES):
-        if log.WhichOneof("log_type") == "classify_log":
-            examples = [e.SerializeToString() for e in log.classify_log.request.input.example_list.examples]
-            digit = functions[wire.CLASSIFY](tf.constant(examples))[wire.SCORES].numpy().argmax(1)
-        else:
-            request = log.predict_log.request
-            signature = request.model_spec.signature_name
-            inputs = [tf.constant(tf.make_ndarray(request.inputs[alias])) for alias in wire.INPUTS[signature]]
-            answers = functions[signature](*inputs)
-            if wire.TEXT in answers:
-                counts = [-(-LINES[place % 2].shape[1] // 4) for place in range(len(answers[wire.TEXT]))]
-                assert answers[wire.COLUMN_COUNT].numpy().tolist() == counts
-                continue
-            digit = answers[wire.DIGIT].numpy()
-        assert np.mean(digit == LABELS[: len(digit)]) >= 0.9
 
 
 def test_equal_images_give_equal_bytes_and_few_images_are_repeated():

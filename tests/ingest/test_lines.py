@@ -65,8 +65,3 @@ def test_a_line_too_wide_or_too_narrow_is_refused(shape, text, why):
     picture[:: shape[0] // 2 + 1] = 255
     with pytest.raises(DataError, match=why):
         line_of(picture, text)
-
-
-def test_a_blank_line_is_refused():
-    with pytest.raises(DataError, match="blank: its contrast is 9 of 255 levels, expected 10"):
-        line_of(np.tile(np.array([[100, 109]], np.uint8), (32, 20)), [])

@@ -1,7 +1,4 @@
 import csv
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -169,34 +166,3 @@ def test_a_batch_named_like_a_data_set_is_refused(incoming, chosen, raw, name):
     with pytest.raises(DataError, match=f"{name} is named like the data set"):
         stage.run(incoming, raw, chosen)
     assert not raw.exists()
-
-
-DIES = """
-import os, signal, sys
-from pathlib import Path
-from digits.runtime import params
-from digits.ingest import stage
-save = stage.save_split
-def save_and_die(directory, split):
-    save(directory, split)
-    if directory.name == "test":
-        print([name for name in sys.modules if name.split(".")[0] in ("tensorflow", "keras")], flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-stage.save_split = save_and_die
-stage.run(Path(sys.argv[1]), Path(sys.argv[2]), params.parse("ingest", eval(sys.argv[3])))
-"""
-
-
-@pytest.mark.slow
-def test_killed_while_writing_it_leaves_nothing_half_written_and_it_loads_no_tensorflow(
-    incoming, chosen, raw
-):
-    without = chosen.model_copy(update={"sources": []}).model_dump(by_alias=True)  # so it takes the sample
-    command = [sys.executable, "-c", DIES, *map(str, (incoming, raw, without))]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert "NO SOURCE GAVE" in killed.stdout and killed.stdout.splitlines()[-1] == "[]"
-    assert not raw.exists()
-    stage.run(incoming, raw, chosen)
-    assert [p.name for p in raw.parent.iterdir()] == ["raw"], "what the killed run left is swept away"
-    assert len(dataset.load_split(raw / "test")) == 30
