@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of the page, and a model that it may compute with."""
+"""A gateway and the model server behind it; a headless Chromium, and a model that a page may compute with."""
 
 import os
 from types import SimpleNamespace
@@ -7,6 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from bench.browser import CAMERA, chromium
+from tests.serving.app._gateway import running
+from tests.serving.client import _fake
 
 LINES = {"width": 256, "slope": 0.2, "offset": 1.0, "threshold": 0.5}
 ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical", "lines": LINES}
@@ -28,6 +30,20 @@ def browser():
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def fake():
+    """A model server whose model is arithmetic."""
+    with _fake.serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(fake):
+    """A gateway in front of it."""
+    with running(server=fake.grpc) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

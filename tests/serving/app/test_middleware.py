@@ -14,22 +14,9 @@ from serving.app.middleware import ALL
 from serving.app.settings import Limits
 from serving.app.visitors import networks
 from tests.serving.app._gateway import running
-from tests.serving.client import _fake
 
 IMAGE = bytes(784)
 ROUTE = "/api/predict"
-
-
-@pytest.fixture(scope="module")
-def fake():
-    with _fake.serving() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(fake):
-    with running(server=fake.grpc) as one:
-        yield one
 
 
 def code(answer):

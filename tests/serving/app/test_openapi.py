@@ -15,15 +15,8 @@ from serving.app.settings import Limits
 from tests.serving.app import _openapi
 from tests.serving.app._gateway import document, running
 from tests.serving.app.feedback._corrections import line_tree, tree
-from tests.serving.client import _fake
 
 JSON = "application/json"
-
-
-@pytest.fixture(scope="module")
-def fake():
-    with _fake.serving() as server:
-        yield server
 
 
 def test_operations_have_names_of_their_own_parameters_of_their_paths_and_every_error_they_may_meet():

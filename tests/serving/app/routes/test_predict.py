@@ -2,28 +2,16 @@
 
 import json
 import threading
-import time
 
 import numpy as np
 import pytest
 
 from serving.app import model_status
+from tests.flows._processes import wait_for
 from tests.serving.app._gateway import running
 from tests.serving.client import _fake
 
 ROUTE = "/api/predict"
-
-
-@pytest.fixture(scope="module")
-def fake():
-    with _fake.serving() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(fake):
-    with running(server=fake.grpc) as one:
-        yield one
 
 
 def image(digit):
@@ -62,11 +50,7 @@ def test_what_many_visitors_ask_at_once_goes_to_the_model_together(gateway, fake
     visitors = [threading.Thread(target=visit, args=[digit]) for digit in range(10)]
     for each in visitors:
         each.start()
-    until = time.monotonic() + 20
-    while gateway.state.metrics.under_way._value.get() < 10:  # all have come
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    time.sleep(0.1)
+    wait_for(lambda: gateway.state.metrics.under_way._value.get() == 10)  # all have come
     fake.stuck.set()
     for each in visitors:
         each.join()
@@ -114,12 +98,8 @@ def test_without_a_model_server_the_answer_says_so_and_it_is_asked_again_when_it
         assert len([each for each in gateway.said if address in each.get("message", "")]) == 1
         server, _ = _fake.grpc_server(_fake.Fake(), port=int(address.rpartition(":")[2]))
         try:
-            until = time.monotonic() + 30
-            while gateway.ask("POST", ROUTE, image(3).tobytes())[0] != 200:
-                assert time.monotonic() < until
-                time.sleep(0.2)
-            time.sleep(1.1)
-            assert gateway.ask("GET", "/readyz")[0] == 200
+            wait_for(lambda: gateway.ask("POST", ROUTE, image(3).tobytes())[0] == 200)
+            wait_for(lambda: gateway.ask("GET", "/readyz")[0] == 200)
         finally:
             server.stop(None).wait()
 
@@ -130,8 +110,7 @@ def test_a_version_that_is_promoted_meanwhile_answers_the_next_request(fake):
         fake.versions = {3: "END", 4: "AVAILABLE"}
         try:
             assert gateway.ask("POST", ROUTE, image(1).tobytes())[2]["version"] == 4
-            time.sleep(1.1)
-            assert gateway.ask("GET", "/api/about")[2]["model"]["version"] == 4
+            wait_for(lambda: gateway.ask("GET", "/api/about")[2]["model"]["version"] == 4)
         finally:
             fake.versions = {3: "AVAILABLE"}
 

@@ -7,7 +7,6 @@ import http.client
 import io
 import sqlite3
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -17,7 +16,8 @@ from digits_client import DigitClient
 from serving.app.routes import read
 from serving.app.settings import Limits
 from tests._digits import digits
-from tests._pictures import encode, png_claiming
+from tests._pictures import encode
+from tests.flows._processes import wait_for
 from tests.serving.app._gateway import running
 from tests.serving.client import _fake
 from tests.serving.client.reading import _sheet
@@ -56,7 +56,7 @@ def photo(count=4, seed=5):
 
 def test_a_row_of_digits_is_found_and_read_in_its_places(gateway):
     picture, labels = photo()
-    status, _, told = gateway.ask("POST", ROUTE, encode(picture), "image/png")
+    status, _, told = gateway.ask("POST", ROUTE, encode(picture, "TIFF"), "application/octet-stream")
     assert status == 200 and told["version"] == 3 and told["unread"] == []
     found = [d for line in told["lines"] for field in line["fields"] for d in field["digits"]]
     assert [each["digit"] for each in found] == labels
@@ -127,45 +127,9 @@ def test_a_confidence_out_of_range_is_refused(gateway):
     assert (status, tree["error"]["code"]) == (400, "bad_request") and "least" in tree["error"]["message"]
 
 
-def variants():
-    picture, _ = photo(3)
-    grey = np.asarray(picture)
-    colour = picture.convert("RGB")
-    clear = picture.convert("RGBA")
-    clear.putalpha(Image.fromarray(255 - grey))
-    deep = Image.fromarray(grey.astype(np.uint16) * 257)
-    frames = io.BytesIO()
-    picture.save(frames, "GIF", save_all=True, append_images=[Image.new("L", picture.size, 255)] * 2)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn a quarter to the right to see it upright
-    return {
-        "16-bit PNG": encode(deep),
-        "CMYK JPEG": encode(colour.convert("CMYK"), "JPEG"),
-        "alpha": encode(clear),
-        "palette": encode(colour.convert("P")),
-        "animated GIF": frames.getvalue(),
-        "WebP": encode(colour, "WEBP"),
-        "TIFF": encode(picture, "TIFF"),
-        "turned by EXIF": encode(picture.rotate(90, expand=True), "JPEG", exif=exif, quality=95),
-    }
-
-
-@pytest.mark.parametrize("name", variants())
-def test_pictures_of_every_kind_are_read_alike(gateway, name):
-    _, labels = photo(3)
-    status, _, told = gateway.ask("POST", ROUTE, variants()[name], "application/octet-stream")
-    assert status == 200
-    found = [d for line in told["lines"] for field in line["fields"] for d in field["digits"]]
-    assert [each["digit"] for each in found] == labels
-
-
 BAD = {
-    "empty": (b"", "empty"),
     "a PDF named .png": (b"%PDF-1.7 not a picture", "is a PDF"),
-    "200 megapixels": (png_claiming(20_000, 10_000), "too many pixels"),
     "a little too large": (encode(Image.new("L", (1500, 1500), 255)), "at most 2 million"),
-    "cut off": (encode(Image.effect_noise((300, 300), 50))[:-400], "damaged or cut off"),
-    "tiny": (encode(Image.new("L", (3, 3), 255)), "at least 8"),
     "SVG": (b"<svg onload=alert(1)>", "an SVG drawing"),
 }
 
@@ -232,10 +196,3 @@ def test_photos_of_visitors_who_left_or_were_sent_away_are_not_read(fake, monkey
         expected = 499 if leaves else 504
         wait_for(lambda: [line["status"] for line in gateway.said if "status" in line][:2] == [expected] * 2)
         assert gateway.ask("POST", ROUTE, encode(photo(1)[0]), "image/png")[0] == 200
-
-
-def wait_for(what):
-    until = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.01)
