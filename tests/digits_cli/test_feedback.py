@@ -68,7 +68,7 @@ def test_status_counts_each_state_of_the_store_that_is_given_by_option_then_envi
     assert "no place for corrections" in said
 
 
-def test_lines_are_listed_decided_by_their_texts_drawn_and_exported_apart(project):
+def test_lines_are_listed_drawn_and_decided_by_their_texts(project):
     async def add(store):
         return [
             (await store.add(given_line(number, text)))[0] for number, text in enumerate(["1.50", "", "9"])
@@ -95,15 +95,6 @@ def test_lines_are_listed_decided_by_their_texts_drawn_and_exported_apart(projec
     project.feedback("sheet", sheet)
     with Image.open(sheet) as picture:
         assert picture.height == tall - 3 * (64 + 34)
-    (project.root / "inbox").mkdir()
-    assert "3 corrections" in project.feedback("export", "--inbox", project.root / "inbox").out
-    (table,) = (project.root / "inbox").glob("*/labels.csv")
-    assert sorted(line.partition(",")[2] for line in table.read_text().splitlines()) == [
-        "",
-        "",
-        '"1,50"',
-        "text",
-    ]
 
 
 def test_the_list_shows_what_was_said_and_no_pixels(project):
@@ -249,16 +240,11 @@ def test_a_review_on_a_terminal_takes_single_keys_and_the_texts_of_lines(project
     ]
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "hang up"])
-def test_what_was_decided_stays_decided_however_a_review_ends(project, how):
+def test_what_was_decided_stays_decided_when_a_review_is_interrupted(project):
     terminal = Terminal(project, "--reviewer", "ann")
     terminal.until("1 of 5")
     terminal.press("a")
     terminal.until("2 of 5")
-    if how == "ctrl-c":
-        terminal.press("\x03")
-        assert terminal.ended() == 130
-    else:
-        os.close(terminal.master)
-        terminal.process.wait(60)
+    terminal.press("\x03")
+    assert terminal.ended() == 130
     assert [state for state, *_ in project.states().values()].count("accepted") == 1

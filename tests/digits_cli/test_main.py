@@ -79,16 +79,13 @@ def duels(monkeypatch):
     return outcome
 
 
-def test_every_command_has_help_of_its_own(project):
+def test_every_command_has_help_of_its_own_and_without_one_there_is_help_with_every_exit_code(project):
     assert project.digits("--help").code == 0
     assert not [name for name in COMMANDS if name not in project.out]
     for name in COMMANDS:
         assert project.digits(name, "--help").code == 0
         assert "examples:\n  digits " in project.out and "exit codes: 0 " in project.out, name
         assert max(map(len, project.out.partition("examples:")[2].splitlines())) <= 110
-
-
-def test_without_a_command_it_prints_its_help_with_every_exit_code(project):
     assert project.digits().code == 0 and "examples:" in project.out
     codes = {error.exit_code for error in DigitsError.__subclasses__()}
     listed = " ".join(project.out.partition("exit codes:")[2].split())
@@ -197,7 +194,7 @@ def test_a_candidate_that_is_no_worse_takes_the_place_of_the_champion_until_a_ro
     assert "no version served before" in project.refused("rollback", code=6)
 
 
-def test_a_worse_candidate_is_refused_with_every_reason_and_what_keeps_serving(project, duels):
+def test_a_worse_candidate_is_refused_with_every_reason_which_explain_tells_too(project, duels):
     duels(misread=6)
     project.publish("a", "b")
     project.digits("promote", "1")
@@ -206,6 +203,14 @@ def test_a_worse_candidate_is_refused_with_every_reason_and_what_keeps_serving(p
         assert part in said
     assert project.store.current().stable == 1
     assert project.store.history().last_refusal(2, 1).reasons
+    out = project.digits("explain", "1").out
+    for part in ("(stable)", "promote", "data", DIGEST[:16], "99.00%", "passed", "whole"):
+        assert part in out
+    assert "against version 1" in project.digits("explain", "2").out
+    plain = json.loads(project.digits("explain", "1", "--json").out)
+    assert plain["provenance"]["metrics"]["accuracy"] == 0.99 and plain["role"] == "stable"
+    assert "the published versions are 1, 2" in project.refused("explain", "3", code=6)
+    assert project.digits("explain", "0").code == 2
 
 
 def test_a_canary_is_tried_and_taken_off_again_by_itself_or_by_another_promotion(project, duels):
@@ -218,6 +223,9 @@ def test_a_canary_is_tried_and_taken_off_again_by_itself_or_by_another_promotion
     assert project.store.current().canary is None
     assert "takes no version" in project.refused("rollback", "2", "--canary", code=2)
     project.digits("promote", "2", "--canary")
+    project.export("d")
+    assert "waits: version 2 is on trial" in into_service(project).reason, "no run ends it"
+    assert project.store.current().canary == 2
     assert "the trial of version 2 has ended" in project.digits("promote", "3").out
     assert project.store.current().versions == {3}
 
@@ -294,7 +302,9 @@ def test_the_status_of_nothing_says_what_to_do_and_tells_other_web_servers_apart
     assert "what answers there is not a model server" in out
 
 
-def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(project, monkeypatch):
+def test_the_status_names_what_serves_what_waits_what_a_server_has_loaded_and_a_moved_project(
+    project, monkeypatch
+):
     project.publish("a")
     project.digits("promote")
     project.export("b")
@@ -312,31 +322,11 @@ def test_the_status_names_what_serves_what_waits_and_what_a_server_has_loaded(pr
             plain = project.json(*asked)
         assert said in out and "not published: `digits publish`" in out and "a server listens" in out
         assert plain["stable"] == 1 and plain["rest"]["serves"] == {"digits": [version]}
-
-
-def test_the_status_warns_of_a_moved_project(project):
-    project.publish("a")
-    project.digits("promote")
     text = project.store.pointer.read_text().replace(str(project.store.folder), "/old/place")
     project.store.pointer.write_text(text)
     assert "/old/place" in project.digits("status").out
     assert project.digits("promote", "1").code == 0
     assert "/old/place" not in project.digits("status").out
-
-
-def test_a_version_is_explained_down_to_its_data_and_its_refusals(project, duels):
-    duels(misread=6)
-    project.publish("a", "b")
-    project.digits("promote", "1")
-    project.digits("promote", "2")
-    out = project.digits("explain", "1").out
-    for part in ("(stable)", "promote", "data", DIGEST[:16], "99.00%", "passed", "whole"):
-        assert part in out
-    assert "against version 1" in project.digits("explain", "2").out
-    plain = json.loads(project.digits("explain", "1", "--json").out)
-    assert plain["provenance"]["metrics"]["accuracy"] == 0.99 and plain["role"] == "stable"
-    assert "the published versions are 1, 2" in project.refused("explain", "3", code=6)
-    assert project.digits("explain", "0").code == 2
 
 
 # --- what a retraining does after the export
@@ -391,17 +381,6 @@ def test_an_export_that_a_server_does_not_serve_is_an_outcome_not_a_crash(projec
     ended = into_service(project)
     assert (ended.name, ended.reason) == (outcomes.NOT_FIT, "the server answers otherwise")
     assert project.store.versions() == []
-
-
-def test_a_run_does_not_end_a_trial(project, duels):
-    duels(misread=0)
-    project.publish("a", "b")
-    project.digits("promote", "1")
-    project.digits("promote", "2", "--canary")
-    assert "version 2 is on trial" in into_service(project).reason
-    project.export("c")
-    assert "waits: version 2 is on trial" in into_service(project).reason
-    assert project.store.current().canary == 2
 
 
 def test_serve_turns_reloading_by_api_off_and_logs_facts_where_the_server_has_a_flag_for_it():

@@ -169,7 +169,6 @@ SPACE = ["--space", "train.rate=[0.1]", "--trials", "2"]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--space", "train.rat=[0.1]", "--trials", "2"], "did you mean 'rate'"),
         (["--space", "train.rate=log(0.1,1)", "--sampler", "grid"], "a grid needs choices"),
         (SPACE[:2], "needs --trials"),
         ([*SPACE, "--profile", "fats"], "train.profile"),

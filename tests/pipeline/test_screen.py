@@ -38,9 +38,6 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line_and_the_noise_is_in_t
     assert first.split() == ["train", "fast:", "a", "network"]
     assert last.startswith("✓ train") and last.endswith(" s  accuracy 99.4% on validation")
     assert "warning" in log and "fast: a network" in log and "\x1b" not in lines
-
-
-def test_verbose_shows_the_noise_too(tmp_path):
     assert "a library's warning" in shown(tmp_path, train, verbose=True)[0]
 
 

@@ -68,24 +68,20 @@ def test_a_failed_stage_is_told_with_its_reason_and_the_rest_is_not_reached(root
     assert "preprocess" in run.error
 
 
-def test_a_run_up_to_a_stage_tells_of_those_that_dvc_looked_at_alone(root):
+def test_what_is_not_up_to_date_is_known_even_a_sample_whose_source_answers_again(root, monkeypatch):
     (root / "params.yaml").write_text("{}\n")
     (root / "data" / "raw").mkdir(parents=True)
     assert [stage.stage for stage in repro.bring_up_to_date(root, "validate").stages] == list(STAGES[:2])
     assert not repro.up_to_date(root)
     repro.bring_up_to_date(root)
     assert repro.up_to_date(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(repro, "_source_replacing_sample", lambda *_: "the mirror")
+        assert not repro.up_to_date(root)
+        outcomes = [stage.outcome for stage in repro.bring_up_to_date(root, "validate").stages]
+    assert outcomes == ["ran", "cached"], "ingest ran, though nothing had changed"
     (root / "convert.recipe").write_text("another")
     assert not repro.up_to_date(root)
-
-
-def test_a_source_that_answers_again_has_ingest_run_though_nothing_has_changed(root, monkeypatch):
-    (root / "data" / "raw").mkdir(parents=True)
-    repro.bring_up_to_date(root, "validate")
-    monkeypatch.setattr(repro, "_source_replacing_sample", lambda *_: "the mirror")
-    assert not repro.up_to_date(root)
-    outcomes = [stage.outcome for stage in repro.bring_up_to_date(root, "validate").stages]
-    assert outcomes == ["ran", "cached"]
 
 
 @pytest.mark.slow
