@@ -32,24 +32,18 @@ def test_lines_of_any_widths_are_read_in_their_order(client):
     assert list(client.predict_lines([])) == []
 
 
-FORMS = {
-    "an array": np.stack([line(3, 40), line(7, 40)]),
-    "a view": np.stack([line(3, 80), line(7, 80)])[:, :, ::2],
-    "larger integers": [line(3, 40).astype(np.int64), line(7, 40)],
-    "lists": [line(3, 40).tolist(), line(7, 40).tolist()],
-    "rows of bytes": [[bytes(row) for row in each] for each in (line(3, 40), line(7, 40))],
-    "buffers": [memoryview(line(3, 40)), memoryview(line(7, 40))],
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_pixels_is_taken(client, form):
-    assert [each.text for each in client.predict_lines(FORMS[form])] == ["340", "740"]
-
-
-@pytest.mark.parametrize("one", [line(3, 40), line(3, 40).tolist()], ids=["array", "list"])
-def test_a_single_line_is_one_of_one(client, one):
-    assert [each.text for each in client.predict_lines(one)] == ["340"]
+def test_lines_come_in_the_forms_that_images_do_and_one_is_a_batch_of_one(client):
+    pair = [line(3, 40), line(7, 40)]
+    wide = np.repeat(np.stack(pair), 2, axis=2)
+    for form in (
+        np.stack(pair),
+        wide[:, :, ::2],
+        [each.tolist() for each in pair],
+        list(map(memoryview, pair)),
+    ):
+        assert [each.text for each in client.predict_lines(form)] == ["340", "740"]
+    for one in (pair[0], pair[0].tolist()):
+        assert [each.text for each in client.predict_lines(one)] == ["340"]
 
 
 WRONG = {

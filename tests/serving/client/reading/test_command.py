@@ -135,13 +135,11 @@ def test_names_that_would_steer_a_terminal_or_a_spreadsheet_are_shown_harmless(
     ],
     ids=str,
 )
-def test_wrong_usage_is_one_line_and_code_2(arguments, folder, capsys):
+def test_wrong_usage_is_one_line_and_code_2(arguments, folder, tmp_path, capsys):
     assert main([*arguments, str(folder / "b.png")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_an_empty_folder_is_wrong_usage(tmp_path, capsys):
-    assert main([str(tmp_path)]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main([str(tmp_path / "empty")]) == 2
     assert "no picture in this folder" in capsys.readouterr().err
 
 

@@ -107,13 +107,6 @@ def test_without_a_desk_the_photo_is_the_sheet(photo):
     assert only.picture is photo and (only.place == EYE).all()
 
 
-def test_the_place_of_a_sheet_is_in_the_photo_that_was_made_smaller():
-    photo = laid(flat(60))
-    half = np.diag([2.0, 2.0, 1.0])
-    found = sheets(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), half)[0]
-    assert corners_of(found) == pytest.approx(CORNERS, abs=14)
-
-
 def test_a_turned_sheet_knows_where_its_pixels_are():
     photo = np.arange(12, dtype=np.uint8).reshape(3, 4)
     turned = Sheet(photo, EYE)
