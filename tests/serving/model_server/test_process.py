@@ -140,7 +140,7 @@ def test_no_request_that_was_taken_is_lost_under_load(half, tmp_path):
 
 
 def test_a_stop_may_be_requested_by_a_handler_at_any_instruction_of_the_wait():
-    """A thousand signals, each during a wait; with an Event some arrive while the wait holds its lock."""
+    """Hundreds of signals, each during a wait; with an Event some arrive while the wait holds its lock."""
     stop, calls = StopRequest(), []
 
     def handler(*_):
@@ -149,11 +149,11 @@ def test_a_stop_may_be_requested_by_a_handler_at_any_instruction_of_the_wait():
     before = signal.signal(signal.SIGALRM, handler)
     try:
         assert not stop.wait(0) and not stop.is_set()
-        for micros in range(1, 1001):
+        for micros in range(300):
             stop = StopRequest()
             signal.setitimer(signal.ITIMER_REAL, micros % 50 * 1e-6 + 1e-6)
             assert stop.wait(10) and stop.is_set() and stop.wait()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert len(calls) == 1000
+    assert len(calls) == 300

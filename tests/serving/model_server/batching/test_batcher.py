@@ -68,11 +68,6 @@ def test_requests_that_wait_together_are_run_together_and_get_their_own_answers(
     assert len(model.runs) == 1 and sorted(model.runs[0]) == [1, 2, 3, 4]
 
 
-def test_a_bad_request_fails_alone():
-    good, bad, other = Model().all([1], [-1], [2])
-    assert (good, other) == ([2], [4]) and isinstance(bad, Status) and bad.message == "a bad input"
-
-
 def test_a_request_with_a_deadline_that_has_passed_is_not_run():
     model = Model()
     with ThreadPoolExecutor(4) as pool:
