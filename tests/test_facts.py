@@ -23,6 +23,9 @@ def test_a_bar_has_its_place_its_stroke_and_its_grey_levels():
 
 
 def test_polarity_and_contrast_tell_dark_ink_on_paper_and_a_blank_image_has_no_box():
+    plain, lifted = facts(bar(10, 4, ink=200)), facts(bar(10, 4, ground=30, ink=230))
+    for name in ("left", "top", "width", "height", "centre_x", "centre_y", "contrast", "ink"):
+        assert lifted[name][0] == plain[name][0], "whatever the ground"
     dark = facts(bar(10, 4, ground=200, ink=150))
     assert dark["polarity"][0] < 0 and dark["contrast"][0] == 50
     blank = facts(np.zeros((1, 28, 28), np.uint8))

@@ -66,27 +66,6 @@ def test_rows_say_where_they_stand_and_what_becomes_of_each():
     assert (copy["copy_of"], copy["copy_split"]) == ("train row 7", "train")
 
 
-def one(image):
-    return image_facts(image[None]).iloc[0]
-
-
-def test_facts_of_a_rectangle_do_not_depend_on_the_background():
-    box = drawn(200, slice(8, 18), slice(5, 9))
-    facts = one(box)
-    assert (facts["low"], facts["high"], facts["contrast"], facts["levels"]) == (0, 200, 200, 2)
-    assert (facts["left"], facts["top"], facts["width"], facts["height"]) == (5, 8, 4, 10)
-    assert (facts["centre_x"], facts["centre_y"]) == (6.5, 12.5)
-    assert facts["ink"] == pytest.approx(40 / 784)
-    assert facts["mean"] == pytest.approx(200 * 40 / 784)
-    assert facts["polarity"] == pytest.approx(200 * 40 / 26**2) and one(255 - box)["polarity"] < 0
-    lifted = one(box + np.uint8(30))
-    for column in ("left", "top", "width", "height", "centre_x", "centre_y", "contrast", "ink"):
-        assert lifted[column] == facts[column]
-    flat = one(BLACK + np.uint8(128))
-    assert not flat.isna().any()
-    assert not any(flat[column] for column in ("contrast", "ink", "width", "height", "polarity"))
-
-
 def test_more_rows_than_a_chunk_keep_their_order_and_digests_tell_them_apart():
     images, _ = digits(10, 3)
     facts = image_facts(np.tile(images, (1000, 1, 1)))
