@@ -67,6 +67,7 @@ print(json.dumps([(m.text, m.change, became) for m, became in found]))
 """
 
 
+@pytest.mark.slow  # it starts processes, and one of them must run into its time limit
 def test_a_mutant_that_a_test_notices_is_killed_and_no_file_is_changed(tmp_path):
     for name, text in (("tiny.py", TINY), ("test_tiny.py", TESTS), ("pytest.ini", "")):
         (tmp_path / name).write_text(text)

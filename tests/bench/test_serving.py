@@ -201,13 +201,8 @@ def test_a_steady_load_goes_on_while_the_server_stalls_and_charges_the_wait_to_i
     assert result["p50_ms"] < result["max_ms"] / 2
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        (NOOP_REST[0], "no connection"),
-        pytest.param(NOOP_GRPC[0], "UNAVAILABLE", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "said"), [(NOOP_REST[0], "no connection"), (NOOP_GRPC[0], "UNAVAILABLE")])
 def test_a_no_op_server_answers_the_load_and_one_that_is_gone_counts_as_failed(tmp_path, name, said):
     (interface,) = contestants.interfaces(name)
     method = contestants.REST_PATH if interface == REST else contestants.GRPC_METHOD

@@ -93,7 +93,7 @@ def test_a_stage_whose_run_is_gone_does_not_start():
 def test_a_stage_that_a_person_started_outlives_their_shells_parent():
     parent, child = start(sys.executable, "-c", ABOVE, *in_a_shell(stage("die_with_dvc")))
     kill(parent)
-    assert not ends(child, seconds=2)
+    assert not ends(child, seconds=1)
     child.send_signal(signal.SIGKILL)
 
 

@@ -81,12 +81,15 @@ def test_a_seed_gives_its_weights_and_probing_changes_nothing_and_stops_the_cloc
     assert np.array_equal(train.images, digits(320, seed=1)[0]), "inputs are left alone"
 
 
+FLOAT16 = {"optimizer": "rmsprop", "rate": 0.001, "precision": "float16", "l1": 1e-5, "l2": 1e-4, "ema": 0.0}
+FLOAT16 |= {"schedule": "linear", "architecture": "mlp-128", "normalization": "scaled"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"optimizer": "sgd", "precision": "bfloat16", "batch": 300, "validation_every": 2},
-        {"optimizer": "rmsprop", "rate": 0.001, "precision": "float16", "l1": 1e-5, "l2": 1e-4, "ema": 0.0}
-        | {"schedule": "linear", "architecture": "mlp-128", "normalization": "scaled"},
+        pytest.param(FLOAT16, marks=pytest.mark.slow),
         pytest.param({"xla": "augmentation"}, marks=pytest.mark.slow),
         pytest.param({"xla": "everything"}, marks=pytest.mark.slow),
     ],
