@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, NamedTuple
 
 Answer = tuple[int, bytes]  # status and body
 Answers = Callable[[str], Answer]  # from the path, without the leading slash
@@ -25,12 +28,21 @@ class Listener(ThreadingHTTPServer):
             super().handle_error(request, address)
 
 
+class Posted(NamedTuple):
+    """A request with a body."""
+
+    path: str
+    headers: Message
+    json: Any
+
+
 @dataclass
 class Server:
-    """The address of the server, and the requests that it has received."""
+    """The address of the server, and the requests that it has received: paths, and what came by POST."""
 
     url: str
     asked: list[str] = field(default_factory=list)
+    posted: list[Posted] = field(default_factory=list)
 
 
 @contextlib.contextmanager
@@ -47,6 +59,11 @@ def serving(answer: Answers, headers: dict[str, str] | None = None) -> Iterator[
             self.end_headers()
             with contextlib.suppress(ConnectionError):  # a probe leaves before the end
                 self.wfile.write(body if status else body[: len(body) // 2])
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.posted.append(Posted(self.path, self.headers, body))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             return

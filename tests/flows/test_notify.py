@@ -2,13 +2,10 @@
 
 import base64
 import contextlib
-import json
 import logging
 import os
 import socket
-import threading
 import time
-from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +13,7 @@ from prefect.blocks.notifications import SlackWebhook
 
 from flows import notify
 from flows.notify import Notice
-from tests._loopback import Listener
+from tests._loopback import serving
 from tests._ports import free_port
 
 NOTICE = Notice(
@@ -29,28 +26,9 @@ BODY = "accuracy 0.9 is below 0.98\nhttp://here/runs/1"
 @contextlib.contextmanager
 def webhook(*statuses):
     """Answers with these statuses in turn, the last one for ever; its address and what was posted."""
-    requests = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            posted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            requests.append(SimpleNamespace(path=self.path, headers=self.headers, json=posted))
-            self.send_response(statuses[min(len(requests), len(statuses)) - 1])
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            return
-
-    listener = Listener(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.server_port}/secret-token", requests
-    finally:
-        listener.shutdown()
-        thread.join()
-        listener.server_close()
+    left = list(statuses)
+    with serving(lambda _: (left.pop(0) if len(left) > 1 else left[0], b"")) as server:
+        yield f"{server.url}secret-token", server.posted
 
 
 @pytest.fixture(autouse=True)
