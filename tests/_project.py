@@ -102,7 +102,7 @@ def project(where: Path, *, train: int = 1200, test: int = 400, git: bool = True
     made.edit(
         {
             "ingest": {"dataset": "synthetic", "sources": [], "files": files, "allow_sample": False},
-            "train": {"profile": "speedrun", "steps": 80, "batch": 64},
+            "train": {"profile": "speedrun", "steps": 80, "batch": 64, "xla": "nothing"},  # it takes seconds
             "lines": {"profile": "tiny", "validation": 50},  # which reads nothing yet: no floor is above 0
             "evaluate": {"n_test": {"synthetic": test}, "lines_of_a_kind": 20}
             | {name: {"synthetic": 0.0} for name in LINE_FLOORS},
