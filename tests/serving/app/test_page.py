@@ -194,7 +194,7 @@ def test_a_drawing_is_asked_as_784_bytes_while_it_grows_and_both_answers_are_sho
     says(tab, f"{shares.argmax()}, ", "#said")
 
 
-def test_an_empty_paper_asks_nobody_and_undo_and_clear_lead_back_to_it(opened, gateway):
+def test_an_empty_paper_asks_nobody_and_too_many_questions_wait_as_long_as_the_server_wants(opened, gateway):
     tab = opened()
     expect(tab.locator("#sure")).to_have_text("draw a digit")
     line = drawn(tab, gateway)
@@ -208,6 +208,17 @@ def test_an_empty_paper_asks_nobody_and_undo_and_clear_lead_back_to_it(opened, g
     expect(tab.get_by_role("button", name="It is a 0")).to_be_disabled()
     settled(tab, gateway)
     assert len(gateway.asked["predict"]) == count
+    drawn(tab, gateway)
+    gateway.say("predict", Refused(429, "too_many", "too many questions", after=1))
+    draw(tab, [(0.6, 0.5)])  # no further stroke asks again
+    says(tab, "No answer: too many questions", "#sure")
+    gateway.say("predict")
+    answers(tab, "on the server")
+    gateway.say("predict", lambda body: time.sleep(0.3) or gateway.usual("predict", body))
+    draw(tab, BAR)
+    act(tab, "Clear")
+    tab.wait_for_timeout(500)
+    expect(tab.locator("#digit")).to_have_text("–")
 
 
 def test_fingers_and_keys_draw_as_the_mouse_does(opened, gateway):
@@ -326,6 +337,24 @@ def test_pictures_are_taken_by_drop_and_one_that_the_browser_cant_show_has_boxes
     upload(tab, "scan.tif", encode(Image.new("L", (400, 160), 240), "TIFF"))
     says(tab, "can't show this kind of picture", "#stage")
     assert tab.locator("#stage").bounding_box()["height"] > 50
+
+
+def test_the_camera_takes_a_picture_and_its_refusal_leads_to_the_chooser(opened, gateway):
+    tab = opened()
+    tab.get_by_role("tab", name="Photo").click()
+    tab.context.grant_permissions([])  # that is, refused
+    act(tab, "Use the camera")
+    says(tab, "The camera was refused.", "#shutter-said")
+    expect(tab.get_by_role("button", name="Choose a picture instead")).to_be_focused()
+    expect(tab.locator("#file-camera")).to_have_attribute("capture", "environment")
+    act(tab, "Close")
+    tab.context.grant_permissions(["camera"])
+    act(tab, "Use the camera")
+    act(tab, "Take the picture")
+    says(tab, "Read: ")
+    (photo,) = gateway.asked["read"]
+    assert photo[:3] == b"\xff\xd8\xff"
+    expect(tab.locator("#viewfinder"), "the camera is off again").to_have_js_property("srcObject", None)
 
 
 def test_files_that_cant_be_read_are_refused_in_words_before_they_are_sent(opened, gateway):
@@ -452,39 +481,6 @@ def test_a_new_version_is_noticed_by_badge_and_browser(opened, gateway):
           return kept.length === 3 && kept.every(({ url }) => new URL(url).pathname.startsWith("/edge/4/"));
         }"""
     )
-
-
-def test_too_many_questions_wait_as_long_as_the_server_wants_and_late_answers_are_not_shown(opened, gateway):
-    tab = opened()
-    drawn(tab, gateway)
-    gateway.say("predict", Refused(429, "too_many", "too many questions", after=1))
-    draw(tab, [(0.6, 0.5)])  # no further stroke asks again
-    says(tab, "No answer: too many questions", "#sure")
-    gateway.say("predict")
-    answers(tab, "on the server")
-    gateway.say("predict", lambda body: time.sleep(0.3) or gateway.usual("predict", body))
-    draw(tab, BAR)
-    act(tab, "Clear")
-    tab.wait_for_timeout(500)
-    expect(tab.locator("#digit")).to_have_text("–")
-
-
-def test_the_camera_takes_a_picture_and_its_refusal_leads_to_the_chooser(opened, gateway):
-    tab = opened()
-    tab.get_by_role("tab", name="Photo").click()
-    tab.context.grant_permissions([])  # that is, refused
-    act(tab, "Use the camera")
-    says(tab, "The camera was refused.", "#shutter-said")
-    expect(tab.get_by_role("button", name="Choose a picture instead")).to_be_focused()
-    expect(tab.locator("#file-camera")).to_have_attribute("capture", "environment")
-    act(tab, "Close")
-    tab.context.grant_permissions(["camera"])
-    act(tab, "Use the camera")
-    act(tab, "Take the picture")
-    says(tab, "Read: ")
-    (photo,) = gateway.asked["read"]
-    assert photo[:3] == b"\xff\xd8\xff"
-    expect(tab.locator("#viewfinder"), "the camera is off again").to_have_js_property("srcObject", None)
 
 
 def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gateway):

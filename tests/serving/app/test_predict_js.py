@@ -44,14 +44,26 @@ ASK = """async (count) => {
   refused.elsewhere = await told(() => load("/nowhere"));
   refused.strange = await told(() => load("/strange"));
   const median = times.sort((a, b) => a - b)[times.length >> 1];
-  return { backend: model.backend, answers, pictures, refused, median };
+  const { scale } = await import("/static/canonicalize.js");
+  const scaled = Array.from(scale(pixels.subarray(0, 784)));
+  return { backend: model.backend, answers, pictures, refused, median, scaled };
 }"""
 
 
 @pytest.fixture(scope="module")
 def images():
-    plain, _ = digits(150, seed=12)
-    return np.concatenate([plain, 255 - plain[:50], [np.zeros((28, 28))]]).astype(np.uint8)
+    """Digits as they are, inverted, faint on grey, moved; and what is no digit, the last one empty."""
+    plain, _ = digits(160, seed=12)
+    rng = np.random.default_rng(5)
+    blocks = rng.integers(0, 2, (10, 4, 4)).repeat(7, 1).repeat(7, 2) * 255
+    return np.concatenate(
+        [
+            *(plain[:40], 255 - plain[40:80], plain[80:120] // 4 + 90, np.roll(plain[120:], 4, 2)),
+            *(rng.integers(0, 256, (20, 28, 28)), blocks, np.eye(28)[None] * [[[7]], [[30]], [[255]]]),
+            np.eye(784)[:20].reshape(-1, 28, 28) * 255,
+            [np.full((28, 28), level) for level in (255, 1, 0)],
+        ]
+    ).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +111,16 @@ def table(answers, name):
     return np.array([answer[name] for answer in answers])
 
 
-def test_pixels_get_the_answer_of_the_exported_signature(found, expected):
+def test_pixels_get_the_answer_of_the_exported_signature(found, expected, images):
     answers = found["answers"]
-    assert np.abs(table(answers, wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-5
+    assert np.abs(table(answers, wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-4
     assert (table(answers, wire.DIGIT) == expected[wire.DIGIT]).all()
-    assert table(answers, wire.CONFIDENCE) == pytest.approx(expected[wire.CONFIDENCE], abs=1e-5)
-    near = np.abs(expected[wire.CONFIDENCE] - ANSWER["threshold"]) < 1e-5
+    assert table(answers, wire.CONFIDENCE) == pytest.approx(expected[wire.CONFIDENCE], abs=1e-4)
+    near = np.abs(expected[wire.CONFIDENCE] - ANSWER["threshold"]) < 1e-4
     assert (table(answers, wire.ACCEPTED) == expected[wire.ACCEPTED])[~near].all()
     assert 0 < expected[wire.ACCEPTED].sum() < len(answers)
-    assert answers[-1]["accepted"] is False, "an empty canvas is no digit"
+    assert not any(answer["accepted"] for answer in answers[-23:]), "dots and bare paper are no digits"
+    assert found["scaled"] == pytest.approx((images[0] / 255).ravel().tolist(), abs=1e-6)
     assert found["backend"] == "wasm" and found["median"] <= 5, "milliseconds, under a strict policy"
 
 
@@ -119,11 +132,12 @@ def test_photos_get_the_digit_of_the_exported_signature(found, network, photos):
     assert np.mean(table(found["pictures"], wire.DIGIT) == answers[wire.DIGIT].numpy()) >= 0.98
 
 
+@pytest.mark.slow
 def test_where_webassembly_is_barred_plain_javascript_answers_alike(browser, files, expected):
     with scripted_page(browser, files, policy="default-src 'self'; script-src 'self'") as tab:
         found = tab.evaluate(ASK, 0)
     assert found["backend"] == "cpu"
-    assert np.abs(table(found["answers"], wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-5
+    assert np.abs(table(found["answers"], wire.PROBABILITIES) - expected[wire.PROBABILITIES]).max() <= 1e-4
 
 
 WHY = {
