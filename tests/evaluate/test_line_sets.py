@@ -3,7 +3,7 @@ import pytest
 
 from digits.evaluate.line_sets import WIDTHS, WITHOUT, composed, without_digits
 from digits.lines.compose import KINDS
-from tests.lines._written import split
+from tests._raw import split
 
 TEST = split(100, seed=2)
 

@@ -4,17 +4,12 @@ from functools import cache
 
 import numpy as np
 
-from digits.dataset import Split
 from digits.line_model.lines import LONGEST, Lines
 from digits.lines.compose import Digits
 from digits.lines.grounds import Grounds
 from digits.lines.profiles import LineRecipe
 from tests._digits import digits
-
-
-def split(n, seed):
-    images, labels = digits(n, seed)
-    return Split(images, labels, np.full(n, "mnist"))
+from tests._raw import split
 
 
 @cache

@@ -17,7 +17,8 @@ from digits.lines.real import Mixture
 from digits.runtime.errors import TrainingError
 from tests._lines import real_lines
 from tests._project import tree_digest
-from tests.lines._written import recipe, split
+from tests._raw import split
+from tests.lines._written import recipe
 from tests.lines.test_profiles import section
 
 FEW = {"OTHERS": 3, "SCORED": 14}

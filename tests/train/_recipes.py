@@ -5,21 +5,13 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from digits.augment.policies import NONE, Augmentation
-from digits.dataset import Split
 from digits.model.recipe import Recipe
 from digits.train.additions import Pool
-from tests._digits import digits
 
 STILL = Augmentation(**NONE)
 BENT = replace(
     STILL, rotation=10.0, scale=0.1, shear=0.1, shift=1.5, elastic=0.6, damaged=0.4, wide=0.2, wide_by=2.0
 )
-
-
-def split(n: int, seed: int) -> Split:
-    """Return a split of synthetic digits."""
-    images, labels = digits(n, seed)
-    return Split(images, labels, np.full(n, "synthetic"))
 
 
 def outliers(pictures: np.ndarray) -> Pool:

@@ -13,7 +13,8 @@ import tensorflow as tf
 from digits.train.devices import Replicas
 from digits.train.fit import FitResult, fit
 from digits.train.loop import Loop
-from tests.train._recipes import outliers, split, tiny
+from tests._raw import split
+from tests.train._recipes import outliers, tiny
 
 # Plain gradient descent: Adam divides by the gradient's own size, and makes of a rounding error a step.
 PLAIN = {"optimizer": "sgd", "weight_decay": 0.0}

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from digits.runtime import params
+from tests._raw import split
 from tests.runtime.test_params import FILE
-from tests.train._recipes import split
 
 NO_OVERRIDES = {"device", "distribution", "precision", "xla", "seed", "profile", "in_memory"}
 

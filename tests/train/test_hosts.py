@@ -15,7 +15,7 @@ import yaml
 from digits import dataset
 from tests._ports import free_port
 from tests._project import ROOT, environment, tree_digest
-from tests.train._recipes import split
+from tests._raw import split
 
 pytestmark = pytest.mark.slow  # each process loads TensorFlow and waits for the other
 

@@ -16,7 +16,7 @@ from digits.runtime import params
 from digits.runtime.errors import TrainingError
 from digits.train import additions, checkpoint, stage
 from tests._project import ROOT, environment, tree_digest
-from tests.train._recipes import split
+from tests._raw import split
 
 CHANGES = {"architecture": "small", "steps": 24, "batch": 60, "xla": "nothing", "validation_every": 1}
 CHANGES |= {"outliers": 0.1, "outlier_pool": 14}
