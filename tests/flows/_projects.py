@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +103,14 @@ def state(project: Path) -> dict[str, object]:
         "index": sh(project, "git", "ls-files", "--stage"),
         "config": (project / ".git" / "config").read_text(),
     }
+
+
+def endless(folder: Path) -> None:
+    """Make folders in folders, more than a path may have and than Python recurses; `rm -rf` removes them."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)

@@ -18,7 +18,7 @@ from flows.clone import inbox as inboxes
 from flows.clone import intake
 from flows.clone.intake import ACCEPTED, REFUSED
 from tests._digits import digits
-from tests.flows._projects import write
+from tests.flows._projects import endless, write
 from tests.flows.clone.conftest import clone, project, template  # noqa: F401 - fixtures
 from tests.flows.conftest import inbox, own_home  # noqa: F401 - fixtures
 
@@ -43,17 +43,6 @@ def half(folder):
 def sparse(folder):
     with (pictures(folder) / "huge.png").open("wb") as stream:
         stream.truncate(3 << 30)
-
-
-def deep(folder):
-    """Folders in folders, more than a path may have and than Python recurses."""
-    here = os.open(pictures(folder), os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=here)
-        inner = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(here)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +74,7 @@ ODD = {  # by the batch's name: how it is made, and why it is refused
     "a-pipe": (lambda f: os.mkfifo(pictures(f) / "6.png"), "neither a file nor a folder"),
     "a-socket": (listening, "neither a file nor a folder"),
     "sparse": (sparse, r"has 3,072\.\d MiB, expected at most 1,024: split it"),
-    "too-deep": (deep, "folders deep"),
+    "too-deep": (lambda f: endless(pictures(f)), "folders deep"),
     "too-many-files": (crowded, "has more than 50 files and folders: split it"),
     "half-an-archive": (half, "can't be read"),
     "no-usable-row": (lambda f: pictures(f, "0.png,ten\n1.png,ten\n2.png,\n", 3),
@@ -120,7 +109,7 @@ def test_each_odd_batch_is_set_aside_with_its_reason_and_the_good_ones_are_taken
     monkeypatch,
 ):
     monkeypatch.setattr(intake, "judge", read)
-    deep(inbox / "arriving")
+    endless(pictures(inbox / "arriving"))
     assert inboxes.waiting(inbox) == [] and inboxes.waiting(inbox, still=0) == [inbox / "arriving"]
     (inbox / "arriving").rename(inbox.parent / "arriving")
     monkeypatch.setattr(inboxes, "_limits", lambda _: inboxes.arrival.Limits(files=50, size=1 << 30))

@@ -18,7 +18,7 @@ from flows.clone.arrival import (
     is_batch,
     is_complete,
 )
-from tests.flows._projects import batch, write
+from tests.flows._projects import batch, endless, write
 
 LIMITS = Limits(files=50, size=1000)  # the second in bytes
 
@@ -160,13 +160,7 @@ def test_a_batch_may_have_so_many_folders_inside_each_other_and_no_more(scans):
 
 
 def test_folders_without_end_are_whole_and_refused(scans):
-    here = os.open(scans, os.O_RDONLY)
-    for _ in range(3000):  # more than a path may have, or a recursion
-        os.mkdir("d", dir_fd=here)
-        inner = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(here)
+    endless(scans)
     try:
         assert is_complete(scans, later())
         with pytest.raises(BatchError, match="folders deep"):
