@@ -1,4 +1,4 @@
-"""The sections of params.yaml as strict, frozen objects, one per stage.
+"""The sections of params.yaml as strict, frozen objects: one per stage, and one for monitoring.
 
 There are no defaults here: the file is the only source of values.
 """
@@ -233,6 +233,19 @@ class ConvertParams(Section):
     browser_kernels: Literal["float32", "float16"]
 
 
+class MonitorParams(Section):
+    """How what is served is watched, and what follows from an alarm."""
+
+    policy: Literal["notify", "label", "retrain"]
+    every_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)]
+    alarm_days: Positive
+    slack: Share
+    label_images: Count
+    retrain_from: Count
+    keep_days: Count
+    keep_looks: Count
+
+
 SECTIONS: dict[str, type[Section]] = {
     "ingest": IngestParams,
     "validate": ValidateParams,
@@ -242,6 +255,7 @@ SECTIONS: dict[str, type[Section]] = {
     "evaluate": EvaluateParams,
     "export": ExportParams,
     "convert": ConvertParams,
+    "monitor": MonitorParams,
 }
 
 
