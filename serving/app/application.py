@@ -27,7 +27,7 @@ from serving.app.middleware import LEFT, Guard, Observer, SecurityHeaders
 from serving.app.model_client import Model
 from serving.app.model_status import About
 from serving.app.request_log import RequestLog
-from serving.app.routes import about, feedback, pages, predict, read
+from serving.app.routes import about, feedback, pages, predict, read, review
 from serving.app.settings import Settings
 from serving.app.state import State
 from serving.app.versions import Published
@@ -94,7 +94,7 @@ def _app(state: State, tell: Tell) -> ASGIApp:
     # Without a default FastAPI adds a 422 in a form of its own, which is a 400 here.
     common["default"] = {"model": schemas.Error, "description": "any other error"}
     key = [Security(KEY)] if state.settings.key else []
-    for part in (predict, read, feedback, about):
+    for part in (predict, read, feedback, review, about):
         app.include_router(part.router, responses=common, dependencies=key)
     app.include_router(about.probes)
     app.include_router(pages.router)

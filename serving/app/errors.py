@@ -22,6 +22,7 @@ STATUS = {
     "not_found": 404,
     "not_allowed": 405,
     "too_slow": 408,
+    "decided": 409,
     "too_large": 413,
     "wrong_type": 415,
     "too_many": 429,

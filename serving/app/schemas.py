@@ -165,6 +165,47 @@ class Receipt(BaseModel):
     state: Literal["pending", "known"]
 
 
+class ReviewItem(BaseModel):
+    """A correction that waits for a reviewer."""
+
+    id: str
+    kind: Literal["digit", "line"]
+    image: Annotated[str, Field(description="a PNG file of what the model saw, in base64")]
+    label: Annotated[str | None, Field(description="what the person said; null: nobody has said anything")]
+    said: Annotated[str | None, Field(description="what the model said")]
+    confidence: Share | None
+    version: int | None
+    source: Literal["drawing", "photo", "monitor"]
+    received: datetime
+
+
+class Review(BaseModel):
+    """What waits for a reviewer."""
+
+    waiting: int
+    next: Annotated[ReviewItem | None, Field(description="null: there is none, or none after that one")]
+
+
+class Decision(BaseModel):
+    """What a reviewer says of a correction."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, Field(pattern="^[0-9a-f-]{36}$")]
+    state: Literal["accepted", "rejected"]
+    label: Annotated[
+        str | None, Field(max_length=24, description="to accept with, in place of the person's")
+    ] = None
+    reviewer: Annotated[str, Field(max_length=100, description="who decides")] = "page"
+
+
+class Decided(BaseModel):
+    """A decision that is on disk."""
+
+    id: str
+    state: Literal["accepted", "rejected"]
+
+
 class ModelStatus(BaseModel):
     """The model in service."""
 

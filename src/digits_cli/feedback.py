@@ -37,7 +37,7 @@ async def list_corrections(store: FeedbackStore, given: argparse.Namespace) -> i
         return 0
     table = project.table("id", "received", "state", "kind", "person", "model", "reviewer", "source", "batch")
     for row in found:
-        person = review.shown_label(row.label)
+        person = review.persons_label(row)
         person += "" if row.final == row.label else f", reviewer: {review.shown_label(row.final)}"
         model = "" if row.said is None else review.shown_label(row.said)
         model += "" if row.confidence is None else f" {row.confidence:.1%}"
@@ -63,7 +63,7 @@ async def write_sheet(store: FeedbackStore, given: argparse.Namespace) -> int:
 
     def caption(row: Row, between: str) -> str:
         model = "–" if row.said is None else review.shown_label(row.said)
-        return between.join((row.id[:8], f"person {review.shown_label(row.label)}", f"model {model}"))
+        return between.join((row.id[:8], f"person {review.persons_label(row)}", f"model {model}"))
 
     waiting = await review.counts(store)
     found = await review.rows(store, PENDING, MOST_SHOWN)

@@ -18,7 +18,17 @@ from PIL import Image, ImageDraw, ImageFont
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from digits.runtime.errors import DataError, StoreError
-from serving.app.feedback import ACCEPTED, DIGIT, EXPORTED, EXPORTING, LINE, PENDING, REJECTED, STATES
+from serving.app.feedback import (
+    ACCEPTED,
+    DIGIT,
+    EXPORTED,
+    EXPORTING,
+    LINE,
+    PENDING,
+    REJECTED,
+    STATES,
+    UNSAID,
+)
 from serving.app.feedback.corrections import EDGE, check_label, ink, levels
 from serving.app.feedback.database import StoreBusy, StoreFull
 from serving.app.feedback.schema import CORRECTIONS, Row, row
@@ -30,6 +40,10 @@ NAME = 100  # characters of a reviewer's name that are kept
 
 class DecidedAlready(StoreError):
     """Somebody else has decided on a correction."""
+
+
+class LabelTaken(StoreError):
+    """The same image was accepted with another label."""
 
 
 async def counts(store: FeedbackStore) -> dict[str, int]:
@@ -47,6 +61,20 @@ async def rows(store: FeedbackStore, state: str | None = None, most: int | None 
         query = query.where(CORRECTIONS.c.state == state)
     async with store.transaction(reading=True) as connection:
         return [row(each) for each in (await connection.execute(query)).all()]
+
+
+async def following(store: FeedbackStore, after: str | None = None) -> Row | None:
+    """The oldest pending correction, or the next one after another; None where there is none."""
+    query = sql.select(CORRECTIONS).where(CORRECTIONS.c.state == PENDING)
+    if after is not None:
+        before = await find(store, after)
+        later = CORRECTIONS.c.received > before.received
+        same = sql.and_(CORRECTIONS.c.received == before.received, CORRECTIONS.c.id > before.id)
+        query = query.where(sql.or_(later, same))
+    async with store.transaction(reading=True) as connection:
+        ordered = query.order_by(CORRECTIONS.c.received, CORRECTIONS.c.id).limit(1)
+        found = (await connection.execute(ordered)).first()
+    return None if found is None else row(found)
 
 
 async def find(store: FeedbackStore, start: str) -> Row:
@@ -67,7 +95,7 @@ async def decide(
 ) -> None:
     """Accept or reject a pending correction, for good. label: to accept with, in place of the person's.
 
-    Raises DecidedAlready when it waits no longer, DataError for a label that is none, StoreError when the
+    Raises DecidedAlready when it waits no longer, DataError for a label that is none, LabelTaken when the
     same image was accepted as another.
     """
     async with store.transaction() as connection:
@@ -112,17 +140,25 @@ async def _check_label(connection: AsyncConnection, identity: str, label: str | 
     mine = same[identity]
     if label is not None:
         check_label(mine.kind, label, mine.image)
+    if label is None and is_unlabelled(mine):
+        raise DataError(f"nobody has said which digit {identity[:8]} is: give it, or reject what is no digit")
     final = mine.label if label is None else label
     for other in same.values():
         taken = other.state in (ACCEPTED, EXPORTING, EXPORTED)
         if taken and other.id != identity and other.final != final:
-            raise StoreError(
+            raise LabelTaken(
                 f"the same image was accepted as {shown_label(other.final)} ({other.id}), so it can't be "
                 f"{shown_label(final)} as well: "
                 "reject this one"
             )
 
 
+def is_unlabelled(row: Row) -> bool:
+    """Whether it is a digit that was chosen from the request log, with no label of a person."""
+    return row.kind == DIGIT and row.label == UNSAID
+
+
+CHOSEN = "0–9 it is that digit · r it is none · s skip · q quit"  # keys for an image without a label
 KEYS = {
     DIGIT: "a accept · r reject · 0–9 accept as that digit · s skip · q quit",
     LINE: "a accept · r reject · c change the text and accept · s skip · q quit",
@@ -165,7 +201,7 @@ async def review(store: FeedbackStore, terminal: Terminal, reviewer: str) -> Tal
             terminal.tell(f"somebody else has decided: {identity} is {shown.state}")
             continue
         picture = draw(shown.kind, shown.image)
-        terminal.tell(f"\n{picture}\n{number} of {len(waiting)} · {described(shown)}\n{KEYS[shown.kind]}")
+        terminal.tell(f"\n{picture}\n{number} of {len(waiting)} · {described(shown)}\n{_keys(shown)}")
         if not await _decided(store, shown, terminal, reviewer, tally):
             break
     return tally
@@ -198,8 +234,8 @@ async def _decided(store: FeedbackStore, shown: Row, terminal: Terminal, reviewe
             if label is None:
                 tell(KEYS[LINE])
                 continue
-        elif key not in ("a", "r"):
-            tell(KEYS[shown.kind])
+        elif key not in (("r",) if is_unlabelled(shown) else ("a", "r")):
+            tell(_keys(shown))
             continue
         state = REJECTED if key == "r" else ACCEPTED
         try:
@@ -224,14 +260,23 @@ async def _decided(store: FeedbackStore, shown: Row, terminal: Terminal, reviewe
         return True
 
 
+def _keys(shown: Row) -> str:
+    return CHOSEN if is_unlabelled(shown) else KEYS[shown.kind]
+
+
 def described(shown: Row) -> str:
     """A line: what the person and what the model said, where it comes from."""
     sure = "" if shown.confidence is None else f" ({shown.confidence:.0%})"
     model = "no answer of the model" if shown.said is None else f"the model: {shown_label(shown.said)}{sure}"
     version = "" if shown.version is None else f", version {shown.version}"
     at = shown.received.strftime("%Y-%m-%d %H:%M")
-    person = f"the person: {shown_label(shown.label)}"
+    person = "nobody has said" if is_unlabelled(shown) else f"the person: {persons_label(shown)}"
     return f"{person} · {model}{version} · {shown.source}, {at} · {shown.id[:8]}"
+
+
+def persons_label(row: Row) -> str:
+    """What the person said who sent it; a dash where nobody did."""
+    return "–" if is_unlabelled(row) else shown_label(row.label)
 
 
 def shown_label(label: str) -> str:

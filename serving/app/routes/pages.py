@@ -27,6 +27,7 @@ PRIVATE = {"Cache-Control": "private, max-age=31536000, immutable"}  # with a ke
 ROOT = {
     "/": ("index.html", {}),
     "/docs": ("docs.html", {}),
+    "/review": ("review.html", {}),
     "/sw.js": ("sw.js", {"Service-Worker-Allowed": "/"}),
     "/manifest.webmanifest": ("manifest.webmanifest", {}),
 }

@@ -31,7 +31,7 @@ def test_operations_have_names_of_their_own_parameters_of_their_paths_and_every_
             assert sorted(found) == sorted(re.findall(r"\{(\w+)\}", path))
             for status in common if path.startswith("/api/") else ("403", "500"):
                 assert operation["responses"][status]["content"] == error
-    assert len(set(names)) == len(names) == 8
+    assert len(set(names)) == len(names) == 10
     known = document()["components"]["schemas"]
     for name in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document())):
         Draft202012Validator.check_schema(known[name])

@@ -57,6 +57,15 @@ export class Server {
     return this.#asked("/api/feedback", { body: JSON.stringify(given), type: "application/json", seconds: 15 });
   }
 
+  /** What waits for a reviewer: {waiting, next}. after: the id of the one before, or null. */
+  waiting(after) {
+    return this.#asked(`/api/review${after ? `?after=${encodeURIComponent(after)}` : ""}`, { seconds: 15 });
+  }
+
+  decide(given) {
+    return this.#asked("/api/review", { body: JSON.stringify(given), type: "application/json", seconds: 15 });
+  }
+
   async #asked(path, options) {
     let reply = await this.#sent(path, options);
     while (reply.status === 401 && (await this.keys.ask(this.keys.value !== null, options.patient))) {

@@ -1,0 +1,116 @@
+"""The page /review in a real browser, on a real gateway with a key: from what waits to a batch."""
+
+import asyncio
+import csv
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from playwright.sync_api import expect
+
+from bench.browser import problems
+from serving.app.feedback import MONITOR, UNSAID, review
+from serving.app.feedback.export import export
+from tests.serving.app._gateway import running
+from tests.serving.app.feedback._corrections import given, given_line
+from tests.serving.app.feedback.conftest import opened
+
+KEY = "k" * 20
+BEARER = {"Authorization": f"Bearer {KEY}"}
+CHOSEN = {"label": UNSAID, "source": MONITOR, "said": "3"}
+
+
+def on(url, act):
+    """Run a coroutine function on the open store, in a thread: this one may have the browser's event loop."""
+
+    async def once():
+        async with opened(url) as store:
+            return await act(store)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, once()).result()
+
+
+def fill(*corrections):
+    async def act(store):
+        return [(await store.add(each))[0] for each in corrections]
+
+    return act
+
+
+def test_a_reviewer_names_digits_by_keys_and_what_they_accept_reaches_a_batch(browser, tmp_path):
+    url, inbox = f"sqlite:///{tmp_path}/feedback.db", tmp_path / "inbox"
+    inbox.mkdir()
+    five, none, person, line = on(
+        url, fill(given(1, **CHOSEN), given(2, **CHOSEN), given(3, label="1"), given_line(4))
+    )
+    with running(feedback=url, key=KEY) as gateway, browser.new_page() as tab:
+        tab.goto(f"http://localhost:{gateway.port}/review")
+        tab.get_by_role("textbox", name="Key").fill(KEY)
+        tab.get_by_role("button", name="Use it").click()
+        expect(tab.locator("#about")).to_have_text("The model: 3 (75.0 %). Version 3, chosen by the monitor.")
+        expect(tab.locator("#picture")).to_have_js_property("naturalWidth", 28)
+        expect(tab.get_by_role("button", name="Accept (A)")).to_be_hidden()
+        tab.keyboard.press("s")
+        expect(tab.locator("#left")).to_have_text("4 waiting")
+        tab.get_by_role("button", name="No digit").click()
+        expect(tab.locator("#about")).to_contain_text("The person: 1. The model: 7")
+        tab.keyboard.press("a")
+        expect(tab.locator("#ask")).to_have_text("What does this line say?")
+        tab.get_by_label("What it says").fill("1.5.x")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#said")).to_contain_text("Not taken: text is '1.5.x'")
+        tab.get_by_label("What it says").fill("12.50")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#said")).to_contain_text("Accepted as 12.50")
+        tab.keyboard.press("5")
+        expect(tab.locator("#said")).to_contain_text("Nothing waits for a review")
+        assert problems(tab) == []
+
+    async def ended(store):
+        return {row.id: (row.state, row.final) for row in await review.rows(store)}, await export(
+            store, inbox
+        )
+
+    rows, batches = on(url, ended)
+    assert rows[five] == ("accepted", "5") and rows[none][0] == "rejected"
+    assert rows[person] == ("accepted", "1") and rows[line] == ("accepted", "12.50")
+    (digits,) = [batch.path for batch in batches if batch.rows == 2]
+    labels = [label for _, label in csv.reader((digits / "labels.csv").read_text().splitlines())]
+    assert sorted(labels) == ["1", "5", "label"]
+
+
+def test_who_has_no_key_decides_nothing_and_a_decision_stands(tmp_path):
+    url = f"sqlite:///{tmp_path}/feedback.db"
+    (identity,) = on(url, fill(given(1, **CHOSEN)))
+    decision = {"id": identity, "state": "accepted", "label": "5"}
+
+    def post(gateway, **changes):
+        body = json.dumps({**decision, **changes})
+        status, _, tree = gateway.ask("POST", "/api/review", body, "application/json", **BEARER)
+        return status, tree.get("error", {}).get("message", "")
+
+    with running(feedback=url) as open_to_all:
+        for status, _, tree in (open_to_all.ask("GET", "/api/review"), post_raw(open_to_all, decision)):
+            assert status == 403 and "--key-file" in tree["error"]["message"]
+    with running(feedback=url, key=KEY) as gateway:
+        assert gateway.ask("GET", "/api/review")[0] == 401
+        _, _, tree = gateway.ask("GET", "/api/review", **BEARER)
+        assert (tree["waiting"], tree["next"]["id"], tree["next"]["label"]) == (1, identity, None)
+        assert gateway.ask("GET", f"/api/review?after={identity}", **BEARER)[2]["next"] is None
+        foreign = {**BEARER, "Origin": "http://elsewhere.example"}
+        assert gateway.ask("POST", "/api/review", json.dumps(decision), **foreign)[0] == 403
+        for changes, told in (
+            ({"label": None}, "nobody has said which digit"),
+            ({"label": "x"}, "expected a digit"),
+            ({"state": "exported"}, "state"),
+            ({"id": "../../etc"}, "id"),
+        ):
+            status, message = post(gateway, **changes)
+            assert status == 400 and told in message
+        assert post(gateway)[0] == 200
+        status, message = post(gateway, label="6")
+        assert status == 409 and "somebody else has decided" in message
+
+
+def post_raw(gateway, decision):
+    return gateway.ask("POST", "/api/review", json.dumps(decision), "application/json")
