@@ -58,7 +58,7 @@ async def open_gateway(settings: Settings, tell: Tell | None = None) -> AsyncIte
     """
     tell = tell or partial(log_lines.as_text, sys.stderr)
     async with contextlib.AsyncExitStack() as stack:
-        metrics = Metrics()
+        metrics = Metrics(settings.monitoring)
         model = Model(settings.server, settings.timeout)
         stack.push_async_callback(model.close)
         published = Published(settings.store)

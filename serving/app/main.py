@@ -16,6 +16,7 @@ from serving.app.server import Address, run
 from serving.app.settings import FEEDBACK, KEY, MIB, OFF, SERVER, Limits, Settings, is_loopback
 from serving.app.visitors import networks
 from serving.checks import server_process
+from serving.monitoring.record import Record
 from serving.store.store import Store
 
 KEPT = ".digits"  # below the project's folder: corrections, request log, the model server's own log
@@ -77,6 +78,7 @@ def read(given: argparse.Namespace, root: Path, environment: Mapping[str, str]) 
         log_bytes=given.log_size * MIB,
         log_days=given.log_days,
         log_group=given.log_group,
+        monitoring=Record(root).latest,
         key=_key(given.key_file, environment),
         hosts=hosts,
         proxies=networks(given.trusted_proxy),

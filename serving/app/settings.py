@@ -147,6 +147,7 @@ class Settings:
     log_bytes: int = 64 * MIB
     log_days: float = 30.0  # after which an entry is deleted
     log_group: bool = False  # whether the process's group may read it
+    monitoring: Path | None = None  # what the last look found, reports/monitoring/latest.json
     key: str | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")  # names that it answers to; none: any
     proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed

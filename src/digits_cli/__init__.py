@@ -29,7 +29,8 @@ examples:
   digits explain 3            data, code, parameters and scores behind version 3
 
 exit codes: 0 done, 1 any other error, 2 wrong arguments or params.yaml, 3 data, 4 training,
-5 refused by a gate, 6 the model store, 7 the model server, 130 interrupted
+5 refused by a gate, 6 the model store, 7 the model server, 8 `digits monitor`: an alarm stands,
+130 interrupted
 """
 COMMANDS = (
     "run",
@@ -47,6 +48,7 @@ COMMANDS = (
     "read",
     "app",
     "feedback",
+    "monitor",
     "sweep",
     "crossval",
 )

@@ -1,4 +1,4 @@
-"""`digits status`: which version serves, what is unpublished, which servers answer, when it retrains."""
+"""`digits status`: what serves, what is unpublished, which servers answer, when it retrains, alarms."""
 
 from __future__ import annotations
 
@@ -72,7 +72,23 @@ def state(root: Path, store: Store, grpc_port: int, rest_port: int) -> dict[str,
         },
         "rest": {"port": rest_port, **_asked(rest_port), "server": _server(rest_port, store)},
         "retraining": deployment.state(root),
+        "monitoring": _monitoring(root),
     }
+
+
+def _monitoring(root: Path) -> dict[str, Any]:
+    """Return when it was last looked at what is served, and the alarms that stand; `at` None: never."""
+    from digits.runtime.errors import DataError
+    from serving.monitoring import record
+
+    try:
+        latest = record.latest(record.Record(root).latest)
+    except DataError as error:
+        return {"at": None, "version": None, "alarms": [], "problem": str(error)}
+    if latest is None:
+        return {"at": None, "version": None, "alarms": [], "problem": None}
+    alarms = [alarm["text"] for alarm in latest["alarms"]]
+    return {"at": latest["time"], "version": latest["version"], "alarms": alarms, "problem": None}
 
 
 def _exported(root: Path, store: Store) -> dict[str, Any]:
@@ -163,7 +179,19 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     else:
         lines.append(("export", f"published as version {export['version']}"))
     lines += [("gRPC", _grpc(found["grpc"])), ("REST", _rest(found["rest"], found["stable"]))]
-    return [*lines, *_retraining(found["retraining"])]
+    return [*lines, ("monitor", _watched(found["monitoring"])), *_retraining(found["retraining"])]
+
+
+def _watched(known: dict[str, Any]) -> str:
+    from rich.markup import escape
+
+    if known["problem"]:
+        return f"[bold yellow]{escape(known['problem'])}[/]"
+    if known["at"] is None:
+        return "nobody has looked yet: `digits monitor`"
+    said = escape("; ".join(known["alarms"]))
+    found = f"[bold red]alarm[/]: {said}" if said else "clear"
+    return f"version {known['version']} at {known['at']}: {found}"
 
 
 def _retraining(known: dict[str, Any]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from digits import files
 from digits_model_server import metrics, status
 from serving.app.metrics import Metrics
 from tests.contract._graph import ROOT
@@ -18,18 +19,23 @@ RULES = [
 ]
 PANELS = json.loads((SERVING / "dashboard.json").read_text())["panels"]
 TARGETS = [target for panel in PANELS for target in panel.get("targets", [])]
-WORDS = {"sum", "rate", "increase", "max", "and", "histogram_quantile"}  # of PromQL, as used here
+WORDS = {"time", "sum", "rate", "increase", "max", "and", "histogram_quantile"}  # of PromQL, as used here
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """The labels of every metric, as the pages of a model server and a gateway print them."""
-    observer, gateway = metrics.Observer(), Metrics()
+    folder = tmp_path_factory.getbasetemp()
+    event = {"name": "not accepted", "group": "answers", "rows": 9, "share": 0.1, "bound": 0.03}
+    look = {"at": 1.0, "version": 3, "rows": 9, "alarms": [event], "events": [event], "picture": None}
+    look["time"] = "2030-01-31T12:00:00Z"
+    files.write_json(folder / "latest.json", look)
+    observer, gateway = metrics.Observer(), Metrics(folder / "latest.json")
     current = observer.request_started("digits", "Predict")
     metrics.record_signature("serving_default")
     metrics.record_run(0.001)
     observer.request_ended(current, "digits", "Predict", metrics.GRPC, status.OK, 0.001)
-    observer.record_warmup(tmp_path_factory.getbasetemp(), status.OK, 1, 1.0)
+    observer.record_warmup(folder, status.OK, 1, 1.0)
     for metric, labels in [
         (gateway.requests, ("/api/predict", "200")),
         (gateway.digits, ("5", "true")),
