@@ -1,12 +1,12 @@
-"""Artifacts that a retraining leaves in Prefect: tables, the gate's rules, the comparison, pictures.
+"""Artifacts that runs leave in Prefect: tables, the gate's rules, the comparison, pictures.
 
-The flow `retrain` and its tasks call these functions; people see the results on the run's page.
+The flows `retrain` and `monitor` call these functions; people see the results on the run's page.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from digits.pipeline.repro import Run
 from flows.clone.intake import Intake
 from flows.rollout.outcomes import Outcome
 from serving.checks.comparison import Comparison
+from serving.monitoring.report import nearest, percent
 
 PICTURES = ("confusion", "mistakes", "learning_curves")  # of reports/figures
+EVENTS = 30  # of a look's table
 MAX_BYTES = 700_000  # bytes of a picture: the server refuses larger artifacts
 
 
@@ -62,6 +64,21 @@ def comparison(result: Comparison, number: int, champion: int | None) -> None:
         for r in result.rules
     ]
     create_markdown_artifact(f"## {title}\n\n{_rules(rules)}", key="comparison", description=title)
+
+
+def monitoring(latest: Mapping[str, Any], page: Path) -> None:
+    """Show what a look at the requests found: the alarms, and the events nearest to their bounds."""
+    rows = [
+        {
+            "event": event["name"],
+            "share": percent(event["share"]),
+            "bound": f"{'at most' if event['too_often'] else 'at least'} {percent(event['bound'])}",
+            "rows": event["rows"],
+        }
+        for event in nearest(latest)[:EVENTS]
+    ]
+    alarms = "; ".join(alarm["text"] for alarm in latest["alarms"]) or "no alarm stands"
+    create_table_artifact(table=rows, key="monitoring", description=f"{alarms}. The page: {page}")
 
 
 def pictures(root: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from digits.runtime import params
 from digits.runtime.errors import DigitsError, ParamsError
 from digits.runtime.progress import escape_unprintable
 from flows.scheduling.deployment import BUSY, ENTRYPOINT, Plan
@@ -42,7 +43,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(project: Path, given: argparse.Namespace) -> Plan:
-    """Turn the parsed command line into a plan. Raises ParamsError for options that don't go together."""
+    """Turn the parsed command line into a plan.
+
+    Raises ParamsError for options that don't go together, and for an invalid params.yaml, which says how
+    often to look at what is served.
+    """
     if not given.once and (given.force or given.why):
         raise ParamsError("--force and --why go with --once: every scheduled run would have them")
     if not (given.once or given.cron or given.interval is not None or given.inbox):
@@ -61,6 +66,7 @@ def plan(project: Path, given: argparse.Namespace) -> Plan:
     } | {name: value for name, value in chosen.items() if value is not None}
     if given.inbox:
         parameters["inbox"] = str(given.inbox.resolve())
+    look_every = 0 if given.once else params.load("monitor", project / "params.yaml").every_minutes
     return Plan(
         cron=given.cron,
         interval=given.interval,
@@ -70,6 +76,7 @@ def plan(project: Path, given: argparse.Namespace) -> Plan:
         port=given.port,
         entrypoint=given.entrypoint,
         parameters=parameters,
+        look_every=look_every,
     )
 
 

@@ -1,4 +1,5 @@
-"""Makes the project's Prefect deployment, `retrain/<the project's folder>`, and reads its last runs.
+"""Makes the project's Prefect deployments, `retrain/<the project's folder>` and `monitor/…`, and reads the
+runs of the first.
 
 The scheduler serves the deployment; `digits status` shows what `state` reads.
 """
@@ -9,7 +10,7 @@ import contextlib
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from prefect.schedules import Schedule
 
 ENTRYPOINT = "flows/retrain.py:retrain"
+MONITOR = "flows/monitor.py:monitor"
 BUSY = {
     "skip": "CANCEL_NEW",
     "queue": "ENQUEUE",
@@ -35,7 +37,11 @@ START = 600  # seconds that a run's process may take to start before it loses it
 
 @dataclass(frozen=True)
 class Plan:
-    """The options of a scheduler. interval: seconds. inbox: a folder to watch. parameters: the flow's."""
+    """The options of a scheduler.
+
+    interval: seconds. inbox: a folder to watch. parameters: the flow's. look_every: minutes between two looks
+    at what is served; 0: none.
+    """
 
     cron: str | None = None
     interval: float | None = None
@@ -45,6 +51,30 @@ class Plan:
     port: int = PORT
     entrypoint: str = ENTRYPOINT
     parameters: dict[str, Any] = field(default_factory=dict)
+    look_every: int = 0
+
+
+def watching(project: Path, plan: Plan) -> RunnerDeployment:
+    """The deployment that looks at what is served, not yet in Prefect's database."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.schedules import Interval
+
+    parameters = {"project": str(project)} | ({"inbox": str(plan.inbox)} if plan.inbox else {})
+    # From a fixed time on: a scheduler that is started often would else never come to a look.
+    when = Interval(timedelta(minutes=plan.look_every), anchor_date=datetime(2020, 1, 1, tzinfo=UTC))
+    skip = ConcurrencyLimitStrategy[BUSY["skip"]]
+    return RunnerDeployment.from_entrypoint(
+        MONITOR,
+        name=name_of(project),
+        schedules=[when],
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=skip, grace_period_seconds=START
+        ),
+        parameters=parameters,
+        description=f"Watches what {project} serves",
+        paused=False,
+    )
 
 
 def deployment(project: Path, plan: Plan) -> RunnerDeployment:

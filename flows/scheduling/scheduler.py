@@ -45,7 +45,9 @@ def schedule(project: Path, plan: Plan) -> int:
     trying again would not help.
     """
     with only_scheduler(settings.home(project)), prepare_prefect(project, plan) as supervisor:
-        served = deployment.deployment(project, plan)
+        served = [deployment.deployment(project, plan)]
+        if plan.look_every:
+            served.append(deployment.watching(project, plan))
         stop = StopRequest()
         with _signals(stop):
             while not stop.is_set():
@@ -115,22 +117,25 @@ def prepare_prefect(project: Path, plan: Plan) -> Iterator[Supervisor]:
 
 
 def _serve(
-    project: Path, plan: Plan, served: RunnerDeployment, supervisor: Supervisor, stop: StopRequest
+    project: Path, plan: Plan, served: list[RunnerDeployment], supervisor: Supervisor, stop: StopRequest
 ) -> None:
     """Repair what the last scheduler left, then start the runs that are due until `stop` is set."""
     from prefect.client.orchestration import get_client
 
     runner = _runner(stop, settings.home(project) / "scratch" / uuid4().hex)
-    id_ = runner.add_deployment(served)
-    assert isinstance(id_, UUID)
+    ids = [runner.add_deployment(each) for each in served]
     with get_client(sync_client=True) as client:
-        for name in recovery.clear_stuck(client, id_):
-            say(f"run {name} is set to Crashed: {recovery.DIED}")
-        if skipped := recovery.skip_missed(client, id_, datetime.now(UTC)):
-            say(f"{count(skipped, 'run')} skipped: {recovery.MISSED}")
+        for id_ in ids:
+            assert isinstance(id_, UUID)
+            for name in recovery.clear_stuck(client, id_):
+                say(f"run {name} is set to Crashed: {recovery.DIED}")
+            if skipped := recovery.skip_missed(client, id_, datetime.now(UTC)):
+                say(f"{count(skipped, 'run')} skipped: {recovery.MISSED}")
         recovery.watch_heartbeats(client)
-    supervisor.inbox = inbox_trigger.Inbox(plan.inbox, id_) if plan.inbox else None
-    say(f"serving {served.full_name}, {_when(plan)}")
+    retraining = ids[0]
+    assert isinstance(retraining, UUID)
+    supervisor.inbox = inbox_trigger.Inbox(plan.inbox, retraining) if plan.inbox else None
+    say(f"serving {served[0].full_name}, {_when(plan)}")
     asyncio.run(_until(runner, stop))
 
 
@@ -222,4 +227,7 @@ def _when(plan: Plan) -> str:
     parts = [f"cron {plan.cron} ({plan.timezone})"] if plan.cron else []
     parts += [f"every {plan.interval:g} s"] if plan.interval else []
     parts += [f"on new batches in {plan.inbox}"] if plan.inbox else []
+    parts += (
+        [f"looking at what is served every {count(plan.look_every, 'minute')}"] if plan.look_every else []
+    )
     return " and ".join(parts)

@@ -13,6 +13,7 @@ from digits_cli import schedule
 from flows import deploy
 from flows.scheduling import server, settings
 from tests._ports import free_port
+from tests._project import ROOT
 from tests.flows._processes import gone, wait_for
 from tests.flows._projects import batch, write
 from tests.flows._scheduler import Project, family
@@ -267,9 +268,11 @@ def test_what_makes_no_sense_is_told_in_one_line(tmp_path, options, told):
 
 
 def test_what_is_left_out_has_its_default(tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     plan = planned(tmp_path, "--cron", "0 3 * * *", "--profile", "speedrun", "--inbox", str(tmp_path))
     assert (plan.cron, plan.when_busy, plan.port, plan.inbox) == ("0 3 * * *", "skip", 4200, tmp_path)
     assert plan.parameters["profile"] == "speedrun" and "seed" not in plan.parameters
+    assert plan.look_every == 60, "as params.yaml has it"
 
 
 def test_a_prefect_of_ones_own_without_a_server_is_told(tmp_path):
