@@ -33,7 +33,6 @@ from serving.monitoring.reference import Reference
 from serving.store.store import Store
 
 KEPT = ".digits"  # below the project's folder
-LOGS = ("requests", "served")  # of the gateway, of the embedded server
 SETTLED = 3.0  # seconds that a row may take from its request into the log
 STRANGEST = 20_000  # the newest digits that facts and pictures are shown of
 NO_IMAGES = (
@@ -45,10 +44,10 @@ NO_IMAGES = (
 class Kept:
     """Where the gateway and the model server of a project keep what they were asked.
 
-    logs: the folders of their request logs. feedback: the URL of the store of corrections.
+    log: the folder of their request logs. feedback: the URL of the store of corrections.
     """
 
-    logs: tuple[Path, ...]
+    log: Path
     feedback: str
 
 
@@ -69,8 +68,7 @@ def kept(
 ) -> Kept:
     """Where a project keeps them, unless options or the environment say otherwise."""
     url = feedback or environment.get(FEEDBACK) or f"sqlite:///{project / KEPT / 'feedback.db'}"
-    folders = [project / KEPT / name for name in LOGS] if request_log is None else [request_log]
-    return Kept(tuple(folders), url)
+    return Kept(request_log or project / KEPT / "requests", url)
 
 
 class NotWatched(StoreError):
@@ -106,7 +104,7 @@ async def look(project: Path, settings: MonitorParams, kept: Kept, now: float) -
     compared = reference.load(version.path, pointer.stable)
     async with _opened(kept.feedback) as store:
         with Record(project).alone():
-            return await _looked(project, store, _present(kept.logs), compared, settings, now)
+            return await _looked(project, store, _present(kept.log), compared, settings, now)
 
 
 async def _looked(
@@ -156,14 +154,14 @@ async def _looked(
     return latest
 
 
-def _present(folders: Sequence[Path]) -> list[Path]:
-    """Those that there are: a gateway or a server that never ran has none."""
-    return [folder for folder in folders if folder.is_dir()]
+def _present(log: Path) -> list[Path]:
+    """The folder, if there is one: a gateway or a server that never ran has made none."""
+    return [log] if log.is_dir() else []
 
 
 def _answers(rows: pd.DataFrame, version: int) -> int:
-    """How many digits a version has read."""
-    return int(((rows["version"] == version) & rows["digit"].notna()).sum())
+    """How many digits a version has read; what the gateway asked a server is in both logs."""
+    return int(rows.loc[(rows["version"] == version) & rows["digit"].notna(), "digest"].nunique())
 
 
 def _window(rows: pd.DataFrame, found: Findings, folders: Sequence[Path], until: float) -> pd.DataFrame:
@@ -226,7 +224,7 @@ async def forget(project: Path, kept: Kept, digest: str) -> Gone:
     Raises StoreError when a store can't be used.
     """
     try:
-        rows = logs.forget(_present(kept.logs), digest)
+        rows = logs.forget(_present(kept.log), digest)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"a request log can't be changed ({error}): try again") from None
     async with _opened(kept.feedback) as store:

@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print JSON: what reports/monitoring/latest.json has"
     )
     parser.add_argument(
-        "--request-log", type=Path, metavar="DIR", help="the gateway's; default: .digits/requests"
+        "--request-log", type=Path, metavar="DIR", help="of gateway and server; default: .digits/requests"
     )
     parser.add_argument("--feedback", metavar="URL", help="the store of corrections; default: the gateway's")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")

@@ -25,7 +25,7 @@ class World:
     def __init__(self, project):
         self.project, self.log, self.hours = project, [], 0
         (project / ".digits" / "requests").mkdir(parents=True)
-        self.kept = Kept((project / ".digits" / "requests",), f"sqlite:///{project}/.digits/feedback.db")
+        self.kept = Kept(project / ".digits" / "requests", f"sqlite:///{project}/.digits/feedback.db")
         self.place = Record(project)
 
     def serve(self):
@@ -130,7 +130,7 @@ def test_an_image_is_forgotten_wherever_it_was(world, monkeypatch):
     monkeypatch.setattr(logs, "forget", lambda folders, given: asked.append((*folders, given)) or 3)
     gone = asyncio.run(looking.forget(world.project, world.kept, digest))
     assert (gone.rows, gone.corrections, gone.batches) == (3, 1, ())
-    assert asked == [(world.kept.logs[0], digest)]
+    assert asked == [(world.kept.log, digest)]
     assert digest not in {row.digest for row in world.corrections()}
     assert json.loads(world.place.latest.read_text())["picture"] is None
     assert "base64" not in world.place.page.read_text()
