@@ -108,7 +108,7 @@ def _forget(root: Path, digests: list[str], kept: Any) -> int:
         print(f"{digest[:12]}…: deleted {found}")  # noqa: T201
         for batch in gone.batches:
             print(  # noqa: T201
-                f"  it was exported in {batch}: delete its row and picture from that batch in the inbox or, "
+                f"  it was exported in {batch}: delete its row from that batch in the inbox or, "
                 "once taken, the batch from data/incoming with its .dvc file; retrain, then run `dvc gc`"
             )
     print(BACKUPS)  # noqa: T201

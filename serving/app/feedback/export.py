@@ -1,6 +1,8 @@
 """Writes the accepted corrections as batches into the inbox of retraining, exactly once in effect.
 
-Digits and lines are batches of their own: PNG files, and a labels.csv whose header tells which.
+Digits and lines are batches of their own. Digits are arrays, rows.npz, which training takes as they are: a
+picture would be stretched and centred first, and what the model saw pale or aside would not be learnt. Lines
+are PNG files and a labels.csv.
 
     accepted   → exporting   in one transaction, with the batch's name
     .feedback-NAME           the batch is written beside its place, then renamed: it appears whole
@@ -21,12 +23,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import sqlalchemy as sql
 from PIL import Image
 
 from digits.runtime import locks
 from digits.runtime.errors import StoreError
-from serving.app.feedback import ACCEPTED, DIGIT, EXPORTED, EXPORTING, KINDS, LINE
+from serving.app.feedback import ACCEPTED, DIGIT, EXPORTED, EXPORTING, KINDS
 from serving.app.feedback.corrections import levels
 from serving.app.feedback.database import StoreBusy
 from serving.app.feedback.schema import CORRECTIONS, Row, row
@@ -34,7 +37,7 @@ from serving.app.feedback.store import FeedbackStore
 from serving.store import disk
 
 HIDDEN = ".feedback-"  # the inbox looks at no name that begins with a dot
-COLUMN = {DIGIT: "label", LINE: "text"}  # of labels.csv, beside the file
+ARRAYS = "rows.npz"
 MARK = ".complete"  # by which the inbox knows that all of a batch is there
 PATIENCE = 10.0  # seconds to wait for another export
 
@@ -98,10 +101,16 @@ async def _give(store: FeedbackStore, inbox: Path, name: str, *, again: bool) ->
 
 def contents(rows: Sequence[Row]) -> dict[str, bytes]:
     """The files of a batch, by name: equal rows give equal bytes. An image that two people sent is one."""
-    images = {f"{each.digest[:32]}.png": each for each in sorted(rows, key=lambda each: each.digest)}
+    ordered = {each.digest: each for each in sorted(rows, key=lambda each: each.digest)}.values()
+    if rows[0].kind == DIGIT:
+        stream = io.BytesIO()
+        pixels = np.stack([levels(each.kind, each.image) for each in ordered])
+        np.savez(stream, images=pixels, labels=np.array([int(each.final) for each in ordered], np.uint8))
+        return {ARRAYS: stream.getvalue()}
+    images = {f"{each.digest[:32]}.png": each for each in ordered}
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["file", COLUMN[rows[0].kind]])
+    writer.writerow(["file", "text"])
     writer.writerows([name, each.final] for name, each in images.items())
     return {**{name: _png(each) for name, each in images.items()}, "labels.csv": table.getvalue().encode()}
 

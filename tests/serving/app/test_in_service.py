@@ -99,8 +99,7 @@ def test_a_drawing_a_photo_and_a_correction_that_the_next_retraining_takes(brows
     assert promoted.digits("feedback", "accept", waiting["id"]).returncode == 0
     assert promoted.digits("feedback", "export", "--inbox", str(promoted.root / "inbox")).returncode == 0
     (batch,) = batches_in(promoted.root / "inbox")
-    (picture,) = batch.glob("*.png")
-    image = np.asarray(Image.open(picture)).astype(int)
+    image = np.load(batch / "rows.npz")["images"][0].astype(int)
 
     retrained = promoted.digits("schedule", "--once", "--inbox", "inbox")
     assert retrained.returncode == 0, retrained.stdout + retrained.stderr
