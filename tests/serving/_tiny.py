@@ -101,6 +101,7 @@ def export(directory, *, shift=0, accuracy=0.99, images_sha256="", lines_sha256=
             "sample": False,
             "data": {"splits": {"test": {"images_sha256": images_sha256}}},
         },
+        {"format": 1},
     )
     return directory
 
