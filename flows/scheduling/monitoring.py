@@ -1,6 +1,6 @@
 """The events that monitoring sends to Prefect, and the automation that answers them with a retraining.
 
-They work with any Prefect server: the automation runs a deployment by its id, whoever serves that.
+They work with any Prefect server: the automation runs a deployment by its id, wherever that is served.
 """
 
 from __future__ import annotations

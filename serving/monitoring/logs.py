@@ -44,8 +44,8 @@ COLUMNS = (
 OF_FILE = tuple(name for name in COLUMNS if name != "source")
 FIRST = ("kind", *FACTS)  # columns that files of format 1 lack
 SERVER = re.compile(r".+-\d{8}T\d{6}Z-\d+-\d+\.jsonl")
-AT_ONCE = 5_000  # rows of a transaction: a gateway waits half a second for whoever reads
-PATIENCE = 5.0  # seconds for whoever writes
+AT_ONCE = 5_000  # rows of a transaction: a gateway waits half a second for a reader
+PATIENCE = 5.0  # seconds for a writer
 
 Rows = list[tuple[Any, ...]]
 

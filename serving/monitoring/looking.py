@@ -1,7 +1,7 @@
 """One look at what is served: reads what is new in the request logs, has it judged, writes the report.
 
-Whoever looks, a person, a timer or the flow, goes on from where the last look ended. What a look writes
-appears whole, and where it goes on from is written last: a look that is killed is done again.
+A look by a person, a timer or the flow goes on from where the last one ended. What it writes appears whole,
+and the place to go on from is written last: a look that is killed is done again.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import jinja2
 # By group of the watched events: what an alarm means, and what to do first. docs/operations.md has more.
 ADVICE = {
     "inputs": "The pictures differ from those that the version was trained on. Look at some: if a camera, a "
-    "form or a client has changed, mend that; if they are here to stay, have them labelled and retrain.",
+    "form or a client has changed, repair that; if they are here to stay, have them labelled and retrain.",
     "answers": "The model is sure less often than in validation. Look at what it is unsure of, and label it.",
     "digits": "A digit is read more often or more seldom than was learnt. If what people write has not "
     "changed, the model confuses it: label some of these pictures.",

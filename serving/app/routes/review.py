@@ -1,6 +1,6 @@
 """GET and POST /api/review: corrections that wait for a reviewer, one at a time, and the decisions on them.
 
-Whoever decides here decides what is learnt, so these routes are there for a gateway with a key alone.
+Who decides here decides what is learnt, so these routes are there for a gateway with a key alone.
 """
 
 from __future__ import annotations

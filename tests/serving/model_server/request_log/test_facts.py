@@ -113,17 +113,9 @@ def test_a_function_that_is_none_is_refused_at_the_start(name):
         facts.function(name)
 
 
-FUNCTION = """
-def rows(signature, inputs, outputs):
-    sent = {name: [str(value) for value in values.tolist()] for name, values in inputs.items()}
-    return [{"sent": sent, "got": sorted(outputs)}]
-"""
-
-
-def test_a_server_logs_every_kind_of_request_over_both_ports(models, tmp_path, monkeypatch):
-    (tmp_path / "of_test.py").write_text(FUNCTION)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    flags = ["--model_name=many", f"--model_base_path={models['many']}", "--facts_function=of_test:rows"]
+def test_a_server_logs_every_kind_of_request_over_both_ports(models, tmp_path):
+    function = "--facts_function=tests.serving.model_server.request_log._rows:rows"
+    flags = ["--model_name=many", f"--model_base_path={models['many']}", function]
     with Server(tmp_path / "log", *flags, f"--facts_log_prefix={tmp_path / 'facts'}") as server:
         with stub(server) as client:
             client.Predict(prediction("many", {"s": np.array([b"a"], object)}, "strings"), timeout=20)
