@@ -5,6 +5,15 @@ import pytest
 from tests.flows._projects import make
 
 
+@pytest.fixture(scope="session")
+def server():
+    """One Prefect server: after a second one in the same process, flows still speak to the first."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
 @pytest.fixture
 def own_home(tmp_path, monkeypatch, request):
     home = tmp_path / "home"

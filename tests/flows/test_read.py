@@ -6,9 +6,8 @@ from flows.reading.table import Summary
 
 
 @pytest.mark.slow
-def test_a_pile_is_a_flow_run_with_its_summary_and_a_refusal_is_a_failed_one(tmp_path, monkeypatch):
+def test_a_pile_is_a_flow_run_with_its_summary_and_a_refusal_is_a_failed_one(tmp_path, monkeypatch, server):
     from prefect.client.orchestration import get_client
-    from prefect.testing.utilities import prefect_test_harness
 
     from digits.runtime import progress
     from flows.read import read
@@ -25,13 +24,12 @@ def test_a_pile_is_a_flow_run_with_its_summary_and_a_refusal_is_a_failed_one(tmp
         return Summary(files=2, read=2, pages=2)
 
     monkeypatch.setattr(pile, "read_pile", reading)
-    with prefect_test_harness(server_startup_timeout=120):
-        state = read(["in"], "out", base=str(tmp_path), return_state=True)
-        assert state.is_completed() and "2 of 2 files read" in state.message
-        assert orders[0].folder == tmp_path / "out" and orders[0].how.base == tmp_path
-        failed = read([], "out", return_state=True)
-        assert failed.is_failed() and failed.message == "no sources"
-        with get_client(sync_client=True) as client:
-            found = {each.key: each.data for each in client.read_artifacts() if each.key}
-        assert found["read-progress"] == 100.0
-        assert "2 of 2 files read" in found["read"]
+    state = read(["in"], "out", base=str(tmp_path), return_state=True)
+    assert state.is_completed() and "2 of 2 files read" in state.message
+    assert orders[0].folder == tmp_path / "out" and orders[0].how.base == tmp_path
+    with get_client(sync_client=True) as client:
+        found = {each.key: each.data for each in client.read_artifacts() if each.key}
+    assert found["read-progress"] == 100.0
+    assert "2 of 2 files read" in found["read"]
+    failed = read([], "out", return_state=True)
+    assert failed.is_failed() and failed.message == "no sources"

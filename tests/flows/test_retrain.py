@@ -8,14 +8,6 @@ from digits import STAGES
 from tests._stand_in import pipeline
 
 
-@pytest.fixture(scope="module")
-def server():
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
-
-
 @pytest.fixture
 def root(tmp_path, server):
     made = pipeline(tmp_path)

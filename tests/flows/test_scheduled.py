@@ -22,7 +22,7 @@ from tests._project import ROOT
 from tests._stand_in import pipeline
 from tests.flows._kills import kills
 from tests.flows._projects import commit, make, sh, state, write
-from tests.flows.test_retrain import server, task_runs  # noqa: F401 - a fixture
+from tests.flows.test_retrain import task_runs
 from tests.serving._exports import export
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ WHEN = "2030-01-01T00:00:00Z"
 
 
 @pytest.fixture
-def project(tmp_path, own_home, server):  # noqa: F811
+def project(tmp_path, own_home, server):
     root = tmp_path / "project"
     root.mkdir()
     pipeline(root, git=True)
