@@ -24,7 +24,11 @@ from tests._ports import free_port
 from tests.flows._processes import PATIENCE, wait_for
 from tests.pipeline.test_scheduled import World
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.exhaustive,
+    pytest.mark.timeout(2400),
+]  # two retrainings: a quarter of an hour
 
 KEY = "k" * 20
 MONITOR = {"policy": "retrain", "every_minutes": 1, "label_images": 150, "retrain_from": 150}
