@@ -80,7 +80,7 @@ def test_fog_raises_an_alarm_that_stands_and_has_the_foggy_digits_labelled(world
     assert sum(shade >= 90 for shade in shades) >= 20, "the typical ones are foggy"
     again = world.look(LABELLING)
     assert again["rows"] == 0 and len(again["alarms"]) == len(found["alarms"])
-    assert len(world.corrections()) == 40, "no more than were asked for, whoever looks how often"
+    assert len(world.corrections()) == 40, "no more than were asked for, however often one looks"
     facts = [fact["name"] for fact in found["facts"][:3]]
     assert {"low", "contrast"} & set(facts) and found["picture"]
 

@@ -99,7 +99,7 @@ def test_files_that_are_too_old_go_and_the_group_may_read_them_if_asked(tmp_path
         log.put(entry())
         log.close(20)
         assert list(files(tmp_path / "log", LINES.ending))[-1].stat().st_mode & 0o777 == mode
-    assert not old.exists() and torn.read_bytes() == b'{"at": 1}\n', "and what a dead server left is mended"
+    assert not old.exists() and torn.read_bytes() == b'{"at": 1}\n', "and what a dead server left is repaired"
     aged = LogFiles(str(tmp_path / "aged"), 1 << 20, 8, LINES, days=30)
     aged.write(b"{}")
     aged._began -= 2 * DAY
