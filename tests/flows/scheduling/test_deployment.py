@@ -43,6 +43,8 @@ def test_schedule_inbox_and_last_runs_are_told_while_a_scheduler_is_at_work(tmp_
     try:
         assert project.run("--once", "--why", "a new pen").returncode == 0
         wait_for(lambda: [r for r in deployment.state(project.root)["runs"] if r["state"] == "Nothing new"])
+        # Prefect's server enters the dates of a new schedule by and by.
+        wait_for(lambda: deployment.state(project.root)["next"])
         found = deployment.state(project.root)
         assert (found["process"], found["schedules"]) == (str(scheduler.pid), ["every 3600 s"])
         assert found["page"] == f"http://127.0.0.1:{project.port}" and found["next"].endswith("Z")
