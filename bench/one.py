@@ -29,6 +29,10 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         return canonicalisation(job)
     if job["kind"] == "peak":
         return {"gflops": peak()}
+    if job["kind"] == "line_reader":
+        from bench import train_lines
+
+        return train_lines.train_pair(job)
     if job["kind"] == "training" and job["model"] in REFERENCES:
         from bench import references
 

@@ -298,6 +298,26 @@ def _sample(records: Sequence[Record]) -> str:
     return table(head, rows) if rows else ""
 
 
+def _lines(records: Sequence[Record]) -> str:
+    rows = []
+    for runs in trainings(records, "line_reader").values():
+        for r in runs:
+            cells = [r["model"], f"{r['n']:,}", str(r["seed"]), f"{r['lines']['steps']:,}"]
+            cells += [percent(r["lines_exact"], 1), number(r["lines"]["wall"]), number(r["fast"]["wall"])]
+            rows.append([*cells, number(r["lines"]["wall"] / r["fast"]["wall"], 2)])
+    head = [
+        "data",
+        "n",
+        "seed",
+        "steps",
+        "composed lines exact %",
+        "fit wall s",
+        "`fast` fit wall s",
+        "÷ `fast`",
+    ]
+    return table(head, rows) if rows else ""
+
+
 def _pipeline(records: Sequence[Record]) -> str:
     stages = latest(records, "stage")
     rows = [[r["stage"], number(r["wall"]), number(r["cpu"]), number(r["peak_mib"], 0)] for r in stages]
@@ -369,7 +389,7 @@ def _strips(records: Sequence[Record]) -> str:
         lines += [f"Accepted and wrong of {r['strips']}: {wrong}."] if wrong else []
     lines = [table(["pictures", "n", *STRIPS.values()], rows), *lines] if rows else []
     for r in latest(records, "photo"):
-        lines.append(f"A photo of one to four megapixels: {number(r['median_ms'], 0)} ms (median).")
+        lines.append(f"A photo of {r['photos']}: {number(r['median_ms'], 0)} ms (median).")
     rows = [
         [f"{r['case']}, {r['split']} digits", *(str(r[key]) for key in ("n", "right", "sure_and_wrong"))]
         for r in latest(records, "case")
@@ -467,6 +487,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "Corruptions": _suite("corruptions"),
     "MNIST-C": _suite("mnist_c"),
     "Sample data set": _sample,
+    "The line reader's training": _lines,
     "Pipeline": _pipeline,
     "The model in other formats": _formats,
     "The model in a browser": _browser,

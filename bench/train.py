@@ -2,6 +2,7 @@
 
     python -m bench.train                           every model, three seeds: hours
     python -m bench.train --only fast --seeds 1     one profile beside S1: five minutes on two cores
+    python -m bench.train --only lines --seeds 1    the line reader beside `fast`: ten minutes
 
 Records are added to .bench/train.jsonl. The same command continues an interrupted run: what this
 commit has trained is not trained twice. Needs full MNIST: from a source of params.yaml, or DIGITS_MIRROR.
@@ -34,8 +35,8 @@ OURS = tuple(name for name in PROFILES if not re.match(r"S\d", name))
 # Variants of a tutorial's model, and what they vary, all trained by the pipeline's own stage.
 VARIANTS = ("S4-plain", *(name for name in PROFILES if name.startswith("S4-")))
 MODELS = (*REFERENCES, *OURS, *VARIANTS)
-PARTS = (*MODELS, "sample", "pipeline", "cold")
-DEFAULT = (*REFERENCES, *OURS, "sample", "pipeline")  # `cold` downloads every package again
+PARTS = (*MODELS, "sample", "lines", "pipeline", "cold")
+DEFAULT = (*REFERENCES, *OURS, "sample", "lines", "pipeline")  # `cold` downloads every package again
 SEEDS = (1, 2, 3)
 
 
@@ -102,7 +103,7 @@ def measure(given: argparse.Namespace) -> None:
     jobs = missing(plan(given.only, given.seeds), read(given.out), run.about)
     kinds = {job["kind"] for job in jobs}
     for name in ("full", "sample"):  # a model of the sample is scored on the full test images too
-        if kinds if name == "full" else "sample" in kinds:
+        if kinds if name == "full" else kinds & {"sample", "line_reader"}:
             say(f"data: {name}, through ingest, validate and preprocess")
             workspace.prepare(ROOT, given.out.parent / name, sample=name == "sample")
     for place, job in enumerate(jobs, 1):
@@ -130,6 +131,8 @@ def plan(parts: Sequence[str], seeds: Sequence[int]) -> list[Job]:
             jobs.append({"kind": "training", "model": model, "seed": seed})
         if "sample" in parts:
             jobs.append({"kind": "sample", "model": "fast", "seed": seed})
+        if "lines" in parts:
+            jobs += [{"kind": "line_reader", "model": data, "seed": seed} for data in ("full", "sample")]
     if "fast" in models:
         jobs.append({"kind": "canonicalisation", "model": "fast", "seed": seeds[0]})
     return jobs
@@ -170,6 +173,8 @@ def _short(record: Record) -> str:
         return ", ".join(f"{name} {rate:,.0f} GFLOP/s" for name, rate in record["gflops"].items())
     if record["kind"] == "canonicalisation":
         return f"{record['ms_per_image']:.4f} ms an image"
+    if record["kind"] == "line_reader":
+        return f"{record['lines']['wall']:.1f} s, `fast` {record['fast']['wall']:.1f} s"
     return f"{record['wall']:.1f} s wall, {record['cpu']:.1f} CPU-s, {record['accuracy']:.2%}"
 
 

@@ -27,7 +27,7 @@ from bench.records import FOLDER, ROOT, Record, Run
 from bench.report import report
 from bench.serving import children
 from bench.strips.cases import CASES
-from bench.strips.scenes import FIELDS, contact_sheet, field, scene
+from bench.strips.scenes import FIELDS, contact_sheet, field, scene, upright
 from bench.strips.scoring import Judgement, figures, judge
 from bench.strips.writing import Number, Photo
 from digits import dataset
@@ -37,7 +37,8 @@ from digits_client import BadRequest, DigitClient
 from digits_client.reading import Reading, decoded, read
 from digits_client.reading.reader import Ask
 
-KINDS = {kind: partial(field, kind) for kind in FIELDS} | {"scenes": scene} | CASES
+KINDS = {kind: partial(field, kind) for kind in FIELDS} | {"scenes": scene, "upright": upright} | CASES
+PHOTOS = {"scenes": "a sheet on a desk, one to four megapixels", "upright": "a sheet upright, two megapixels"}
 START = 120.0  # seconds for the server to load the model
 
 
@@ -104,10 +105,12 @@ def drawn(given: argparse.Namespace, ask: Ask) -> Iterator[Record]:
     """Yield the records of fields, scenes and cases."""
     split = dataset.load_split(given.data / given.split)
     about: Record = {"split": given.split}
-    for name, n in {**dict.fromkeys(FIELDS, given.strips), "scenes": given.scenes}.items():
+    fields = dict.fromkeys(FIELDS, given.strips)
+    for name, n in {**fields, **dict.fromkeys(PHOTOS, given.scenes)}.items():
         judged, times = score(name, draw(name, split, given.seed, n), ask, given.wrong)
         yield {"kind": "strips", "strips": name} | about | figures(judged)
-    yield {"kind": "photo", "photos": n, "median_ms": float(np.median(times))} | about
+        if name in PHOTOS:
+            yield {"kind": "photo", "photos": PHOTOS[name], "median_ms": float(np.median(times))} | about
     for name in CASES:
         judged, _ = score(name, draw(name, split, given.seed, given.cases), ask, given.wrong)
         right, sure = sum(one.whole for one in judged), sum(not all(one.accepted) for one in judged)

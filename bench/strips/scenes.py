@@ -148,6 +148,15 @@ def scene(split: Split, rng: Rng) -> Photo:
     return Photo(encoded(desk.photographed(picture, rng), int(rng.integers(60, 96))), tuple(numbers))
 
 
+def upright(split: Split, rng: Rng) -> Photo:
+    """Return a photo of two megapixels that an upright sheet with two numbers of five digits fills."""
+    size, height = (1632, 1224), float(rng.uniform(80, 130))
+    lines = [[numerals(rng, 5)], [numerals(rng, 5)]]
+    sheet, written = filled(split, lines, height, 150, size, rng, RULINGS[rng.integers(3)])
+    picture, numbers = lay(np.zeros((*size, 3), np.float32), sheet, written, np.eye(3), rng)
+    return Photo(encoded(desk.photographed(picture, rng), int(rng.integers(60, 96))), tuple(numbers))
+
+
 def contact_sheet(photos: Sequence[Photo]) -> bytes:
     """Return a PNG of some photos, five in a row, their numbers framed."""
     sheet = Image.new("RGB", (5 * 480, 480 * -(-len(photos) // 5)), "white")

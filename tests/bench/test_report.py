@@ -34,6 +34,8 @@ def ours(model, seed, wall, accuracy, **more):
 PEAK = ABOUT | {"kind": "peak", "model": "matmul", "seed": 1, "gflops": {"float32": 200.0, "bfloat16": 500.0}}
 SAMPLE = {"kind": "sample", "heldout_accuracy": 0.99, "gate_accuracy": 0.98, "gate_passed": True}
 SAMPLE = ours("fast", 1, 100, 0.992) | SAMPLE | {"gate_reasons": ""}
+LINES = {"kind": "line_reader", "model": "full", "seed": 1, "n": 55_000, "lines_exact": 0.8}
+LINES |= {"lines": {"wall": 300.0, "steps": 2600}, "fast": {"wall": 80.0, "steps": 1800}}
 RECORDS = [
     PEAK,
     training("S1", 1, 50, 0.99),
@@ -43,6 +45,7 @@ RECORDS = [
     training("S1", 3, 50, 0.991),
     ours("fast", 3, 100, 0.995),
     SAMPLE,
+    ABOUT | LINES,
     *(
         ABOUT | {"kind": "stage", "stage": stage, "wall": 5.0, "cpu": 8.0, "peak_mib": 900.0}
         for stage in ("ingest", "train")
@@ -87,6 +90,7 @@ def test_a_ratio_is_taken_within_a_round_of_one_run():
         for r in RECORDS
     ]
     assert report.ratios(later, "fast") == [1.2, 2.0], "no baseline in that run"
+    assert row(report.report(RECORDS), "The line reader's training", "full")["÷ `fast`"] == "3.75"
     again = training("S1", 2, 220, 0.5) | LATER
     assert report.ratios([*later, again], "fast") == [1.2, 0.5, 2.0]
 
@@ -130,7 +134,7 @@ OTHERS += [
     | {key: {"n": 1, "right": 0, "share": 0.0} for key in ("right", "answered", "accepted")}
     | {"wrong": [{"file": "7.jpg", "text": "10", "read": "16"}]},
     ABOUT | {"kind": "case", "case": "a smiley", "split": "test", "n": 50, "right": 49, "sure_and_wrong": 1},
-    ABOUT | {"kind": "photo", "median_ms": 85.0},
+    ABOUT | {"kind": "photo", "photos": "a sheet", "median_ms": 85.0},
 ]
 
 
@@ -138,7 +142,7 @@ def test_ways_are_compared_with_the_first_of_their_round_and_the_last_run_of_a_b
     text = report.report([*OTHERS, OTHERS[-1] | {"median_ms": 99.0} | LATER])
     cells = row(text, "The gateway", "JSON")
     assert (cells["more"], cells["÷ first"]) == ("1.50", "0.50") and "0 failed requests" in text
-    assert "megapixels: 99 ms" in text and "85 ms" not in text
+    assert "a sheet: 99 ms" in text and "85 ms" not in text
     assert "wrong of cheques, odd: 7.jpg (10: '16')." in text
     assert "| a smiley, test digits | 50 | 49 | 1 |" in text
 
