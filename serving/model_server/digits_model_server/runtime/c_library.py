@@ -5,13 +5,20 @@ Those that load, run and end a session release Python's global lock; the rest ar
 
 from __future__ import annotations
 
+import contextlib
 import ctypes as c
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from digits_model_server.protos import tensorflow_folder
 
 LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib")
+# Written when it is loaded, whatever TF_CPP_MIN_LOG_LEVEL says: notes on the build and on a missing GPU.
+NOTES = (b"absl::InitializeLog", b"oneDNN custom operations", b"Could not find cuda drivers")
 
 Pointer = c.c_void_p
 
@@ -103,13 +110,40 @@ def library() -> Any:
         raise OSError(
             f"{tensorflow_folder()} holds none of {', '.join(LIBRARIES)}: install the package tensorflow anew"
         )
+    with _without_notes():
+        held, released = c.PyDLL(str(path)), c.CDLL(str(path))
     functions: dict[str, Any] = {}
-    for loaded, table in ((c.PyDLL(str(path)), _SIGNATURES), (c.CDLL(str(path)), _SLOW)):
+    for loaded, table in ((held, _SIGNATURES), (released, _SLOW)):
         for name, (result, arguments) in table.items():
             function = getattr(loaded, name)
             function.restype, function.argtypes = result, arguments
             functions[name.removeprefix("TF_")] = function
     return type("Library", (), {name: staticmethod(each) for name, each in functions.items()})
+
+
+@contextlib.contextmanager
+def _without_notes() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, then pass on all but NOTES.
+
+    Without a folder for temporary files, as in a read-only container, everything passes at once.
+    """
+    sys.stderr.flush()
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # closed below
+    except OSError:
+        yield
+        return
+    stderr = os.dup(2)
+    with file as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            written.seek(0)
+            os.write(2, b"".join(line for line in written if not any(note in line for note in NOTES)))
 
 
 def version() -> str:
