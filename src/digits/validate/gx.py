@@ -29,7 +29,8 @@ from digits.validate.rules import Outcome, Rule
 
 EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)  # stands for "no time recorded"
 RANDOM_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-FETCHED = re.compile(r"<script.*?</script>|<style.*?</style>|<link[^>]*>|<img[^>]*logo-long[^>]*>", re.DOTALL)
+FETCHED = re.compile(r"<script.*?</script>|<style.*?</style>|<link[^>]*>", re.DOTALL)
+LOGO = re.compile(r"<img[^>]*logo-long[^>]*>", re.DOTALL)  # the link that leads back
 CLOCK = re.compile(r"\b20\d{6}T\d{6}\.\d{6}Z\b(?!/)")  # but not where it names a folder
 SHOWN_EPOCH = re.compile(r"2000-01-01(?: |T)00:00:00(?: UTC|Z|\+00:00)?")
 
@@ -122,7 +123,7 @@ def _tidy(site: Path) -> None:
             return known.setdefault(match[0], f"id-{next(counter)}")
 
         text = page.read_text(encoding="utf-8")
-        text = FETCHED.sub("", text).replace(
+        text = FETCHED.sub("", LOGO.sub("All results", text)).replace(
             "</head>", f'<link rel="stylesheet" href="{root}style.css"></head>', 1
         )
         text = RANDOM_ID.sub(number, text)
