@@ -17,14 +17,13 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from digits.runtime.errors import DataError, StoreError
 from serving.app import schemas, state
-from serving.app.errors import Failure, Refusal, answer
+from serving.app.errors import Refusal, answer
 from serving.app.feedback import PENDING, review
 from serving.app.feedback.corrections import levels
-from serving.app.feedback.review import DecidedAlready, LabelTaken
 from serving.app.feedback.schema import Row
-from serving.app.feedback.store import FeedbackStore, StoreBusy, StoreFull
+from serving.app.feedback.store import FeedbackStore
+from serving.app.routes.feedback import json_body, store
 
 ROUTE = "/api/review"
 LARGEST = 1 << 12  # bytes of a decision
@@ -38,9 +37,9 @@ async def waiting(request: Request, after: Annotated[str | None, Query(max_lengt
 
     Only a gateway with a key has this.
     """
-    async with _store(request) as store:
-        found = await review.following(store, after)
-        count = (await review.counts(store))[PENDING]
+    async with _store(request) as corrections:
+        found = await review.following(corrections, after)
+        count = (await review.counts(corrections))[PENDING]
     return answer({"waiting": count, "next": None if found is None else _plain(found)})
 
 
@@ -55,43 +54,25 @@ async def decide(request: Request) -> Response:
 
     Only a gateway with a key has this.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Refusal("wrong_type", f"the body is '{kind[:80]}': expected application/json")
-    body = await request.body()
-    if len(body) > LARGEST:
-        raise Refusal("too_large", f"a decision has {len(body):,} bytes: expected at most {LARGEST:,}")
+    body = await json_body(request, "a decision", LARGEST)
     try:
         given = schemas.Decision.model_validate_json(body)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         raise Refusal("bad_request", f"{where}: {first['msg']}") from None
-    async with _store(request) as store:
-        await review.decide(store, given.id, given.state, reviewer=given.reviewer, label=given.label)
+    async with _store(request) as corrections:
+        await review.decide(corrections, given.id, given.state, reviewer=given.reviewer, label=given.label)
     return answer({"id": given.id, "state": given.state})
 
 
 @asynccontextmanager
 async def _store(request: Request) -> AsyncIterator[FeedbackStore]:
-    """The store, with its errors as answers. Raises Refusal where there is none, or no key."""
-    here = state.of(request)
-    if here.settings.key is None:
+    """The store of corrections, for a gateway with a key. Raises Refusal where there is none."""
+    if state.of(request).settings.key is None:
         raise Refusal("forbidden", "reviews want a gateway with an API key: start it with --key-file")
-    if here.feedback is None:
-        raise Refusal("not_found", "this gateway takes no corrections: it was started with --feedback none")
-    try:
-        yield here.feedback
-    except (DecidedAlready, LabelTaken) as error:
-        raise Refusal("decided", str(error)) from None
-    except DataError as error:
-        raise Refusal("bad_request", str(error)) from None
-    except StoreBusy as error:
-        raise Failure("busy", error, again=2) from None
-    except StoreFull as error:
-        raise Failure("full", error) from None
-    except StoreError as error:
-        raise Failure("failed", error) from None
+    async with store(request) as corrections:
+        yield corrections
 
 
 def _plain(row: Row) -> dict[str, object]:
