@@ -55,7 +55,8 @@ def monitor(project: str = ".", inbox: str | None = None, retrain: str | None = 
     try:
         wanted = params.load("monitor", root / "params.yaml")
         kept = looking.kept(root, os.environ)
-        latest = asyncio.run(looking.look(root, wanted, kept, time.time()))
+        rules = params.load("validate", root / "params.yaml")
+        latest = asyncio.run(looking.look(root, wanted, rules, kept, time.time()))
         artifacts.monitoring(latest, Record(root).page)
         said = [alarm["text"] for alarm in latest["alarms"]]
         _tell(root, latest)

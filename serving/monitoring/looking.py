@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ import pandas as pd
 
 from digits import files, wire
 from digits.runtime.errors import StoreError
-from digits.runtime.params import MonitorParams
+from digits.runtime.params import MonitorParams, ValidateParams
 from digits.runtime.progress import count
 from serving.app.feedback import export as exporting
 from serving.app.feedback.store import FeedbackStore
 from serving.app.settings import FEEDBACK
-from serving.monitoring import judge, labels, logs, moved, record, reference, report
+from serving.monitoring import expectations, judge, labels, logs, moved, record, reference, report
 from serving.monitoring.findings import Findings
 from serving.monitoring.judge import Settings, State
 from serving.monitoring.labels import Labels
@@ -85,9 +86,12 @@ async def _opened(url: str) -> AsyncIterator[FeedbackStore]:
         await store.close()
 
 
-async def look(project: Path, settings: MonitorParams, kept: Kept, now: float) -> dict[str, Any]:
+async def look(
+    project: Path, settings: MonitorParams, rules: ValidateParams, kept: Kept, now: float
+) -> dict[str, Any]:
     """Look, and return what reports/monitoring/latest.json holds. now: unix seconds.
 
+    rules: for the images, where they are kept.
     Raises NotWatched, StoreError when the corrections can't be used, DataError when the version's reference
     or the state is damaged, DigitsError while another look goes on.
     """
@@ -102,9 +106,15 @@ async def look(project: Path, settings: MonitorParams, kept: Kept, now: float) -
             "`make run` publishes one that is"
         )
     compared = reference.load(version.path, pointer.stable)
+    check = partial(
+        expectations.check,
+        dataset=str(files.read_json(version.path / wire.PROVENANCE)["dataset"]),
+        reference=project / "data" / "reference.json",
+        params=rules,
+    )
     async with _opened(kept.feedback) as store:
         with Record(project).alone():
-            return await _looked(project, store, _present(kept.log), compared, settings, now)
+            return await _looked(project, store, _present(kept.log), compared, check, settings, now)
 
 
 async def _looked(
@@ -112,6 +122,7 @@ async def _looked(
     store: FeedbackStore,
     folders: Sequence[Path],
     compared: Reference,
+    check: Callable[[pd.DataFrame], list[dict[str, Any]]],
     settings: MonitorParams,
     now: float,
 ) -> dict[str, Any]:
@@ -141,6 +152,7 @@ async def _looked(
         "label": said,
         "facts": moved.facts(digits, compared.events),
         "measured": len(digits),
+        "rules": check(digits),
         "picture": moved.picture(digits, strange),
     }
     looks = record.recent(

@@ -54,7 +54,8 @@ def run(given: argparse.Namespace) -> int:
     if given.action == "forget":
         return _forget(root, given.digest, kept)
     settings = params.load("monitor", root / "params.yaml")
-    latest = asyncio.run(looking.look(root, settings, kept, time.time()))
+    rules = params.load("validate", root / "params.yaml")
+    latest = asyncio.run(looking.look(root, settings, rules, kept, time.time()))
     if given.json:
         project.print_json({name: value for name, value in latest.items() if name != "picture"})
     else:
@@ -83,6 +84,11 @@ def _tell(latest: Mapping[str, Any], root: Path) -> None:
         console.print("[green]clear[/]: no alarm stands")
     if latest["label"]:
         console.print(escape(latest["label"]))
+    broken = [rule for rule in latest["rules"] if not rule["passed"]]
+    for rule in broken[:NEAREST]:
+        console.print(escape(f"rule of validate broken: {rule['rule']}: {rule['observed']}"))
+    if latest["rules"] and not broken:
+        console.print(f"the kept images keep to {count(len(latest['rules']), 'rule')} of validate")
     shown = project.table("event", "share", "bound", "rows")
     for event in nearest(latest)[:NEAREST]:
         bound = f"{'≤' if event['too_often'] else '≥'} {percent(event['bound'])}"

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from digits.dataset import CLASSES
+from digits.runtime.params import ValidateParams
 from digits.validate.table import SHAPE_COLUMNS, RowLimits
 
 GRID = np.linspace(0.0, 1.0, 101)
@@ -99,6 +100,16 @@ class Limits:
     class_share_tolerance: float
     min_class_share: float
     reference_slack: float
+
+    @classmethod
+    def of(cls, params: ValidateParams) -> Limits:
+        """The limits in the section `validate` of params.yaml."""
+        return cls(
+            RowLimits(params.min_contrast, params.min_ink, params.max_ink),
+            params.class_share_tolerance,
+            params.min_class_share,
+            params.reference_slack,
+        )
 
 
 class ExpectQuantilesNearReference(gxe.ExpectColumnQuantileValuesToBeBetween):  # type: ignore[misc]

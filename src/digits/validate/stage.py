@@ -46,7 +46,7 @@ def run(
     rejected, thumbnails = validation_report.read_rejected(raw / "rejected")
     origin = validation_report.read_files(raw / "files.csv")
     known = files.read_json(reference).get(dataset)
-    limits = _limits(params)
+    limits = Limits.of(params)
 
     everything = concatenate(list(splits.values()))
     rows = table.table(splits, dataset)
@@ -111,15 +111,6 @@ def run(
     if len(all_bad):
         rows_set_aside = count(len(all_bad), "row")
         say(f"validate: {rows_set_aside} of incoming batches quarantined: see {details / 'quarantine.csv'}")
-
-
-def _limits(params: ValidateParams) -> Limits:
-    return Limits(
-        table.RowLimits(params.min_contrast, params.min_ink, params.max_ink),
-        params.class_share_tolerance,
-        params.min_class_share,
-        params.reference_slack,
-    )
 
 
 def _digests(split: Split) -> dict[str, Any]:

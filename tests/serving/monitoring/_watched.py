@@ -20,6 +20,7 @@ from tests.serving._exports import change, export
 NOW = 1_900_000_000.0
 HOUR = 3600.0
 SETTINGS = params.load("monitor", ROOT / "params.yaml")
+RULES = params.load("validate", ROOT / "params.yaml")
 
 
 def serve(project, images, labels, sources):

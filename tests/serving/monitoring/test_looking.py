@@ -7,14 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from digits.dataset import Split
+from digits.files import write_json
 from digits.runtime.errors import DataError
+from digits.validate.rules import describe
+from digits.validate.table import table
 from serving.app.feedback import MONITOR, review
 from serving.app.feedback.store import FeedbackStore
 from serving.monitoring import labels, logs, looking, record
 from serving.monitoring.looking import Kept, NotWatched
 from serving.monitoring.record import Record
 from tests._digits import digits
-from tests.serving.monitoring._watched import HOUR, NOW, SETTINGS, fog, rows, serve
+from tests.serving.monitoring._watched import HOUR, NOW, RULES, SETTINGS, fog, rows, serve
 
 LABELLING = SETTINGS.model_copy(update={"policy": "label", "label_images": 40})
 
@@ -31,6 +35,8 @@ class World:
     def serve(self):
         images, answers = digits(600, seed=1)
         serve(self.project, images, answers, np.full(len(images), "mnist"))
+        known = describe(table({"train": Split(images, answers, np.full(len(images), "mnist"))}, "mnist"))
+        write_json(self.project / "data" / "reference.json", {"mnist": known})
 
     def read(self, _folders, since, until):
         every = pd.concat(self.log, ignore_index=True)
@@ -44,7 +50,7 @@ class World:
 
     def look(self, settings=SETTINGS):
         at = NOW + self.hours * HOUR + looking.SETTLED
-        return asyncio.run(looking.look(self.project, settings, self.kept, at))
+        return asyncio.run(looking.look(self.project, settings, RULES, self.kept, at))
 
     def corrections(self):
         async def found():
@@ -81,6 +87,9 @@ def test_fog_raises_an_alarm_that_stands_and_has_the_foggy_digits_labelled(world
     again = world.look(LABELLING)
     assert again["rows"] == 0 and len(again["alarms"]) == len(found["alarms"])
     assert len(world.corrections()) == 40, "no more than were asked for, however often one looks"
+    assert {rule["passed"] for rule in clean["rules"]} == {True} and len(clean["rules"]) > 20
+    assert "quantiles of mean" in {rule["rule"] for rule in found["rules"] if not rule["passed"]}
+    assert "✗ quantiles of mean" in world.place.page.read_text()
     facts = [fact["name"] for fact in found["facts"][:3]]
     assert {"low", "contrast"} & set(facts) and found["picture"]
 
@@ -108,6 +117,7 @@ def test_without_pictures_the_policies_say_so_and_notify_alone(world):
     images, answers = digits(200, seed=3)
     found = world.hour(fog(images), answers, LABELLING, keep=False)
     assert found["alarms"] and "--log-images" in found["label"] and found["picture"] is None
+    assert found["rules"] == []
     assert world.corrections() == []
 
 
