@@ -28,15 +28,17 @@ def given(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_takes_the_runs_of_the_process_deployment(tmp_path, given):
+def test_a_worker_takes_the_runs_of_a_deployment_and_monitoring_has_one_too(tmp_path, given):
     project = Project(tmp_path / "project")
     shutil.copy(ROOT / "prefect.yaml", project.root)
     (project.root / "flows").mkdir()
     shutil.copy(ROOT / "tests" / "flows" / "_tiny_flow.py", project.root / "flows" / "retrain.py")
+    shutil.copy(ROOT / "flows" / "monitor.py", project.root / "flows")
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
     for command in (
         ("work-pool", "create", "digits-process", "--type", "process"),
-        ("deploy", "--name", "process"),
+        ("deploy", "--name", "process", "--name", "watch"),
+        ("deployment", "inspect", "monitor/watch"),
         ("deployment", "run", "retrain/process", "-p", "profile=speedrun"),
     ):
         done = subprocess.run(
