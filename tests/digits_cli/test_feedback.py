@@ -122,16 +122,6 @@ def test_corrections_are_accepted_and_rejected_once_by_the_start_of_their_ids_by
     assert "`digits feedback list` shows them" in project.refused("feedback", "accept", "%%%%%", code=3)
 
 
-def test_the_sheet_is_a_picture_of_what_waits(project):
-    project.feedback("reject", project.ids[0])
-    sheet = project.root / "sheet.png"
-    assert "4 of 4 corrections awaiting review" in project.feedback("sheet", sheet).out
-    with Image.open(sheet) as picture:
-        assert picture.format == "PNG" and picture.width > 1000 and np.asarray(picture).std() > 10
-    project.feedback("reject", *project.ids[1:])
-    assert project.feedback("sheet", sheet).code == 0  # of nothing, too
-
-
 def test_what_is_accepted_is_exported_once_with_its_label(project):
     inbox = project.root / "inbox"
     assert "make it, then export again" in project.refused("feedback", "export", "--inbox", inbox, code=6)
@@ -147,11 +137,17 @@ def test_what_is_accepted_is_exported_once_with_its_label(project):
     assert "exported  3" in project.feedback("status").out
 
 
-def test_corrections_are_deleted_by_id_or_state(project):
-    project.feedback("reject", *project.ids[:2])
-    assert "2 deleted" in project.feedback("delete", "--state", "rejected").out
+def test_the_sheet_is_a_picture_of_what_waits_and_corrections_are_deleted_by_id_or_state(project):
+    project.feedback("reject", project.ids[0])
+    sheet = project.root / "sheet.png"
+    assert "4 of 4 corrections awaiting review" in project.feedback("sheet", sheet).out
+    with Image.open(sheet) as picture:
+        assert picture.format == "PNG" and picture.width > 1000 and np.asarray(picture).std() > 10
+    project.feedback("reject", *project.ids[1:])
+    assert project.feedback("sheet", sheet).code == 0  # of nothing, too
     assert "1 deleted" in project.feedback("delete", project.ids[2][:8]).out
-    assert len(project.states()) == 2
+    assert len(project.states()) == 4
+    assert "4 deleted" in project.feedback("delete", "--state", "rejected").out
     assert "either the ids" in project.refused("feedback", "delete", code=2)
 
 
@@ -211,40 +207,26 @@ class Terminal:
         return code
 
 
-def test_a_review_on_a_terminal_takes_single_keys_and_the_texts_of_lines(project):
+def test_a_review_on_a_terminal_takes_keys_and_texts_and_an_interrupted_one_keeps_what_was_decided(project):
     project.store(lambda store: store.add(given_line()))
     terminal = Terminal(project, "--reviewer", "ann")
-    shown = terminal.until("1 of 6")
-    assert "███" in shown
+    assert "███" in terminal.until("1 of 6")
     terminal.press("a")
     terminal.until("accepted as 1")
     terminal.until("2 of 6")
+    terminal.press("\x03")
+    assert terminal.ended() == 130
+    terminal = Terminal(project, "--reviewer", "ann")
+    terminal.until("1 of 5")
     terminal.press("5")
     terminal.until("accepted as 5")
     terminal.press("rss")
-    terminal.until("6 of 6")
+    terminal.until("5 of 5")
     terminal.press("c")
     terminal.until("the line says")
     os.write(terminal.master, b"12.5\n")
     terminal.until("accepted as 12.5")
-    terminal.until("3 accepted, 1 rejected, 2 skipped; `digits feedback export --inbox DIR`")
+    terminal.until("2 accepted, 1 rejected, 2 skipped; `digits feedback export --inbox DIR`")
     assert terminal.ended() == 0
-    states = project.states()
-    found = [states[image(n)][:2] for n in range(5)]
-    assert found == [
-        ("accepted", "1"),
-        ("accepted", "5"),
-        ("rejected", "1"),
-        ("pending", "1"),
-        ("pending", "1"),
-    ]
-
-
-def test_what_was_decided_stays_decided_when_a_review_is_interrupted(project):
-    terminal = Terminal(project, "--reviewer", "ann")
-    terminal.until("1 of 5")
-    terminal.press("a")
-    terminal.until("2 of 5")
-    terminal.press("\x03")
-    assert terminal.ended() == 130
-    assert [state for state, *_ in project.states().values()].count("accepted") == 1
+    found = [" ".join(project.states()[image(n)][:2]) for n in range(5)]
+    assert found == ["accepted 1", "accepted 5", "rejected 1", "pending 1", "pending 1"]

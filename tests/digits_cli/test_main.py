@@ -124,26 +124,24 @@ def test_commands_write_to_a_terminal_or_pipe_of_any_encoding():
 # --- publish
 
 
-def test_publishing_records_commit_changes_time_and_the_trial_on_a_server(project):
+def test_publishing_records_commit_changes_time_and_trial_and_the_same_export_is_tried_once(
+    project, monkeypatch
+):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.root.parent))
+    project.publish("a")
+    assert "published version 1: `digits promote 1`" in project.out
+    assert project.store.version(1).provenance["published"]["commit"] is None, "outside of Git"
+    with monkeypatch.context() as patch:
+        patch.setattr(infra_validator, "validate", lambda *_: pytest.fail("tried again"))
+        assert "version 1 has this content already" in project.digits("publish").out
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in ("init -q", "add dvc.yaml", "commit -qm start"):
         subprocess.run([*git, *command.split()], cwd=project.root, check=True)
-    project.publish("a")
-    assert "published version 1: `digits promote 1`" in project.out
-    facts = project.store.version(1).provenance["published"]
+    assert "published version 2" in project.digits("publish", "--force").out
+    facts = project.store.version(2).provenance["published"]
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project.root, text=True)
     assert facts["commit"] == head.strip() and facts["dirty"] is True
     assert facts["at"].endswith("Z") and facts["infra"]["requests"] == 9
-
-
-def test_the_same_export_is_published_and_tried_once(project, monkeypatch):
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.root.parent))
-    project.publish("a")
-    assert project.store.version(1).provenance["published"]["commit"] is None, "outside of Git"
-    monkeypatch.setattr(infra_validator, "validate", lambda *_: pytest.fail("tried again"))
-    assert "version 1 has this content already" in project.digits("publish").out
-    monkeypatch.setattr(infra_validator, "validate", lambda *_: TRIED)
-    assert "published version 2" in project.digits("publish", "--force").out
 
 
 def test_formats_for_phones_and_browsers_go_beside_their_version_at_once_or_later_and_are_told(project):
@@ -260,27 +258,21 @@ def test_a_script_reads_the_same_as_json(project, duels):
 # --- rollback, versions, prune
 
 
-def test_the_versions_are_listed_for_people_and_for_programs(project, duels):
+def test_the_versions_are_listed_and_pruned_for_people_and_for_programs(project, duels):
     duels(misread=0)
     assert "nothing is published" in project.digits("versions").out
-    project.publish("a", "b", "c")
+    project.publish(*"abcde")
     for number in ("1", "2"):
         project.digits("promote", number)
     listed = project.digits("versions").out.splitlines()
-    assert [line.split()[0] for line in listed] == ["version", "3", "2", "1"]
-    assert "stable" in listed[2] and "previous" in listed[3] and "99.00%" in listed[1]
-    found = json.loads(project.digits("versions", "--json").out)
-    roles = [(row["version"], row["role"], row["problems"]) for row in found]
-    assert roles == [(3, "", []), (2, "stable", []), (1, "previous", [])]
-
-
-def test_pruning_tells_what_went_and_what_is_left(project):
-    project.publish("a", "b", "c", "d")
-    project.digits("promote", "1")
-    out = project.digits("prune", "--keep", "2").out
-    assert "deleted version 2; the published versions are 1, 3, 4" in out
+    assert [line.split()[0] for line in listed] == ["version", *"54321"]
+    assert "stable" in listed[4] and "previous" in listed[5] and "99.00%" in listed[1]
+    roles = [(row["version"], row["role"], row["problems"]) for row in project.json("versions")]
+    assert roles == [*((n, "", []) for n in (5, 4, 3)), (2, "stable", []), (1, "previous", [])]
+    pruned = project.digits("prune", "--keep", "2").out
+    assert "deleted version 3; the published versions are 1, 2, 4, 5" in pruned
     assert "nothing to delete" in project.digits("prune").out
-    assert json.loads(project.digits("prune", "--json").out) == {"deleted": [], "versions": [1, 3, 4]}
+    assert project.json("prune") == {"deleted": [], "versions": [1, 2, 4, 5]}
     assert "at least 1" in project.refused("prune", "--keep", "0", code=6)
 
 
@@ -338,7 +330,7 @@ def into_service(project):
     return rollout.bring_into_service(project.root, project.store, run, acts, lambda: "2030-01-31T12:00:00Z")
 
 
-def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(project, duels):
+def test_a_run_promotes_what_is_no_worse_then_leaves_it_and_does_not_undo_a_rollback(project, duels):
     met = duels(misread=0)
     project.export("a")
     first = into_service(project)
@@ -349,6 +341,9 @@ def test_a_run_publishes_and_promotes_what_is_no_worse_and_then_leaves_it(projec
     project.export("b")
     assert "published version 2, promoted" in into_service(project).reason
     assert met == [(2, 1)]
+    promote.rollback(project.store)
+    assert "`digits promote 2` puts it in service again" in into_service(project).reason
+    assert project.store.current().stable == 1
 
 
 def test_a_run_whose_model_is_not_better_says_so_and_does_not_try_it_twice(project, duels):
@@ -359,16 +354,6 @@ def test_a_run_whose_model_is_not_better_says_so_and_does_not_try_it_twice(proje
     assert said.name == outcomes.NOT_BETTER and "version 1 keeps serving" in said.reason
     assert into_service(project).name == outcomes.NOT_BETTER
     assert met == [(2, 1)]
-
-
-def test_a_run_does_not_undo_a_rollback(project, duels):
-    duels(misread=0)
-    for weights in "ab":
-        project.export(weights)
-        into_service(project)
-    promote.rollback(project.store)
-    assert "`digits promote 2` puts it in service again" in into_service(project).reason
-    assert project.store.current().stable == 1
 
 
 def test_an_export_that_a_server_does_not_serve_is_an_outcome_not_a_crash(project, monkeypatch):

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +16,10 @@ from digits.runtime.errors import DataError
 from digits.validate import stage
 from tests._digits import digits
 from tests._lines import real_lines
+from tests._project import ROOT
 from tests._raw import NAME, base, split, with_batch, write_raw
 
-ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "data" / "reference.json"
-
-
 COUNTS = {"train": 300, "test": 100, "heldout": 0, "lines": 0, "heldout_lines": 0}
 SETTINGS = params.load("validate", ROOT / "params.yaml")
 
@@ -70,8 +67,7 @@ def refused(check, tmp_path, splits):
     assert links and all((where / "details" / link).is_file() for link in links)
     assert (where / "details" / "quarantine.png").is_file()
     assert not list(where.glob(".*"))
-    assert "\n" not in str(error.value)
-    assert "validation.json" in str(error.value)
+    assert "\n" not in str(error.value) and "validation.json" in str(error.value)
     return str(error.value)
 
 
@@ -103,15 +99,8 @@ def test_unusable_rows_of_a_batch_are_quarantined_with_reason_and_picture(check,
     torn = ("post", 9, "torn.png", "4", "not an image")
     where = check(with_batch(splits, split(20, 5, "post"), heldout=4), rejected=[torn])
     rows = quarantined(where)
-    assert [row["reason"].split(":")[0] for row in rows] == [
-        "blank",
-        "saturated",
-        "inverted",
-        "copy of train row 5",
-        "copy of test row 6",
-        "label 10 is not a digit",
-        "not an image",
-    ]
+    said = "blank, saturated, inverted, copy of train row 5, copy of test row 6, label 10 is not a digit"
+    assert [row["reason"].split(":")[0] for row in rows] == [*said.split(", "), "not an image"]
     assert {row["batch"] for row in rows} == {"post"}
     assert [row["action"] for row in rows] == ["quarantined"] * 6 + ["rejected by ingest"]
     assert rows[0]["file"] == f"post-{rows[0]['row']}.png" and rows[-1]["file"] == "torn.png"
@@ -133,9 +122,8 @@ def test_unusable_rows_of_a_batch_are_quarantined_with_reason_and_picture(check,
 
 
 def test_lines_are_judged_and_passed_on_apart_from_images(tmp_path, capsys):
-    lines = RealLines.joined(
-        [real_lines(40, 80), real_lines(40, 80).take(np.array([1])), real_lines(2048, text=[])]
-    )
+    two = real_lines(40, 80)
+    lines = RealLines.joined([two, two.take(np.array([1])), real_lines(2048, text=[])])
     raw = write_raw(
         tmp_path / "raw",
         base(),
@@ -184,25 +172,11 @@ def test_inverted_images_of_the_data_set_are_refused_and_shown(check, tmp_path):
     assert len(rows) == 400 and {row["action"] for row in rows} == {"refused"}
 
 
-def test_flipped_labels_of_the_data_set_are_refused(check, tmp_path):
-    splits = base(1000, 100)
-    given = splits["train"].labels.copy()
-    rows = np.random.default_rng(4).permutation(1000)[:20]
-    given[rows] = (given[rows] + 3) % 10
-    splits["train"] = Split(splits["train"].images, given, splits["train"].batches)
-    said = refused(check, tmp_path, splits)
-    assert f"labels: doubted in {NAME} train" in said
-    assert "doubted.png" in said
-    with (tmp_path / "out" / "details" / "doubted.csv").open() as stream:
-        doubted = {int(row["row"]) for row in csv.DictReader(stream) if row["split"] == "train"}
-    assert len(doubted & set(rows.tolist())) > 0.7 * len(rows)
-
-
 def test_a_poisoned_batch_is_refused_by_name_until_a_person_has_checked_it(check, tmp_path):
     images, labels = digits(200, 31)
     wrong = np.where(np.arange(200) < 30, labels + 1, labels) % 10
     said = refused(check, tmp_path, with_batch(base(1000, 100), batch_of(images, wrong)))
-    assert "labels: doubted in post" in said
+    assert "labels: doubted in post" in said and "doubted.png" in said
     assert "fix labels of post in data/incoming, or list post in validate.labels_checked" in said
     checked = run(tmp_path / "raw", tmp_path / "checked", labels_checked=["post"])
     assert report(checked)["passed"] is True
