@@ -80,10 +80,8 @@ SECRET = """
 def test_a_cache_elsewhere_and_relative_remotes_are_the_same_ones_in_the_clone(clone, tmp_path, level):
     project = clone.project
     write(project, ".dvc/config.local", SECRET)
-    with write(project, level, (project / level).read_text() if "home" not in level else "").open(
-        "a"
-    ) as stream:
-        stream.write(f"\n[cache]\n    dir = {tmp_path / 'elsewhere'}\n")
+    already = (project / level).read_text() if "home" not in level else ""
+    write(project, level, f"{already}\n[cache]\n    dir = {tmp_path / 'elsewhere'}\n")
     share_settings(project, clone.root)
     own = clone.root / ".dvc" / "config.local"
     assert own.stat().st_mode & 0o077 == 0 and "no_scm" not in own.read_text()
@@ -97,9 +95,8 @@ def test_a_cache_elsewhere_and_relative_remotes_are_the_same_ones_in_the_clone(c
 def test_two_runs_never_share_it(project):
     script = "from pathlib import Path\nfrom flows.clone.workspace import prepare\n"
     script += f"with prepare(Path({str(project)!r})):\n    print('held', flush=True)\n    input()"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    holder = subprocess.Popen([sys.executable, "-c", script], **pipes)
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(WorkspaceBusy, match=f"process {holder.pid}"), prepare(project):
         pass

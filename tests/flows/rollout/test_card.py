@@ -20,13 +20,11 @@ WORSE = Rule("accuracy", 0.002, 0.0005, False, "99.3% | right, 99.5% wanted")
 @pytest.fixture
 def project(tmp_path):
     """A project with the reports of a real evaluation, and its export."""
+    (tmp_path / "reports").mkdir()
+    real = {}
     for name in ("metrics", "verdict"):
-        (tmp_path / "reports").mkdir(exist_ok=True)
         shutil.copy(ROOT / "reports" / f"{name}.json", tmp_path / "reports")
-    real = {
-        name: json.loads((tmp_path / "reports" / f"{name}.json").read_text())
-        for name in ("metrics", "verdict")
-    }
+        real[name] = json.loads((tmp_path / "reports" / f"{name}.json").read_text())
     real |= {"recipe": {}, "data": {"dataset": "mnist", "sample": False, "batches": {"scans": {}}, "splits": {
         "test": {"n": 10_000, "images_sha256": "fbf9"}}}}  # fmt: skip
     made = export(tmp_path / "models" / "exported")

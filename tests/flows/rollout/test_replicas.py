@@ -1,6 +1,5 @@
 """What servers say of themselves; a stand-in tells states over REST that real ones pass through too fast."""
 
-import contextlib
 import json
 
 import pytest
@@ -20,10 +19,8 @@ NO_SERVER = Server("127.0.0.1:9")
 class StandIn:
     """Tells of each model the states that a test puts into `says`: a list is told one after another."""
 
-    def __init__(self, stack):
-        self.says, self.asked = {}, 0
-        url = stack.enter_context(serving(self.answer)).url
-        self.server = Server("", url.removeprefix("http://").rstrip("/"))
+    def __init__(self):
+        self.says, self.asked, self.server = {}, 0, None
 
     def answer(self, path):
         self.asked += 1
@@ -38,20 +35,14 @@ class StandIn:
         return 200 if listed else 404, json.dumps(tree).encode()
 
 
-@pytest.fixture
-def stack():
-    with contextlib.ExitStack() as opened:
-        yield opened
+def stands_in():
+    made = StandIn()
+    with serving(made.answer) as here:
+        made.server = Server("", here.url.removeprefix("http://").rstrip("/"))
+        yield made
 
 
-@pytest.fixture
-def stand_in(stack):
-    return StandIn(stack)
-
-
-@pytest.fixture
-def other(stack):
-    return StandIn(stack)
+stand_in, other = (pytest.fixture(stands_in, name=name) for name in ("stand_in", "other"))
 
 
 UP, GOES, LOADS, ENDED = ("AVAILABLE", ""), ("UNLOADING", ""), ("LOADING", ""), ("END", "")
@@ -74,8 +65,7 @@ def test_addresses_are_read(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["a:b", "a:0", "a:70000", "a/8501", ":8500", "a:/", "a:1/2/3", "::1", "a b:1", "a,a"],
+    "text", ["a:b", "a:0", "a:70000", "a/8501", ":8500", "a:/", "a:1/2/3", "::1", "a b:1", "a,a"]
 )
 def test_what_is_no_address_is_refused_with_the_form_that_is_expected(text):
     with pytest.raises(ParamsError, match="expected HOST"):

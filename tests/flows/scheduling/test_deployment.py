@@ -20,8 +20,7 @@ def test_a_line_of_crontab_is_taken_as_it_is(cron):
 
 
 @pytest.mark.parametrize(
-    "cron",
-    ["every night", "0 0 3 * * *", "0 3 31 2 *", "0 25 * * *", "0 3 * *", "@sometimes", ""],
+    "cron", ["every night", "0 0 3 * * *", "0 3 31 2 *", "0 25 * * *", "0 3 * *", "@sometimes", ""]
 )
 def test_what_cron_itself_would_not_take_or_never_run_is_refused(cron):
     with pytest.raises(ParamsError, match="five fields"):
