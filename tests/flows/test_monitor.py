@@ -11,14 +11,8 @@ from serving.monitoring.record import Record
 from tests._project import ROOT
 
 ALARM = {"name": "low above 0", "group": "inputs", "at": 5.0, "text": "50.0% of 300 images …"}
-EVENT = {
-    "name": "low above 0",
-    "group": "inputs",
-    "rows": 300,
-    "share": 0.5,
-    "bound": 0.03,
-    "too_often": True,
-}
+EVENT = {"rows": 300, "share": 0.5, "bound": 0.03, "too_often": True}
+EVENT |= {key: ALARM[key] for key in ("name", "group")}
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ class Server:
 
 
 class Clock:
-    def __init__(self):
-        self.now = 0.0
+    now = 0.0
 
     def __call__(self):
         return self.now
@@ -31,18 +30,14 @@ class Clock:
         self.now += seconds
 
 
-@pytest.fixture
-def clock():
-    return Clock()
+def balanced():
+    """Servers a and b, what asks them, and its clock."""
+    made, clock = [Server("a"), Server("b")], Clock()
+    return *made, Servers(made, patience=30, clock=clock, sleep=clock.sleep), clock
 
 
-def balanced(clock, *names):
-    made = [Server(name) for name in names]
-    return made, Servers(made, patience=30, clock=clock, sleep=clock.sleep)
-
-
-def test_servers_are_asked_in_turn_and_a_dead_one_is_passed_over_until_it_answers_again(clock):
-    (a, _), servers = balanced(clock, "a", "b")
+def test_servers_are_asked_in_turn_and_a_dead_one_is_passed_over_until_it_answers_again():
+    a, _, servers, clock = balanced()
     assert sorted(servers.predict_lines([]) for _ in range(10)) == ["a"] * 5 + ["b"] * 5
     a.error, a.asked = Unavailable("gone"), 0
     assert {servers.predict_lines([]) for _ in range(100)} == {"b"} and a.asked == 1
@@ -51,8 +46,8 @@ def test_servers_are_asked_in_turn_and_a_dead_one_is_passed_over_until_it_answer
     assert {servers.predict_lines([]) for _ in range(10)} == {"a", "b"}
 
 
-def test_when_none_answers_it_waits_and_then_gives_up(clock):
-    (a, b), servers = balanced(clock, "a", "b")
+def test_when_none_answers_it_waits_and_then_gives_up():
+    a, b, servers, clock = balanced()
     a.error = b.error = Unavailable("gone")
     with pytest.raises(Unavailable):
         servers.predict_lines([])
@@ -61,8 +56,8 @@ def test_when_none_answers_it_waits_and_then_gives_up(clock):
     assert servers.predict_lines([]) == "b"
 
 
-def test_what_a_server_refuses_another_one_is_not_asked(clock):
-    (a, b), servers = balanced(clock, "a", "b")
+def test_what_a_server_refuses_another_one_is_not_asked():
+    a, b, servers, _ = balanced()
     a.error = b.error = BadRequest("no lines")
     with pytest.raises(BadRequest):
         servers.predict_lines([])

@@ -35,11 +35,8 @@ def test_a_damaged_page_does_not_stop_the_others(tmp_path):
 
 def test_files_that_are_none_say_why(tmp_path, monkeypatch):
     whole = pdf(tmp_path / "a.pdf", "1", "2").read_bytes()
-    for data, reason in (
-        (b"", "empty"),
-        (b"%PDF-1.7 no more", "PDF that can't be opened"),
-        (b"x", "no picture"),
-    ):
+    refused = {b"": "empty", b"%PDF-1.7 no more": "PDF that can't be opened", b"x": "no picture"}
+    for data, reason in refused.items():
         with pytest.raises(BadRequest, match=reason):
             list(pages(data))
     monkeypatch.setattr(module, "PAGES", 1)

@@ -127,9 +127,7 @@ def test_without_servers_it_ends_with_their_error_and_goes_on_later(tmp_path, re
     assert kept and not (tmp_path / "out" / "failed.csv").exists()
     read("in")
     assert kept.items() <= files(tmp_path).items()
-    assert [row["file"] for row in rows(tmp_path / "out.csv")] == [
-        f"in/{place}.png" for place in range(10, 20)
-    ]
+    assert [row["file"] for row in rows(tmp_path / "out.csv")] == [f"in/{n}.png" for n in range(10, 20)]
 
 
 def test_a_folder_holds_one_pile_and_nothing_else(tmp_path, read):
@@ -197,9 +195,7 @@ def test_only_the_file_that_ends_workers_is_blamed_and_all_others_are_read_once(
     names = [f"{place}{'-deadly' * (place in (3, 12))}" for place in range(20)]
     made = [Chunk(str(place), tuple(names[place : place + 5])) for place in range(0, 20, 5)]
     parts = {}
-    pile._drive(
-        dask, iter(made), How(tmp_path, Asking()), lambda chunk, part: parts.update({chunk.digest: part})
-    )
+    pile._drive(dask, iter(made), How(tmp_path, Asking()), lambda c, part: parts.update({c.digest: part}))
     assert {failure.file for part in parts.values() for failure in part.failures} == {"3-deadly", "12-deadly"}
     read = sorted(row.file for part in parts.values() for row in part.rows)
     assert read == sorted(name for name in names if "deadly" not in name)

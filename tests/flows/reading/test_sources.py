@@ -53,9 +53,7 @@ def test_addresses_are_listed_and_fetched_and_errors_of_their_library_are_a_line
         store.pipe(f"/{name}", name.encode())
     found = list(sources.inputs(["memory://p"], tmp_path))
     assert [each.name for each in found] == [
-        "memory:///p/a.pdf",
-        "memory:///p/b.png",
-        "memory:///p/deep/c.jpg",
+        f"memory:///p/{name}" for name in ("a.pdf", "b.png", "deep/c.jpg")
     ]
     assert [each.size for each in found] == [7, 7, 12] and all(each.stamp for each in found)
     assert sources.content(found[2].name, tmp_path) == b"p/deep/c.jpg"

@@ -113,12 +113,9 @@ def test_one_slow_answer_is_no_slow_model_and_too_few_requests_tell_nothing_of_l
     assert trial.passed and "candidate_ms" not in trial.figures["golden batches"]
 
 
-def test_nothing_compared_is_no_pass():
+def test_nothing_compared_or_another_number_of_answers_than_images_is_no_pass():
     for asked in ([], [Responses("golden images", (), ())]):
         assert "can't be compared" in judge(asked).reasons[0]
-
-
-def test_another_number_of_answers_than_images_refuses():
     trial = judge([Responses("golden batches", (answer([1, 2]),), (answer([1]),))])
     assert "a different number of answers" in trial.reasons[0]
 
