@@ -49,12 +49,20 @@ class Project:
         return self.run(sys.executable, "-m", "dvc", *arguments, **extra)
 
     def repro(self, *arguments: str, **extra: str) -> str:
-        done = self.dvc("repro", *arguments, **extra)
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return self.ok(sys.executable, "-m", "dvc", "repro", *arguments, **extra)
 
     def digits(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "digits_cli", *arguments, **extra)
+
+    def succeed(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run `digits …`, whose exit code must be 0."""
+        done = self.digits(*arguments, **extra)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def commit(self, subject: str) -> None:
+        self.ok("git", "add", "-A")
+        self.ok("git", "commit", "-qm", subject)
 
     def edit(self, change: dict) -> None:
         """Merge values into params.yaml, section by section."""
@@ -111,26 +119,12 @@ def project(where: Path, *, train: int = 1200, test: int = 400, git: bool = True
     )
     if git:
         made.ok("git", "init", "-q", "-b", "main")
-        made.ok("git", "add", "-A")
-        made.ok("git", "commit", "-qm", "start")
+        made.commit("start")
     return made
 
 
-MADE = {
-    ".venv",
-    ".git",
-    ".checkpoints",
-    ".digits",
-    ".prefect",
-    "cache",
-    "tmp",
-    "raw",
-    "validated",
-    "prepared",
-    "candidate",
-    "exported",
-    "edge",
-}
+MADE = {".venv", ".git", ".checkpoints", ".digits", ".prefect", "cache", "tmp"}
+MADE |= {"raw", "validated", "prepared", "candidate", "exported", "edge"}
 
 
 def source_files() -> list[str]:
