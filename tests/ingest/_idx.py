@@ -30,23 +30,13 @@ def idx_bytes(array: NDArray[Any]) -> bytes:
     return header + np.ascontiguousarray(array, dtype=np.uint8).tobytes()
 
 
-def write_idx_dataset(directory: Path, train: Labelled, test: Labelled, *, gz: bool = True) -> dict[str, Any]:
+def write_idx_dataset(directory: Path, train: Labelled, test: Labelled) -> dict[str, Any]:
     """Write the four files; return their names and sha256 as `ingest.files` of params.yaml lists them."""
     directory.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        "train-images": train[0],
-        "train-labels": train[1],
-        "test-images": test[0],
-        "test-labels": test[1],
-    }
     files: dict[str, Any] = {}
-    for key, array in arrays.items():
+    for (key, name), array in zip(NAMES.items(), (*train, *test), strict=True):
         data = idx_bytes(array)
-        name = NAMES[key]
-        if gz:
-            (directory / f"{name}.gz").write_bytes(gzip.compress(data, mtime=0))
-        else:
-            (directory / name).write_bytes(data)
+        (directory / f"{name}.gz").write_bytes(gzip.compress(data, mtime=0))
         files[key] = {"name": name, "sha256": hashlib.sha256(data).hexdigest()}
     return files
 

@@ -28,9 +28,8 @@ def test_a_text_is_digits_and_what_separates_them(text, says):
 
 @pytest.mark.parametrize("text", ["1a", "12-", "...", "\u0663", "1\n2", "1" * 25])
 def test_a_text_of_other_characters_or_too_many_is_refused(text):
-    with pytest.raises(
-        DataError, match=r"^expected digits with a dot|^it has 25 characters, expected at most 24"
-    ):
+    said = r"^expected digits with a dot|^it has 25 characters, expected at most 24"
+    with pytest.raises(DataError, match=said):
         characters(text)
 
 

@@ -27,15 +27,6 @@ def mirror(tmp_path_factory):
     return directory, write_idx_dataset(directory, digits(40, 1), digits(20, 2))
 
 
-def test_raw_files_do_as_well_as_gzip(tmp_path):
-    files = write_idx_dataset(tmp_path, digits(40, 1), digits(20, 2), gz=False)
-    with serving(folder(tmp_path)) as server:
-        for place in (server.url, str(tmp_path), tmp_path.as_uri()):
-            contents, passed_over = sources.fetch(ingest_params(files, [place]))
-            assert contents is not None and set(contents) == set(NAMES) and not passed_over, place
-            assert len(contents["train-images"]) == 16 + 40 * 28 * 28
-
-
 def test_digits_mirror_goes_first_and_is_passed_over_when_it_does_not_answer(mirror, monkeypatch):
     directory, files = mirror
     monkeypatch.setenv("DIGITS_MIRROR", directory.as_uri())
@@ -142,17 +133,12 @@ def test_a_mirror_that_is_wrong_is_refused_rather_than_replaced(mirror, tmp_path
 
 @pytest.mark.parametrize(
     "mistyped",
-    [
-        "ftp://user:secret@host/mnist",
-        "http://user:secret@host:notaport/mnist",
-        "user:secret@host/mnist",
-    ],
+    ["ftp://user:secret@host/mnist", "http://user:secret@host:notaport/mnist", "user:secret@host/mnist"],
 )
 def test_a_password_in_a_mistyped_mirror_is_not_shown(mirror, monkeypatch, mistyped):
     monkeypatch.setenv("DIGITS_MIRROR", mistyped)
-    with pytest.raises(
-        DataError, match=r"is no source|DIGITS_MIRROR=.* there is no such directory"
-    ) as refused:
+    said = r"is no source|DIGITS_MIRROR=.* there is no such directory"
+    with pytest.raises(DataError, match=said) as refused:
         sources.fetch(ingest_params(mirror[1], []))
     assert "secret" not in str(refused.value)
 
@@ -160,15 +146,15 @@ def test_a_password_in_a_mistyped_mirror_is_not_shown(mirror, monkeypatch, misty
 def test_a_password_or_a_token_is_used_and_not_shown(mirror, capsys):
     with_password = refused_url().replace("//", "//user:secret@")
     with serving(folder(mirror[0])) as server:
-        contents, passed_over = sources.fetch(
-            ingest_params(mirror[1], [with_password, f"{server.url}none?token=secret"])
-        )
+        tried = [with_password, f"{server.url}none?token=secret"]
+        contents, passed_over = sources.fetch(ingest_params(mirror[1], tried))
         assert contents is None and len(passed_over) == 2
         assert server.asked[0] == f"none/{IMAGES}?token=secret"
     assert "secret" not in "".join(passed_over) + capsys.readouterr().out
 
 
 OTHER_NAMES = {
+    "unpacked": str,
     "dotted": lambda name: name.replace("-idx", ".idx"),
     "a folder per file": lambda name: f"{name}/{name}",
     "a folder per file, dotted within": lambda name: f"{name}/{name.replace('-idx', '.idx')}",
@@ -177,19 +163,19 @@ OTHER_NAMES = {
 
 
 @pytest.mark.parametrize("names", OTHER_NAMES)
-def test_files_are_found_under_the_names_of_common_downloads(mirror, tmp_path, names):
+def test_files_are_found_packed_or_not_under_the_names_of_common_downloads(mirror, tmp_path, names):
     for name in NAMES.values():
         path = tmp_path / OTHER_NAMES[names](name)
         path.parent.mkdir(exist_ok=True)
         packed = (mirror[0] / f"{name}.gz").read_bytes()
         path.write_bytes(packed if path.suffix == ".gz" else gzip.decompress(packed))
     with serving(folder(tmp_path)) as server:
-        for place in (server.url, str(tmp_path)):
+        for place in (server.url, str(tmp_path), tmp_path.as_uri()):
             chosen = ingest_params(mirror[1], [place])
-            contents, _ = sources.fetch(chosen)
-            assert contents is not None and set(contents) == set(NAMES)
-            if place == str(tmp_path):
-                assert sources.available(chosen) == place
+            contents, passed_over = sources.fetch(chosen)
+            assert contents is not None and set(contents) == set(NAMES) and not passed_over, place
+            assert len(contents["train-images"]) == 16 + 40 * 28 * 28
+            assert place == server.url or sources.available(chosen) == str(tmp_path)
 
 
 def test_a_directory_may_call_the_files_anything(mirror, tmp_path, monkeypatch):
@@ -207,12 +193,14 @@ def test_a_directory_may_call_the_files_anything(mirror, tmp_path, monkeypatch):
 
 def test_available_names_the_first_source_that_holds_data(mirror, monkeypatch, capsys):
     directory, files = mirror
+
+    def available(*places):
+        return sources.available(ingest_params(files, [*places]))
+
     with serving(lambda _: (200, PAGE)) as portal, serving(folder(directory)) as good:
-        assert sources.available(ingest_params(files, [portal.url])) is None, "a log-in page is no data"
-        assert sources.available(ingest_params(files, [refused_url(), portal.url, good.url])) == good.url
-    assert sources.available(ingest_params(files, [str(directory / "none"), str(directory)])) == str(
-        directory
-    )
+        assert available(portal.url) is None, "a log-in page is no data"
+        assert available(refused_url(), portal.url, good.url) == good.url
+    assert available(str(directory / "none"), str(directory)) == str(directory)
     monkeypatch.setenv("DIGITS_MIRROR", "/no/such/directory")
-    assert sources.available(ingest_params(files, [])) == "/no/such/directory", "for ingest to complain of"
+    assert available() == "/no/such/directory", "for ingest to complain of"
     assert capsys.readouterr().out == ""
