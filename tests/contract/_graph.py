@@ -8,13 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "digits"
-COMPUTING = (
-    "train",
-    "lines",
-    "evaluate",
-    "export",
-    "convert",
-)  # the stages whose outputs depend on TensorFlow
+COMPUTING = ("train", "lines", "evaluate", "export", "convert")  # what they make depends on TensorFlow
 MODEL_SERVER = "serving/model_server/digits_model_server"
 COMPUTE_LOCK = "requirements-compute.lock"  # the libraries that these compute with
 

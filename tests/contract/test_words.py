@@ -31,9 +31,8 @@ def test_paths_in_cmd_are_the_deps_and_outs(stage):
     made = names(entry.get("outs", [])) + names(entry.get("metrics", [])) + names(entry.get("plots", []))
     assert sorted(paths) == sorted(deps + made)
     run = inspect.signature(import_module(f"digits.{stage}.stage").run)
-    assert [o.removeprefix("--").replace("-", "_") for o in options] == [
-        p for p in run.parameters if not p.endswith("params")
-    ]
+    parameters = [name for name in run.parameters if not name.endswith("params")]
+    assert [option.removeprefix("--").replace("-", "_") for option in options] == parameters
 
 
 def test_what_computes_with_tensorflow_depends_on_the_lock_and_training_on_no_test_image():

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from digits.runtime.processes import RUN_PID, is_dvc
+from tests.flows._processes import gone, wait_for
 
 ABOVE = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)"
 SLEEP = "print(os.getpid(), flush=True); time.sleep(60)"
@@ -21,18 +22,6 @@ def start(*command, **environment):
     kept = {k: v for k, v in os.environ.items() if k != RUN_PID}
     top = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kept | environment)
     return top, psutil.Process(int(top.stdout.readline()))
-
-
-def ends(process, seconds=30.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def kill(process):
@@ -66,15 +55,14 @@ def test_a_stage_dies_with_dvc(dvc, between):
     parent, child = start(*dvc, *started)
     family = psutil.Process(parent.pid).children(recursive=True)
     kill(parent)
-    assert ends(child)
-    assert all(ends(process) for process in family)
+    wait_for(lambda: all(map(gone, [child, *family])), 30)
 
 
 def test_a_stage_dies_with_the_run_above_dvc(dvc):
     run = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     parent, child = start(*dvc, *in_a_shell(stage("die_with_dvc")), **{RUN_PID: str(run.pid)})
     run.kill()  # nobody has collected it: it is a zombie
-    assert ends(child)
+    wait_for(lambda: gone(child), 30)
     kill(run)
     kill(parent)
 
@@ -85,15 +73,14 @@ def test_a_stage_whose_run_is_gone_does_not_start():
     code = "from digits.runtime.processes import die_with_dvc; die_with_dvc(); print('at work')"
     environment = os.environ | {RUN_PID: str(run.pid)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "has ended" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "") and "has ended" in done.stderr
 
 
 def test_a_stage_that_a_person_started_outlives_their_shells_parent():
     parent, child = start(sys.executable, "-c", ABOVE, *in_a_shell(stage("die_with_dvc")))
     kill(parent)
-    assert not ends(child, seconds=1)
+    time.sleep(1)
+    assert not gone(child)
     child.send_signal(signal.SIGKILL)
 
 

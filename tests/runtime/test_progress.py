@@ -37,9 +37,6 @@ def test_a_process_that_is_followed_writes_what_its_follower_parses(capsys, monk
     with progress.bar("training", total=20, unit="steps") as advance:
         advance(20, note="loss 0.1")
     said = [progress.parse(line) for line in capsys.readouterr().out.splitlines()]
-    begun, done = (
-        progress.Progress("training", 0, 20, "steps"),
-        progress.Progress("training", 20, 20, "steps", "loss 0.1"),
-    )
-    assert said == ["read 3 files", begun, done]
+    begun = progress.Progress("training", 0, 20, "steps")
+    assert said == ["read 3 files", begun, progress.Progress("training", 20, 20, "steps", "loss 0.1")]
     assert progress.parse("W0000 a warning") is progress.parse(progress.MARK + "{cut o") is None
