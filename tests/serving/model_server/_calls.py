@@ -9,13 +9,7 @@ import grpc
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
-from tensorflow_serving.apis import (
-    classification_pb2,
-    inference_pb2,
-    input_pb2,
-    predict_pb2,
-    regression_pb2,
-)
+from tensorflow_serving.apis import classification_pb2, inference_pb2, input_pb2, predict_pb2, regression_pb2
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from tests._ports import free_port
@@ -86,10 +80,10 @@ def stub(server):
         yield PredictionServiceStub(channel)
 
 
-def refused(call, request):
+def refused(call, *arguments, timeout=20.0, **more):
     """Return the code and the text that a call is refused with."""
     with pytest.raises(grpc.RpcError) as caught:
-        call(request, timeout=20)
+        call(*arguments, timeout=timeout, **more)
     return caught.value.code().name, caught.value.details()
 
 

@@ -8,7 +8,8 @@ import pytest
 from digits_model_server.event_loop import EventLoopServer
 from tests.conftest import _once
 from tests.serving import _models
-from tests.serving.model_server._calls import serving, stub
+from tests.serving._server import Server
+from tests.serving.model_server._calls import connected, serving, stub
 
 LABELS = 'version_labels { key: "blue/1" value: 122 } version_labels { key: "green" value: 123 }'
 
@@ -34,9 +35,21 @@ def server(models, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def channel(server):
+    with connected(server) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def client(server):
     with stub(server) as made:
         yield made
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Starts a server of one base path, for a `with`."""
+    return lambda base, *flags, **more: Server(tmp_path / "log", f"--model_base_path={base}", *flags, **more)
 
 
 class Loop(EventLoopServer):

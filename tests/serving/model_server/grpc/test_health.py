@@ -3,14 +3,8 @@
 import pytest
 
 from digits_model_server.grpc import health
-from tests.serving.model_server._calls import BAD, connected, refused
+from tests.serving.model_server._calls import BAD, refused
 from tests.serving.model_server.grpc._health import REQUEST, RESPONSE, check, watch
-
-
-@pytest.fixture
-def channel(server):
-    with connected(server) as made:
-        yield made
 
 
 def test_the_messages_are_the_standard_s_on_the_wire():

@@ -7,7 +7,6 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 
 from digits_model_server.grpc import server
 from digits_model_server.status import Status
-from tests.serving._server import Server
 from tests.serving.model_server._calls import prediction
 
 
@@ -18,14 +17,11 @@ def test_channel_arguments_are_numbers_where_they_look_like_them_and_need_a_valu
         server.channel_arguments("grpc.a")
 
 
-def test_a_burst_that_meets_a_stalled_server_is_answered_to_the_last_request(half, tmp_path):
+def test_a_burst_that_meets_a_stalled_server_is_answered_to_the_last_request(launch, half):
     """gRPC itself would cancel what goes beyond a thousand waiting requests."""
     request = prediction("default", {"x": [1.0]})
     options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
-    with (
-        Server(tmp_path / "log", f"--model_base_path={half}") as made,
-        contextlib.ExitStack() as stack,
-    ):
+    with launch(half) as made, contextlib.ExitStack() as stack:
         channels = [stack.enter_context(grpc.insecure_channel(made.target, options)) for _ in range(20)]
         stubs = [PredictionServiceStub(channel) for channel in channels]
         for stub in stubs:

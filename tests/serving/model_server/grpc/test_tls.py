@@ -5,9 +5,8 @@ import pytest
 
 from digits_model_server.grpc import server
 from digits_model_server.status import Status
-from tests.serving._server import Server
 from tests.serving.model_server import _tls
-from tests.serving.model_server._calls import ask_half, connected
+from tests.serving.model_server._calls import ask_half, connected, refused
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +26,22 @@ def channel(target, ca=None, client=None):
     return grpc.secure_channel(target, credentials, options=[("grpc.enable_http_proxy", 0)])
 
 
+@pytest.fixture
+def ssl(pair, tmp_path):
+    """Writes the SSLConfig of a pair, with more fields or others."""
+    fields = {"server_key": pair.key, "server_cert": pair.certificate}
+    return lambda **more: _tls.config(tmp_path / "ssl", **(fields | more))
+
+
 def test_clients_that_trust_the_certificate_are_answered_and_rest_stays_plain(
-    half, pair, authority, tmp_path
+    launch, half, ssl, authority, tmp_path
 ):
-    file = _tls.config(tmp_path / "ssl", server_key=pair.key, server_cert=pair.certificate)
     socket_path = tmp_path / "socket"
-    flags = (f"--model_base_path={half}", f"--ssl_config_file={file}", f"--grpc_socket_path={socket_path}")
-    with Server(tmp_path / "log", *flags) as server:
+    with launch(half, f"--ssl_config_file={ssl()}", f"--grpc_socket_path={socket_path}") as server:
         with channel(server.target, authority.certificate) as made:
             assert ask_half(made, 2.0) == 2.0
-        with channel(server.target) as made, pytest.raises(grpc.RpcError) as caught:
-            ask_half(made, 2.0)  # trusts the system's authorities, not this one
-        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-        with connected(server) as made, pytest.raises(grpc.RpcError):
-            ask_half(made, 2.0)
+        with channel(server.target) as system, connected(server) as plain:
+            assert refused(ask_half, system, 2.0)[0] == refused(ask_half, plain, 2.0)[0] == "UNAVAILABLE"
         options = [("grpc.ssl_target_name_override", "localhost"), ("grpc.default_authority", "localhost")]
         trusted = grpc.ssl_channel_credentials(authority.certificate.encode())
         with grpc.secure_channel(f"unix:{socket_path}", trusted, options=options) as made:
@@ -49,24 +50,15 @@ def test_clients_that_trust_the_certificate_are_answered_and_rest_stays_plain(
         assert "not encrypted: --ssl_config_file is for gRPC" in server.text()
 
 
-def test_client_verify_demands_a_certificate_of_the_authority(half, pair, authority, tmp_path):
-    file = _tls.config(
-        tmp_path / "ssl",
-        server_key=pair.key,
-        server_cert=pair.certificate,
-        custom_ca=authority.certificate,
-        client_verify=True,
-    )
+def test_client_verify_demands_a_certificate_of_the_authority(launch, half, ssl, authority):
+    file = ssl(custom_ca=authority.certificate, client_verify=True)
     other = _tls.Authority("another").issue("client")
-    flags = (f"--model_base_path={half}", f"--ssl_config_file={file}")
-    with Server(tmp_path / "log", *flags) as server:
+    with launch(half, f"--ssl_config_file={file}") as server:
         with channel(server.target, authority.certificate, authority.issue("client")) as made:
             assert ask_half(made, 2.0) == 2.0
         for client in (None, other):
             with channel(server.target, authority.certificate, client) as made:
-                with pytest.raises(grpc.RpcError) as caught:
-                    ask_half(made, 2.0)
-                assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+                assert refused(ask_half, made, 2.0)[0] == "UNAVAILABLE"
 
 
 @pytest.mark.parametrize(
@@ -82,10 +74,8 @@ def test_client_verify_demands_a_certificate_of_the_authority(half, pair, author
         ({"client_verify": True}, "client_verify needs custom_ca"),
     ],
 )
-def test_what_can_t_be_meant_is_named(authority, pair, tmp_path, change, said):
+def test_what_can_t_be_meant_is_named(authority, ssl, change, said):
     texts = {"protected": _tls.protected(b"secret"), "another": authority.issue("another").key}
-    change = {name: texts.get(value, value) for name, value in change.items()}
-    fields = {"server_key": pair.key, "server_cert": pair.certificate} | change
     with pytest.raises(Status, match=said) as caught:
-        server.credentials(_tls.config(tmp_path / "ssl", **fields))
+        server.credentials(ssl(**{name: texts.get(value, value) for name, value in change.items()}))
     assert "\n" not in caught.value.message

@@ -10,7 +10,6 @@ import pytest
 
 from digits_model_server.grpc import server
 from digits_model_server.status import Status
-from tests.serving._server import Server
 from tests.serving.model_server._calls import ask_half, refused_start
 
 
@@ -23,39 +22,34 @@ def test_the_socket_of_a_server_that_is_gone_is_taken_away(tmp_path):
     assert not path.exists()
 
 
-def test_a_file_is_never_taken_away(tmp_path):
+def test_a_file_and_a_path_that_no_socket_can_have_are_refused_and_left_as_they_are(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for path, said in {
+        tmp_path / "file": "is not a socket: it is left as it is",
+        tmp_path / "link": "is not a socket",
+        "x" * 108: "longer than 107 bytes",
+        "/nowhere/at/all/socket": "there is no folder",
+    }.items():
+        with pytest.raises(Status, match=said):
+            server.claim_path(str(path))
+
+
+def test_a_server_on_a_socket_alone_outlives_a_kill_and_shares_with_nobody(launch, half, tmp_path):
     path = tmp_path / "socket"
-    path.write_text("precious")
-    with pytest.raises(Status, match="is not a socket: it is left as it is"):
-        server.claim_path(str(path))
-    path.unlink()
-    path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Status, match="is not a socket"):
-        server.claim_path(str(path))
+    flags = (f"--grpc_socket_path={path}", "--port=0")  # the last of two holds
 
-
-@pytest.mark.parametrize(
-    ("path", "said"), [("x" * 108, "longer than 107 bytes"), ("/nowhere/at/all/socket", "there is no folder")]
-)
-def test_a_path_that_no_socket_can_have_is_refused(path, said):
-    with pytest.raises(Status, match=said):
-        server.claim_path(path)
-
-
-def test_a_server_on_a_socket_alone_outlives_a_kill_and_shares_with_nobody(half, tmp_path):
-    path = tmp_path / "socket"
-    flags = (f"--model_base_path={half}", f"--grpc_socket_path={path}", "--port=0")  # the last of two holds
-    with Server(tmp_path / "log", *flags) as first:
+    def answers():
         with grpc.insecure_channel(f"unix:{path}") as channel:
-            assert ask_half(channel, 2.0) == 2.0
+            return ask_half(channel, 2.0) == 2.0
+
+    with launch(half, *flags) as first:
+        assert answers()
         assert stat.S_ISSOCK(path.stat().st_mode) and not path.stat().st_mode & stat.S_IWOTH
-        assert "belongs to a server that is running" in refused_start(*flags)
-        with grpc.insecure_channel(f"unix:{path}") as channel:
-            assert ask_half(channel, 2.0) == 2.0, "the first one has kept it"
+        assert "belongs to a server that is running" in refused_start(f"--model_base_path={half}", *flags)
+        assert answers(), "the first one has kept it"
         first.stop(signal.SIGKILL)
     assert path.exists()
-    with Server(tmp_path / "log2", *flags) as second:
-        with grpc.insecure_channel(f"unix:{path}") as channel:
-            assert ask_half(channel, 4.0) == 3.0
-        assert second.stop() == 0
+    with launch(half, *flags) as second:
+        assert answers() and second.stop() == 0
     assert not os.path.lexists(path)
