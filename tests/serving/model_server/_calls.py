@@ -1,8 +1,11 @@
 """Servers of several models, servers that fail to start, and the requests of gRPC clients."""
 
+import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import grpc
@@ -10,8 +13,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import classification_pb2, inference_pb2, input_pb2, predict_pb2, regression_pb2
+from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
+from digits_model_server.models import config
 from tests._ports import free_port
 from tests._project import ROOT
 from tests.serving._server import Server, environment
@@ -29,6 +35,11 @@ def settings(models, *, every=False, **more):
         for name, path in models.items()
     )
     return f"model_config_list {{ {listed} }}"
+
+
+def only(base, version):
+    """The text of a config file: one version of the model `half`."""
+    return settings({"half": base}, half=f"model_version_policy {{ specific {{ versions: {version} }} }}")
 
 
 @contextmanager
@@ -60,12 +71,40 @@ def refused_start(*flags):
     return done.stdout
 
 
+def refuses(port, host="127.0.0.1"):
+    """Whether nothing listens on a port."""
+    try:
+        socket.create_connection((host, port), 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def until(true, seconds=30.0):
     """Wait until a function returns true."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
+
+
+@contextmanager
+def meanwhile(work, threads):
+    """Call a function again and again in threads until the block ends, which raises what it has raised."""
+    stop = threading.Event()
+
+    def repeat():
+        while not stop.is_set():
+            work()
+
+    with ThreadPoolExecutor(threads) as pool:
+        working = [pool.submit(repeat) for _ in range(threads)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for each in working:
+            each.result()
 
 
 @contextmanager
@@ -85,6 +124,12 @@ def refused(call, *arguments, timeout=20.0, **more):
     with pytest.raises(grpc.RpcError) as caught:
         call(*arguments, timeout=timeout, **more)
     return caught.value.code().name, caught.value.details()
+
+
+def reload(channel, text="", timeout=20.0, **more):
+    """Send the text of a config file to a server; return the ReloadConfigResponse."""
+    request = ReloadConfigRequest(config=config.parse(text), **more)
+    return ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=timeout)
 
 
 def named(request, model, signature="", version=None, label=None):

@@ -1,5 +1,5 @@
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,13 +14,10 @@ from digits_model_server.status import Status
 from tests.serving.model_server._calls import REGRESS, examples, tasks
 
 
-def samples(text):
+def samples(registry):
     """(name, labels, value) of each line, by the parser of Prometheus's own client."""
-    return [
-        (each.name, dict(each.labels), each.value)
-        for family in text_string_to_metric_families(text)
-        for each in family.samples
-    ]
+    families = text_string_to_metric_families(registry.text())
+    return [(each.name, dict(each.labels), each.value) for family in families for each in family.samples]
 
 
 def test_a_histogram_reads_as_upstream_s_does_and_metrics_are_sorted():
@@ -47,7 +44,7 @@ def test_any_value_of_a_label_comes_back_from_a_parser(value):
     registry = Registry()
     registry.counter("0/path-total_count", "name").cell(value).add(2)
     assert registry.text().startswith("# TYPE _0:path:total_count counter\n_0:path:total_count{name=")
-    assert samples(registry.text())[0][1:] == ({"name": value}, 2)
+    assert samples(registry)[0][1:] == ({"name": value}, 2)
 
 
 def test_threads_that_count_at_once_lose_nothing():
@@ -60,14 +57,11 @@ def test_threads_that_count_at_once_lose_nothing():
             histograms.cell("all").add(turn % 3)
 
     for _ in range(3):  # later threads take over the idents of those that have ended
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            registry.text()
-        for thread in threads:
-            thread.join()
-    found = {name: value for name, labels, value in samples(registry.text()) if "le" not in labels}
+        with ThreadPoolExecutor(4) as pool:
+            working = [pool.submit(work) for _ in range(4)]
+            while not all(each.done() for each in working):
+                registry.text()
+    found = {name: value for name, labels, value in samples(registry) if "le" not in labels}
     assert found[":c_total"] == found[":h_count"] == 60_000
     assert found[":h_sum"] == 12 * sum(turn % 3 for turn in range(5_000))
 
@@ -94,10 +88,8 @@ def test_a_config_says_where_the_page_is_or_is_refused_with_the_reason(tmp_path,
 
 
 def lines(observer, name):
-    name = f":tensorflow:serving:{name}"
-    return [
-        line.removeprefix(name) for line in observer.registry.text().splitlines() if line.startswith(name)
-    ]
+    """What follows a metric's name in each of its lines."""
+    return re.findall(f"^:tensorflow:serving:{name}(.*)", observer.registry.text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["request_latency", "runtime_latency", "model_warmup_latency"])

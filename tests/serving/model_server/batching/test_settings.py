@@ -29,37 +29,40 @@ def test_every_setting_is_taken_over(tmp_path):
     assert pool == Pool(2, "mine")
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        (
-            "max_batch_size { value: 8 } allowed_batch_sizes: 4",
-            "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8",
-        ),
-        (
-            "max_batch_size { value: 4 } allowed_batch_sizes: 4 allowed_batch_sizes: 4",
-            "allowed_batch_sizes entries must be monotonically increasing",
-        ),
-        (
-            "max_batch_size { value: 9 } enable_large_batch_splitting { value: true } "
-            "max_execution_batch_size { value: 4 } allowed_batch_sizes: 9",
-            "Last entry in allowed_batch_sizes must be equal to max_execution_batch_size; last entry was 9; "
-            "expected 4",
-        ),
-        (
-            "max_batch_size { value: 4 } enable_large_batch_splitting { value: true } "
-            "max_execution_batch_size { value: 9 }",
-            "When enable_large_batch_splitting is true, input_batch_size_limit must be greater than or equal "
-            "to max_execution_batch_size: 4, 9",
-        ),
-        ("max_batch_size { value: 0 }", "input_batch_size_limit must be positive; was 0"),
-        ("batch_timeout_micros { value: -1 }", "batch_timeout_micros must be non-negative; was -1"),
-    ],
-)
-def test_what_contradicts_itself_is_refused_in_upstream_s_words(tmp_path, text, error):
+CONTRADICTIONS = """
+max_batch_size { value: 8 } allowed_batch_sizes: 4
+Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8
+
+max_batch_size { value: 4 } allowed_batch_sizes: [4, 4]
+allowed_batch_sizes entries must be monotonically increasing
+
+max_batch_size { value: 9 } SPLIT max_execution_batch_size { value: 4 } allowed_batch_sizes: 9
+Last entry in allowed_batch_sizes must be equal to max_execution_batch_size; last entry was 9; expected 4
+
+max_batch_size { value: 4 } SPLIT max_execution_batch_size { value: 9 }
+When enable_large_batch_splitting is true, input_batch_size_limit must be greater than or equal to \
+max_execution_batch_size: 4, 9
+
+max_batch_size { value: 0 }
+input_batch_size_limit must be positive; was 0
+
+batch_timeout_micros { value: -1 }
+batch_timeout_micros must be non-negative; was -1
+""".replace("SPLIT", "enable_large_batch_splitting { value: true }")
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS.strip().split("\n\n"))
+def test_what_contradicts_itself_is_refused_in_upstream_s_words(tmp_path, case):
+    text, error = case.splitlines()
     with pytest.raises(Status) as caught:
         read(tmp_path, text)
     assert caught.value.code == INVALID_ARGUMENT and caught.value.message == error
+
+
+@pytest.mark.parametrize("text", ["max_batch_size: 3", "nonsense", "\x00"])
+def test_a_file_that_is_no_such_message_is_named(tmp_path, text):
+    with pytest.raises(Status, match=r"Error parsing text-format tensorflow\.serving\.BatchingParameters"):
+        read(tmp_path, text)
 
 
 def test_a_batch_is_run_with_the_next_allowed_size():

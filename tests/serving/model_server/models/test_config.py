@@ -17,18 +17,23 @@ def read(*models):
     ("policy", "expected"),
     [
         ("", Policy()),
-        ("model_version_policy { latest { num_versions: 3 } }", Policy("latest", 3)),
-        ("model_version_policy { latest { num_versions: 0 } }", Policy("latest", 1)),
-        ("model_version_policy { all {} }", Policy("all")),
-        (
-            "model_version_policy { specific { versions: 4 versions: 2 } }",
-            Policy("specific", versions=frozenset({2, 4})),
-        ),
+        ("latest { num_versions: 3 }", Policy("latest", 3)),
+        ("latest { num_versions: 0 }", Policy("latest", 1)),
+        ("all {}", Policy("all")),
+        ("specific { versions: 4 versions: 2 }", Policy("specific", versions=frozenset({2, 4}))),
     ],
 )
 def test_policies(policy, expected):
+    policy = policy and f"model_version_policy {{ {policy} }}"
     (found,) = read(model(rest=f'model_platform: "tensorflow" {policy}'))
     assert (found.name, found.base_path, found.policy) == ("m", "/models/m", expected)
+
+
+RELATIVE = r"Expected model m to have an absolute path or URI; got base_path\(\)=models/m"
+PLATFORM = (
+    r"Illegal setting %s ModelServerConfig::model_type \(deprecated\) %s ModelServerConfig::model_platform, "
+    "model name is m$"
+)
 
 
 def test_labels_and_the_deprecated_type_that_is_the_platform_too():
@@ -40,20 +45,9 @@ def test_labels_and_the_deprecated_type_that_is_the_platform_too():
     ("models", "said"),
     [
         ([model(), model()], "Illegal to list model m multiple times in config list"),
-        (
-            [model(path="models/m")],
-            r"Expected model m to have an absolute path or URI; got base_path\(\)=models/m",
-        ),
-        (
-            [model(rest="")],
-            r"Illegal setting neither ModelServerConfig::model_type \(deprecated\) nor "
-            "ModelServerConfig::model_platform, model name is m$",
-        ),
-        (
-            [model(rest='model_platform: "tensorflow" model_type: TENSORFLOW')],
-            r"Illegal setting both ModelServerConfig::model_type \(deprecated\) and "
-            "ModelServerConfig::model_platform, model name is m$",
-        ),
+        ([model(path="models/m")], RELATIVE),
+        ([model(rest="")], PLATFORM % ("neither", "nor")),
+        ([model(rest='model_platform: "tensorflow" model_type: TENSORFLOW')], PLATFORM % ("both", "and")),
         ([model(rest="model_type: OTHER")], "ModelServerConfig::model_type choice 2 not supported.$"),
         ([model(rest='model_platform: "caffe"')], "Model m requests unsupported platform caffe$"),
         ([model(path="gs://bucket/m")], "reads local folders"),
@@ -74,9 +68,7 @@ def test_a_file_that_is_no_config_is_refused_in_the_words_that_people_look_for(t
         config.from_proto(config.parse("custom_model_config {}"))
     path = tmp_path / "models.config"
     path.write_text("model_config_list { config { nmae: 1 } }")
-    with pytest.raises(
-        ConfigError, match=r"Error parsing text-format tensorflow.serving.ModelServerConfig.*nmae"
-    ):
+    with pytest.raises(ConfigError, match=r"Error parsing text-format .*\.ModelServerConfig.*nmae"):
         config.read(path)
     with pytest.raises(ConfigError, match=r"gone.config: No such file"):
         config.read(tmp_path / "gone.config")

@@ -31,14 +31,8 @@ BASE = "/models/half"
             Listing(BASE + "/3/", model=True),
             "it is itself a version, with a saved_model.pb: give its parent, /models/half",
         ),
-        (
-            Listing(BASE, entries=(Entry("v1", model=True),)),
-            "v1 holds a model, .* rename it to 1",
-        ),
-        (
-            Listing(BASE, entries=(Entry(".incoming-1"), Entry(".tmp"))),
-            "hidden names only, .incoming-1",
-        ),
+        (Listing(BASE, entries=(Entry("v1", model=True),)), "v1 holds a model, .* rename it to 1"),
+        (Listing(BASE, entries=(Entry(".incoming-1"), Entry(".tmp"))), "hidden names only, .incoming-1"),
         (Listing(BASE), "it is empty: expected folders named 1, 2, …, each a SavedModel"),
         (Listing(BASE, errno.EACCES, user=65534), "user 65534 may not read it: r and x are needed"),
         (Listing(BASE, errno.ENOTDIR), "it is a file: give a folder, one that holds folders named 1, 2, …"),
@@ -54,10 +48,7 @@ BASE = "/models/half"
             Listing("/models", entries=(Entry("a", versions=("1",)), Entry("b", versions=("1",)))),
             "it holds several models, a, b: give /models/a, or list them in a --model_config_file",
         ),
-        (
-            Listing(BASE, entries=(Entry("1", folder=False),)),
-            "1 is not a folder, or a link to a missing one",
-        ),
+        (Listing(BASE, entries=(Entry("1", folder=False),)), "1 is not a folder, or a link to a missing one"),
         (Listing(BASE, errno.EIO), "it can't be read: Input/output error"),
     ],
 )
@@ -73,11 +64,8 @@ def test_real_folders_are_seen_as_they_are(tmp_path):
     (tmp_path / "b" / "saved_model.pb").touch()
     (tmp_path / "3").symlink_to(tmp_path / "nowhere")
     found = survey(str(tmp_path))
-    assert found.entries == (
-        Entry("3", folder=False),
-        Entry("a", versions=("1", "2", "12")),
-        Entry("b", model=True),
-    )
+    entries = Entry("3", folder=False), Entry("a", versions=("1", "2", "12")), Entry("b", model=True)
+    assert found.entries == entries
     assert (found.error, found.model, found.user) == (0, False, os.geteuid())
     assert survey(str(tmp_path / "b")).model
     gone = survey(str(tmp_path / "none" / "at" / "all"))
@@ -97,9 +85,8 @@ def test_a_mount_is_seen_at_the_path_and_above_it():
 def test_a_complaint_is_made_at_once_and_again_while_nothing_serves(tmp_path):
     model = ConfiguredModel(ModelSettings("m", str(tmp_path)))
     present, complaint = model.scan()
-    assert present == {} and complaint.startswith(
-        f"No versions of servable m found under base path {tmp_path}: "
-    )
+    assert present == {}
+    assert complaint.startswith(f"No versions of servable m found under base path {tmp_path}: ")
     heard = [now for now in range(1000, 1000 + int(2.5 * AGAIN)) if model.should_log(complaint, now)]
     assert heard == [1000, 1000 + AGAIN, 1000 + 2 * AGAIN]
     heard = [now for now in range(2000, 2000 + int(2.5 * SOON)) if model.should_log(f"another {now}", now)]

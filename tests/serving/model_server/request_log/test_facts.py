@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 
-import grpc
 import numpy as np
 import pytest
 
@@ -15,17 +14,15 @@ from digits_model_server.request_log import facts
 from digits_model_server.request_log.facts import Bounds, Entry, FactsLog
 from digits_model_server.request_log.files import DAY, LINES, LogFiles, files
 from digits_model_server.status import Status
-from tests.serving._server import Server
-from tests.serving.model_server._calls import classification, examples, prediction, stub
+from tests.serving.model_server._calls import classification, examples, predict, refused, stub
 
 FREE = Bounds(1 << 20, 8, 30, 0)
 
 
 def rows(prefix):
-    found = [
-        json.loads(line) for path in files(prefix, LINES.ending) for line in path.read_bytes().splitlines()
-    ]
-    return [{name: value for name, value in row.items() if name not in ("at", "latency")} for row in found]
+    lines = b"".join(path.read_bytes() for path in files(prefix, LINES.ending)).splitlines()
+    left_out = {"at", "latency"}
+    return [{name: x for name, x in json.loads(line).items() if name not in left_out} for line in lines]
 
 
 def entry(number=0, code=status.OK, size=100):
@@ -113,17 +110,15 @@ def test_a_function_that_is_none_is_refused_at_the_start(name):
         facts.function(name)
 
 
-def test_a_server_logs_every_kind_of_request_over_both_ports(models, tmp_path):
+def test_a_server_logs_every_kind_of_request_over_both_ports(launch, models, tmp_path):
     function = "--facts_function=tests.serving.model_server.request_log._rows:rows"
-    flags = ["--model_name=many", f"--model_base_path={models['many']}", function]
-    with Server(tmp_path / "log", *flags, f"--facts_log_prefix={tmp_path / 'facts'}") as server:
+    flags = ["--model_name=many", function, f"--facts_log_prefix={tmp_path / 'facts'}"]
+    with launch(models["many"], *flags) as server:
         with stub(server) as client:
-            client.Predict(prediction("many", {"s": np.array([b"a"], object)}, "strings"), timeout=20)
+            predict(client, "many", {"s": np.array([b"a"], object)}, "strings")
             client.Classify(classification("many", "classes", examples(1.0)), timeout=20)
-            with pytest.raises(grpc.RpcError):
-                client.Predict(prediction("many", {"t": np.array([1])}, "strings"), timeout=20)
-            with pytest.raises(grpc.RpcError):
-                client.Predict(prediction("other", {"t": np.array([1])}, "x"), timeout=20)
+            refused(predict, client, "many", {"t": [1]}, "strings")
+            refused(predict, client, "other", {"t": [1]}, "x")
         body = {"signature_name": "strings", "instances": ["b"]}
         assert server.rest("/v1/models/many:predict", body)[0] == 200
         body = {"signature_name": "classes", "examples": [{"x": 1.0}]}
@@ -132,13 +127,7 @@ def test_a_server_logs_every_kind_of_request_over_both_ports(models, tmp_path):
         assert server.stop(signal.SIGTERM) == 0
     found = rows(tmp_path / "facts")
     told = [(row["signature"], row["status"], row["version"], row.get("sent")) for row in found]
-    strings, failed = {"s": ["b'a'"]}, ("", 400, None, None)
-    assert told == [
-        ("strings", 200, 7, strings),
-        ("classes", 200, 7, {"x": ["1.0"]}),
-        failed,
-        ("strings", 200, 7, {"s": ["b'b'"]}),
-        ("classes", 200, 7, {"x": ["1.0"]}),
-        failed,
-    ]
+    classes, failed = ("classes", 200, 7, {"x": ["1.0"]}), ("", 400, None, None)
+    first, second = (("strings", 200, 7, {"s": [f"b'{word}'"]}) for word in "ab")
+    assert told == [first, classes, failed, second, classes, failed]
     assert found[0]["got"] == ["raw_bytes", "shouted"]
