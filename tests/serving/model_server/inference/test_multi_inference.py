@@ -49,31 +49,24 @@ def test_the_first_task_chooses_the_version(client):
     assert refused(client.MultiInference, request)[1].endswith("Specific(graded, 9)")
 
 
+UNKNOWN, TWO = ("graded", "a", "x"), ("graded", "regress_two", REGRESS)
+SAME_MODEL = "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+TWICE = [("graded", "", REGRESS), ("graded", "serving_default", REGRESS)]
+
+
 @pytest.mark.parametrize(
     ("told", "code", "said"),
     [
         ([], BAD, "ModelSpec has no name specified."),
         ([("nope", "regress", REGRESS)], "NOT_FOUND", "Servable not found for request: Latest(nope)"),
         ([GOOD, ("", "classify", CLASSIFY)], BAD, "Found ModelSpec with an empty model name."),
-        (
-            [GOOD, ("other", "classify", CLASSIFY)],
-            BAD,
-            "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
-        ),
-        (
-            [("graded", "", REGRESS), ("graded", "serving_default", REGRESS)],
-            BAD,
-            "Duplicate evaluation of signature: serving_default",
-        ),
+        ([GOOD, ("other", "classify", CLASSIFY)], BAD, SAME_MODEL),
+        (TWICE, BAD, "Duplicate evaluation of signature: serving_default"),
         ([("graded", "regress", "")], "UNIMPLEMENTED", "Unsupported signature method_name: "),
         ([GOOD, ("graded", "two_inputs", REGRESS)], BAD, "Expected one input Tensor."),
         ([("graded", "classify_three", CLASSIFY)], BAD, "Expected one or two output Tensors, found 3"),
-        (  # the first wrong task is the one that is told
-            [("graded", "a", "x"), ("graded", "regress_two", REGRESS)],
-            BAD,
-            "Requested signature not found in model graph: a",
-        ),
-        ([("graded", "regress_two", REGRESS), ("graded", "a", "x")], BAD, "Expected one output Tensor."),
+        ([UNKNOWN, TWO], BAD, "Requested signature not found in model graph: a"),  # the first wrong task
+        ([TWO, UNKNOWN], BAD, "Expected one output Tensor."),
     ],
 )
 def test_what_is_refused_to_the_letter(client, told, code, said):

@@ -4,23 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, prediction_log_pb2
+from tensorflow_serving.apis import get_model_status_pb2, prediction_log_pb2
+from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 
 from digits_model_server import tfrecord
-from tests.serving.model_server._calls import (
-    CLASSIFY,
-    REGRESS,
-    classification,
-    connected,
-    examples,
-    named,
-    prediction,
-    regression,
-    serving,
-    stub,
-    tasks,
-    until,
-)
+from tests.serving.model_server import _calls
+from tests.serving.model_server._calls import CLASSIFY, REGRESS, classification, examples, regression, tasks
 
 FILE = "assets.extra/tf_serving_warmup_requests"
 
@@ -35,7 +24,7 @@ ONE = log("regress_log", regression("m", "regress", examples(1.0)))
 COUNTED = log("multi_inference_log", tasks(("m", "count", REGRESS), sent=examples(1.0)))
 SESSION = prediction_log_pb2.PredictionLog()
 SESSION.session_run_log.SetInParent()
-UNKNOWN = log("predict_log", prediction("m", {"inputs": np.array([b""], object)}, "nope"))
+UNKNOWN = log("predict_log", _calls.prediction("m", {"inputs": np.array([b""], object)}, "nope"))
 FAILING = {
     "session": ([SESSION.SerializeToString()], 12, "Unsupported log_type for warmup: 5"),
     "request": ([ONE, UNKNOWN], 9, 'Serving signature key "nope" not found.'),
@@ -63,16 +52,15 @@ def warmed(version, path, records):
 
 def ended(server, model):
     """The states of the versions 2 and 1 of a model when 2 has come to serve or has failed."""
-    request = named(get_model_status_pb2.GetModelStatusRequest(), model)
+    request = _calls.named(get_model_status_pb2.GetModelStatusRequest(), model)
     found = []
 
     def asked():
-        with connected(server) as channel:
-            answer = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=20)
-        found[:] = answer.model_version_status
+        found[:] = ModelServiceStub(channel).GetModelStatus(request, timeout=20).model_version_status
         return len(found) == 2 and found[0].state in (30, 50)
 
-    until(asked, 60)
+    with _calls.connected(server) as channel:
+        _calls.until(asked, 60)
     return found
 
 
@@ -84,7 +72,7 @@ def server(models, tmp_path_factory):
         shutil.copytree(version, base / name / "1")
         warmed(version, base / name / ".2", records)
     flag = "--num_request_iterations_for_warmup=3"
-    with serving(base, {name: base / name for name in wanted}, flag) as made:
+    with _calls.serving(base, {name: base / name for name in wanted}, flag) as made:
         for name in wanted:
             (base / name / ".2").rename(base / name / "2")
         yield made
@@ -100,7 +88,7 @@ def test_a_record_that_fails_fails_the_load_and_the_old_version_serves(server, n
 
 def runs(server, name):
     """How often the graph has been run for the warm-up."""
-    with stub(server) as client:
+    with _calls.stub(server) as client:
         answer = client.Regress(regression(name, "count", examples(1.0)), timeout=20)
     return answer.result.regressions[0].value - 1
 
@@ -111,10 +99,8 @@ def test_every_record_is_replayed_so_many_times_before_the_version_serves(server
     assert runs(server, name) == 3
 
 
-@pytest.mark.parametrize(
-    ("flags", "times"), [((), 1), (("--enable_model_warmup=false",), 0)], ids=["by default", "off"]
-)
-def test_once_by_default_and_not_at_all_if_so_wished(models, tmp_path, flags, times):
+def test_once_by_default_and_not_at_all_if_so_wished(models, launch, tmp_path):
     warmed(models["graded"] / "3", tmp_path / "m" / "1", [COUNTED])
-    with serving(tmp_path, {"m": tmp_path / "m"}, *flags) as server:
-        assert runs(server, "m") == times
+    for flags, times in (((), 1), (("--enable_model_warmup=false",), 0)):
+        with launch(tmp_path / "m", *flags) as server:
+            assert runs(server, "default") == times

@@ -4,8 +4,6 @@ import http.client
 import json
 import socket
 
-from tests.serving._server import Server
-
 BODY = b'{"instances": [1.0]}'
 HEAD = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 
@@ -30,11 +28,11 @@ def test_a_body_of_a_gigabyte_is_refused_before_it_is_read(server):
     assert server.memory() < before + 50
 
 
-def test_a_run_has_a_time_limit_unless_it_is_0(models, tmp_path):
-    flags = [f"--model_base_path={models['many']}", "--rest_api_num_threads=-1", "--grpc_max_threads=-1"]
+def test_a_run_has_a_time_limit_unless_it_is_0(launch, models):
+    flags = ["--rest_api_num_threads=-1", "--grpc_max_threads=-1"]
     endless, short = ({"signature_name": name, "inputs": [1.0]} for name in ("endless", "scalar"))
-    with Server(tmp_path / "log", *flags, "--rest_api_timeout_in_ms=300") as server:
+    with launch(models["many"], *flags, "--rest_api_timeout_in_ms=300") as server:
         status, body = server.rest("/v1/models/default:predict", endless)
         assert status == 504 and "error" in body
-    with Server(tmp_path / "log", *flags, "--rest_api_timeout_in_ms=0") as server:
+    with launch(models["many"], *flags, "--rest_api_timeout_in_ms=0") as server:
         assert server.rest("/v1/models/default:predict", short) == (200, {"outputs": 1.0})
