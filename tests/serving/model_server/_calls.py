@@ -103,8 +103,8 @@ def meanwhile(work, threads):
             yield
         finally:
             stop.set()
-        for each in working:
-            each.result()
+            for each in working:
+                each.result()
 
 
 @contextmanager

@@ -1,28 +1,18 @@
 """The styles of model that upstream serves: as old as TensorFlow 1.0, with state, for one device."""
 
 import numpy as np
-import pytest
 
 from tests.serving import _models
-from tests.serving._server import Server
-from tests.serving.model_server._calls import (
-    BAD,
-    examples,
-    predict,
-    prediction,
-    refused,
-    refused_start,
-    regression,
-)
+from tests.serving.model_server import _calls
+from tests.serving.model_server._calls import BAD, examples, predict, prediction, refused, regression
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"), [([2.0], [4.0]), ([1.0, 5.0], [3.5, 5.5]), ([[2.0], [4.0]], [[4.0], [5.0]])]
-)
-def test_a_signature_that_tells_no_shapes_takes_what_the_graph_takes(server, client, given, expected):
-    assert predict(client, "oldest", {"x": np.array(given, np.float32)}) == {"y": expected}
-    assert server.rest("/v1/models/oldest:predict", {"instances": given}) == (200, {"predictions": expected})
-    assert server.rest("/v1/models/oldest:predict", {"inputs": given}) == (200, {"outputs": expected})
+def test_a_signature_that_tells_no_shapes_takes_what_the_graph_takes(server, client):
+    path = "/v1/models/oldest:predict"
+    for given, expected in (([1.0, 5.0], [3.5, 5.5]), ([[2.0], [4.0]], [[4.0], [5.0]])):
+        assert predict(client, "oldest", {"x": np.array(given, np.float32)}) == {"y": expected}
+        assert server.rest(path, {"instances": given}) == (200, {"predictions": expected})
+        assert server.rest(path, {"inputs": given}) == (200, {"outputs": expected})
 
 
 def test_what_the_graph_takes_counts_where_an_old_signature_says_another_type(client):
@@ -55,11 +45,11 @@ def test_names_that_are_asked_for_in_vain_leave_the_signatures_as_they_are(serve
     assert server.rest("/v1/models/oldest/metadata") == before
 
 
-def test_a_model_pinned_to_a_device_that_is_not_there_needs_soft_placement(tmp_path):
-    _models.pinned(tmp_path / "m" / "1", "/device:GPU:7")
-    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--max_num_load_retries=0")
-    assert "explicitly assigned to /device:GPU:7" in refused_start(*flags)
+def test_a_model_pinned_to_a_device_that_is_not_there_needs_soft_placement(launch, tmp_path):
+    base = _models.pinned(tmp_path / "m" / "1", "/device:GPU:7").parent
+    said = _calls.refused_start(f"--model_base_path={base}", "--max_num_load_retries=0")
+    assert "explicitly assigned to /device:GPU:7" in said
     (tmp_path / "session").write_text("allow_soft_placement: true intra_op_parallelism_threads: 1")
-    flag = f"--tensorflow_session_config_file={tmp_path / 'session'}"
-    with Server(tmp_path / "log", *flags, flag) as server:
-        assert server.rest("/v1/models/m:predict", {"instances": [2.0]}) == (200, {"predictions": [3.0]})
+    with launch(base, f"--tensorflow_session_config_file={tmp_path / 'session'}") as server:
+        answer = server.rest("/v1/models/default:predict", {"instances": [2.0]})
+        assert answer == (200, {"predictions": [3.0]})

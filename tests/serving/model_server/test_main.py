@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-import threading
 import time
 from datetime import datetime
 
@@ -13,25 +12,15 @@ import pytest
 from tests._ports import free_port
 from tests.serving import _models
 from tests.serving._server import Server
-from tests.serving.model_server._calls import (
-    ask_half,
-    connected,
-    predict,
-    prediction,
-    refused_start,
-    serving,
-    settings,
-    start,
-    stub,
-    until,
-)
+from tests.serving.model_server import _calls
+from tests.serving.model_server._calls import refused_start, refuses, start, stub, until
 
 ELSEWHERE = "127.0.0.2"  # this machine too, but not the address that the server listens on
 
 
-def test_what_is_unknown_or_has_no_effect_is_told_and_the_start_goes_on(half, tmp_path):
+def test_what_is_unknown_or_has_no_effect_is_told_and_the_start_goes_on(launch, half):
     flags = ("--nonsense=1", "--port", "9000", "--enable_profiler=true", "--num_load_threads=4")
-    with Server(tmp_path / "log", f"--model_base_path={half}", *flags) as server:
+    with launch(half, *flags) as server:
         assert server.rest("/v1/models/default")[0] == 200
         lines = server.text().splitlines()
         unknown = [line for line in lines if line.startswith("unknown argument")]
@@ -40,20 +29,16 @@ def test_what_is_unknown_or_has_no_effect_is_told_and_the_start_goes_on(half, tm
         assert "--enable_profiler has no effect, ProfilerService is UNIMPLEMENTED" in server.text()
         assert "--num_load_threads has no effect: versions are loaded one at a time" in server.text()
         for call in ("tensorflow.ProfilerService/Profile", "grpc.health.v1.Health/Check"):
-            with connected(server) as channel, pytest.raises(grpc.RpcError) as caught:
-                channel.unary_unary(f"/{call}")(b"", timeout=20)
-            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+            with _calls.connected(server) as channel:
+                assert _calls.refused(channel.unary_unary(f"/{call}"), b"")[0] == "UNIMPLEMENTED"
 
 
-def test_log_lines_are_json_for_programs(half, tmp_path):
-    flags = ("--log_format=json", "--enable_profiler=true")
-    with Server(tmp_path / "log", f"--model_base_path={half}", *flags) as server:
+def test_log_lines_are_json_for_programs(launch, half):
+    with launch(half, "--log_format=json", "--enable_profiler=true") as server:
         assert server.stop() == 0
         lines = [json.loads(line) for line in server.text().splitlines()]
     assert all(set(line) == {"at", "level", "message"} for line in lines)
-    assert lines[0]["level"] == "warning" and lines[0]["message"].startswith(
-        "--enable_profiler has no effect"
-    )
+    assert lines[0]["level"] == "warning" and "--enable_profiler has no effect" in lines[0]["message"]
     assert lines[-1]["level"] == "info" and lines[-1]["message"].startswith("stopping: ")
     assert all(datetime.fromisoformat(line["at"]).tzinfo for line in lines)
 
@@ -67,24 +52,20 @@ def test_version_and_help():
     assert "--rest_api_port=0" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--model_base_path=/m", "--rest_api_port=many"], "--rest_api_port is 'many'"),
-        (
-            [],
-            "INVALID_ARGUMENT: Both server_options.model_base_path and server_options.model_config_file are",
-        ),
-    ],
-)
-def test_a_flag_that_can_t_be_honoured_ends_the_start_with_the_usage(flags, said):
-    text = refused_start(*flags)
-    assert text.startswith(f"Failed to start server. Error: {said}") and "\nusage: " in text
+FAILED = "Failed to start server. Error: "
+
+
+def test_a_flag_that_can_t_be_honoured_ends_the_start_with_the_usage():
+    neither = "INVALID_ARGUMENT: Both server_options.model_base_path and server_options.model_config_file are"
+    many = ("--model_base_path=/m", "--rest_api_port=many")
+    for flags, said in (((), neither), (many, "--rest_api_port is 'many'")):
+        text = refused_start(*flags)
+        assert text.startswith(FAILED + said) and "\nusage: " in text
 
 
 @pytest.mark.parametrize("flag", ["ssl_config_file", "tensorflow_session_config_file"])
 def test_a_bad_value_is_reported_although_there_is_no_model_to_load(tmp_path, flag):
-    said = "Failed to start server. Error: INVALID_ARGUMENT: /none: No such file or directory\n"
+    said = f"{FAILED}INVALID_ARGUMENT: /none: No such file or directory\n"
     assert refused_start(f"--model_base_path={tmp_path}", f"--{flag}=/none") == said
 
 
@@ -108,16 +89,16 @@ def test_a_model_that_can_t_be_loaded_ends_the_start_with_the_reason(tmp_path):
     assert f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {folder}" in said
 
 
-def test_the_ports_open_when_the_models_serve_and_until_then_it_says_what_it_waits_for(half, tmp_path):
+def test_the_ports_open_when_the_models_serve_and_until_then_it_says_what_it_waits_for(
+    launch, half, tmp_path
+):
     base = tmp_path / "models"
     base.mkdir()
     (base / "v1").symlink_to(half / "1")
     waits = f"No versions of servable default found under base path {base}: v1 holds a model"
-    with Server(tmp_path / "log", f"--model_base_path={base}", ready=False) as server:
+    with launch(base, ready=False) as server:
         until(lambda: waits in server.text())
-        for port in (server.port, server.rest_port):
-            with pytest.raises(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", port), 5)
+        assert refuses(server.port) and refuses(server.rest_port)
         (base / "v1").rename(base / "1")
         until(lambda: "REST on " in server.text())
         text = server.text()
@@ -125,49 +106,44 @@ def test_the_ports_open_when_the_models_serve_and_until_then_it_says_what_it_wai
         assert text.count("No versions of servable") == 1
 
 
-def test_a_load_that_takes_long_does_not_hold_up_the_end(tmp_path):
+def test_a_load_that_takes_long_does_not_hold_up_the_end(launch, tmp_path):
     model = _models.many(tmp_path / "many" / "1")
-    _models.warm_up(model, prediction("", {"free": 1.0}, "endless"))
-    with Server(tmp_path / "log", f"--model_base_path={tmp_path / 'many'}", ready=False) as server:
+    _models.warm_up(model, _calls.prediction("", {"free": 1.0}, "endless"))
+    with launch(tmp_path / "many", ready=False) as server:
         until(lambda: server.cpu() > 1)  # it is at the endless request
         began = time.monotonic()
         assert server.stop() == 0 and time.monotonic() - began < 25
 
 
 @pytest.mark.parametrize("rest", [True, False], ids=["gRPC's", "0"])
-def test_there_is_grpc_alone_where_the_rest_port_is_0_or_grpc_s(half, tmp_path, rest):
+def test_there_is_grpc_alone_where_the_rest_port_is_0_or_grpc_s(launch, half, rest):
     port = free_port()
     flags = (f"--port={port}", f"--rest_api_port={port if rest else 0}")  # the last of two holds
-    with Server(tmp_path / "log", f"--model_base_path={half}", *flags, ready=False) as server:
+    with launch(half, *flags, ready=False) as server:
         until(lambda: "gRPC on " in server.text())
         time.sleep(0.3)
         assert "REST on " not in server.text() and ("REST is left out" in server.text()) is rest
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            assert ask_half(channel, 2.0) == 2.0
+            assert _calls.ask_half(channel, 2.0) == 2.0
 
 
 def test_a_taken_port_is_a_clear_error_never_two_servers(half, server):
     for flag, port in (("port", server.port), ("rest_api_port", server.rest_port)):
         said = refused_start(f"--{flag}={port}", f"--model_base_path={half}")
-        assert said.startswith("Failed to start server. Error: ")
-        assert f":{port}" in said and "choose another port" in said
+        assert said.startswith(FAILED) and f":{port}" in said and "choose another port" in said
     with socket.socket() as other, pytest.raises(OSError):
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", server.port))
 
 
 def test_nobody_else_is_listened_to_unless_the_host_says_so_and_answers_are_packed_if_asked(
-    server, half, tmp_path
+    server, launch, half
 ):
-    for port in (server.port, server.rest_port):
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((ELSEWHERE, port), 5)
-    flags = (f"--model_base_path={half}", "--host=0.0.0.0", "--enable_serialization_as_tensor_content")
-    with Server(tmp_path / "log", *flags) as wide:
-        for port in (wide.port, wide.rest_port):
-            socket.create_connection((ELSEWHERE, port), 5).close()
+    assert refuses(server.port, ELSEWHERE) and refuses(server.rest_port, ELSEWHERE)
+    with launch(half, "--host=0.0.0.0", "--enable_serialization_as_tensor_content") as wide:
+        assert not refuses(wide.port, ELSEWHERE) and not refuses(wide.rest_port, ELSEWHERE)
         with stub(wide) as client:
-            found = client.Predict(prediction("default", {"x": [2.0]}), timeout=20).outputs["y"]
+            found = client.Predict(_calls.prediction("default", {"x": [2.0]}), timeout=20).outputs["y"]
         assert len(found.tensor_content) == 4 and not found.float_val
 
 
@@ -179,9 +155,9 @@ def test_channel_arguments_reach_the_server(half, tmp_path):
     ):
         states = []
         channel.subscribe(states.append)
-        assert ask_half(channel, 2.0) == 2.0
+        assert _calls.ask_half(channel, 2.0) == 2.0
         until(lambda: grpc.ChannelConnectivity.IDLE in states[1:], 10)  # the server has let it go
-        assert ask_half(channel, 2.0) == 2.0
+        assert _calls.ask_half(channel, 2.0) == 2.0
 
 
 # --- the settings that it follows
@@ -189,7 +165,7 @@ def test_channel_arguments_reach_the_server(half, tmp_path):
 
 def test_a_config_file_goes_before_a_name_and_a_path_and_is_read_once(half, tmp_path):
     flags = ("--model_name=named", "--model_base_path=/nowhere")
-    with serving(tmp_path, {"listed": half}, *flags) as server:
+    with _calls.serving(tmp_path, {"listed": half}, *flags) as server:
         config = tmp_path / "models.config"
         config.write_text(config.read_text().replace("listed", "other"))
         time.sleep(1.2)
@@ -198,39 +174,26 @@ def test_a_config_file_goes_before_a_name_and_a_path_and_is_read_once(half, tmp_
 
 
 def test_a_pointer_that_is_replaced_moves_the_model_without_a_failed_request(models, tmp_path):
-    pointer = tmp_path / "models.config"
+    pointer, seen = tmp_path / "models.config", []
 
-    def point(version):
-        policy = f"model_version_policy {{ specific {{ versions: {version} }} }}"
-        new = pointer.with_name(".new")
-        new.write_text(settings({"half": models["half"]}, half=policy) if version else "model_config_list {")
-        new.replace(pointer)
+    def point(text):
+        pointer.with_name(".new").write_text(text)
+        pointer.with_name(".new").replace(pointer)
 
-    point(122)
+    def ask():
+        seen.extend(_calls.predict(client, "half", {"x": [2.0]})["y"])
+        time.sleep(0.005)
+
+    point(_calls.only(models["half"], 122))
     flags = (f"--model_config_file={pointer}", "--model_config_file_poll_wait_seconds=1")
     with Server(tmp_path / "log", *flags) as server, stub(server) as client:
-        failures, seen, stop = [], [], threading.Event()
-
-        def ask():
-            while not stop.wait(0.005):
-                try:
-                    (answer,) = predict(client, "half", {"x": [2.0]})["y"]
-                    seen.append(answer)
-                except grpc.RpcError as error:
-                    failures.append(error.details())
-
-        threads = [threading.Thread(target=ask) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for version in (123, 122):
-            point(version)
-            until(lambda version=version: seen and seen[-1] == version - 120)
-        point(None)
-        until(lambda: "the new settings are not applied" in server.text())
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert not failures and set(seen) == {2.0, 3.0} and seen[-1] == 2.0
+        with _calls.meanwhile(ask, threads=3):
+            for version in (123, 122):
+                point(_calls.only(models["half"], version))
+                until(lambda version=version: seen and seen[-1] == version - 120)
+            point("model_config_list {")
+            until(lambda: "the new settings are not applied" in server.text())
+        assert set(seen) == {2.0, 3.0} and seen[-1] == 2.0
 
 
 def test_versions_that_can_t_be_served_leave_the_old_one_in_place(half, tmp_path):
@@ -241,7 +204,7 @@ def test_versions_that_can_t_be_served_leave_the_old_one_in_place(half, tmp_path
         3: lambda path: shutil.rmtree(path / "variables"),
         4: lambda path: (path / "saved_model.pb").write_bytes(b"\xff" * 100),
     }
-    with serving(tmp_path, {"half": base}, every=True) as server:
+    with _calls.serving(tmp_path, {"half": base}, every=True) as server:
         for number, spoil in spoiled.items():
             shutil.copytree(half / "1", base / f".{number}")
             spoil(base / f".{number}")

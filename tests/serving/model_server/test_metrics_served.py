@@ -1,14 +1,12 @@
 """A real server that counts, read by the parser of Prometheus's own client."""
 
-import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from tests._project import ROOT
 from tests.serving import _models
 from tests.serving._server import Server
-from tests.serving.model_server._calls import connected, predict, prediction, stub
+from tests.serving.model_server._calls import connected, predict, prediction, refused, reload, settings, stub
 from tests.serving.model_server.rest._http import ask
 
 PAGE = "/monitoring/prometheus/metrics"
@@ -82,8 +80,7 @@ def test_a_request_counts_under_upstream_s_labels(server, client, entrypoint, ap
 def test_failures_count_by_their_code_and_made_up_models_and_paths_share_a_label(server, client):
     def fail():
         for name, signature in [("half", "other"), *((f"made-up-{number}", "") for number in range(20))]:
-            with pytest.raises(grpc.RpcError):
-                predict(client, name, {"x": [1.0]}, signature)
+            refused(predict, client, name, {"x": [1.0]}, signature)
         assert server.rest("/v1/models/half:predict", {"instances": ["x"]})[0] == 400
         assert server.rest("/v1/models/half:predict", {"instances": [1], "signature_name": "o"})[0] == 400
         for number in range(20):
@@ -91,17 +88,14 @@ def test_failures_count_by_their_code_and_made_up_models_and_paths_share_a_label
             assert server.rest(f"/v1/nothing/{number}")[0] == 400
             assert server.rest(f"/beside/{number}")[0] == 404
 
+    half, other, signature = ("model_name", "half"), ("model_name", ""), ("signature_name", "serving_default")
+    invalid = ("status", "INVALID_ARGUMENT")
     assert increases(server, fail) == {
-        ("request_count_total", ("model_name", "half"), ("status", "FAILED_PRECONDITION")): 1,
-        ("request_count_total", ("model_name", "half"), ("status", "INVALID_ARGUMENT")): 2,
-        (
-            f"{SIGNATURE}request_count_total",
-            ("model_name", "half"),
-            ("signature_name", "serving_default"),
-            ("status", "INVALID_ARGUMENT"),
-        ): 1,
-        ("request_count_total", ("model_name", ""), ("status", "NOT_FOUND")): 40,
-        ("request_count_total", ("model_name", ""), ("status", "INVALID_ARGUMENT")): 20,
+        ("request_count_total", half, ("status", "FAILED_PRECONDITION")): 1,
+        ("request_count_total", half, invalid): 2,
+        (f"{SIGNATURE}request_count_total", half, signature, invalid): 1,
+        ("request_count_total", other, ("status", "NOT_FOUND")): 40,
+        ("request_count_total", other, invalid): 20,
     }
     assert b"made-up" not in ask(server, "GET", PAGE)[2]
 
@@ -117,37 +111,29 @@ def test_the_page_is_text_that_names_every_metric(server):
     _, headers, text = ask(server, "GET", PAGE)
     assert headers["Content-Type"] == "text/plain" and text.endswith(b"\n")
     kinds = dict(line.split()[2:] for line in text.decode().splitlines() if line.startswith("# TYPE"))
-    assert {name.removeprefix(OWN): kind for name, kind in kinds.items()} == {
-        f"{SIGNATURE}request_count": "counter",
-        f"{SIGNATURE}request_latency": "histogram",
-        "batching_session:queuing_latency": "histogram",
-        "batching_session:wrapped_run_count": "counter",
-        "model_warmup_latency": "histogram",
-        "model_warmup_records_read": "counter",
-        "request_count": "counter",
-        "request_example_count_total": "counter",
-        "request_example_counts": "histogram",
-        "request_latency": "histogram",
-        "request_log_count": "counter",
-        "runtime_latency": "histogram",
-    }
+    histograms = f"""
+        {SIGNATURE}request_latency batching_session:queuing_latency model_warmup_latency
+        request_example_counts request_latency runtime_latency
+    """
+    counters = f"""
+        {SIGNATURE}request_count batching_session:wrapped_run_count model_warmup_records_read
+        request_count request_example_count_total request_log_count
+    """
+    expected = dict.fromkeys(histograms.split(), "histogram") | dict.fromkeys(counters.split(), "counter")
+    assert {name.removeprefix(OWN): kind for name, kind in kinds.items()} == expected
     said = f"Unexpected path: {PAGE}?a=b. Should be {PAGE}"
     assert server.rest(PAGE + "?a=b") == (400, said), "in upstream's words"
 
 
 def test_a_reload_tells_what_it_added_to_the_metrics_it_names(server):
-    request = model_management_pb2.ReloadConfigRequest(metric_names=["/tensorflow/serving/none"])
-    listed = request.config.model_config_list.config
-    listed.add(name="half", base_path=str(server.model.parent), model_platform="tensorflow")
+    none, config = "/tensorflow/serving/none", settings({"half": server.model.parent})
     with connected(server) as channel:
-        call = model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest
-        found = [(each.name, each.int64_value_increase) for each in call(request, timeout=20).metric]
-    assert found == [("/tensorflow/serving/none", 0)]
+        found = reload(channel, config, metric_names=[none]).metric
+    assert [(each.name, each.int64_value_increase) for each in found] == [(none, 0)]
 
 
-def test_without_a_config_that_turns_it_on_there_is_no_page(server, tmp_path):
+def test_without_a_config_that_turns_it_on_there_is_no_page(server, launch, tmp_path):
     off = tmp_path / "off.config"
     off.write_text("prometheus_config { enable: false }")
-    flags = [f"--model_base_path={server.model.parent}", f"--monitoring_config_file={off}"]
-    with Server(tmp_path / "log", *flags) as other:
+    with launch(server.model.parent, f"--monitoring_config_file={off}") as other:
         assert other.rest(PAGE)[0] == 404

@@ -3,16 +3,15 @@
 import http.client
 import json
 import signal
-import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
 from digits_model_server.grpc import health
 from digits_model_server.process import StopRequest
-from tests.serving._server import Server
-from tests.serving.model_server._calls import ask_half, connected, prediction, stub, until
+from tests.serving.model_server._calls import ask_half, connected, prediction, refuses, stub, until
 from tests.serving.model_server.grpc._health import check, watch
 
 
@@ -21,17 +20,8 @@ def endless(client, timeout):
     return client.Predict.future(prediction("default", {"free": 1.0}, "endless"), timeout=timeout)
 
 
-def refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
-def test_requests_under_way_on_both_ports_finish_after_the_ports_have_closed(models, tmp_path):
-    flags = (f"--model_base_path={models['many']}", "--drain_seconds=20")
-    with Server(tmp_path / "log", *flags) as server, stub(server) as client:
+def test_requests_under_way_on_both_ports_finish_after_the_ports_have_closed(launch, models):
+    with launch(models["many"], "--drain_seconds=20") as server, stub(server) as client:
         body = json.dumps({"signature_name": "scalar", "inputs": [1, 2]}).encode()
         connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=30)
         connection.putrequest("POST", "/v1/models/default:predict")
@@ -51,9 +41,8 @@ def test_requests_under_way_on_both_ports_finish_after_the_ports_have_closed(mod
         assert server.process.wait(30) == 0
 
 
-def test_a_request_that_never_ends_is_cut_off(models, tmp_path):
-    flags = (f"--model_base_path={models['many']}", "--drain_seconds=1")
-    with Server(tmp_path / "log", *flags) as server, stub(server) as client:
+def test_a_request_that_never_ends_is_cut_off(launch, models):
+    with launch(models["many"], "--drain_seconds=1") as server, stub(server) as client:
         slow = endless(client, None)
         time.sleep(0.3)
         began = time.monotonic()
@@ -62,19 +51,16 @@ def test_a_request_that_never_ends_is_cut_off(models, tmp_path):
         assert "cut off" in server.text()
 
 
-def test_a_second_signal_ends_at_once(half, tmp_path):
-    with Server(tmp_path / "log", f"--model_base_path={half}", "--shutdown_delay_seconds=60") as server:
+def test_a_second_signal_ends_at_once(launch, half):
+    with launch(half, "--shutdown_delay_seconds=60") as server:
         server.process.terminate()
         until(lambda: "no longer ready" in server.text())
         assert server.stop(signal.SIGINT) == 128 + signal.SIGINT
 
 
-def test_a_server_that_stops_is_not_ready_but_answers_while_it_is_asked_to(half, tmp_path):
+def test_a_server_that_stops_is_not_ready_but_answers_while_it_is_asked_to(launch, half):
     flags = ("--enable_grpc_healthcheck_service", "--shutdown_delay_seconds=2")
-    with (
-        Server(tmp_path / "log", f"--model_base_path={half}", *flags) as server,
-        connected(server) as channel,
-    ):
+    with launch(half, *flags) as server, connected(server) as channel:
         kept = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=30)
 
         def leaves():
@@ -103,40 +89,34 @@ def test_a_server_that_stops_is_not_ready_but_answers_while_it_is_asked_to(half,
         assert not watcher.is_alive(), "a watcher does not hold up the end"
 
 
-def test_no_request_that_was_taken_is_lost_under_load(half, tmp_path):
-    flags = (f"--model_base_path={half}", "--shutdown_delay_seconds=1")
-    with Server(tmp_path / "log", *flags) as server:
-        answered, broken = [], []
+def test_no_request_that_was_taken_is_lost_under_load(launch, half):
+    with launch(half, "--shutdown_delay_seconds=1") as server, connected(server) as channel:
+        answered = []
 
         def over_grpc():
-            with connected(server) as channel:
-                while True:
-                    try:
-                        answered.append(ask_half(channel, 2.0))
-                    except grpc.RpcError as error:
-                        if not refuses(server.port):
-                            broken.append(error)
-                        return
+            return [ask_half(channel, 2.0)]
 
         def over_rest():
-            while True:
-                try:
-                    status, body = server.rest("/v1/models/default:predict", {"instances": [2.0]})
-                    answered.append(body["predictions"][0] if status == 200 else broken.append(body))
-                except OSError as error:
-                    if not refuses(server.rest_port):
-                        broken.append(error)
-                    return
+            return server.rest("/v1/models/default:predict", {"instances": [2.0]})[1]["predictions"]
 
-        threads = [threading.Thread(target=work) for work in (over_grpc, over_grpc, over_rest, over_rest)]
-        for thread in threads:
-            thread.start()
-        until(lambda: len(answered) > 100)
-        server.process.terminate()
-        assert server.process.wait(30) == 0
-        for thread in threads:
-            thread.join()
-        assert not broken and set(answered) == {2.0}
+        def ask(call, port):
+            """Until the port is closed: only then may a call fail."""
+            try:
+                while True:
+                    answered.extend(call())
+            except (grpc.RpcError, OSError):
+                if not refuses(port):
+                    raise
+
+        with ThreadPoolExecutor(4) as pool:
+            calls = [(over_grpc, server.port), (over_rest, server.rest_port)] * 2
+            asking = [pool.submit(ask, *each) for each in calls]
+            until(lambda: len(answered) > 100)
+            server.process.terminate()
+            assert server.process.wait(30) == 0
+        for each in asking:
+            each.result()
+        assert set(answered) == {2.0}
 
 
 def test_a_stop_may_be_requested_by_a_handler_at_any_instruction_of_the_wait():

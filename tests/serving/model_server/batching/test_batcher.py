@@ -10,14 +10,14 @@ from digits_model_server.batching.batcher import Batcher
 from digits_model_server.batching.scheduler import Scheduler
 from digits_model_server.batching.settings import BatchSettings, Pool
 from digits_model_server.event_loop import TRIES, run_blocking
-from digits_model_server.status import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Status
+from digits_model_server.status import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, Status
 from tests.serving.model_server._calls import until
 
 X, Y = ("x:0",), ("y:0",)
 
 
 class Model:
-    """Doubles its input; notes what it is run with. Waits for `gate` in every run; -1 is a bad input."""
+    """Doubles its input; notes what it is run with. Waits for `gate` in every run."""
 
     def __init__(self, threads=2):
         self.runs, self.seconds, self.gate = [], [], threading.Event()
@@ -30,8 +30,6 @@ class Model:
         self.runs.append(arrays[0].tolist())
         self.seconds.append(seconds)
         self.gate.wait(20)
-        if -1 in arrays[0]:
-            raise Status(INVALID_ARGUMENT, "a bad input")
         return [2 * arrays[0]]
 
     async def one(self, *values, seconds=None):
@@ -51,7 +49,7 @@ class Model:
         return first
 
     def all(self, *requests, seconds=None):
-        """Answers, or errors, of requests that wait together while an earlier one runs."""
+        """Answers of requests that wait together while an earlier one runs."""
         with ThreadPoolExecutor(32) as pool:
             first = self.busy(pool)
             found = [pool.submit(self.ask, *values, seconds=seconds) for values in requests]
@@ -59,17 +57,20 @@ class Model:
             self.runs.clear()
             self.gate.set()
             assert [each.result() for each in first] == [[0], [0]]
-            return [each.exception() or each.result() for each in found]
+            return [each.result() for each in found]
 
 
-def test_requests_that_wait_together_are_run_together_and_get_their_own_answers():
-    model = Model()
+@pytest.fixture
+def model():
+    return Model()
+
+
+def test_requests_that_wait_together_are_run_together_and_get_their_own_answers(model):
     assert model.all([1], [2, 3], [4]) == [[2], [4, 6], [8]]
     assert len(model.runs) == 1 and sorted(model.runs[0]) == [1, 2, 3, 4]
 
 
-def test_a_request_with_a_deadline_that_has_passed_is_not_run():
-    model = Model()
+def test_a_request_with_a_deadline_that_has_passed_is_not_run(model):
     with ThreadPoolExecutor(4) as pool:
         first = model.busy(pool)
         late = pool.submit(model.ask, 1, seconds=0.01)
@@ -84,16 +85,14 @@ def test_a_request_with_a_deadline_that_has_passed_is_not_run():
     assert model.runs[-1] == [2] and 15 < model.seconds[-1] <= 20
 
 
-def test_a_run_has_the_time_of_the_most_patient_request():
-    model = Model()
+def test_a_run_has_the_time_of_the_most_patient_request(model):
     model.all([1], [2], seconds=5)
     assert 3 < model.seconds[-1] <= 5
     model.all([1], [2])
     assert model.seconds[-1] is None
 
 
-def test_a_run_that_takes_too_long_is_not_tried_again_one_by_one():
-    model = Model()
+def test_a_run_that_takes_too_long_is_not_tried_again_one_by_one(model):
 
     def slow(*_):
         model.runs.append("slow")
@@ -110,8 +109,7 @@ def test_a_run_that_takes_too_long_is_not_tried_again_one_by_one():
     assert len(model.runs) == 3
 
 
-def test_an_answer_of_the_wrong_size_and_a_crash_are_errors_of_the_requests_and_the_threads_live_on():
-    model = Model()
+def test_an_answer_of_the_wrong_size_and_a_crash_are_errors_of_the_requests_and_the_threads_live_on(model):
     model.batched._run = lambda *_: [np.zeros(7)]
     with pytest.raises(Status, match="0th dimension does not equal"):
         model.ask(1)
@@ -123,8 +121,7 @@ def test_an_answer_of_the_wrong_size_and_a_crash_are_errors_of_the_requests_and_
     assert model.ask(3) == [6]
 
 
-def test_closing_waits_for_what_is_queued():
-    model = Model()
+def test_closing_waits_for_what_is_queued(model):
     with ThreadPoolExecutor(8) as pool:
         model.gate.clear()
         asked = [pool.submit(model.ask, value) for value in range(6)]
@@ -155,8 +152,7 @@ def test_all_models_share_the_threads():
 # --- driven by an event loop
 
 
-def test_a_loop_that_brings_many_requests_has_them_run_together(loop):
-    model = Model()
+def test_a_loop_that_brings_many_requests_has_them_run_together(model, loop):
     for value in range(TRIES + 1):
         assert loop.ask("kind", model.one, value).result(20) == [2 * value]
 
@@ -168,8 +164,8 @@ def test_a_loop_that_brings_many_requests_has_them_run_together(loop):
     assert answers == [[2 * value] for value in range(100)] and len(model.runs) < 10
 
 
-def test_a_quick_model_s_lonely_request_is_run_by_the_loop_itself(loop):
-    places, model = [], Model()
+def test_a_quick_model_s_lonely_request_is_run_by_the_loop_itself(model, loop):
+    places = []
 
     def run(*given):
         places.append(threading.current_thread().name)
@@ -180,8 +176,8 @@ def test_a_quick_model_s_lonely_request_is_run_by_the_loop_itself(loop):
     until(lambda: loop.ask("kind", model.one, 3).result(20) == [6] and places[-1] == "looped")
 
 
-def test_a_client_that_goes_while_its_batch_runs_leaves_nothing_behind(loop):
-    model, closed = Model(), threading.Event()
+def test_a_client_that_goes_while_its_batch_runs_leaves_nothing_behind(model, loop):
+    closed = threading.Event()
 
     async def one(value):
         try:

@@ -20,9 +20,8 @@ def pair(authority):
 
 
 def channel(target, ca=None, client=None):
-    given = [None if text is None else text.encode() for text in (ca, client and client.key)]
-    chain = client.certificate.encode() if client else None
-    credentials = grpc.ssl_channel_credentials(given[0], given[1], chain)
+    texts = (ca, client and client.key, client and client.certificate)
+    credentials = grpc.ssl_channel_credentials(*(text and text.encode() for text in texts))
     return grpc.secure_channel(target, credentials, options=[("grpc.enable_http_proxy", 0)])
 
 

@@ -3,6 +3,8 @@
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from digits_model_server.models.config import ModelSettings, Policy
 from digits_model_server.models.manager import Manager, Pace
 from digits_model_server.models.versions import AVAILABLE, END, LOADING, UNLOADING
 from digits_model_server.status import FAILED_PRECONDITION, NOT_FOUND, UNKNOWN, Status
-from tests.serving.model_server._calls import until
+from tests.serving.model_server._calls import meanwhile, until
 
 
 class Model:
@@ -33,11 +35,8 @@ class World:
         self.models: dict[str, Model] = {}
         self.gate = threading.Event()
         self.gate.set()
-        self.manager = Manager(
-            self.load,
-            Pace(**{"poll": 0.02, "retries": 0, "retry_after": 0.0, **pace}),
-            labels_for_unavailable=labels_for_unavailable,
-        )
+        pace = Pace(**{"poll": 0.02, "retries": 0, "retry_after": 0.0, **pace})
+        self.manager = Manager(self.load, pace, labels_for_unavailable=labels_for_unavailable)
 
     def load(self, path: Path) -> Model:
         self.loads.append(path.name)
@@ -61,14 +60,20 @@ class World:
         policy = Policy("specific", versions=frozenset(versions)) if versions else Policy()
         return [ModelSettings("m", str(self.base), policy, **more)]
 
-    def start(self, *versions: int) -> None:
-        self.manager.start(self.settings(*versions))
+    def start(self, *versions: int, **more) -> None:
+        self.manager.start(self.settings(*versions, **more))
 
-    def starting(self, settings: list[ModelSettings]) -> threading.Thread:
-        """Start in a thread, since it waits."""
+    def apply(self, *versions: int, **more) -> None:
+        self.manager.apply(self.settings(*versions, **more))
+
+    @contextmanager
+    def starting(self, settings: list[ModelSettings]) -> Iterator[threading.Thread]:
+        """Start in a thread, since it waits; it must have ended soon after the block."""
         thread = threading.Thread(target=self.manager.start, args=(settings,))
         thread.start()
-        return thread
+        yield thread
+        thread.join(20)
+        assert not thread.is_alive()
 
     def serving(self, label: str | None = None) -> int:
         version = self.manager.enter("m", label=label)
@@ -89,15 +94,8 @@ class World:
 @pytest.fixture
 def make(tmp_path):
     """Makes a world with a pace of its own."""
-    made = []
-
-    def make(**pace):
-        made.append(World(tmp_path, **pace))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+    with ExitStack() as stack:
+        yield lambda **pace: stack.enter_context(closing(World(tmp_path, **pace)))
 
 
 @pytest.fixture
@@ -108,10 +106,9 @@ def world(make):
 def test_a_newer_version_takes_over_when_it_is_ready_and_the_old_one_waits_for_its_requests(world):
     world.gate.clear()
     world.add(1)
-    starting = world.starting(world.settings())
-    until(lambda: world.state(1) == LOADING)
-    world.gate.set()
-    starting.join(20)
+    with world.starting(world.settings()):
+        until(lambda: world.state(1) == LOADING)
+        world.gate.set()
     assert world.serving() == 1 and world.state(1) == AVAILABLE
     world.gate.clear()
     world.add(2)
@@ -175,30 +172,30 @@ def test_what_leaves_the_disk_stops_serving_but_not_for_a_base_path_that_goes_aw
 def test_a_label_names_an_available_version_only_and_is_checked_before_anything_is_loaded(world):
     world.add(1, 2)
     with pytest.raises(Status, match="version 1 of model m, which is not currently available") as caught:
-        world.manager.start(world.settings(labels={"stable": 1}))
+        world.start(labels={"stable": 1})
     assert caught.value.code == FAILED_PRECONDITION and not world.loads
     world.start(1, 2)
     with pytest.raises(Status, match="version 3 of model m, which is not currently available"):
-        world.manager.apply(world.settings(1, 2, labels={"next": 3}))
-    world.manager.apply(world.settings(1, 2, labels={"stable": 1}))
+        world.apply(1, 2, labels={"next": 3})
+    world.apply(1, 2, labels={"stable": 1})
     assert world.serving("stable") == 1
 
 
 def test_where_it_is_allowed_a_new_label_may_go_ahead_of_its_version(make):
     world = make(labels_for_unavailable=True)
     world.add(1)
-    world.manager.start(world.settings(labels={"stable": 1}))
+    world.start(labels={"stable": 1})
     assert world.serving("stable") == 1
-    world.manager.apply(world.settings(labels={"stable": 1, "next": 2}))
+    world.apply(labels={"stable": 1, "next": 2})
     with pytest.raises(Status, match=r"Specific\(m, 2\)") as caught:
         world.serving("next")
     assert caught.value.code == NOT_FOUND
     with pytest.raises(Status, match="version 2 of model m, which is not") as caught:
-        world.manager.apply(world.settings(labels={"stable": 2}))
+        world.apply(labels={"stable": 2})
     assert caught.value.code == FAILED_PRECONDITION and world.serving("stable") == 1
     world.manager.apply(world.settings(1, labels={"stable": 1, "next": 2}))  # it keeps its version
     world.add(2)
-    world.manager.apply(world.settings(1, 2, labels={"stable": 1, "next": 2}))
+    world.apply(1, 2, labels={"stable": 1, "next": 2})
     until(lambda: world.state(2) == AVAILABLE)
     assert world.serving("next") == 2
 
@@ -206,22 +203,14 @@ def test_where_it_is_allowed_a_new_label_may_go_ahead_of_its_version(make):
 def test_a_label_moves_at_once_while_both_versions_serve(world):
     world.add(1, 2)
     world.start(1, 2)
-    world.manager.apply(world.settings(1, 2, labels={"stable": 1}))
-    answers, stop = [], threading.Event()
-
-    def ask():
-        while not stop.is_set():
-            answers.append(world.serving("stable"))
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    until(lambda: 1 in answers)
-    world.manager.apply(world.settings(1, 2, labels={"stable": 2}))
-    until(lambda: 2 in answers)
-    stop.set()
-    asking.join(20)
+    world.apply(1, 2, labels={"stable": 1})
+    answers = []
+    with meanwhile(lambda: answers.append(world.serving("stable")), threads=1):
+        until(lambda: 1 in answers)
+        world.apply(1, 2, labels={"stable": 2})
+        until(lambda: 2 in answers)
     assert answers == sorted(answers)
-    world.manager.apply(world.settings(1, 2))
+    world.apply(1, 2)
     with pytest.raises(Status, match="Unrecognized servable version label: stable"):
         world.serving("stable")
 
@@ -259,7 +248,7 @@ def test_a_model_that_has_left_is_told_of_and_may_come_back(world):
     world.manager.apply([])
     until(lambda: not world.manager.leaving)
     assert world.manager.states("m") == [(1, END, None)]
-    world.manager.apply(world.settings(2))
+    world.apply(2)
     assert world.manager.states("m") == [(2, AVAILABLE, None), (1, END, None)]
 
 
@@ -292,10 +281,9 @@ def test_a_specific_version_that_is_missing_and_a_second_folder_of_a_number_are_
 
 def test_the_policy_specific_without_versions_serves_nothing_and_says_so(world, caplog):
     world.add(1)
-    starting = world.starting([ModelSettings("m", str(world.base), Policy("specific"))])
-    until(lambda: "the policy specific names none" in caplog.text)
-    world.manager.stop()
-    starting.join(20)
+    with world.starting([ModelSettings("m", str(world.base), Policy("specific"))]):
+        until(lambda: "the policy specific names none" in caplog.text)
+        world.manager.stop()
     assert not world.loads
 
 
@@ -313,47 +301,31 @@ def test_a_new_model_that_fails_is_an_error_of_the_call_and_the_others_serve_on(
 
 def test_followed_settings_are_applied_and_bad_ones_are_not(world):
     world.add(1, 2)
-    current = {"settings": None}
-
-    def read():
-        if current["settings"] is None:
-            raise ValueError("half a file")
-        return current["settings"]
-
+    found = {}
     world.start(1)
-    world.manager.follow(read, 0.02)
+    world.manager.follow(lambda: found["settings"], 0.02)  # fails until there are some
     time.sleep(0.1)
     assert world.serving() == 1
-    current["settings"] = world.settings(2)
+    found["settings"] = world.settings(2)
     until(lambda: world.serving() == 2)
 
 
 def test_no_request_is_lost_while_versions_change(world):
     world.add(1, 2)
     world.start(1)
-    failures, answers, stop = [], [], threading.Event()
+    answers = []
 
     def ask():
-        while not stop.is_set():
-            try:
-                version = world.manager.enter("m")
-                if version.loaded.closed or version.loaded.name != str(version.number):
-                    failures.append("answered by a closed or another version")
-                answers.append(version.number)
-                version.leave()
-            except Status as error:
-                failures.append(str(error))
+        version = world.manager.enter("m")
+        assert not version.loaded.closed and version.loaded.name == str(version.number)
+        answers.append(version.number)
+        version.leave()
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for wanted in [2, 1] * 10:
-        world.manager.apply(world.settings(wanted))
-        until(lambda wanted=wanted: world.serving() == wanted)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert not failures and set(answers) == {1, 2}
+    with meanwhile(ask, threads=4):
+        for wanted in [2, 1] * 10:
+            world.apply(wanted)
+            until(lambda wanted=wanted: world.serving() == wanted)
+    assert set(answers) == {1, 2}
 
 
 def test_a_version_or_a_model_that_is_wanted_no_more_is_not_tried_again(make):
@@ -379,29 +351,26 @@ def test_without_polling_the_disk_is_looked_at_once_and_again_for_new_settings(m
     world.add(2)
     time.sleep(0.15)
     assert world.serving() == 1
-    world.manager.apply(world.settings())
+    world.apply()
     until(lambda: world.serving() == 2)
 
 
 def test_below_zero_the_disk_is_never_looked_at(make):
     world = make(poll=-1)
     world.add(1)
-    waiting = world.starting(world.settings())
-    time.sleep(0.15)
-    assert waiting.is_alive() and not world.loads
-    world.manager.stop()
-    waiting.join(20)
-    assert not waiting.is_alive() and not world.loads
+    with world.starting(world.settings()) as waiting:
+        time.sleep(0.15)
+        assert waiting.is_alive() and not world.loads
+        world.manager.stop()
+    assert not world.loads
 
 
 def test_a_start_waits_for_a_base_path_that_is_missing_which_stops_no_other_model(world):
     world.add(1)
     gone = world.add(name="gone")
-    starting = world.starting([*gone, *world.settings()])
-    until(lambda: world.state(1) == AVAILABLE)
-    assert starting.is_alive(), "the start waits for every model"
-    world.add(2)
-    until(lambda: world.serving() == 2)
-    world.add(1, name="gone")
-    starting.join(20)
-    assert not starting.is_alive()
+    with world.starting([*gone, *world.settings()]) as starting:
+        until(lambda: world.state(1) == AVAILABLE)
+        assert starting.is_alive(), "the start waits for every model"
+        world.add(2)
+        until(lambda: world.serving() == 2)
+        world.add(1, name="gone")
