@@ -1,6 +1,7 @@
-"""Lines behind the embedded server: alone, beside wider ones, and in batches of several clients."""
+"""Lines behind the embedded server: alone, beside wider ones, and in batches of several clients; pictures."""
 
 import concurrent.futures
+import contextlib
 
 import grpc
 import numpy as np
@@ -15,8 +16,11 @@ from digits.export.lines import endpoints
 from digits.export.signatures import trace
 from digits_client import BadRequest, DigitClient
 from serving.checks import golden
+from tests._digits import digits
+from tests._pictures import kinds, png_claiming
 from tests._release import LINE_FIT, line_reader, lines
 from tests.serving._server import Server
+from tests.test_saved_model import saved
 
 LINES = [line for width in (29, 64, 101, 180) for line in lines(width, 3).images]
 PAUSE = "batch_timeout_micros { value: 20000 }\nnum_batch_threads { value: 1 }\n"
@@ -38,26 +42,32 @@ def alone(exported):
     return [{name: value.numpy()[0] for name, value in answer.items()} for answer in answers]
 
 
-@pytest.fixture(
-    scope="module",
-    params=["apart", pytest.param("joined", marks=pytest.mark.slow), "joined and filled up"],
-)
-def server(exported, tmp_path_factory, request):
-    folder = tmp_path_factory.mktemp("server")
-    flags = ["--model_name=digits", f"--model_base_path={exported.parent}"]
-    if request.param != "apart":
-        pad = "pad_variable_length_inputs: true\n" if "filled" in request.param else ""
-        (folder / "batching").write_text(PAUSE + pad)
-        flags += ["--enable_batching=true", f"--batching_parameters_file={folder / 'batching'}"]
-    with Server(folder / "log", *flags) as made:
+@contextlib.contextmanager
+def serving(folder, version, *flags):
+    with Server(folder / "log", "--model_name=digits", f"--model_base_path={version.parent}", *flags) as made:
         yield made
         assert made.process.poll() is None, f"a test ended the server: {made.text()}"
 
 
+@pytest.fixture(scope="module", params=["apart", pytest.param("joined", marks=pytest.mark.slow), "filled up"])
+def server(exported, tmp_path_factory, request):
+    folder, flags = tmp_path_factory.mktemp("server"), []
+    if request.param != "apart":
+        pad = "pad_variable_length_inputs: true\n" if request.param == "filled up" else ""
+        (folder / "batching").write_text(PAUSE + pad)
+        flags = ["--enable_batching=true", f"--batching_parameters_file={folder / 'batching'}"]
+    with serving(folder, exported, *flags) as made:
+        yield made
+
+
+def connect(server, kind):
+    port = server.port if kind == "grpc" else server.rest_port
+    return DigitClient(f"127.0.0.1:{port}", kind, timeout=60)
+
+
 @pytest.fixture(scope="module", params=["grpc", "rest"])
 def client(server, request):
-    port = server.port if request.param == "grpc" else server.rest_port
-    with DigitClient(f"127.0.0.1:{port}", request.param, timeout=60) as made:
+    with connect(server, request.param) as made:
         yield made
 
 
@@ -67,9 +77,8 @@ def same(read, expected):
     assert read.confidence == pytest.approx(expected[wire.CONFIDENCE], abs=1e-5)
     np.testing.assert_allclose(read.columns, expected[wire.COLUMNS], atol=1e-5)
     n = len(read.characters)
-    np.testing.assert_allclose(
-        [c.probability for c in read.characters], expected[wire.PROBABILITY][:n], atol=1e-5
-    )
+    probabilities = [each.probability for each in read.characters]
+    np.testing.assert_allclose(probabilities, expected[wire.PROBABILITY][:n], atol=1e-5)
     np.testing.assert_allclose([c.position for c in read.characters], expected[wire.POSITION][:n], rtol=1e-5)
 
 
@@ -120,3 +129,16 @@ def test_a_bad_request_among_others_fails_alone(server, alone):
             with pytest.raises(grpc.RpcError, match=case[2]) as refused:
                 call.result()
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_bad_picture_is_refused_with_its_reason_undecoded_and_does_not_lose_the_others(tmp_path):
+    images, labels = digits(3, seed=7)
+    good, large = kinds(images[2])["black on white"], png_claiming(20_000, 20_000)
+    with serving(tmp_path, saved(tmp_path / "digits" / "1")) as server:
+        for kind in ("grpc", "rest"):
+            with connect(server, kind) as client:
+                memory = server.memory()
+                found = client.predict_bytes([good, b"nonsense", large, good], on_error="return")
+                assert isinstance(found[1], BadRequest) and found[0].digit == found[3].digit == labels[2]
+                assert "is 20000 pixels wide and 20000 high" in str(found[2])
+                assert server.memory() < memory + 100
