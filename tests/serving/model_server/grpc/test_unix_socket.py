@@ -33,6 +33,7 @@ def test_a_file_and_a_path_that_no_socket_can_have_are_refused_and_left_as_they_
     }.items():
         with pytest.raises(Status, match=said):
             server.claim_path(str(path))
+    assert (tmp_path / "file").read_text() == "precious" and (tmp_path / "link").is_symlink()
 
 
 def test_a_server_on_a_socket_alone_outlives_a_kill_and_shares_with_nobody(launch, half, tmp_path):
