@@ -3,22 +3,19 @@
 import contextlib
 import json
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from google.protobuf import text_format
-from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc, predict_pb2
 
 from tests.serving._server import Server
-from tests.serving.model_server._calls import connected, predict, settings, stub
+from tests.serving.model_server._calls import connected, meanwhile, only, predict, prediction, reload, stub
 
 pytestmark = pytest.mark.slow
 
 RELOADS, HOSTILE = 100, 5_000
-RATE = 100.0  # good requests a second
+PAUSE = 0.01  # seconds between good requests
 GROWTH = 1.15  # of memory, from the first fifth to the end
 
 BODIES = [  # tests/hostile has more of them
@@ -35,9 +32,8 @@ BODIES = [  # tests/hostile has more of them
 
 def message(chance):
     """A Predict request of bytes."""
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = chance.choice(["half", "none", "", "ha\x00lf", "x" * 5000])
-    request.model_spec.signature_name = chance.choice(["", "no such"])
+    model = chance.choice(["half", "none", "", "ha\x00lf", "x" * 5000])
+    request = prediction(model, {}, chance.choice(["", "no such"]))
     tensor = request.inputs[chance.choice(["x", "y", ""])]
     tensor.dtype = chance.choice([0, 1, 2, 3, 7, 8, 14, 20, 23, 101])
     for _ in range(chance.randrange(5)):
@@ -65,49 +61,31 @@ def attack(server, seed, sent):
             sent.append(seed)
 
 
-def ask(server, stopping, answers):
-    """Ask at a fixed rate, over both ports; note each answer, and each failure."""
-    with stub(server) as client:
-        begun = time.monotonic()
-        while not stopping.wait(max(0.0, begun + len(answers) / RATE - time.monotonic())):
-            try:
-                if len(answers) % 2:
-                    (y,) = predict(client, "half", {"x": [2.0]}, timeout=30)["y"]
-                else:
-                    (y,) = server.rest("/v1/models/half:predict", {"instances": [2.0]})[1]["predictions"]
-                answers.append(y)
-            except Exception as error:
-                answers.append(repr(error)[:300])
-
-
 @pytest.mark.parametrize("flags", [(), ("--enable_batching",)], ids=["plain", "batching"])
 def test_reloads_and_hostile_requests_cost_no_good_one_and_no_memory(models, tmp_path, flags):
-    def config(version):
-        policy = f"model_version_policy {{ specific {{ versions: {version} }} }}"
-        return settings({"half": models["half"]}, half=policy)
-
-    (tmp_path / "models").write_text(config(122))
+    (tmp_path / "models").write_text(only(models["half"], 122))
     flags = (f"--model_config_file={tmp_path / 'models'}", "--rest_api_timeout_in_ms=2000", *flags)
-    with (
-        Server(tmp_path / "log", *flags) as server,
-        connected(server) as channel,
-        ThreadPoolExecutor(5) as pool,
-    ):
-        stopping, sent, answers, memory = threading.Event(), [], [], []
-        good = pool.submit(ask, server, stopping, answers)
-        hostile = [pool.submit(attack, server, seed, sent) for seed in range(4)]
-        reload = model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest
-        for number in range(RELOADS):
-            request = model_management_pb2.ReloadConfigRequest()
-            text_format.Parse(config(122 + number % 2), request.config)
-            assert reload(request, timeout=60).status.error_code == 0
-            memory.append(server.memory())
-            # the last reloads are spread over what is left of the abuse
-            time.sleep(0.0 if len(sent) > HOSTILE * number / RELOADS else 0.2)
-        for each in hostile:
-            each.result()
-        stopping.set()
-        good.result()
+    sent, answers, memory = [], [], []
+
+    def ask():
+        """A good request, over both ports in turn."""
+        if len(answers) % 2:
+            answers.extend(predict(client, "half", {"x": [2.0]}, timeout=30)["y"])
+        else:
+            answers.extend(server.rest("/v1/models/half:predict", {"instances": [2.0]})[1]["predictions"])
+        time.sleep(PAUSE)
+
+    with Server(tmp_path / "log", *flags) as server, connected(server) as channel, stub(server) as client:
+        with meanwhile(ask, threads=1), ThreadPoolExecutor(4) as pool:
+            hostile = [pool.submit(attack, server, seed, sent) for seed in range(4)]
+            for number in range(RELOADS):
+                config = only(models["half"], 122 + number % 2)
+                assert reload(channel, config, timeout=60).status.error_code == 0
+                memory.append(server.memory())
+                # the last reloads are spread over what is left of the abuse
+                time.sleep(0.0 if len(sent) > HOSTILE * number / RELOADS else 0.2)
+            for each in hostile:
+                each.result()
         assert server.process.poll() is None, server.text()
         settled = sorted(memory[RELOADS // 5 : RELOADS // 5 + 10])[5]
         ended = sorted([server.memory(), *memory[-9:]])[5]
