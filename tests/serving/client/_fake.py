@@ -115,7 +115,7 @@ class Fake:
 
 def shares(digit: int) -> list[float]:
     """Return the fake's probabilities: exact in float32, summing to 1."""
-    return [SURE if i == digit else (0.0625 if i == (digit + 1) % 10 else 0.0) for i in range(10)]
+    return [{digit: SURE, (digit + 1) % 10: 0.0625}.get(i, 0.0) for i in range(10)]
 
 
 def line_rows(digits: list[int], widths: list[int], widest: int) -> list[dict[str, Any]]:

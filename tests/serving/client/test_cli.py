@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,19 +68,14 @@ def test_lines_are_told_with_their_separators(server, files, capsys):
     assert told["characters"][1] == {"digit": None, "probability": SURE, "position": 6.0}
 
 
-def test_no_server_is_one_line_and_code_7(files, capsys):
+def test_no_server_and_wrong_usage_are_one_line_and_a_code_each(files, capsys):
     address = f"127.0.0.1:{free_port()}"
     assert main(["--server", address, "--timeout", "0.3", str(files / "7.png")]) == 7
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and address in err
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--timeout", "0"], ["--server", "host:port"], ["-", "-"], ["--model", ""]], ids=str
-)
-def test_wrong_usage_is_one_line_and_code_2(arguments, files, capsys):
-    assert main([*arguments, str(files / "7.png")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    for wrong in (["--timeout", "0"], ["--server", "host:port"], ["-", "-"], ["--model", ""]):
+        assert main([*wrong, str(files / "7.png")]) == 2, wrong
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_more_pictures_than_a_batch_come_in_order(fake, files, capsys, monkeypatch):
@@ -114,7 +110,7 @@ def test_a_terminal_gets_a_table(fake, files):
 
 
 def test_a_full_disk_is_one_line(fake, files):
-    with open("/dev/full", "wb") as full:  # noqa: PTH123
+    with Path("/dev/full").open("wb") as full:
         done = run("--server", fake.grpc, files / "7.png", stdout=full)
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1
     assert done.stderr.startswith(b"digits-client: can't write the results (No space left on device): ")

@@ -40,20 +40,13 @@ def test_an_overloaded_server_is_asked_again_until_it_answers_or_the_retries_are
     assert len(fake.faults) == 7
 
 
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("INVALID_ARGUMENT", BadRequest),
-        ("DEADLINE_EXCEEDED", DeadlineExceeded),
-        ("INTERNAL", ServingError),
-    ],
-)
-def test_what_can_not_heal_is_not_asked_again(client, fake, code, error):
-    fake.faults = [Refusal(code, "no"), Refusal(code, "no")]
-    with pytest.raises(error) as caught:
-        client.predict(IMAGE)
-    assert type(caught.value) is error
-    assert len(fake.faults) == 1
+def test_what_can_not_heal_is_not_asked_again(client, fake):
+    errors = {"INVALID_ARGUMENT": BadRequest, "DEADLINE_EXCEEDED": DeadlineExceeded, "INTERNAL": ServingError}
+    for code, error in errors.items():
+        fake.faults = [Refusal(code, "no"), Refusal(code, "no")]
+        with pytest.raises(error) as caught:
+            client.predict(IMAGE)
+        assert type(caught.value) is error and len(fake.faults) == 1
 
 
 def test_a_message_above_the_servers_limit_is_the_callers_fault_and_pictures_go_in_smaller_ones():
@@ -81,37 +74,24 @@ def test_a_connection_that_breaks_before_the_answer_heals(connect, fake, transpo
         assert connect(address).predict(IMAGE)[0].digit == 0
 
 
-def test_nothing_at_the_address_is_unavailable_and_says_where(connect, transport):
+def test_nothing_and_another_service_at_the_address_are_unavailable(connect, transport):
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(Unavailable, match=address):
         connect(address, retries=1).predict(IMAGE)
     assert connect(address).health() is False
-
-
-def test_another_service_at_the_address_is_unavailable(connect, transport):
-    with (
-        listening(saying(b"220 mail ready\r\n")) as address,
-        pytest.raises(Unavailable, match="host and port"),
-    ):
+    mail = listening(saying(b"220 mail ready\r\n"))
+    with mail as address, pytest.raises(Unavailable, match="host and port"):
         connect(address, retries=0, timeout=5).predict(IMAGE)
 
 
-GARBAGE = {
-    "empty": b"",
-    "bytes": b"\xff\xfe\x00nonsense",
-    "deep": b"{" * 100_000,
-    "other": b'{"predictions": 1}',
-}
-
-
-@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
-def test_garbage_for_an_answer_is_one_clear_line(connect, fake, transport, garbage):
+def test_garbage_for_an_answer_is_one_clear_line(connect, fake, transport):
     client = connect(fake.address(transport), version=3)
-    fake.garbage = garbage
-    for call in (lambda: client.predict(IMAGE), client.status):
-        with pytest.raises(ServingError, match="wire contract") as caught:
-            call()
-        assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    for garbage in (b"", b"\xff\xfe\x00nonsense", b"{" * 100_000, b'{"predictions": 1}'):
+        fake.garbage = garbage
+        for call in (lambda: client.predict(IMAGE), client.status):
+            with pytest.raises(ServingError, match="wire contract") as caught:
+                call()
+            assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
 def test_a_slow_server_costs_the_deadline_which_is_for_all_chunks_together(connect, fake, transport):

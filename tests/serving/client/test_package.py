@@ -44,8 +44,8 @@ print([name for name in ("numpy", "tensorflow", "tensorflow_serving", "digits") 
 
 
 def test_its_names_are_the_contracts():
-    assert contract.MODEL == wire.MODEL
-    assert (contract.PIXELS, contract.ENCODED) == (wire.PIXELS, wire.ENCODED)
+    names = ("MODEL", "PIXELS", "ENCODED", "LINES", "LINES_ENCODED")
+    assert [getattr(contract, name) for name in names] == [getattr(wire, name) for name in names]
     assert wire.INPUTS[contract.PIXELS] == {contract.IMAGES: ("uint8", (None, contract.SIDE, contract.SIDE))}
     assert wire.INPUTS[contract.ENCODED] == {contract.IMAGE_BYTES: ("string", (None,))}
     outputs = {
@@ -55,13 +55,9 @@ def test_its_names_are_the_contracts():
         contract.ACCEPTED: ("bool", (None,)),
     }
     assert wire.OUTPUTS[contract.PIXELS] == wire.OUTPUTS[contract.ENCODED] == outputs
-    assert (contract.LINES, contract.LINES_ENCODED) == (wire.LINES, wire.LINES_ENCODED)
     assert wire.INPUTS[contract.LINES_ENCODED] == {contract.IMAGE_BYTES: ("string", (None,))}
-    lines = {
-        contract.LINE_IMAGES: ("uint8", (None, contract.HEIGHT, None)),
-        contract.WIDTH: ("int32", (None,)),
-    }
-    assert wire.INPUTS[contract.LINES] == lines
+    pixels, width = ("uint8", (None, contract.HEIGHT, None)), ("int32", (None,))
+    assert wire.INPUTS[contract.LINES] == {contract.LINE_IMAGES: pixels, contract.WIDTH: width}
     named = {name: shape for name, (_, shape) in wire.OUTPUTS[contract.LINES].items()}
     assert set(named) == set(LineOutputs.__slots__) - {"version"}
     assert named[contract.CHARACTER] == (None, contract.LONGEST)

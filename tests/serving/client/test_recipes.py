@@ -21,10 +21,7 @@ def run(fake, tmp_path):
 
     def of(recipe, *command):
         text = recipe.replace("localhost:8500", fake.grpc).replace("localhost:8501", fake.rest)
-        done = subprocess.run(
-            command, input=text, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
-        )
-        return done.stdout
+        return subprocess.check_output(command, input=text, cwd=tmp_path, text=True, timeout=60)
 
     return of
 

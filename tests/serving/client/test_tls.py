@@ -15,10 +15,10 @@ def certified(tmp_path_factory):
     """The files of a key, of its certificate, and of who signed that."""
     folder, authority = tmp_path_factory.mktemp("tls"), Authority("digits test")
     pair = authority.issue("server")
-    contents = {"key.pem": pair.key, "cert.pem": pair.certificate, "ca.pem": authority.certificate}
-    for name, text in contents.items():
-        (folder / name).write_text(text)
-    return [folder / name for name in contents]
+    files = [folder / name for name in ("key.pem", "cert.pem", "ca.pem")]
+    for file, text in zip(files, (pair.key, pair.certificate, authority.certificate), strict=True):
+        file.write_text(text)
+    return files
 
 
 @pytest.fixture
@@ -27,15 +27,12 @@ def encrypted(certified):
         yield fake
 
 
-def test_https_reaches_a_server_whose_certificate_is_trusted(connect, encrypted, transport, certified):
-    client = connect(f"https://{encrypted.address(transport)}", ca_file=certified[2])
-    assert client.predict(IMAGE)[0].digit == 6
-
-
-def test_a_server_whose_certificate_is_not_trusted_is_refused_and_refuses_plain_text(
-    connect, encrypted, transport
+def test_https_reaches_a_server_whose_certificate_is_trusted_and_refuses_others_as_it_does_plain_text(
+    connect, encrypted, transport, certified
 ):
+    address = encrypted.address(transport)
+    assert connect(f"https://{address}", ca_file=certified[2]).predict(IMAGE)[0].digit == 6
     with pytest.raises(Unavailable, match=r"(?i)certificate|ssl|handshake"):
-        connect(f"https://{encrypted.address(transport)}", retries=0).predict(IMAGE)
+        connect(f"https://{address}", retries=0).predict(IMAGE)
     with pytest.raises(Unavailable):
-        connect(encrypted.address(transport), retries=0).predict(IMAGE)
+        connect(address, retries=0).predict(IMAGE)

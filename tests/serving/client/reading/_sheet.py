@@ -26,9 +26,8 @@ def _boxed(ink):
     size = (max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale)))
     image = np.zeros((28, 28), np.uint8)
     left, top = (28 - size[0]) // 2, (28 - size[1]) // 2
-    image[top : top + size[1], left : left + size[0]] = 255 * cv2.resize(
-        ink, size, interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
+    image[top : top + size[1], left : left + size[0]] = 255 * small
     return image
 
 
@@ -61,13 +60,9 @@ def _said(line):
     sure = float(np.prod([each.probability for each in found]))
     text = "".join(str(each.digit) for each in found)
     written = "".join("." if each.digit is None else str(each.digit) for each in characters)
+    accepted = bool(found) and sure > 0.7 ** len(found)
     return LinePrediction(
-        text,
-        written,
-        sure,
-        bool(found) and sure > 0.7 ** len(found),
-        tuple(characters),
-        tuple(map(tuple, columns.tolist())),
+        text, written, sure, accepted, tuple(characters), tuple(map(tuple, columns.tolist()))
     )
 
 

@@ -1,8 +1,10 @@
 """`digits read` as a function, against the fake server."""
 
+import contextlib
 import csv
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,16 +43,12 @@ def line_reader(monkeypatch):
     monkeypatch.setattr(DigitClient, "predict_lines", predict_lines, raising=False)
 
 
-def test_a_photo_is_a_line_a_field(fake, folder, capsys):
+def test_a_photo_is_a_line_a_field_and_least_says_how_sure_it_must_be(fake, folder, capsys):
     assert main(["--server", fake.grpc, str(folder / "b.png")]) == 0
     name, kind, text, _, sure = capsys.readouterr().out.rstrip("\n").split("\t")
     assert (name, kind, text, sure) == (str(folder / "b.png"), "number", "47", "sure")
-
-
-def test_least_says_how_sure_a_field_must_be(fake, folder, capsys):
     assert main(["--server", fake.grpc, "--least", "1", str(folder / "b.png")]) == 0
     assert capsys.readouterr().out.endswith("\tnot sure\n")
-    assert main(["--least", "1.5", str(folder / "b.png")]) == 2
 
 
 def test_json_is_an_object_a_photo_and_bad_ones_have_their_reason(fake, folder, capsys):
@@ -69,18 +67,13 @@ def test_a_folder_becomes_a_table_that_names_bad_files_and_the_run_goes_on(fake,
     moves = []
 
     def bar(title, total):
-        import contextlib
-
         moves.append(total)
         return contextlib.nullcontext(moves.append)
 
     assert main(["--server", fake.grpc, "--csv", str(table), str(folder)], bar=bar) == 1
     rows = table_of(table)
-    assert [(row["file"].rpartition("/")[2], row["text"]) for row in rows] == [
-        ("a.jpg", "912"),
-        ("aa.png", ""),
-        ("b.png", "47"),
-    ]
+    read = {row["file"].rpartition("/")[2]: row["text"] for row in rows}
+    assert list(read.items()) == [("a.jpg", "912"), ("aa.png", ""), ("b.png", "47")]
     assert rows[1]["error"] and not rows[0]["error"] and rows[0]["version"] == "3"
     assert moves == [3, 1, 1, 1]
     assert capsys.readouterr().out.startswith("2 of 3 photos read")
@@ -114,9 +107,9 @@ def test_names_that_would_steer_a_terminal_or_a_spreadsheet_are_shown_harmless(
     fake, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    for name in ("=cmd('x').png", "<script>alert(1)<", "a\x1b[2Jb.png"):
-        Image.fromarray(sheet("4")[0]).save(name, "PNG")
     names = ["=cmd('x').png", "<script>alert(1)<", "a\x1b[2Jb.png"]
+    for name in names:
+        Image.fromarray(sheet("4")[0]).save(name, "PNG")
     assert main(["--server", fake.grpc, *names]) == 0
     assert "\x1b" not in capsys.readouterr().out
     assert main(["--server", fake.grpc, "--csv", "t.csv", *names]) == 0
@@ -124,31 +117,20 @@ def test_names_that_would_steer_a_terminal_or_a_spreadsheet_are_shown_harmless(
     assert rows[0]["file"] == "'=cmd('x').png" and "\x1b" not in rows[2]["file"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--out", "x.gif"],
-        ["--csv", "/no/such/folder/x.csv"],
-        ["--timeout", "0"],
-        ["--format", "[a-z]+"],
-        ["--score", "labels.csv"],
-    ],
-    ids=str,
-)
-def test_wrong_usage_is_one_line_and_code_2(arguments, folder, tmp_path, capsys):
-    assert main([*arguments, str(folder / "b.png")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_wrong_usage_and_no_server_are_one_line_and_a_code_each_and_no_table(folder, tmp_path, capsys):
+    wrong = (
+        "--out=x.gif --csv=/no/such/folder/x.csv --timeout=0 --format=[a-z]+ --score=labels.csv --least=1.5"
+    )
+    for option in wrong.split():
+        assert main([option, str(folder / "b.png")]) == 2, option
+        assert capsys.readouterr().err.count("\n") == 1
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty")]) == 2
     assert "no picture in this folder" in capsys.readouterr().err
-
-
-def test_no_server_is_one_line_and_code_7_and_no_table(folder, tmp_path, capsys):
     address = f"127.0.0.1:{free_port()}"
     command = ["--server", address, "--timeout", "0.3", "--csv", str(tmp_path / "t.csv"), str(folder)]
     assert main(command) == 7
-    assert capsys.readouterr().err.count("\n") == 1
-    assert not (tmp_path / "t.csv").exists()
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "t.csv").exists()
 
 
 def test_a_format_decides_what_a_field_is(fake, folder, capsys):
@@ -186,17 +168,15 @@ def test_points_count_in_a_comparison_where_the_table_has_them(fake, tmp_path, c
         assert f"read exactly: {right} of 1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["", "file,text\n", "name,what\na,1\n", "file,text\na.png\n", "\xff\n"])
-def test_a_table_that_is_none_is_wrong_usage(text, tmp_path, capsys):
-    (tmp_path / "labels.csv").write_bytes(text.encode("latin-1"))
-    assert main(["--score", str(tmp_path / "labels.csv")]) == 2
-    assert "expected a CSV file with the columns file and text" in capsys.readouterr().err
+def test_a_table_that_is_none_is_wrong_usage(tmp_path, capsys):
+    for text in ("", "file,text\n", "name,what\na,1\n", "file,text\na.png\n", "\xff\n"):
+        (tmp_path / "labels.csv").write_bytes(text.encode("latin-1"))
+        assert main(["--score", str(tmp_path / "labels.csv")]) == 2
+        assert "expected a CSV file with the columns file and text" in capsys.readouterr().err
 
 
 def test_digits_read_is_the_same_command(fake, folder, tmp_path, capsys):
-    class Given:
-        given = ("--server", fake.grpc, "--csv", str(tmp_path / "t.csv"), str(folder))
-
-    assert digits_read.run(Given) == 0
+    given = ("--server", fake.grpc, "--csv", str(tmp_path / "t.csv"), str(folder))
+    assert digits_read.run(SimpleNamespace(given=given)) == 0
     assert [row["text"] for row in table_of(tmp_path / "t.csv")] == ["912", "47"]
     assert capsys.readouterr().out.startswith("2 of 2 photos read")

@@ -92,9 +92,8 @@ def test_a_photo_that_says_nothing_upright_is_read_turned(quarters):
 
     def upright_only(lines):
         """What an honest reader says: nothing of writing that it does not know."""
-        answer = ask(lines)
-        good = [p if p.text and p.confidence > 0.9 ** len(p.text) else unknown(p) for p in answer]
-        return dataclasses.replace(answer, predictions=tuple(good))
+        read = (p if p.text and p.confidence > 0.9 ** len(p.text) else unknown(p) for p in ask(lines))
+        return Answer(tuple(read), 7)
 
     made = read(photo, upright_only)
     assert made.text.startswith("35718\n456")
@@ -140,20 +139,17 @@ def unknown(prediction):
 def test_what_has_no_digits_is_listed_with_its_place_and_nothing_is_accepted():
     photo, boxes = sheet("475")
 
-    def nothing(lines):
-        return Answer(tuple(map(unknown, ask(lines))), 7)
-
-    made = read(photo, nothing)
+    made = read(photo, lambda lines: Answer(tuple(map(unknown, ask(lines))), 7))
     assert made.lines == () and made.version == 7
     assert {each.reason for each in made.unread} == {"no digits"}
     box = made.unread[0].box
     assert box.x <= boxes[0][0] and boxes[-1][0] + boxes[-1][2] <= box.x + box.w
 
 
-@pytest.mark.parametrize("photo", [np.full((90, 120), 200, np.uint8), np.zeros((28, 28, 3), np.uint8)])
-def test_an_empty_photo_has_no_digits_and_asks_nothing(photo):
-    made = read(photo, lambda _: pytest.fail("the model was asked"))
-    assert (made.lines, made.unread, made.text, made.version) == ((), (), "", None)
+def test_an_empty_photo_has_no_digits_and_asks_nothing():
+    for photo in (np.full((90, 120), 200, np.uint8), np.zeros((28, 28, 3), np.uint8)):
+        made = read(photo, lambda _: pytest.fail("the model was asked"))
+        assert (made.lines, made.unread, made.text, made.version) == ((), (), "", None)
 
 
 def test_the_model_decides_what_is_accepted_or_the_least_confidence_does():
@@ -163,10 +159,7 @@ def test_the_model_decides_what_is_accepted_or_the_least_confidence_does():
     assert not read(photo, ask, least=1.0).fields[0].accepted
 
     def doubting(lines):
-        answer = ask(lines)
-        return dataclasses.replace(
-            answer, predictions=tuple(dataclasses.replace(p, accepted=False) for p in answer)
-        )
+        return Answer(tuple(dataclasses.replace(each, accepted=False) for each in ask(lines)), 7)
 
     assert not read(photo, doubting).fields[0].accepted
     assert read(photo, doubting, least=0.5).fields[0].accepted
@@ -198,15 +191,6 @@ def test_a_large_photo_is_looked_at_smaller_and_boxes_are_those_of_the_photo():
     assert (box.x, box.h) == pytest.approx((boxes[1][0], boxes[1][3]), abs=16)
 
 
-def test_an_asyncio_client_reads_the_same():
-    photo, _ = sheet("35718")
-
-    async def later(lines):
-        return ask(lines)
-
-    assert asyncio.run(read_later(photo, later)) == read(photo, ask)
-
-
 def test_the_annotated_picture_marks_digits_and_leaves_the_photo_alone():
     photo, _ = sheet("35718")
     before = photo.copy()
@@ -220,9 +204,15 @@ def test_the_annotated_picture_marks_digits_and_leaves_the_photo_alone():
     assert annotated(photo, read(photo, ask)).shape == (400, 1000, 3)
 
 
-def test_json_holds_all_that_was_read():
-    made = read(sheet("35718")[0], ask)
+def test_json_holds_all_that_was_read_and_an_asyncio_client_reads_the_same():
+    photo, _ = sheet("35718")
+    made = read(photo, ask)
     tree = as_tree(made)
     (field,) = tree["lines"][0]["fields"]
     assert (tree["text"], field["kind"], field["text"]) == ("35718", "postcode", "35718")
     assert Box(*field["digits"][0]["box"]) == made.digits[0].box
+
+    async def later(lines):
+        return ask(lines)
+
+    assert asyncio.run(read_later(photo, later)) == made
