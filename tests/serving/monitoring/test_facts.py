@@ -1,6 +1,5 @@
 """Facts are those of what a client sent, and no picture takes long."""
 
-import io
 import time
 
 import numpy as np
@@ -8,6 +7,7 @@ from PIL import Image
 
 from digits.facts import FACTS, facts
 from serving.monitoring.facts import UNKNOWN, Allowance, of_digits, of_line, of_picture
+from tests._pictures import encode
 
 
 def drawing(side):
@@ -15,12 +15,6 @@ def drawing(side):
     y, x = np.mgrid[:side, :side] / side
     ring = np.abs(np.hypot(x - 0.4, y - 0.5) - 0.25) < 0.05
     return np.where(ring, 30, 220).astype(np.uint8)
-
-
-def file(pixels, form="PNG", **options):
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, form, **options)
-    return stream.getvalue()
 
 
 def values(image):
@@ -33,13 +27,13 @@ def test_facts_are_those_of_the_pixels_the_line_and_the_decoded_picture():
     assert [list(row) for row in of_digits([each.tobytes() for each in images])] == [*map(values, images)]
     line = rng.integers(0, 256, (32, 70)).astype(np.uint8)
     assert list(of_line(line.tobytes())) == values(line)
-    assert list(of_picture(file(drawing(60)))) == values(drawing(60))
+    assert list(of_picture(encode(Image.fromarray(drawing(60))))) == values(drawing(60))
 
 
 def test_a_large_picture_has_about_the_facts_of_the_whole_in_its_own_pixels():
     small = dict(zip(FACTS, values(drawing(550)), strict=True))
     for side, form in ((1000, "PNG"), (1500, "JPEG")):
-        found = dict(zip(FACTS, of_picture(file(drawing(side), form)), strict=True))
+        found = dict(zip(FACTS, of_picture(encode(Image.fromarray(drawing(side)), form)), strict=True))
         for name in ("centre_x", "width", "stroke"):
             assert abs(found[name] / small[name] - side / 550) < 0.1 * side / 550, name
         assert abs(found["mean"] - small["mean"]) < 3 and found["polarity"] < -10
@@ -47,9 +41,10 @@ def test_a_large_picture_has_about_the_facts_of_the_whole_in_its_own_pixels():
 
 def test_what_would_take_long_or_is_no_picture_has_no_facts():
     many = np.zeros((2100, 2100), np.uint8)
-    scans = file(drawing(64), "JPEG") + b"\xff\xda\x00\x02" * 100
+    scans = encode(Image.fromarray(drawing(64)), "JPEG") + b"\xff\xda\x00\x02" * 100
     began = time.perf_counter()
-    for data in (b"", b"no picture", file(drawing(60))[:80], file(many), scans):
+    cut = encode(Image.fromarray(drawing(60)))[:80]
+    for data in (b"", b"no picture", cut, encode(Image.fromarray(many)), scans):
         assert of_picture(data) == UNKNOWN
     assert time.perf_counter() - began < 5
 

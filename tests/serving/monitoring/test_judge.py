@@ -96,14 +96,11 @@ def test_a_missing_digit_refused_answers_errors_slow_answers_and_wrong_ones_are_
     assert names(later) == ["corrected answers"], "of those that counted as right"
 
 
-def test_lines_are_compared_with_lines():
+def test_lines_are_compared_with_lines_and_one_image_and_one_request_are_little_evidence():
     table = {name: np.full(600, np.nan) for name in columns(1)}
     table |= {"confidence": np.full(600, 0.6), "accepted": np.arange(600) % 2, "contrast": np.full(600, 90.0)}
     assert not look(rows(table, kind="line"))[0].alarms
     assert names(look(rows(table | {"accepted": np.zeros(600)}, kind="line"))[0]) == ["line not accepted"]
-
-
-def test_one_image_and_one_request_are_little_evidence():
     foggy = rows(columns(500, 1, **FOGGY))
     clean = rows(columns(500, 2), start=1e6)
     once = pd.concat([foggy.assign(digest="a"), clean])

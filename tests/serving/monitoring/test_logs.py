@@ -22,15 +22,10 @@ FIRST = (  # as files of format 1 were made
 
 
 def entry(number, **facts):
-    made = {
-        "at": 1000.0 + number,
-        "route": "/api/predict",
-        "kind": DIGIT,
-        "status": 200,
-        "digest": f"d{number}",
-    }
-    answer = {"digit": number % 10, "confidence": 0.5, "accepted": True, "version": 7, "latency": 0.01}
-    return Entry(**{**made, **answer, "image": bytes([number % 256]) * 784, **facts})
+    made = {"at": 1000.0 + number, "route": "/api/predict", "kind": DIGIT, "status": 200}
+    made |= {"digit": number % 10, "confidence": 0.5, "accepted": True, "version": 7, "latency": 0.01}
+    made |= {"digest": f"d{number}", "image": bytes([number % 256]) * 784}
+    return Entry(**made | facts)
 
 
 def log(folder, entries, **options):
@@ -102,9 +97,8 @@ def test_no_row_is_missed_or_read_twice_while_a_gateway_writes_and_turns_its_fil
 def test_damaged_and_cut_files_give_what_can_be_read_and_are_told_once(tmp_path, caplog):
     log(tmp_path, [entry(n) for n in range(3000)])
     (tmp_path / "requests.db").rename(tmp_path / "requests-1.db")
-    data = bytearray((tmp_path / "requests-1.db").read_bytes())
-    data[len(data) // 2 :] = b"x" * (len(data) - len(data) // 2)
-    (tmp_path / "requests-1.db").write_bytes(data)
+    data = (tmp_path / "requests-1.db").read_bytes()
+    (tmp_path / "requests-1.db").write_bytes(data[: len(data) // 2].ljust(len(data), b"x"))
     (tmp_path / "requests-2.db").write_bytes(b"no database")
     served(tmp_path, ROW, end='{"at": 1, nonsense}\n[1]\n' + json.dumps(ROW) + '\n{"at": 10')
     log(tmp_path, [entry(9000)])
@@ -112,11 +106,8 @@ def test_damaged_and_cut_files_give_what_can_be_read_and_are_told_once(tmp_path,
         table = logs.read([tmp_path])
     assert list(table["at"])[-1] == 10_000 and (table["source"] == "server").sum() == 2
     told = sorted(record.message.partition(":")[0] for record in caplog.records)
-    assert told == [
-        "request log requests-1.db",
-        "request log requests-2.db",
-        "request log server-20300101T000000Z-1-0001.jsonl",
-    ]
+    damaged = ("requests-1.db", "requests-2.db", "server-20300101T000000Z-1-0001.jsonl")
+    assert told == [f"request log {name}" for name in damaged]
 
 
 def test_a_person_is_forgotten_in_every_file_and_the_servers_go_on(tmp_path):

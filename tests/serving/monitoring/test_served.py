@@ -1,7 +1,6 @@
 """Rows of the embedded server for every signature of the wire contract."""
 
 import hashlib
-import io
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 from digits import wire
 from digits.facts import FACTS, facts
 from serving.monitoring import served
+from tests._pictures import encode
 
 RNG = np.random.default_rng(4)
 PIXELS = RNG.integers(0, 256, (3, 28, 28)).astype(np.uint8)
@@ -22,13 +22,11 @@ ANSWER = {
 CLASSES = {wire.SCORES: np.array([[0.25, 0.75], [1, 0]], np.float32)}
 
 
-def file(pixels):
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
+FILES = np.array([encode(Image.fromarray(LINES[0])), b"no picture"], object)
 
 
-FILES = np.array([file(LINES[0]), b"no picture"], object)
+CUT = [LINES[0], LINES[1, :, :20]]
+CUT_LINES = {wire.LINE_IMAGES: LINES, wire.WIDTH: np.array([50, 20])}
 
 
 @pytest.mark.parametrize(
@@ -37,13 +35,7 @@ FILES = np.array([file(LINES[0]), b"no picture"], object)
         (wire.PIXELS, {wire.IMAGES: PIXELS}, "digit", [each.tobytes() for each in PIXELS], PIXELS),
         (wire.ENCODED, {wire.IMAGE_BYTES: FILES}, "picture", FILES, [LINES[0], None]),
         (wire.CLASSIFY, {wire.EXAMPLE_KEY: FILES}, "picture", FILES, [LINES[0], None]),
-        (
-            wire.LINES,
-            {wire.LINE_IMAGES: LINES, wire.WIDTH: np.array([50, 20])},
-            "line",
-            [LINES[0].tobytes(), LINES[1, :, :20].tobytes()],
-            [LINES[0], LINES[1, :, :20]],
-        ),
+        (wire.LINES, CUT_LINES, "line", [each.tobytes() for each in CUT], CUT),
         (wire.LINES_ENCODED, {wire.IMAGE_BYTES: FILES}, "line", FILES, [LINES[0], None]),
     ],
 )
@@ -58,16 +50,9 @@ def test_a_row_has_facts_and_answer_of_an_image_and_no_pixels(signature, inputs,
         found = {} if image is None else {name: float(v[0]) for name, v in facts(image[None]).items()}
         assert known == found
     answered = [(row.get("digit"), row["confidence"], row.get("accepted")) for row in rows[:2]]
-    assert (
-        answered
-        == {
-            "digit": [(4, 0.5, False), (5, 0.25, True)],
-            "picture": [(4, 0.5, False), (5, 0.25, True)],
-            "line": [(None, 0.5, False), (None, 0.25, True)],
-        }[kind]
-        if signature != wire.CLASSIFY
-        else [(1, 0.75, None), (0, 1.0, None)]
-    )
+    one, other = (None, None) if kind == "line" else (4, 5)
+    classes = [(1, 0.75, None), (0, 1.0, None)]
+    assert answered == (classes if signature == wire.CLASSIFY else [(one, 0.5, False), (other, 0.25, True)])
 
 
 def test_what_was_not_asked_for_or_is_of_another_model_is_left_out():
