@@ -9,32 +9,12 @@ from tests._digits import digits, stripes, summary
 IMAGES = digits(64, seed=3)[0]
 FIXED = {"scale", "brightness", "stripe", "canny_edges"}  # draw nothing
 TABLE = {  # of corrupted stripes, once each was what its published definition says
-    "shot_noise": (0.3337, 195.75),
-    "impulse_noise": (0.3551, -21.37),
-    "glass_blur": (0.2589, -3.21),
-    "motion_blur": (0.2602, 26.51),
-    "shear": (0.2520, 7.70),
-    "scale": (0.1397, -49.67),
-    "rotate": (0.2400, 15.95),
-    "brightness": (0.7839, 20.00),
-    "translate": (0.2604, 44.34),
-    "stripe": (0.3341, 36.54),
-    "fog": (0.2551, 13.05),
-    "spatter": (0.2944, 26.11),
-    "dotted_line": (0.3488, 70.98),
-    "zigzag": (0.3699, 73.77),
-    "canny_edges": (0.3253, -73.01),
-}
-
-
-def flat(value: int, n: int = 400) -> np.ndarray:
-    return np.full((n, 28, 28), value, dtype=np.uint8)
-
-
-def square(n: int, rows: slice, columns: slice) -> np.ndarray:
-    images = flat(0, n)
-    images[:, rows, columns] = 255
-    return images
+    "shot_noise": (0.3337, 195.75), "impulse_noise": (0.3551, -21.37), "glass_blur": (0.2589, -3.21),
+    "motion_blur": (0.2602, 26.51), "shear": (0.2520, 7.70), "scale": (0.1397, -49.67),
+    "rotate": (0.2400, 15.95), "brightness": (0.7839, 20.00), "translate": (0.2604, 44.34),
+    "stripe": (0.3341, 36.54), "fog": (0.2551, 13.05), "spatter": (0.2944, 26.11),
+    "dotted_line": (0.3488, 70.98), "zigzag": (0.3699, 73.77), "canny_edges": (0.3253, -73.01),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

@@ -13,27 +13,10 @@ import pytest
 
 from bench.records import ROOT
 from bench.serving import children, contestants, loops, offline, report, rollouts
-from bench.serving.cases import (
-    FLASK,
-    GRPC,
-    JOINING,
-    LOGGING,
-    NOOP_GRPC,
-    NOOP_REST,
-    OURS,
-    PIXELS,
-    PNG,
-    REST,
-)
+from bench.serving.cases import FLASK, GRPC, JOINING, LOGGING, NOOP_GRPC, NOOP_REST, OURS, PIXELS, PNG, REST
 from digits.runtime.errors import DataError
 from tests._loopback import serving
-
-ABOUT = {
-    "date": "2026-01-31T10:00:00+00:00",
-    "commit": "abc1234",
-    "quick": False,
-    "machine": {"cpu": "A CPU", "cores": 2, "memory_gib": 24.0, "load": 0.1, "software": "Python 3.11"},
-}
+from tests.bench.test_report import ABOUT
 
 
 def run(server, rate, round=0, clients=1, batch=1, interface=GRPC, payload=PIXELS):
@@ -55,16 +38,15 @@ def good():
     found = []
     for turn, slower in enumerate((1.0, 0.5)):  # the machine halves its speed: ratios stay
         for clients in (1, 8, 64):
-            found.append(run(OURS, 1200 * slower, turn, clients))
-            found.append(run(NOOP_GRPC[0], 2000 * slower, turn, clients))
-            found.append(run(NOOP_GRPC[1], 1800 * slower, turn, clients))
+            rates = {OURS: 1200, NOOP_GRPC[0]: 2000, NOOP_GRPC[1]: 1800}
+            found += [run(name, rate * slower, turn, clients) for name, rate in rates.items()]
             found.append(run(FLASK, 25 * slower, turn, clients, interface=REST))
             found.append(run(OURS, 40 * slower, turn, clients, batch=256))
         found += [run(JOINING, 1150 * slower, turn, 1), run(JOINING, 2400 * slower, turn, 64)]
         found.append(run(OURS, 300 * slower, turn, payload=PNG))
-        found.append(run(OURS, 1500 * slower, turn, interface=REST))
         found.append(run(OURS, 1400 * slower, turn, interface=REST, payload=PNG))
-        found += [run(name, 2500 * slower, turn, interface=REST) for name in NOOP_REST]
+        rest = {OURS: 1500} | dict.fromkeys(NOOP_REST, 2500)
+        found += [run(name, rate * slower, turn, interface=REST) for name, rate in rest.items()]
         called = {"kind": "in-process", "round": turn, "batch": 256, "images_per_s": 11000 * slower}
         found.append(ABOUT | called)
     costs = [{OURS: 0.40, LOGGING: 0.42}, {OURS: 0.80, LOGGING: 0.90}, {OURS: 0.2, LOGGING: 0.4}]
@@ -73,10 +55,8 @@ def good():
     found.append(ABOUT | {"kind": "ready", "seconds": [6.0, 7.0]})
     found.append(ABOUT | {"kind": "bad-config", "seconds": [0.2, 0.3, 0.9]})
     found.append(ABOUT | {"kind": "reloads", "mib": [400.0] + [500.0] * 200, "seconds": 100.0, "cpu_s": 0.9})
-    found.append(
-        ABOUT | {"kind": "left-out", "server": "tensorflow_model_server", "reason": "not on the PATH"}
-    )
-    return found
+    gone = {"kind": "left-out", "server": "tensorflow_model_server", "reason": "not on the PATH"}
+    return [*found, ABOUT | gone]
 
 
 def shown(records, text):
@@ -88,7 +68,7 @@ def shown(records, text):
 # --- figures
 
 
-def test_a_percentile_is_one_of_the_values_and_is_not_made_up_from_a_few():
+def test_a_percentile_is_a_value_not_made_up_from_a_few_and_of_the_requests_of_all_rounds():
     thousand = [float(n) for n in range(1, 1001)]
     assert loops.percentile(thousand, 0.5) == 500
     assert loops.percentile(thousand, 0.99) == 990
@@ -97,9 +77,6 @@ def test_a_percentile_is_one_of_the_values_and_is_not_made_up_from_a_few():
     found = loops.summary([0.002, 0.001, 0.004], seconds=2.0, batch=32)
     assert (found["requests_per_s"], found["images_per_s"]) == (1.5, 48.0)
     assert (found["p50_ms"], found["p99_ms"], found["max_ms"]) == (2.0, None, 4.0)
-
-
-def test_requests_of_several_rounds_are_pooled_before_a_percentile_is_taken():
     fast, slow = [0.001] * 990, [0.050] * 10
     once = [loops.histogram(fast + slow)]
     assert report.pool(once, 0.5) == pytest.approx(1, rel=0.011)
@@ -121,32 +98,21 @@ def test_ratios_are_of_one_round_and_a_round_without_its_pair_gives_none():
     assert shown([*good(), *fast], "over gRPC, 8 clients: requests/s") == "48.00", "another run's round"
 
 
-@pytest.mark.parametrize(
-    "text, ratio",
-    [
-        ("one image over gRPC, 1 client:", "0.60"),
-        ("over gRPC, 64 clients: requests/s", "0.60"),
-        ("batches of 256", "0.93"),
-        ("batching, one image over gRPC, 64 clients", "2.00"),
-        ("batching, one image over gRPC, 1 client: p50", "1.00"),
-        ("every request logged", "1.12"),
-        ("REST, JSON, 1 client", "0.60"),
-        ("REST, PNG as base64, 1 client", "0.56"),
-    ],
-)
-def test_what_is_compared_has_its_ratio(text, ratio):
-    assert shown(good(), text) == ratio
+def test_what_is_compared_has_its_ratio():
+    for text, ratio in {
+        "one image over gRPC, 1 client:": "0.60",
+        "over gRPC, 64 clients: requests/s": "0.60",
+        "batches of 256": "0.93",
+        "batching, one image over gRPC, 64 clients": "2.00",
+        "batching, one image over gRPC, 1 client: p50": "1.00",
+        "every request logged": "1.12",
+        "REST, JSON, 1 client": "0.60",
+        "REST, PNG as base64, 1 client": "0.56",
+    }.items():
+        assert shown(good(), text) == ratio, text
 
 
-def test_growth_of_memory_leaves_the_first_20_reloads_out():
-    def growth(values):
-        return report.growth({"mib": values})
-
-    assert growth([500.0 + n / 4 for n in range(201)]) > 0.05
-    assert growth([400.0 + 10 * min(n, 16) for n in range(201)]) == 0
-
-
-def test_every_part_is_shown_and_what_is_missing_is_not_guessed():
+def test_every_part_is_shown_and_what_is_missing_is_not_guessed_and_growth_leaves_20_reloads_out():
     text = report.report(good())
     assert "left out: `tensorflow_model_server`: not on the PATH" in text
     assert "100 rollouts, one every 3 s, at 900 single" in text and "ratio of the blocks: 2.00." in text
@@ -156,6 +122,9 @@ def test_every_part_is_shown_and_what_is_missing_is_not_guessed():
         assert "nan" not in text.lower().split() and "None" not in text
     with pytest.raises(DataError):
         report.report([])
+
+    assert report.growth({"mib": [500.0 + n / 4 for n in range(201)]}) > 0.05
+    assert report.growth({"mib": [400.0 + 10 * min(n, 16) for n in range(201)]}) == 0
 
 
 # --- loads
@@ -275,10 +244,5 @@ def test_the_whole_bench_on_a_model_of_synthetic_digits(built, tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "figures mean nothing" in done.stdout
-    for part in (
-        "embedded server, gRPC, uint8",
-        "no-op, asyncio",
-        "FastAPI + SavedModel",
-        "rollouts, one every",
-    ):
-        assert part in done.stdout
+    shown = ("embedded server, gRPC, uint8", "no-op, asyncio", "FastAPI + SavedModel", "rollouts, one every")
+    assert all(part in done.stdout for part in shown), done.stdout

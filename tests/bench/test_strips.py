@@ -44,21 +44,17 @@ def test_the_same_seed_gives_the_same_pictures_and_another_others():
         assert one == same != other
 
 
-def test_a_field_has_the_digits_that_were_asked_for_side_by_side():
+def test_fields_have_the_digits_that_were_asked_for_side_by_side_and_touch_only_when_asked():
     for ruling in ("plain", "squared", "ruled", "form", "board"):
         ((number,), wide) = (
             strip(SPLIT, text, np.random.default_rng(4), ruling).numbers for text in ("20", "2012345")
         )
         assert number.text == "20" and wide[0].text == "2012345"
         assert wide[0].box[2] > 2 * number.box[2] > number.box[3], ruling
-
-
-def test_neighbours_touch_only_when_asked():
-    narrow, wide = (
-        strip(SPLIT, "80808", np.random.default_rng(4), "plain", touches).numbers[0].box[2]
-        for touches in ([True] * 4, ())
+    (touching,), (apart,) = (
+        strip(SPLIT, "80808", np.random.default_rng(4), "plain", each).numbers for each in ([True] * 4, ())
     )
-    assert narrow < wide
+    assert touching.box[2] < apart.box[2]
 
 
 def test_figures_count_numbers_answers_and_fields_that_are_nowhere():
@@ -74,9 +70,6 @@ def test_figures_count_numbers_answers_and_fields_that_are_nowhere():
     assert told["accepted"] == {"n": 6, "right": 3}
     both = judge(photo, reading(("3625", True, (10, 10, 250, 30))))
     assert not both.whole and both.right == (True, False)
-
-
-def test_a_picture_without_numbers_is_right_when_nothing_is_read():
     assert judge(Photo(b"", ()), reading()).whole
     smiley = judge(Photo(b"", ()), reading(("0", True, (1, 1, 9, 9))))
     assert not smiley.whole and smiley.accepted == (False,)
