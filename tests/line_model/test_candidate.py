@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -15,12 +16,6 @@ def saved(tmp_path_factory):
     return where, model
 
 
-def copied(saved, tmp_path):
-    for path in saved[0].iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
-
-
 def test_a_model_comes_back_the_same(saved):
     where, model = saved
     lines = np.random.default_rng(1).integers(0, 255, (3, 32, 40), np.uint8)
@@ -28,9 +23,14 @@ def test_a_model_comes_back_the_same(saved):
     assert np.array_equal(score(lines), candidate.scorer(model)(lines))
 
 
-def test_missing_and_damaged_files_are_told(saved, tmp_path):
-    where = copied(saved, tmp_path)
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_missing_and_damaged_files_and_weights_of_another_architecture_are_told(saved, tmp_path):
+    where = shutil.copytree(saved[0], tmp_path / "copy")
     weights, facts = where / candidate.WEIGHTS, where / candidate.RECIPE
+    facts.write_text(json.dumps({"architecture": "medium"}))
+    with pytest.raises(DataError, match="does not hold the weights of its recipe"):
+        candidate.load_candidate(where)
+    shutil.copy(saved[0] / candidate.RECIPE, where)
     weights.write_bytes(weights.read_bytes()[:2000])
     with pytest.raises(DataError, match=r"line_model\.weights\.h5 does not hold the weights"):
         candidate.load_candidate(where)
@@ -41,14 +41,6 @@ def test_missing_and_damaged_files_are_told(saved, tmp_path):
         facts.write_text(text)
         with pytest.raises(DataError, match=r"architecture.*expected one of medium, large, tiny"):
             candidate.load_candidate(where)
-
-
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
-def test_weights_of_another_architecture_are_told(saved, tmp_path):
-    where = copied(saved, tmp_path)
-    (where / candidate.RECIPE).write_text(json.dumps({"architecture": "medium"}))
-    with pytest.raises(DataError, match="does not hold the weights of its recipe"):
-        candidate.load_candidate(where)
 
 
 def test_every_line_is_scored_once_in_its_place_whatever_the_number(saved, monkeypatch):

@@ -15,9 +15,7 @@ B, S = BLANK, SEPARATOR
 def shown(*likeliest, sure=0.89):
     """Probabilities of columns whose likeliest classes are these."""
     rest = (1 - sure) / (COLUMN - 1)
-    return (np.full((len(likeliest), COLUMN), rest) + (sure - rest) * np.eye(COLUMN)[list(likeliest)]).astype(
-        np.float32
-    )
+    return (rest + (sure - rest) * np.eye(COLUMN)[list(likeliest)]).astype(np.float32)
 
 
 def read(*lines, count=None):
@@ -38,9 +36,13 @@ def test_repeats_and_blanks_are_dropped():
     assert decoding.written(found.character).numpy().tolist() == [b"33.4", b"", b"1212"]
 
 
-def test_what_lies_beyond_a_lines_columns_is_not_read():
+def test_what_lies_beyond_a_lines_columns_is_not_read_and_changes_no_likelihood():
     line = shown(1, B, 2, 2, 3)
     assert said(read(line, line, line, line, count=[5, 3, 1, 0])) == [[1, 2, 3], [1, 2], [1], []]
+    line, wide = shown(1, B, 2), np.concatenate([shown(1, B, 2), shown(5, 5, 5)])
+    (alone,) = decoding.likelihood(tf.math.log(line[None]), tf.constant([3]), read(line)).numpy()
+    (beside,) = decoding.likelihood(tf.math.log(wide[None]), tf.constant([3]), read(wide, count=[3])).numpy()
+    assert alone == pytest.approx(beside, abs=1e-5)
 
 
 def test_any_columns_are_read_as_training_scores_them():
@@ -84,17 +86,6 @@ def test_the_likelihood_is_the_sum_over_all_ways_to_say_it(columns):
     told = decoding.likelihood(tf.math.log(few), tf.constant(count, tf.int32), found).numpy()
     for row, n, what, given in zip(few, count, said(found), told, strict=True):
         ways = itertools.product((1, 2, S, B), repeat=int(n))
-        total = sum(
-            math.prod(row[place, each] for place, each in enumerate(way))
-            for way in ways
-            if [k for k, _ in itertools.groupby(way) if k != B] == what
-        )
-        assert given == pytest.approx(math.log(total), abs=1e-4)
-        assert given <= 1e-5
-
-
-def test_columns_beyond_the_line_change_no_likelihood():
-    line, wide = shown(1, B, 2), np.concatenate([shown(1, B, 2), shown(5, 5, 5)])
-    (alone,) = decoding.likelihood(tf.math.log(line[None]), tf.constant([3]), read(line)).numpy()
-    (beside,) = decoding.likelihood(tf.math.log(wide[None]), tf.constant([3]), read(wide, count=[3])).numpy()
-    assert alone == pytest.approx(beside, abs=1e-5)
+        right = [way for way in ways if [k for k, _ in itertools.groupby(way) if k != B] == what]
+        total = sum(math.prod(row[place, each] for place, each in enumerate(way)) for way in right)
+        assert given == pytest.approx(math.log(total), abs=1e-4) and given <= 1e-5

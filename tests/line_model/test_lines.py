@@ -26,6 +26,8 @@ def test_lines_of_many_widths_are_taken_saved_and_grouped(tmp_path):
     assert some.characters(0) == [] and some.characters(1) == [1, SEPARATOR, 2]
     assert [(group.width, len(group)) for group in back.groups()] == [(8, 1), (40, 2), (64, 1)]
     assert np.array_equal(back.groups()[1].images[1], lines.image(2))
+    many = real_lines(*[2048] * 40).groups()
+    assert [len(group) for group in many] == [32, 8], "small enough to be read at once"
     (tmp_path / "lines" / "widths.npy").unlink()
     with pytest.raises(DataError, match=r"widths\.npy is missing"):
         load_real_lines(tmp_path / "lines")
@@ -37,32 +39,14 @@ def test_no_lines_are_saved_and_read_like_others(tmp_path):
     assert len(none) == 0 and none.groups() == [] and none.facts() == none.take(none.batches == "x").facts()
 
 
-def test_a_group_is_small_enough_to_be_read_at_once():
-    wide = real_lines(*[2048] * 40)
-    assert [len(group) for group in wide.groups()] == [32, 8]
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "n"),
-    [
-        ([], [], 0),
-        ([1, 2, 3], [1, 2, 3], 0),
-        ([1, 2, 3], [1, 3], 1),
-        ([1, 3], [1, 2, 3], 1),
-        ([1, 2, 3], [1, 4, 3], 1),
-        ([1, 2], [], 2),
-        ([], [1, 2], 2),
-        ([1, 2], [2, 1], 2),
+def test_edits_are_the_fewest_that_make_one_of_the_other_and_digits_are_a_text_without_separators():
+    for one, other, n in (
+        *(([], [], 0), ([1, 2, 3], [1, 2, 3], 0), ([1, 2, 3], [1, 3], 1), ([1, 3], [1, 2, 3], 1)),
+        *(([1, 2, 3], [1, 4, 3], 1), ([1, 2], [], 2), ([], [1, 2], 2), ([1, 2], [2, 1], 2)),
         ([7, 1, 2, 3], [1, 2, 3, 7], 2),
-    ],
-)
-def test_edits_are_the_fewest_that_make_one_of_the_other(one, other, n):
-    assert edits(one, other) == n
-
-
-def test_the_digits_of_a_line_are_its_text_without_separators():
-    assert digits_of([1, SEPARATOR, 0, 5, -1]) == "105"
-    assert digits_of([]) == ""
+    ):
+        assert edits(one, other) == n, (one, other)
+    assert digits_of([1, SEPARATOR, 0, 5, -1]) == "105" and digits_of([]) == ""
 
 
 def test_lines_come_back_as_they_were_saved(tmp_path):
@@ -75,14 +59,12 @@ def test_lines_come_back_as_they_were_saved(tmp_path):
         assert other.width == 32
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"nothing", b"PK\x03\x04", None], ids=["empty", "text", "zip", "cut"]
-)
-def test_a_damaged_or_missing_file_is_told_by_its_name(tmp_path, content):
+def test_a_damaged_or_missing_file_is_told_by_its_name(tmp_path):
     path = tmp_path / "lines.npz"
     with pytest.raises(DataError, match=r"lines\.npz is missing"):
         load_lines(path)
     save_lines(path, [one_digit(np.arange(2), seed=1)])
-    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
-    with pytest.raises(DataError, match=r"lines\.npz is damaged"):
-        load_lines(path)
+    for content in (path.read_bytes()[:-100], b"", b"nothing", b"PK\x03\x04"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"lines\.npz is damaged"):
+            load_lines(path)

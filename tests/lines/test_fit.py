@@ -30,15 +30,10 @@ def test_broken_off_it_goes_on_and_ends_with_the_same_weights_and_history():
         assert np.array_equal(one, other)
 
 
-def test_a_loss_that_is_no_number_ends_it():
+def test_batches_come_in_order_and_a_failing_one_or_a_loss_that_is_no_number_ends_it():
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf).*lines\.rate"):
         fit.fit(one_digit_batch, [], recipe(steps=10, rate=1e30))
-
-
-def test_batches_come_in_order_and_what_fails_while_composing_is_raised():
-    assert [pair for pair in fit.composed(lambda step: step * 10, 3, 20)] == [
-        (s, s * 10) for s in range(3, 20)
-    ]
+    assert list(fit.composed(lambda step: step * 10, 3, 20)) == [(n, n * 10) for n in range(3, 20)]
     with pytest.raises(ZeroDivisionError):
         list(fit.composed(lambda step: 1 // (5 - step), 0, 9))
 
@@ -47,20 +42,12 @@ def columns(*likeliest):
     return np.log(np.full((len(likeliest), COLUMN), 0.01) + 0.88 * np.eye(COLUMN)[list(likeliest)])
 
 
-def test_repeats_and_blanks_are_dropped():
-    assert fit.collapse(columns(BLANK, 3, 3, BLANK, 3, 10, 4, 4)) == [3, 3, 10, 4]
-    assert fit.collapse(columns(BLANK, BLANK)) == []
-
-
-def test_a_wrong_separator_is_a_wrong_character_of_an_exact_line():
+def test_a_wrong_separator_is_a_wrong_character_of_an_exact_line_and_the_loss_is_that_of_what_a_line_says():
     lines = one_digit(np.arange(2), seed=2)
     lines.texts[:, 0] = 7
     said = np.stack([columns(7, 10), columns(1, 1)])
     assert fit.score(lambda _: said, [lines]) == (0.5, 1.0)
     assert fit.score(lambda _: said, []) == (0, 0)
-
-
-def test_the_loss_of_a_line_is_that_of_what_it_says_and_none_ends_it():
     texts = np.full((3, LONGEST), -1, np.int32)
     texts[0, :2] = (4, 5)
     texts[2, :6] = (1, 1, 1, 1, 1, 1)  # more than three columns can say

@@ -29,12 +29,9 @@ def test_every_value_of_a_profile_is_concrete_and_can_be_overridden(profile):
     assert (changed["steps"], changed["dropout"]) == (12, 0.0)
 
 
-def test_few_images_are_trained_on_for_fewer_steps_and_the_recipe_says_so():
+def test_few_images_are_trained_on_for_fewer_steps_and_a_share_of_each_step_is_real_lines_if_any():
     few, many = (resolve(section(profile="full"), n, 0, CPU) for n in (SMALL, SMALL + 1))
     assert few.small_data and few.steps < many.steps
-
-
-def test_a_share_of_each_step_is_real_lines_where_there_are_any():
     assert [resolve(section(profile="quick", real=0.2), SMALL, n, CPU).real for n in (0, 1)] == [0, 0.2]
 
 

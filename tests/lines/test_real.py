@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from digits.line_model.lines import LONGEST, Lines, RealLines
 from digits.lines.real import Mixture, placed
@@ -9,9 +8,8 @@ SEED = (1, 3, 7)
 
 
 def composed(n=20, width=96):
-    return Lines(
-        np.zeros((n, 32, width), np.uint8), np.full((n, LONGEST), -1, np.int32), np.zeros(n, np.int32)
-    )
+    texts = np.full((n, LONGEST), -1, np.int32)
+    return Lines(np.zeros((n, 32, width), np.uint8), texts, np.zeros(n, np.int32))
 
 
 def replaced(lines, width=96, share=0.25, seed=SEED, n=20):
@@ -23,24 +21,18 @@ def replaced(lines, width=96, share=0.25, seed=SEED, n=20):
     return int(real.sum())
 
 
-def test_a_share_of_the_lines_is_replaced_and_at_most_as_many_as_there_are():
+def test_a_share_of_the_lines_is_replaced_by_at_most_as_many_as_there_are_and_none_changes_nothing():
     many = real_lines(*[60] * 30)
     assert replaced(many) == 5 and replaced(many, share=0) == 0 and replaced(many, share=1) == 20
     assert replaced(many.take(np.arange(3))) == 3
-
-
-def test_without_lines_the_composed_ones_are_left_as_they_are():
     before = composed()
     assert Mixture(RealLines.of([], [], []), 0.0, widest=160).mixed(SEED, before) is before
 
 
-@pytest.mark.parametrize(("width", "fits"), [(96, 1), (160, 1), (164, 0), (300, 0)])
-def test_a_line_is_shrunk_to_fit_a_step_but_not_beyond_legibility(width, fits):
-    assert replaced(real_lines(width)) == fits
-    assert Mixture(real_lines(width), 0.1, widest=160).too_wide == (width == 300)
-
-
-def test_a_long_text_waits_for_a_step_with_columns_enough():
+def test_a_line_is_shrunk_to_fit_a_step_but_not_beyond_legibility_and_a_long_text_waits_for_columns_enough():
+    for width, fits in ((96, 1), (160, 1), (164, 0), (300, 0)):
+        assert replaced(real_lines(width)) == fits
+        assert Mixture(real_lines(width), 0.1, widest=160).too_wide == (width == 300)
     long = RealLines.of([real_lines(160).image(0)], [[1] * 15], ["b"])  # 29 columns
     mixtures = [Mixture(long, 1, 160).mixed(SEED, composed(width=width)) for width in (112, 116)]
     assert [mixed.lengths.max() for mixed in mixtures] == [0, 15]

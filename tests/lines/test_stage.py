@@ -13,6 +13,7 @@ from digits.line_model.candidate import load_candidate
 from digits.line_model.lines import load_lines, load_real_lines, save_real_lines
 from digits.lines import stage
 from digits.lines.compose import Digits
+from digits.lines.fit import Progress, Report
 from digits.lines.real import Mixture
 from digits.runtime.errors import TrainingError
 from tests._lines import real_lines
@@ -113,21 +114,16 @@ def test_killed_it_goes_on_and_ends_to_the_byte_as_an_unbroken_run(run, done, tm
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):
-    stage.save_checkpoint(tmp_path / "whole.npz", stage_progress())
+    kept = Progress(2, (np.arange(6.0), np.arange(3)), (Report(2, 0.1, 2.5, 0.0, 1.0),))
+    stage.save_checkpoint(tmp_path / "whole.npz", kept)
     whole = (tmp_path / "whole.npz").read_bytes()
     for name, content in {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"PK no archive"}.items():
         (tmp_path / name).write_bytes(content)
         assert stage.load_checkpoint(tmp_path / name) is None
     assert stage.load_checkpoint(tmp_path / "missing") is None
     back = stage.load_checkpoint(tmp_path / "whole.npz")
-    assert back.step == 2 and back.history == stage_progress().history
-    assert np.array_equal(back.arrays[0], stage_progress().arrays[0])
-
-
-def stage_progress():
-    from digits.lines.fit import Progress, Report
-
-    return Progress(2, (np.arange(6.0), np.arange(3)), (Report(2, 0.1, 2.5, 0.0, 1.0),))
+    assert back.step == 2 and back.history == kept.history
+    assert np.array_equal(back.arrays[0], kept.arrays[0])
 
 
 def test_no_images_is_told_before_anything_is_composed(run, tmp_path):

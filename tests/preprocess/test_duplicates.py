@@ -9,14 +9,11 @@ from digits.runtime.errors import DataError
 from tests._raw import split
 
 
-def test_without_copies_it_is_the_plain_stratified_split():
+def test_without_copies_it_is_the_plain_stratified_split_and_copies_stay_together_on_one_side():
     whole = split(200, seed=0)
     train, validation = split_train(whole, 0.2, seed=3)
     rest, part = split_stratified(whole.labels, 0.2, seed=3)
     assert (train.images == whole.images[rest]).all() and (validation.labels == whole.labels[part]).all()
-
-
-def test_copies_stay_together_on_one_side():
     whole = split(200, seed=0)
     for seed in range(5):
         train, validation = split_train(whole.take(np.r_[0:200, 0:200:2]), 0.3, seed)
