@@ -2,22 +2,14 @@
 
 import pytest
 
-from digits.augment.policies import FEW_IMAGES, PROFILES, SMALL, augmentation
+from digits.augment.policies import FEW_IMAGES, SMALL, augmentation
 from digits.runtime.errors import ParamsError
-from digits.train import profiles
 
 
-def test_every_profile_has_a_policy_and_no_other_name_has():
-    assert tuple(PROFILES) == tuple(profiles.PROFILES)
-
-
-def test_few_images_are_bent_farther_unless_the_profile_is_a_tutorials():
+def test_few_images_are_bent_farther_unless_the_profile_is_a_tutorials_or_params_says_otherwise():
     assert augmentation("fast", SMALL, {}).rotation == FEW_IMAGES["rotation"]
     assert augmentation("fast", SMALL + 1, {}).rotation < FEW_IMAGES["rotation"]
     assert augmentation("S1", SMALL, {}).rotation == 0
-
-
-def test_a_strength_of_the_params_goes_before_both():
     found = augmentation("fast", SMALL, {"rotation": 0.0, "shift": None})
     assert (found.rotation, found.shift) == (0.0, FEW_IMAGES["shift"])
 

@@ -19,16 +19,10 @@ KEY = key_of(1, 3)
 
 
 TABLE = {  # of damaged stripes: recorded results hold as long as equal seeds give equal pixels
-    "motion": (0.2176, 18.28),
-    "glass": (0.2649, -38.05),
-    "zigzag": (0.3403, 61.97),
-    "dotted": (0.3329, 48.61),
-    "lines": (0.3609, 33.95),
-    "stripe": (0.3048, -35.09),
-    "fog": (0.2799, 30.96),
-    "outline": (0.2513, -9.60),
-    "splash": (0.3265, 59.63),
-}
+    "motion": (0.2176, 18.28), "glass": (0.2649, -38.05), "zigzag": (0.3403, 61.97),
+    "dotted": (0.3329, 48.61), "lines": (0.3609, 33.95), "stripe": (0.3048, -35.09),
+    "fog": (0.2799, 30.96), "outline": (0.2513, -9.60), "splash": (0.3265, 59.63),
+}  # fmt: skip
 
 
 def hit(name: str, images: np.ndarray) -> np.ndarray:

@@ -49,21 +49,14 @@ def test_weights_fit_whatever_the_precision_and_dropout(precision, images):
     assert np.allclose(plain(images), mixed(images), atol=0.2)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "weights"),
-    [
-        ("compact", 116_266),
-        ("wide", 309_834),
-        ("deep", 252_842),
-        ("strided", 418_346),
-        ("mlp-128", 101_770),
-        ("mlp-128-32", 104_938),
-        ("cnn-32", 693_962),
-        ("cnn-32-64-64", 93_322),
-        ("compact+mlp-128", 218_036),
-        ("small", 9_144),
-    ],
-)
+WEIGHTS = {
+    "compact": 116_266, "wide": 309_834, "deep": 252_842, "strided": 418_346, "mlp-128": 101_770,
+    "mlp-128-32": 104_938, "cnn-32": 693_962, "cnn-32-64-64": 93_322, "compact+mlp-128": 218_036,
+    "small": 9_144,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("architecture", "weights"), WEIGHTS.items())
 def test_architectures_are_as_large_as_they_say(architecture, weights):
     assert architectures.build(architecture).count_params() == weights
     assert set(members(architecture)) <= set(params.ARCHITECTURES) == set(ARCHITECTURES)

@@ -31,22 +31,17 @@ def test_missing_and_damaged_files_are_told(saved):
     directory, _ = saved
     weights = directory / candidate.WEIGHTS
     whole = weights.read_bytes()
-    weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"model\.weights\.h5"):
-        candidate.load_candidate(directory)
-    weights.unlink()
-    with pytest.raises(DataError, match=r"model\.weights\.h5 is missing"):
-        candidate.load_candidate(directory)
     recipe = directory / candidate.RECIPE
-    recipe.write_text(recipe.read_text().replace("compact", "vast"))
-    with pytest.raises(DataError, match="vast"):
-        candidate.load_candidate(directory)
-    recipe.write_text(json.dumps({"architecture": "compact"}))
-    with pytest.raises(DataError, match="recipe holds architecture"):
-        candidate.load_candidate(directory)
-    recipe.unlink()
-    with pytest.raises(DataError, match=r"recipe\.json is missing"):
-        candidate.load_candidate(directory)
+    for change, told in (
+        (lambda: weights.write_bytes(whole[: len(whole) // 2]), r"model\.weights\.h5"),
+        (weights.unlink, r"model\.weights\.h5 is missing"),
+        (lambda: recipe.write_text(recipe.read_text().replace("compact", "vast")), "vast"),
+        (lambda: recipe.write_text(json.dumps({"architecture": "compact"})), "recipe holds architecture"),
+        (recipe.unlink, r"recipe\.json is missing"),
+    ):
+        change()
+        with pytest.raises(DataError, match=told):
+            candidate.load_candidate(directory)
 
 
 def test_every_row_is_answered_once_in_its_place_whatever_the_number(monkeypatch):

@@ -2,6 +2,7 @@ import typing
 
 import pytest
 
+from digits.augment import policies
 from digits.augment.policies import SMALL
 from digits.model.recipe import Recipe
 from digits.runtime import params
@@ -10,6 +11,10 @@ from digits.runtime.hardware import Hardware
 from digits.train.profiles import PROFILES, resolve
 
 CPU = Hardware("cpu", "bfloat16", "augmentation")
+
+
+def test_the_names_of_profiles_are_those_of_params_and_of_the_augmentation_policies():
+    assert set(typing.get_args(params.Profile)) == set(PROFILES) == set(policies.PROFILES)
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
@@ -58,10 +63,6 @@ def test_what_does_not_go_together_is_refused(section, wrong, said):
         resolve(section(**wrong), 55_000, CPU)
 
 
-def test_the_names_of_profiles_are_those_of_params():
-    assert set(typing.get_args(params.Profile)) == set(PROFILES)
-
-
 def test_tutorials_train_for_as_many_epochs_as_they_say_and_meet_no_damage(section):
     def tutorial(n=60_000, profile="S4", **changes):
         return resolve(section(profile=profile, **changes), n, CPU)
@@ -73,15 +74,12 @@ def test_tutorials_train_for_as_many_epochs_as_they_say_and_meet_no_damage(secti
         assert recipe.augmentation["damaged"] == recipe.augmentation["severe"] == recipe.outliers == 0
 
 
-def test_an_ensemble_is_several_trainings_with_seeds_of_their_own(section):
+def test_an_ensemble_is_several_trainings_with_seeds_of_their_own_and_a_teacher_is_trained_first(section):
     recipe = resolve(section(architecture="compact+wide+compact", seed=3), 55_000, CPU)
     ones = recipe.trainings()
     assert [one.architecture for one in ones] == ["compact", "wide", "compact"]
     assert len({one.seed for one in ones}) == 3
     assert recipe.all_steps == 3 * recipe.steps
-
-
-def test_a_teacher_is_trained_first(section):
     recipe = resolve(section(teacher="speedrun", distillation=0.5), 55_000, CPU)
     speedrun = resolve(section(profile="speedrun"), 55_000, CPU)
     assert recipe.teacher == speedrun
