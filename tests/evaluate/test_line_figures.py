@@ -8,14 +8,10 @@ from tests.lines._written import one_digit
 LINES = {"clean": [one_digit(np.arange(5), seed=1)], "letters": [one_digit(np.arange(2), seed=2)]}
 
 
-def answers(said, truth, log_likelihood):
-    n = len(said)
-    return LineAnswers(said, truth, np.array(log_likelihood, float), np.ones(n, bool))
-
-
+SAID = [[1], [2], [3, SEPARATOR], [], [5]]
 ANSWERS = {
-    "clean": answers([[1], [2], [3, SEPARATOR], [], [5]], [[1], [3], [4], [4], [6]], [0, -1, -3, 0, -2]),
-    "letters": answers([[7], []], [[], []], [-0.5, 0]),
+    "clean": LineAnswers(SAID, [[1], [3], [4], [4], [6]], np.array([0, -1, -3, 0, -2.0]), np.ones(5, bool)),
+    "letters": LineAnswers([[7], []], [[], []], np.array([-0.5, 0]), np.ones(2, bool)),
 }
 
 

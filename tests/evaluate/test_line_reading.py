@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from digits.evaluate import line_reading
 from digits.evaluate.line_reading import reader
@@ -8,11 +7,7 @@ from digits.line_model.lines import COLUMN, LONGEST, Lines
 from digits.lines.fit import collapse
 from tests.lines._written import one_digit
 
-GROUPS = [
-    one_digit(np.arange(5), seed=1),
-    one_digit(np.arange(0), seed=1),
-    one_digit(np.arange(9, 12), seed=1),
-]
+GROUPS = [one_digit(np.arange(*rows), seed=1) for rows in ((5,), (0,), (9, 12))]
 
 
 def test_lines_are_read_in_their_order_and_groups_may_be_empty():
@@ -42,13 +37,12 @@ def test_columns_that_are_no_numbers_say_nothing_either_way(monkeypatch):
     assert np.isfinite(found.log_likelihood).all() and (found.log_likelihood[[1, 2]] < -5).all()
 
 
-@pytest.mark.parametrize("n", [LONGEST, LONGEST + 1])
-def test_a_line_with_too_many_characters_is_not_complete(monkeypatch, n):
-    classes = [place % 2 for place in range(n)]
-    said = np.log(np.full((1, n, COLUMN), 1e-3) + np.eye(COLUMN)[classes]).astype(np.float32)
-    monkeypatch.setattr(line_reading, "scorer", lambda _: lambda _: said)
-    lines = Lines(
-        np.zeros((1, 32, 4 * n), np.uint8), np.full((1, LONGEST), -1, np.int32), np.zeros(1, np.int32)
-    )
-    found = reader(None)([lines])
-    assert found.complete.tolist() == [n == LONGEST] and len(found.said[0]) == LONGEST
+def test_a_line_with_too_many_characters_is_not_complete(monkeypatch):
+    monkeypatch.setattr(line_reading, "scorer", lambda _: lambda images: said[:, : images.shape[2] // 4])
+    classes = [place % 2 for place in range(LONGEST + 1)]
+    said = np.log(np.full((1, LONGEST + 1, COLUMN), 1e-3) + np.eye(COLUMN)[classes]).astype(np.float32)
+    texts = np.full((1, LONGEST), -1, np.int32)
+    for n in (LONGEST, LONGEST + 1):
+        lines = Lines(np.zeros((1, 32, 4 * n), np.uint8), texts, np.zeros(1, np.int32))
+        found = reader(None)([lines])
+        assert found.complete.tolist() == [n == LONGEST] and len(found.said[0]) == LONGEST

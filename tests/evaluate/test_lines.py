@@ -46,20 +46,17 @@ def test_lines_without_an_answer_change_no_fit():
     assert fit(LineAnswers.joined([silent, lines, cut]), 0.9) == fit(lines, 0.9)
 
 
-@pytest.mark.parametrize(("truth", "above"), [([1], True), ([2], False)])
-def test_all_right_or_all_wrong_has_a_finite_fit(truth, above):
-    found = fit(answers([[1]] * 20, [truth] * 20, np.linspace(-5, -0.1, 20)), 0.995)
-    assert np.isfinite([found.slope, found.offset]).all()
-    assert (found.confidence(answers([[1]], [[1]], [-0.1]))[0] > 0.5) == above
-    assert (found.threshold < NEVER) == above
+def test_all_right_or_all_wrong_has_a_finite_fit():
+    for truth, above in ([1], True), ([2], False):
+        found = fit(answers([[1]] * 20, [truth] * 20, np.linspace(-5, -0.1, 20)), 0.995)
+        assert np.isfinite([found.slope, found.offset]).all()
+        assert (found.confidence(answers([[1]], [[1]], [-0.1]))[0] > 0.5) == above
+        assert (found.threshold < NEVER) == above
 
 
 def test_the_surer_the_answer_the_higher_its_confidence_even_where_wrong_ones_are_surer():
     lines = drawn(400, 1.0, 1.0)
-    misled = answers(lines.truth, [[1]] * 400, lines.log_likelihood)
-    upside = LineAnswers(
-        [[1]] * 400, [[2] if ok else [1] for ok in lines.right], misled.log_likelihood, lines.complete
-    )
+    upside = answers([[1]] * 400, [[2] if ok else [1] for ok in lines.right], lines.log_likelihood)
     assert fit(upside, 0.9).slope == 0
 
 
@@ -88,28 +85,19 @@ def test_a_confidence_at_the_threshold_is_accepted():
     assert not Fit(1.0, 0.0, 0.0).accepted(answers([[SEPARATOR]], [[1]])).any()
 
 
-@pytest.fixture(scope="module")
-def scored():
+def test_kinds_and_held_out_lines_are_scored_apart_and_the_accepted_of_all_kinds_together():
     known = answers([[1]] * 400, [[1]] * 200 + [[2]] * 200, [-0.3] * 200 + [-9.0] * 200)
+    said, truth = [[1, SEPARATOR, 2], [3, 3], [], [5]], [[1, 2], [3], [4], [5]]
     composed = {
         "clean": answers([[1, 2], [3], [4], [5]], [[1, 2], [3], [4], [9]], [-0.1, -0.2, -9, -9.5]),
-        "mixed": answers(
-            [[1, SEPARATOR, 2], [3, 3], [], [5]],
-            [[1, 2], [3], [4], [5]],
-            [-0.1, -0.1, -1, -0.2],
-            not_finite=1,
-        ),
+        "mixed": answers(said, truth, [-0.1, -0.1, -1, -0.2], not_finite=1),
     }
     silent = {
         "letters": answers([[], [7], [7], [SEPARATOR]], [[]] * 4, [-0.1, -0.1, -9, 0], not_finite=2),
         "empty": answers([[], []], [[], []], [0.0, 0.0]),
     }
     held_out = {"cheques": answers([[1], [2], [4]], [[1], [2], [3]], [-0.1, -9, -9], not_finite=1)}
-    return score_lines(known, composed, silent, held_out, 0.995)
-
-
-def test_every_kind_is_scored(scored):
-    _, content = scored
+    found, content = score_lines(known, composed, silent, held_out, 0.995)
     clean, mixed = content["kinds"]["clean"], content["kinds"]["mixed"]
     assert (clean["n"], clean["correct"], clean["exact"]) == (4, 3, 0.75)
     assert clean["interval"][0] < 0.75 < clean["interval"][1]
@@ -118,10 +106,6 @@ def test_every_kind_is_scored(scored):
     assert (mixed["correct"], mixed["coverage"]) == (2, 0.75)
     assert mixed["character_error_rate"] == pytest.approx(3 / 5)  # a separator, a 3 and a missing 4
     assert mixed["precision"] == pytest.approx(2 / 3)
-
-
-def test_the_accepted_of_all_kinds_are_told_together(scored):
-    found, content = scored
     given = content["accepted"]
     assert (given["lines"], given["n"], given["correct"]) == (8, 5, 4)
     assert (given["coverage"], given["precision"]) == (5 / 8, 0.8)
@@ -129,14 +113,9 @@ def test_the_accepted_of_all_kinds_are_told_together(scored):
     assert 0 < given["calibration_error"] < 0.5
     assert content["fit"] == vars(found) | {"target": 0.995}
     assert content["not_finite"] == 4
-
-
-def test_lines_without_a_digit_and_held_out_ones_are_scored_apart(scored):
-    _, content = scored
     letters = content["without_digits"]["letters"]
     assert (letters["n"], letters["refused"], letters["share"]) == (4, 3, 0.75)
     assert content["without_digits"]["empty"]["share"] == 1
-    slice = scored[1]["slices"]["cheques"]
-    assert (slice["n"], slice["correct"], slice["precision"]) == (3, 2, 1.0)
-    assert slice["interval"][0] < 2 / 3 < slice["interval"][1]
-    assert scored[1]["accepted"]["lines"] == 8
+    cheques = content["slices"]["cheques"]
+    assert (cheques["n"], cheques["correct"], cheques["precision"]) == (3, 2, 1.0)
+    assert cheques["interval"][0] < 2 / 3 < cheques["interval"][1]

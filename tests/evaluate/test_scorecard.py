@@ -61,16 +61,13 @@ def test_the_threshold_comes_from_validation_and_its_worth_from_the_test():
     assert (hopeless["answered"], hopeless["precision"]) == (0, None)
 
 
-def test_pictures_without_ink_are_refused_however_sure_the_model_is():
-    sure = Answers.of(LOGITS[:20] * 9, LABELS[:20], np.arange(20) < 5)
-    card = carded(wrong(9), wrong(0), non_digits={"empty": sure})
-    assert card.content["non_digits"]["empty"]["refused"] == 15
-
-
-def test_the_temperature_comes_from_validation_alone():
+def test_the_temperature_comes_from_validation_alone_and_no_ink_is_refused_however_sure_the_model_is():
     cards = [carded(wrong(v), wrong(t)) for v, t in ((30, 10), (30, 70), (60, 10))]
     first, other_test, other_validation = (card.content["temperature"] for card in cards)
     assert first == other_test < other_validation
+    sure = Answers.of(LOGITS[:20] * 9, LABELS[:20], np.arange(20) < 5)
+    card = carded(wrong(9), wrong(0), non_digits={"empty": sure})
+    assert card.content["non_digits"]["empty"]["refused"] == 15
 
 
 def test_rows_that_are_not_finite_are_counted_and_become_a_guess():

@@ -58,18 +58,16 @@ def data(tmp_path_factory):
     for name, n, seed in (("validation", 200, 1), ("test", 300, 2), ("heldout", 40, 3)):
         images, labels = digits(n, seed)
         dataset.save_split(root / name, Split(images, labels, np.array(["scans"] * n)))
-    files.write_json(
-        root / "manifest.json", {"dataset": "tiny", "sample": False, "splits": {}, "batches": {}}
-    )
+    manifest = {"dataset": "tiny", "sample": False, "splits": {}, "batches": {}}
+    files.write_json(root / "manifest.json", manifest)
     summary = {"profile": "fast", "parameters": 7850, "steps": 10, "train_accuracy": 0.99}
     files.write_json(root / "candidate" / "summary.json", summary)
     history = f"{','.join(HISTORY)}\n1,1.0,0.7,,,\n2,0.5,0.9,0.99,0.4,0.95\n"
     files.write_text(root / "candidate" / "history.csv", history)
     save_real_lines(root / "heldout_lines", real_lines(40, 40, 2048))
     (root / "lines").mkdir()
-    save_candidate(
-        root / "lines", network.build("tiny", seed=1), recipe().to_dict()
-    )  # which reads nothing yet
+    untrained = network.build("tiny", seed=1)  # which reads nothing yet
+    save_candidate(root / "lines", untrained, recipe().to_dict())
     save_lines(root / "lines" / "validation.npz", [one_digit(np.arange(20), seed=2)])
     return root
 
@@ -84,10 +82,9 @@ def score(data):
     """Run the stage with a model in the candidate's place; metrics and verdict."""
 
     def run(model, out, **paths):
-        given = {n: data / n for n in PARTS}
-        given |= {"manifest": data / "manifest.json", "metrics": out / "metrics.json"}
-        given |= {"summary": out / "summary.json"}
-        given |= {"verdict": out / "verdict.json", "figures": out / "figures", "plots": out / "plots"}
+        given = {n: data / n for n in PARTS} | {n: out / n for n in ("figures", "plots")}
+        given |= {"manifest": data / "manifest.json"}
+        given |= {n: out / f"{n}.json" for n in ("metrics", "summary", "verdict")}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("digits.model.candidate.load_candidate", lambda _: model)
             patch.setattr(stage, "NON_DIGITS", 40)
@@ -101,8 +98,7 @@ def test_a_good_model_is_scored_passed_and_drawn_and_nothing_holds_a_path(score,
     found = score(good, tmp_path)
     metrics, verdict = found["metrics"], found["verdict"]
     assert verdict["passed"], verdict
-    assert metrics["dataset"] == verdict["dataset"] == "tiny"
-    assert metrics["n_test"] == 300
+    assert metrics["dataset"] == verdict["dataset"] == "tiny" and metrics["n_test"] == 300
     assert metrics["accuracy"] == pytest.approx(metrics["correct"] / 300, abs=1e-6)
     assert sum(row["n"] for row in metrics["digits"].values()) == 300
     assert len((tmp_path / "plots" / "confusion.csv").read_text().splitlines()) == 301
@@ -141,11 +137,10 @@ def none(tmp_path):
 
 @pytest.mark.slow
 def test_a_model_that_answers_nan_is_recorded_and_refused_without_an_error(score, good, none, tmp_path):
-    found = score(
-        lambda pixels, training: good(pixels, training) * np.float32("nan"),
-        tmp_path / "reports",
-        heldout=none,
-    )
+    def broken(pixels, training):
+        return good(pixels, training) * np.float32("nan")
+
+    found = score(broken, tmp_path / "reports", heldout=none)
     failed = {rule["rule"] for rule in found["verdict"]["rules"] if not rule["passed"]}
     assert {"accuracy", "finite_answers"} <= failed and not found["verdict"]["passed"]
     assert "new_batches" not in failed and found["metrics"]["slices"] == {}, "nothing held out is no reason"
