@@ -20,8 +20,7 @@ MANIFEST = {"dataset": "mnist"}
 
 
 def changed(tree, path, value):
-    made = copy.deepcopy(tree)
-    place = made
+    place = made = copy.deepcopy(tree)
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
@@ -33,11 +32,14 @@ def test_a_whole_pass_gives_temperature_threshold_and_the_confidence_of_lines():
 
 
 @pytest.mark.parametrize("which", ["metrics", "verdict", "manifest"])
-def test_papers_of_another_data_set_are_refused(which):
+def test_garbage_and_papers_of_another_data_set_are_refused_in_a_line(which):
     papers = {"metrics": METRICS, "verdict": VERDICT, "manifest": MANIFEST}
-    papers[which] = changed(papers[which], ["dataset"], "mnist-sample-5k")
+    other = changed(papers[which], ["dataset"], "mnist-sample-5k")
     with pytest.raises(DataError, match=f"{which}: mnist-sample-5k"):
-        admit(**papers)
+        admit(**papers | {which: other})
+    for damaged in (None, [], 3, {}, {"dataset": 5}, {"passed": True}):
+        with pytest.raises(DataError, match=which):
+            admit(**papers | {which: damaged})
 
 
 @pytest.mark.parametrize(
@@ -82,10 +84,3 @@ def test_a_failed_verdict_is_refused_with_every_failed_rule():
 def test_a_pass_without_whole_rules_or_against_its_own_is_damage(path, value, says):
     with pytest.raises(DataError, match=says):
         admit(METRICS, changed(VERDICT, path, value), MANIFEST)
-
-
-@pytest.mark.parametrize("which", ["metrics", "verdict", "manifest"])
-def test_garbage_is_refused_in_a_line(which):
-    for damaged in (None, [], 3, {}, {"dataset": 5}, {"passed": True}):
-        with pytest.raises(DataError, match=which):
-            admit(**{"metrics": METRICS, "verdict": VERDICT, "manifest": MANIFEST, which: damaged})

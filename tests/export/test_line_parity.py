@@ -7,10 +7,9 @@ import tensorflow as tf
 from digits import wire
 from digits.export.admission import LineFit
 from digits.export.line_parity import disagreements
-from digits.export.lines import endpoints
-from digits.export.signatures import trace
 from digits.line_model.candidate import scorer
 from tests._release import LINE_FIT, line_reader, lines
+from tests.export._called import line_endpoints, traced
 
 FIT = LineFit(**LINE_FIT)
 GROUPS = [lines(width, 4) for width in (36, 61)]
@@ -18,14 +17,7 @@ GROUPS = [lines(width, 4) for width in (36, 61)]
 
 @pytest.fixture(scope="module")
 def functions():
-    """As a loaded SavedModel's signatures: called by keyword."""
-    reader = line_reader()
-    made = trace(endpoints(lambda shown, width: reader([shown, width]), FIT, 1_000_000))
-
-    def by_keyword(function):
-        return lambda **tensors: function(*tensors.values())
-
-    return {name: by_keyword(function) for name, function in made.items()}
+    return traced(line_endpoints(line_reader()))
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +32,8 @@ def found(functions, score, change=lambda answers: answers, signature=wire.LINES
     return disagreements(functions | {signature: call}, GROUPS, score, fit)
 
 
-def test_a_true_copy_is_passed(functions, score):
+def test_a_true_copy_passes_and_other_columns_none_and_another_fit_are_found(functions, score):
     assert found(functions, score) == []
-
-
-def test_other_columns_none_and_another_fit_are_found(functions, score):
     told = found(functions, lambda images: score(images) - 1e-3)
     assert all("off the model's" in line for line in told) and len(told) == 4  # two widths, mixed, pictures
     assert found(functions, lambda images: score(images) * np.nan)
@@ -52,23 +41,21 @@ def test_other_columns_none_and_another_fit_are_found(functions, score):
     assert any("threshold of 0.9" in line for line in found(functions, score, fit=LineFit(0.5, 3.0, 0.9)))
 
 
-@pytest.mark.parametrize("output", [wire.TEXT, wire.WRITTEN, wire.CHARACTER, wire.LENGTH, wire.CONFIDENCE])
-def test_outputs_that_are_another_lines_are_found(functions, score, output):
+def test_outputs_that_are_another_lines_are_found(functions, score):
     def shifted(answers):
         return answers | {output: tf.roll(answers[output], 1, 0)}
 
-    assert any(output in line for line in found(functions, score, shifted))
+    for output in (wire.TEXT, wire.WRITTEN, wire.CHARACTER, wire.LENGTH, wire.CONFIDENCE):
+        assert any(output in line for line in found(functions, score, shifted)), output
 
 
-def test_padding_that_changes_an_answer_is_found(functions, score):
+def test_padding_that_changes_an_answer_and_pictures_that_are_read_otherwise_are_found(functions, score):
     def call(lines, width):
         return functions[wire.LINES](lines=lines, width=tf.fill(tf.shape(width), tf.shape(lines)[2]))
 
     (told,) = disagreements(functions | {wire.LINES: call}, GROUPS, score, FIT)
     assert f"{wire.LINES} beside wider ones" in told
 
-
-def test_pictures_that_are_read_otherwise_are_found(functions, score):
     def dimmed(answers):
         return answers | {wire.COLUMNS: tf.reverse(answers[wire.COLUMNS], [1])}
 

@@ -5,14 +5,13 @@ import pytest
 import tensorflow as tf
 
 from digits import wire
-from digits.export import lines as line_signatures
 from digits.export import parity
-from digits.export.admission import LineFit
 from digits.export.parity import MANNERS, disagreements, unlike_empty
-from digits.export.signatures import endpoints, trace
+from digits.export.signatures import endpoints
 from tests._digits import digits
 from tests._nearest import nearest
-from tests._release import LINE_FIT, line_reader
+from tests._release import line_reader
+from tests.export._called import line_endpoints, traced
 
 IMAGES, LABELS = digits(60, seed=7)
 THRESHOLD = 0.8
@@ -25,26 +24,15 @@ def expected():
 
 @pytest.fixture(scope="module")
 def functions():
-    """As a loaded SavedModel's signatures: called by keyword."""
-    model, reader = nearest(), line_reader()
-    made = trace(
-        endpoints(lambda images: model(images, training=False), 1.0, THRESHOLD, 16_000_000)
-        | line_signatures.endpoints(
-            lambda lines, width: reader([lines, width]), LineFit(**LINE_FIT), 16_000_000
-        )
-    )
-
-    def by_keyword(function):
-        return lambda **tensors: function(*tensors.values())
-
-    return {name: by_keyword(function) for name, function in made.items()}
+    model = nearest()
+    made = endpoints(lambda images: model(images, training=False), 1.0, THRESHOLD, 16_000_000)
+    return traced(made | line_endpoints(line_reader(), 16_000_000))
 
 
-def test_a_true_copy_is_passed(functions, expected):
+def test_a_true_copy_passes_and_other_probabilities_none_and_another_threshold_are_found(
+    functions, expected, monkeypatch
+):
     assert disagreements(functions, IMAGES[:20], expected[:20], THRESHOLD) == []
-
-
-def test_other_probabilities_none_and_another_threshold_are_found(functions, expected, monkeypatch):
     monkeypatch.setattr(parity, "MANNERS", {})  # pixels and empty batches alone are compared
     (found,) = disagreements(functions, IMAGES, expected + np.float32(1e-4), THRESHOLD)
     assert "off the model's probabilities" in found
@@ -68,17 +56,16 @@ def test_outputs_that_do_not_fit_are_found(
     functions, expected, monkeypatch, signature, change, manners, says
 ):
     monkeypatch.setattr(parity, "PICTURES", 10)
-    if not manners:
-        monkeypatch.setattr(parity, "MANNERS", {})
+    monkeypatch.setattr(parity, "MANNERS", MANNERS if manners else {})
     broken = functions | {signature: lambda **tensors: change(dict(functions[signature](**tensors)))}
     found = disagreements(broken, IMAGES, expected, THRESHOLD)
     assert len(found) == max(manners, 1) and all(says in line for line in found)
 
 
-@pytest.mark.parametrize(
-    ("signature", "output"),
-    [(wire.CLASSIFY, wire.SCORES), (wire.LINES, wire.COLUMNS), (wire.LINES, wire.TEXT)],
-)
+OUTPUTS = [(wire.CLASSIFY, wire.SCORES), (wire.LINES, wire.COLUMNS), (wire.LINES, wire.TEXT)]
+
+
+@pytest.mark.parametrize(("signature", "output"), OUTPUTS)
 def test_an_empty_batch_answered_in_another_shape_is_found(functions, signature, output):
     def other(**tensors):
         answers = dict(functions[signature](**tensors))

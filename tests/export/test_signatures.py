@@ -7,12 +7,13 @@ from PIL import Image
 
 from digits import non_digits, saved_model, wire
 from digits.evaluate import selective
-from digits.export.signatures import endpoints, trace
+from digits.export.signatures import endpoints
 from digits.export.warmup import example
 from digits.ink import has_ink
 from tests._digits import digits
 from tests._nearest import nearest
 from tests._pictures import encode, hostile, page
+from tests.export._called import asking, save
 
 IMAGES, LABELS = digits(60, seed=5)
 TEMPERATURE, THRESHOLD = 1.7, 0.9
@@ -22,21 +23,12 @@ TEMPERATURE, THRESHOLD = 1.7, 0.9
 def saved(tmp_path_factory):
     model = nearest()
     asked = endpoints(lambda images: model(images, training=False), TEMPERATURE, THRESHOLD, 1_000_000)
-    directory = tmp_path_factory.mktemp("model") / "1"
-    saved_model.save(directory, trace(asked), [variable.value for variable in model.variables])
-    return directory
+    return save(tmp_path_factory.mktemp("model") / "1", asked, model)
 
 
 @pytest.fixture(scope="module")
 def served(saved):
-    signatures = tf.saved_model.load(str(saved)).signatures
-
-    def call(signature, value):
-        ((alias, (dtype, _)),) = wire.INPUTS[signature].items()
-        answers = signatures[signature](**{alias: tf.constant(value, dtype)})
-        return {name: tensor.numpy() for name, tensor in answers.items()}
-
-    return call
+    return asking(saved)
 
 
 def test_pixels_answer_as_the_model_does_with_the_temperature_and_the_threshold(served, saved):
@@ -87,15 +79,12 @@ def test_pictures_and_examples_answer_as_pixels_do(served):
     assert by_example[wire.CLASSES].tolist() == [[str(d).encode() for d in range(10)]] * len(IMAGES)
 
 
-@pytest.mark.parametrize(
-    ("sent", "says"),
-    [
-        (example(hostile()["cut png"][0]).SerializeToString(), hostile()["cut png"][1]),
+def test_a_refusal_still_tells_its_reason_through_classify(served):
+    good, (cut, reason) = example(encode(page(IMAGES[0]))).SerializeToString(), hostile()["cut png"]
+    for sent, says in (
+        (example(cut).SerializeToString(), reason),
         (tf.train.Example().SerializeToString(), wire.EXAMPLE_KEY),
         (b"no example", "Could not parse example"),
-    ],
-)
-def test_a_refusal_still_tells_its_reason_through_classify(served, sent, says):
-    good = example(encode(page(IMAGES[0]))).SerializeToString()
-    with pytest.raises(tf.errors.InvalidArgumentError, match=says):
-        served(wire.CLASSIFY, [good, sent])
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=says):
+            served(wire.CLASSIFY, [good, sent])
