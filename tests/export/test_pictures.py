@@ -64,11 +64,11 @@ def test_the_limit_is_on_the_whole_picture_and_a_refusal_names_the_row(read):
         read([encode(page(IMAGES[0])), jpeg_claiming(1001, 1000)])
 
 
-@pytest.mark.parametrize("side", [(1, 60), (60, 1), (2, 2), (3, 3)])
-def test_pictures_too_thin_for_a_border_are_drawn_too(read, side):
-    levels = np.zeros(side[::-1], np.uint8)
-    levels.flat[0] = 200
-    assert read([encode(Image.fromarray(levels))]).max() == 255
+def test_pictures_too_thin_for_a_border_are_drawn_too(read):
+    for side in ((1, 60), (60, 1), (2, 2), (3, 3)):
+        levels = np.zeros(side[::-1], np.uint8)
+        levels.flat[0] = 200
+        assert read([encode(Image.fromarray(levels))]).max() == 255, side
 
 
 @pytest.mark.parametrize("endian", ["<", ">"])

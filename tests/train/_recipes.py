@@ -21,37 +21,13 @@ def outliers(pictures: np.ndarray) -> Pool:
 
 def tiny(**changes) -> Recipe:
     """Return a recipe of a few seconds on the CPU in float32; XLA, which takes seconds to compile, is off."""
-    recipe = Recipe(
-        profile="fast",
-        seed=1,
-        n_train=320,
-        small_data=True,
-        architecture="compact",
-        normalization="canonical",
-        optimizer="adamw",
-        rate=0.005,
-        beta_2=0.99,
-        schedule="cosine",
-        warmup=0.2,
-        batch=64,
-        steps=15,
-        label_smoothing=0.1,
-        l1=0.0,
-        l2=0.0,
-        weight_decay=0.02,
-        dropout=0.2,
-        sparsity=0.0,
-        ema=0.9,
-        early_stopping=0,
-        validation_every=1,
-        outliers=0.0,
-        outlier_pool=70,
-        styled=0.0,
-        distillation=0.0,
-        teacher=None,
-        device="cpu",
-        precision="float32",
-        xla="nothing",
-        augmentation=asdict(changes.pop("augmentation", BENT)),
-    )
-    return replace(recipe, **changes)
+    values = {
+        "profile": "fast", "seed": 1, "n_train": 320, "small_data": True, "architecture": "compact",
+        "normalization": "canonical", "optimizer": "adamw", "rate": 0.005, "beta_2": 0.99,
+        "schedule": "cosine", "warmup": 0.2, "batch": 64, "steps": 15, "label_smoothing": 0.1, "l1": 0.0,
+        "l2": 0.0, "weight_decay": 0.02, "dropout": 0.2, "sparsity": 0.0, "ema": 0.9, "early_stopping": 0,
+        "validation_every": 1, "outliers": 0.0, "outlier_pool": 70, "styled": 0.0, "distillation": 0.0,
+        "teacher": None, "device": "cpu", "precision": "float32", "xla": "nothing",
+        "augmentation": asdict(changes.pop("augmentation", BENT)),
+    }  # fmt: skip
+    return Recipe(**values | changes)

@@ -54,10 +54,7 @@ def test_muon_moves_each_kernel_by_a_nearly_orthogonal_matrix():
     layout = Flat([tf.zeros(shape) for shape in shapes])
     rng = np.random.default_rng(1)
     gradients = [rng.normal(size=shape).astype("float32") * 10.0**place for place, shape in enumerate(shapes)]
-    kernels, others = (
-        keras.Variable(np.zeros(sum(layout.sizes), "float32")),
-        keras.Variable(np.zeros(2, "float32")),
-    )
+    kernels, others = (keras.Variable(np.zeros(n, "float32")) for n in (sum(layout.sizes), 2))
     recipe = tiny(optimizer="muon", weight_decay=0.0, rate=0.1, warmup=0.0, schedule="constant")
     optimizer(recipe, kernels, others, layout).apply([layout.join(gradients), tf.ones(2)], [kernels, others])
     for moved, gradient in zip(layout.split(kernels.value), gradients, strict=True):

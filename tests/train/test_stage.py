@@ -2,21 +2,18 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 
 from digits import dataset
 from digits.runtime import params
 from digits.runtime.errors import TrainingError
 from digits.train import additions, checkpoint, stage
-from tests._project import ROOT, environment, tree_digest
-from tests._raw import split
+from tests._project import tree_digest
+from tests.train._stage import finish, prepare, start, write_params
 
 CHANGES = {"architecture": "small", "steps": 24, "batch": 60, "xla": "nothing", "validation_every": 1}
 CHANGES |= {"outliers": 0.1, "outlier_pool": 14}
@@ -25,12 +22,8 @@ CHANGES |= {"outliers": 0.1, "outlier_pool": 14}
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder with tiny prepared data and params: 6 epochs of 4 steps."""
-    root = tmp_path_factory.mktemp("train")
-    for name, n, seed in (("train", 216, 1), ("validation", 60, 2)):
-        dataset.save_split(root / "prepared" / name, split(n, seed))
-    tree = yaml.safe_load((ROOT / "params.yaml").read_text())
-    tree["train"] |= CHANGES
-    (root / "params.yaml").write_text(yaml.safe_dump(tree))
+    root = prepare(tmp_path_factory.mktemp("train"), 216, 60)
+    write_params(root / "params.yaml", **CHANGES)
     return root
 
 
@@ -56,8 +49,7 @@ def test_candidate_and_live_metrics_tell_of_every_epoch_and_outliers_are_made_of
     assert not list(tmp_path.glob(".checkpoints/*"))
     last = json.loads((live / "metrics.json").read_text())
     assert last["val_accuracy"] == pytest.approx(float(rows[-1]["val_accuracy"]))
-    curve = (live / "plots" / "metrics" / "val_accuracy.tsv").read_text().splitlines()
-    assert len(curve) == 7
+    assert len((live / "plots" / "metrics" / "val_accuracy.tsv").read_text().splitlines()) == 7
     recipe = json.loads((candidate / "recipe.json").read_text())
     assert "settings for few images" in "\n".join(said) and recipe["small_data"] is True
     assert recipe["n_train"] == 216 and (recipe["outliers"], recipe["outlier_pool"]) == (0.1, 14)
@@ -73,30 +65,12 @@ def test_an_empty_validation_split_is_told(home, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
-def start(home, out):
-    """The stage in a process of its own."""
-    out.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "digits.train.stage", "--params", str(home / "params.yaml")]
-    command += [f"--{name}={home / 'prepared' / name}" for name in ("train", "validation")]
-    command += [f"--{name}={out / name}" for name in ("candidate", "live")]
-    env = environment(out) | {"PYTHONPATH": str(ROOT / "src")}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=out, env=env, text=True, **pipes)
-
-
-def ended(process):
-    """What a run said that ended well."""
-    said, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return said
-
-
 @pytest.mark.slow
 def test_killed_it_goes_on_and_ends_to_the_byte_as_an_unbroken_run(home):
-    unbroken, out = home / "unbroken", home / "killed"
-    ended(start(home, unbroken))
+    unbroken, out, section = home / "unbroken", home / "killed", home / "params.yaml"
+    finish(start(home, unbroken, section))
     for epochs in (1, 3):
-        process = start(home, out)
+        process = start(home, out, section)
         deadline = time.monotonic() + 240
         while _epochs(out) < epochs and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -104,7 +78,7 @@ def test_killed_it_goes_on_and_ends_to_the_byte_as_an_unbroken_run(home):
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         assert not (out / "candidate").exists()
-    assert "going on after epoch" in ended(start(home, out))
+    assert "going on after epoch" in finish(start(home, out, section))[0]
     assert tree_digest(out, "candidate", "live") == tree_digest(unbroken, "candidate", "live")
 
 
