@@ -90,7 +90,7 @@ def test_a_network_with_an_operation_that_the_runtime_lacks_is_refused():
         graph_model(keras.Model(into, strange))
 
 
-def test_a_kernel_too_large_for_half_precision_is_refused(images):
+def test_weights_that_do_not_fit_half_precision_or_the_manifest_are_refused(images, made):
     model = architectures.build("mlp-128")
     kernel = next(weight for weight in model.weights if len(weight.shape) == 2)
     kernel.assign(np.full(kernel.shape, 1e6))
@@ -98,9 +98,6 @@ def test_a_kernel_too_large_for_half_precision_is_refused(images):
         graph_model(architectures.network(model), "float16")
     with pytest.raises(DataError, match="'int4', expected one of float32, float16"):
         graph_model(architectures.network(model), "int4")
-
-
-def test_weights_that_do_not_fit_the_manifest_are_refused(made):
     with pytest.raises(DataError, match="cut short: it ends before"):
         load({**made, WEIGHTS: made[WEIGHTS][:-4]})
     with pytest.raises(DataError, match="the manifest lists"):

@@ -107,11 +107,8 @@ def test_the_worst_mistakes_gave_the_truth_the_least_probability_and_equal_ones_
 
 def test_rounding_makes_plain_json_and_none_of_what_json_lacks():
     tree = {"a": 1 / 3, "b": (math.nan, math.inf, 2), "c": {"d": [np.float32(1 / 3)], "e": True, "f": "x"}}
-    assert metrics.round_floats(tree) == {
-        "a": 0.333333,
-        "b": [None, None, 2],
-        "c": {"d": [0.333333], "e": True, "f": "x"},
-    }
+    plain = {"a": 0.333333, "b": [None, None, 2], "c": {"d": [0.333333], "e": True, "f": "x"}}
+    assert metrics.round_floats(tree) == plain
 
 
 def honest(n, scale):
@@ -128,20 +125,17 @@ def test_a_model_whose_logits_were_multiplied_is_set_right(distortion):
     assert fit_temperature(distortion * logits, labels) == pytest.approx(distortion, rel=0.05)
 
 
-@pytest.mark.parametrize(("distortion", "temperature"), [(0.001, 0.05), (1000.0, 20.0)])
-def test_temperatures_stay_within_their_bounds(distortion, temperature):
+def test_temperatures_stay_within_their_bounds():
     logits, labels = honest(500, scale=2.0)
-    assert fit_temperature(distortion * logits, labels) == pytest.approx(temperature, rel=1e-3)
+    for distortion, temperature in ((0.001, 0.05), (1000.0, 20.0)):
+        assert fit_temperature(distortion * logits, labels) == pytest.approx(temperature, rel=1e-3)
 
 
-@pytest.mark.parametrize("n", [10, 100])
-def test_a_small_flawless_validation_split_does_not_make_a_model_infallible(n):
-    labels = np.arange(n, dtype=np.uint8) % 10
-    logits = 5.0 * np.eye(10)[labels]
-    doubt = 1 - np.exp(log_softmax(logits / fit_temperature(logits, labels))).max(axis=1)
-    assert doubt == pytest.approx(1 / (n + 2), rel=1e-3)  # Platt's: one more mistake in n + 2
-
-
-def test_no_validation_images_are_refused():
+def test_a_small_flawless_validation_split_makes_no_model_infallible_and_an_empty_one_is_refused():
+    for n in (10, 100):
+        labels = np.arange(n, dtype=np.uint8) % 10
+        logits = 5.0 * np.eye(10)[labels]
+        doubt = 1 - np.exp(log_softmax(logits / fit_temperature(logits, labels))).max(axis=1)
+        assert doubt == pytest.approx(1 / (n + 2), rel=1e-3)  # Platt's: one more mistake in n + 2
     with pytest.raises(DataError, match="validation split is empty"):
         fit_temperature(np.empty((0, 10)), np.empty(0, np.uint8))
