@@ -1,4 +1,4 @@
-"""A store on each database that is supported."""
+"""Stores on each database that is supported."""
 
 import asyncio
 import contextlib
@@ -26,17 +26,30 @@ def url(request, tmp_path):
 
 
 @pytest.fixture
-def using():
-    """Run a coroutine function on an open store of a URL; what it returns."""
+def run():
+    """Run a coroutine; what it returns."""
+    with asyncio.Runner() as runner:
+        yield runner.run
 
-    def run(url, act, **options):
-        async def once():
-            async with opened(url, **options) as store:
-                return await act(store)
 
-        return asyncio.run(once())
+@pytest.fixture
+def opening(run):
+    """Open the store of a URL, until the test ends."""
+    with contextlib.ExitStack() as stack:
 
-    return run
+        def opening(url, **options):
+            store = FeedbackStore(url, **options)
+            stack.callback(lambda: run(store.close()))
+            run(store.open())
+            return store
+
+        yield opening
+
+
+@pytest.fixture
+def store(opening, url):
+    """An open store that holds nothing yet."""
+    return opening(url)
 
 
 @contextlib.asynccontextmanager
@@ -47,3 +60,8 @@ async def opened(url, **options):
         yield store
     finally:
         await store.close()
+
+
+async def add(store, *corrections):
+    """Keep corrections; their ids."""
+    return [(await store.add(each))[0] for each in corrections]
