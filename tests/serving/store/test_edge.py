@@ -39,11 +39,6 @@ def test_formats_are_published_beside_their_version_with_their_own_provenance(st
     assert version.problems(store.version(number)) == []
 
 
-def test_a_version_without_formats_is_whole(store, source, tmp_path):
-    assert publish.publish(store, source, FACTS, formats=tmp_path / "none") == 1
-    assert edge.find(store, 1) is None
-
-
 def test_formats_of_another_export_stay_out_and_the_version_is_published(store, source, made, tmp_path):
     other = export(tmp_path / "other", "other")
     listed = publish.read_export(other).provenance["files"]
@@ -73,7 +68,8 @@ def test_damaged_formats_are_never_published(store, source, made, spoil):
 
 
 def test_publishing_again_adds_formats_that_were_made_later_and_changes_none(store, source, made, tmp_path):
-    publish.publish(store, source, FACTS)
+    assert publish.publish(store, source, FACTS, formats=tmp_path / "none") == 1
+    assert edge.find(store, 1) is None and version.problems(store.version(1)) == []
     assert publish.publish(store, source, FACTS, formats=made) == 1
     first = tree(edge.find(store, 1))
     make_formats(made, source, "another")
