@@ -14,44 +14,14 @@ from digits_model_server import protos
 from digits_model_server.batching import settings
 from digits_model_server.flags import Flags
 from tests.contract._graph import ROOT
+from tests.serving._deployment import GATEWAY, SERVERS, SERVING, container, manifest, manifests, pod, services
 from tests.serving.model_server.test_flags import MORE, UPSTREAM
 
-SERVING = ROOT / "serving"
 METRICS = "/monitoring/prometheus/metrics"
 
 # The flags of tensorflow_model_server 2.20. It prints an unknown one and starts all the same: a typing error
 # would go unnoticed.
 FLAGS = {*UPSTREAM, *MORE.split()}
-
-
-def services():
-    return yaml.safe_load((SERVING / "compose.yaml").read_text())["services"]
-
-
-def manifests():
-    """Every Kubernetes object, kustomization.yaml's own left out."""
-    found = []
-    for path in sorted((SERVING / "k8s").glob("*.yaml")):
-        found += [part for part in yaml.safe_load_all(path.read_text()) if part["kind"] != "Kustomization"]
-    return found
-
-
-def manifest(kind, name=None):
-    (found,) = [m for m in manifests() if m["kind"] == kind and name in (None, m["metadata"]["name"])]
-    return found
-
-
-def kustomization():
-    return yaml.safe_load((SERVING / "k8s" / "kustomization.yaml").read_text())
-
-
-def pod():
-    return manifest("Deployment")["spec"]["template"]["spec"]
-
-
-def container():
-    (only,) = pod()["containers"]
-    return only
 
 
 def flags(arguments):
@@ -61,11 +31,10 @@ def flags(arguments):
     return {pair[1]: pair[2] for pair in pairs}
 
 
-SERVERS = {
+COMMANDS = {
     "compose": lambda: flags(services()["serving"]["command"]),
     "kubernetes": lambda: flags(container()["args"]),
 }
-each_server = pytest.mark.parametrize("server", SERVERS)
 
 
 # --- the server's own configuration files
@@ -86,25 +55,25 @@ def test_the_monitoring_file_turns_the_page_on_where_prometheus_looks():
     (target,) = job["static_configs"][0]["targets"]
     host, port = target.split(":")
     assert host in services()
-    assert port == SERVERS["compose"]()["rest_api_port"]
+    assert port == COMMANDS["compose"]()["rest_api_port"]
 
 
 def test_kubernetes_has_the_same_monitoring_file():
-    (made,) = kustomization()["configMapGenerator"]
+    (made,) = manifest("Kustomization")["configMapGenerator"]
     (literal,) = made["literals"]
     name, text = literal.split("=", 1)
     ours = protos.read(SERVING / "monitoring.config", "MonitoringConfig")
     assert text_format.Parse(text, protos.message("MonitoringConfig")()) == ours
     mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
-    assert f"{mounts['config']}/{name}" == SERVERS["kubernetes"]()["monitoring_config_file"]
+    assert f"{mounts['config']}/{name}" == COMMANDS["kubernetes"]()["monitoring_config_file"]
 
 
 # --- how the servers are started
 
 
-@each_server
+@pytest.mark.parametrize("server", COMMANDS)
 def test_the_servers_have_these_flags_listen_on_the_ports_of_the_contract_and_follow_the_pointer(server):
-    given = SERVERS[server]()
+    given = COMMANDS[server]()
     assert set(given) <= FLAGS
     assert (given["port"], given["rest_api_port"]) == ("8500", "8501")
     assert given["model_config_file"].endswith("/models.config")
@@ -136,7 +105,7 @@ def test_containers_are_confined_bounded_and_reached_from_this_machine_alone(nam
     binds = [mount for mount in service["volumes"] if mount["type"] == "bind"]
     assert binds
     if name == "serving":
-        opened = {SERVERS["compose"]()[flag] for flag in ("port", "rest_api_port")}
+        opened = {COMMANDS["compose"]()[flag] for flag in ("port", "rest_api_port")}
         assert {port.rpartition(":")[2] for port in service["ports"]} == opened
     for mount in binds:
         assert mount["read_only"] is True
@@ -146,7 +115,7 @@ def test_containers_are_confined_bounded_and_reached_from_this_machine_alone(nam
 
 
 def test_the_folder_of_the_pointer_is_mounted_at_the_path_that_it_has_outside():
-    given = SERVERS["compose"]()["model_config_file"].removesuffix("/models.config")
+    given = COMMANDS["compose"]()["model_config_file"].removesuffix("/models.config")
     (mount,) = [m for m in services()["serving"]["volumes"] if m["target"] == given]
     assert mount["source"] == mount["target"]
     assert given.startswith("${DIGITS_STORE:?"), "left empty it must be refused with a word of help"
@@ -188,52 +157,58 @@ def test_images_are_of_a_release_and_can_be_pinned_from_outside():
 # --- Kubernetes
 
 
-def test_kustomize_is_given_every_manifest():
-    files = {path.name for path in (SERVING / "k8s").glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(kustomization()["resources"]) == files
-    (image,) = kustomization()["images"]
-    assert image["name"] == container()["image"] == "tensorflow/serving"
-    assert image.get("digest") or image["newTag"] == "2.20.0"
+@pytest.mark.parametrize("folder", [SERVERS, GATEWAY], ids=["servers", "gateway"])
+def test_every_part_points_at_the_pods_and_kustomize_is_given_all(folder):
+    labels = manifest("Deployment", folder)["spec"]["selector"]["matchLabels"]
+    assert labels.items() <= pod(folder)["metadata"]["labels"].items()
+    for kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
+        assert manifests(kind, folder)
+        for part in manifests(kind, folder):
+            found = part["spec"].get("podSelector", part["spec"].get("selector"))
+            assert found.get("matchLabels", found) == labels
+    files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(manifest("Kustomization", folder)["resources"]) == files
+    (image,) = manifest("Kustomization", folder)["images"]
+    assert image["name"] == container(folder)["image"]
+    assert folder is GATEWAY or image.get("digest") or image["newTag"] == "2.20.0"
 
 
-def test_every_part_points_at_the_pods_of_the_deployment():
-    labels = manifest("Deployment")["spec"]["template"]["metadata"]["labels"]
-    assert manifest("Deployment")["spec"]["selector"]["matchLabels"] == labels
-    for service in ("digits-serving", "digits-serving-each"):
-        assert manifest("Service", service)["spec"]["selector"] == labels
-    assert manifest("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
-    assert manifest("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+def test_the_autoscaler_owns_the_count_of_servers():
     target = manifest("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) == ("Deployment", manifest("Deployment")["metadata"]["name"])
+    scaler = manifest("HorizontalPodAutoscaler")["spec"]
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    assert "replicas" not in manifest("Deployment")["spec"], "it would set the count back at every apply"
 
 
-def test_pods_run_without_rights_write_nowhere_but_tmp_and_are_bounded():
-    assert pod()["automountServiceAccountToken"] is False
-    context = pod()["securityContext"]
+@pytest.mark.parametrize("folder", [SERVERS, GATEWAY], ids=["servers", "gateway"])
+def test_pods_run_without_rights_write_nowhere_but_tmp_and_are_bounded(folder):
+    spec, only = pod(folder)["spec"], container(folder)
+    assert spec["automountServiceAccountToken"] is False
+    context, own = spec["securityContext"], only["securityContext"]
     assert context["runAsNonRoot"] is True and context["runAsUser"] > 0 and context["runAsGroup"] > 0
     assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-    own = container()["securityContext"]
     assert own["allowPrivilegeEscalation"] is False and own["readOnlyRootFilesystem"] is True
     assert own["capabilities"] == {"drop": ["ALL"]}
-    writable = [mount["mountPath"] for mount in container()["volumeMounts"] if not mount.get("readOnly")]
+    writable = [mount["mountPath"] for mount in only["volumeMounts"] if not mount.get("readOnly")]
     assert writable == ["/tmp"]
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod())
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
     for part in ("requests", "limits"):
-        assert set(container()["resources"][part]) == {"cpu", "memory"}
+        assert set(only["resources"][part]) == {"cpu", "memory"}
 
 
 def test_the_store_is_mounted_as_a_folder_where_the_flag_looks_for_the_pointer():
     (mount,) = [mount for mount in container()["volumeMounts"] if mount["name"] == "store"]
     assert mount["readOnly"] is True and "subPath" not in mount
-    assert SERVERS["kubernetes"]()["model_config_file"] == f"{mount['mountPath']}/models.config"
-    (volume,) = [volume for volume in pod()["volumes"] if volume["name"] == "store"]
+    assert COMMANDS["kubernetes"]()["model_config_file"] == f"{mount['mountPath']}/models.config"
+    (volume,) = [volume for volume in pod()["spec"]["volumes"] if volume["name"] == "store"]
     claim = volume["persistentVolumeClaim"]
     assert claim == {"claimName": manifest("PersistentVolumeClaim")["metadata"]["name"], "readOnly": True}
 
 
 def test_a_pod_takes_requests_only_when_the_model_answers_and_lives_as_long_as_it_listens():
     ports = {port["name"]: str(port["containerPort"]) for port in container()["ports"]}
-    given = SERVERS["kubernetes"]()
+    given = COMMANDS["kubernetes"]()
     assert ports == {"grpc": given["port"], "rest": given["rest_api_port"]}
     assert container()["readinessProbe"]["httpGet"] == {"path": "/v1/models/digits/metadata", "port": "rest"}
     for probe in ("livenessProbe", "startupProbe"):
@@ -244,26 +219,25 @@ def test_no_request_is_dropped_by_an_update_or_by_maintenance():
     spec = manifest("Deployment")["spec"]
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     (wait,) = [int(w) for w in container()["lifecycle"]["preStop"]["exec"]["command"] if w.isdecimal()]
-    longest = int(SERVERS["kubernetes"]()["rest_api_timeout_in_ms"]) / 1000
-    assert pod()["terminationGracePeriodSeconds"] >= wait + longest
+    longest = int(COMMANDS["kubernetes"]()["rest_api_timeout_in_ms"]) / 1000
+    assert pod()["spec"]["terminationGracePeriodSeconds"] >= wait + longest
     assert manifest("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
-    scaler = manifest("HorizontalPodAutoscaler")["spec"]
-    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
-    assert "replicas" not in spec, "it would set the autoscaler's count back at every apply"
 
 
 def test_the_service_stays_inside_the_cluster_and_only_labelled_pods_call_servers_which_call_nobody():
     names = {port["name"] for port in container()["ports"]}
-    services = [m for m in manifests() if m["kind"] == "Service"]
-    assert len(services) == 2
+    services = manifests("Service")
+    assert {each["metadata"]["name"] for each in services} == {"digits-serving", "digits-serving-each"}
     for service in services:
         assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
-    assert not [m for m in manifests() if m["kind"] == "Ingress"]
+    assert not manifests("Ingress")
     policy = manifest("NetworkPolicy")["spec"]
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     assert policy["egress"] == []
     assert all(rule["from"] and rule["ports"] for rule in policy["ingress"])
+    wanted = policy["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
+    assert wanted.items() <= pod(GATEWAY)["metadata"]["labels"].items(), "the gateway is let in"
 
 
 # --- the run book

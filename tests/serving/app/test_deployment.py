@@ -5,14 +5,12 @@ import re
 import subprocess
 import sys
 
-import yaml
-
 from serving.app import main
 from serving.app.settings import add_options
 from tests.contract._graph import ROOT
+from tests.serving._deployment import GATEWAY, SERVING, container, manifest, manifests, pod, services
 from tests.serving._server import environment
 
-SERVING = ROOT / "serving"
 PACKAGES = (SERVING / "app" / "packages.txt").read_text().split()
 # Imports what the gateway imports, with every other installed package out of sight, and opens it.
 ALONE = """
@@ -36,22 +34,6 @@ async def go():
         print("open")
 asyncio.run(go())
 """
-
-
-def service():
-    return yaml.safe_load((SERVING / "compose.yaml").read_text())["services"]["gateway"]
-
-
-def manifest(kind):
-    files = sorted((SERVING / "k8s" / "gateway").glob("*.yaml"))
-    parts = [part for path in files for part in yaml.safe_load_all(path.read_text())]
-    (found,) = [each for each in parts if each["kind"] == kind]
-    return found
-
-
-def container():
-    (only,) = manifest("Deployment")["spec"]["template"]["spec"]["containers"]
-    return only
 
 
 def settings(arguments, tmp_path, env=()):
@@ -90,47 +72,25 @@ def test_the_image_runs_as_nobody_and_holds_no_more_than_it_needs():
 
 
 def test_compose_gives_it_options_that_it_has(tmp_path):
-    given, address = settings(service()["command"], tmp_path)
+    service = services()["gateway"]
+    given, address = settings(service["command"], tmp_path)
     assert given.server == "serving:8500" and address.host == "0.0.0.0"
     assert "localhost" in given.hosts
-    state = [mount["target"] for mount in service()["volumes"] if mount["type"] == "volume"]
+    state = [mount["target"] for mount in service["volumes"] if mount["type"] == "volume"]
     assert state == ["/var/lib/digits"]
     assert given.feedback.startswith(f"sqlite:///{state[0]}/") and str(given.log).startswith(state[0])
-    assert service()["healthcheck"]["test"][0] == "CMD" and "/readyz" in service()["healthcheck"]["test"][-1]
-    assert service()["build"] == {"context": "..", "dockerfile": "serving/app/Dockerfile"}
+    assert service["healthcheck"]["test"][0] == "CMD" and "/readyz" in service["healthcheck"]["test"][-1]
+    assert service["build"] == {"context": "..", "dockerfile": "serving/app/Dockerfile"}
 
 
 def test_the_pods_share_a_database_and_come_and_go_without_losing_a_request(tmp_path):
-    named = {each["name"]: "postgresql://u@db/x" for each in container()["env"] if "FEEDBACK" in each["name"]}
-    given, address = settings(container()["args"], tmp_path, named)
+    only = container(GATEWAY)
+    named = {each["name"]: "postgresql://u@db/x" for each in only["env"] if "FEEDBACK" in each["name"]}
+    given, address = settings(only["args"], tmp_path, named)
     assert given.feedback.startswith("postgresql")
-    known = yaml.safe_load_all((SERVING / "k8s" / "service.yaml").read_text())
-    assert given.server.partition(":")[0] in {part["metadata"]["name"] for part in known}
-    grace = manifest("Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert given.server.partition(":")[0] in {part["metadata"]["name"] for part in manifests("Service")}
+    grace = pod(GATEWAY)["spec"]["terminationGracePeriodSeconds"]
     assert address.drain >= 5 and grace > address.drain + given.limits.seconds
-    probes = {name: container()[name]["httpGet"]["path"] for name in ("readinessProbe", "livenessProbe")}
+    probes = {name: only[name]["httpGet"]["path"] for name in ("readinessProbe", "livenessProbe")}
     assert probes == {"readinessProbe": "/readyz", "livenessProbe": "/healthz"}
-    assert manifest("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-
-
-def test_the_pods_run_without_rights_and_the_servers_let_them_in():
-    pod, own = manifest("Deployment")["spec"]["template"], container()["securityContext"]
-    assert pod["spec"]["automountServiceAccountToken"] is False
-    assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
-    assert own["readOnlyRootFilesystem"] is True and own["capabilities"] == {"drop": ["ALL"]}
-    writable = [mount["mountPath"] for mount in container()["volumeMounts"] if not mount.get("readOnly")]
-    assert writable == ["/tmp"]
-    network = yaml.safe_load((SERVING / "k8s" / "network.yaml").read_text())
-    wanted = network["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
-    assert wanted.items() <= pod["metadata"]["labels"].items()
-
-
-def test_every_part_points_at_the_pods_and_kustomize_is_given_all():
-    labels = manifest("Deployment")["spec"]["selector"]["matchLabels"]
-    assert labels.items() <= manifest("Deployment")["spec"]["template"]["metadata"]["labels"].items()
-    for kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
-        spec = manifest(kind)["spec"]
-        found = spec.get("podSelector", spec.get("selector"))
-        assert found.get("matchLabels", found) == labels
-    files = {path.name for path in (SERVING / "k8s" / "gateway").glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(manifest("Kustomization")["resources"]) == files
+    assert manifest("Deployment", GATEWAY)["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
