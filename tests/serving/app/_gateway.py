@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from serving.app.application import open_gateway
 from serving.app.server import Address, Server, bind
 from serving.app.settings import Limits, Settings
+from tests.flows._processes import wait_for
 from tests.serving.app import _openapi
 
 FREE = Limits(rate=0)  # tests ask fast
@@ -51,11 +52,7 @@ class Running:
 
     def line(self, status):
         """The first line about a request that was answered so; it comes after the answer."""
-        until = time.monotonic() + 20
-        while not (lines := [each for each in self.said if each.get("status") == status]):
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        return lines[0]
+        return wait_for(lambda: [each for each in self.said if each.get("status") == status])[0]
 
     def end(self) -> None:
         """End it as a signal does."""

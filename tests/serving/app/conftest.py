@@ -1,14 +1,19 @@
 """A gateway and the model server behind it; a headless Chromium, and a model that a page may compute with."""
 
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from bench.browser import CAMERA, chromium
+from digits_client import DigitClient
+from digits_client.results import Answer
 from tests.serving.app._gateway import running
 from tests.serving.client import _fake
+from tests.serving.client.reading import _sheet
 
 LINES = {"width": 256, "slope": 0.2, "offset": 1.0, "threshold": 0.5}
 ANSWER = {"temperature": 1.5, "threshold": 0.2, "normalization": "canonical", "lines": LINES}
@@ -44,6 +49,29 @@ def gateway(fake):
     """A gateway in front of it."""
     with running(server=fake.grpc) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """`seen.lines`: those that gateways ask the model about. They are read here, once it has been asked.
+
+    Of a line of fewer digits than `seen.shortest` nothing is read.
+    """
+    asked = SimpleNamespace(lines=[], shortest=0)
+
+    def predict_lines(client, lines):
+        asked.lines += lines
+        version = client.predict(np.zeros((28, 28), np.uint8)).version
+        nothing = {"text": "", "written": "", "characters": ()}
+        read = (
+            replace(each, **nothing) if len(each.text) < asked.shortest else each
+            for each in _sheet.ask(lines)
+        )
+        return Answer(tuple(read), version)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DigitClient, "predict_lines", predict_lines)
+        yield asked
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from serving.app import connections
 from serving.app.metrics import Metrics
 from serving.app.settings import Limits
 from serving.app.visitors import Proxies, networks
+from tests.flows._processes import wait_for
 from tests.serving.app._gateway import running
 
 
@@ -46,8 +47,7 @@ def test_one_address_has_a_quarter_of_the_connections_and_what_is_more_is_closed
             assert all(closed(each) for each in more)
             assert not any(closed(each, 0.05) for each in first)
             assert alive(gateway, "127.0.0.1")
-        while not alive(gateway, "127.0.0.2"):
-            time.sleep(0.01)
+        wait_for(lambda: alive(gateway, "127.0.0.2"))
         refused = re.search(rb"connections_refused_total (\d+)", gateway.exchange("GET", "/metrics")[2])
         assert int(refused[1]) >= 3
         (line,) = [each for each in gateway.said if "are closed" in each.get("message", "")]
@@ -58,8 +58,7 @@ def test_a_trusted_proxy_may_have_all_of_them_and_no_more():
     with running(limits=Limits(rate=0, connections=8), proxies=networks(["127.0.0.2"])) as gateway:
         with opened(gateway, 8, "127.0.0.2") as all_of_them, opened(gateway, 1, "127.0.0.3") as other:
             assert closed(other[0]) and not closed(all_of_them[7], 0.05)
-        while not alive(gateway, "127.0.0.3"):
-            time.sleep(0.01)
+        wait_for(lambda: alive(gateway, "127.0.0.3"))
 
 
 @pytest.fixture
@@ -94,10 +93,7 @@ def test_an_answer_that_is_not_read_is_not_kept_for_ever(brief):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         for _ in range(30):
             raw.sendall(b"GET /static/vendor/tfjs.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        until = time.monotonic() + 20
-        while brief._server.server_state.connections:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_for(lambda: not brief._server.server_state.connections)
 
 
 def test_a_place_is_free_again_when_tls_ends_or_never_begins(tmp_path):

@@ -1,21 +1,14 @@
-"""A line of a photo, corrected on the page: into the store, through a review, into a batch."""
+"""A line of a photo, corrected on the page: what the model saw of it and what the person says are kept."""
 
 import asyncio
-import csv
-import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
-import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from bench.browser import problems
-from digits_client import DigitClient
-from digits_client.results import Answer
-from serving.app.feedback import review
-from serving.app.feedback.export import export
+from serving.app.feedback import corrections, review
 from tests._pictures import encode
 from tests.serving.app._gateway import running
 from tests.serving.app.feedback.conftest import opened
@@ -23,33 +16,9 @@ from tests.serving.client import _fake
 from tests.serving.client.reading import _sheet
 
 
-@pytest.fixture
-def seen(monkeypatch):
-    """The lines that the model was asked about; of three digits it reads something, of two nothing."""
-    asked = []
-
-    def predict_lines(client, lines):
-        asked.extend(lines)
-        version = client.predict(np.zeros((28, 28), np.uint8)).version
-        nothing = {"text": "", "written": "", "characters": ()}
-        said = (
-            dataclasses.replace(each, **nothing if len(each.text) < 3 else {}) for each in _sheet.ask(lines)
-        )
-        return Answer(tuple(said), version)
-
-    monkeypatch.setattr(DigitClient, "predict_lines", predict_lines, raising=False)
-    return asked
-
-
-async def reviewed(url, inbox):
-    """What the store holds, and the batch of the first, accepted as 3,58, and the third."""
+async def kept(url):
     async with opened(url) as store:
-        rows = await review.rows(store)
-        await review.decide(store, rows[0].id, "accepted", reviewer="ann", label="3,58")
-        await review.decide(store, rows[1].id, "rejected", reviewer="ann")
-        await review.decide(store, rows[2].id, "accepted", reviewer="ann")
-        (batch,) = await export(store, inbox)
-    return rows, batch.path
+        return await review.rows(store)
 
 
 def press(tab, *keys):
@@ -57,9 +26,8 @@ def press(tab, *keys):
         tab.keyboard.press(key)
 
 
-def test_the_line_that_the_model_saw_and_the_persons_text_reach_a_batch(browser, seen, tmp_path):
-    url, inbox = f"sqlite:///{tmp_path}/feedback.db", tmp_path / "inbox"
-    inbox.mkdir()
+def test_the_line_that_the_model_saw_and_the_persons_text_are_kept(browser, seen, tmp_path):
+    url, seen.shortest = f"sqlite:///{tmp_path}/feedback.db", 3
     upper, lower = _sheet.sheet("358", size=(180, 560))[0], _sheet.sheet("46", size=(180, 560), seed=3)[0]
     picture = encode(Image.fromarray(np.vstack([upper, lower])))
     with (
@@ -95,14 +63,12 @@ def test_the_line_that_the_model_saw_and_the_persons_text_reach_a_batch(browser,
         assert problems(tab) == []
 
     with ThreadPoolExecutor(1) as thread:  # this one has the browser's event loop
-        rows, batch = thread.submit(asyncio.run, reviewed(url, inbox)).result()
+        rows = thread.submit(asyncio.run, kept(url)).result()
     assert [(row.kind, row.label, row.said) for row in rows] == [
         *(("line", label, read) for label in ("3.5.8", "")),
         ("line", "46", ""),
     ]
     assert {(row.version, row.source, row.mode) for row in rows} == {(3, "photo", "server")}
-    header, *written = csv.reader((batch / "labels.csv").read_text().splitlines())
-    assert header == ["file", "text"] and sorted(text for _, text in written) == ["3,58", "46"]
-    for name, _ in written:
-        pixels = cv2.imread(str(batch / name), cv2.IMREAD_UNCHANGED)
-        assert any(np.array_equal(pixels, line) for line in seen)
+    for row in rows:
+        pixels = corrections.levels("line", row.image)
+        assert any(np.array_equal(pixels, line) for line in seen.lines)

@@ -22,7 +22,6 @@ from serving.store.store import Store
 from tests._ports import free_port
 from tests.serving._server import environment
 from tests.serving.app._gateway import Running, running
-from tests.serving.client import _fake
 
 KEY = "0123456789abcdef"
 
@@ -75,23 +74,14 @@ def test_options_that_make_no_sense_are_refused(given, told):
         read(*given)
 
 
-def test_without_a_promoted_version_there_is_nothing_to_start(tmp_path):
+def test_without_a_promoted_version_or_with_a_taken_port_there_is_nothing_to_start(tmp_path):
     with pytest.raises(StoreError, match="make run"):
         main.command(Store(tmp_path))
-
-
-def test_a_taken_port_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(DigitsError) as told:
             bind(Address(port=port))
     assert str(told.value) == f"can't listen on port {port} of 127.0.0.1 (it is taken): give another --port"
-
-
-@pytest.fixture
-def fake():
-    with _fake.serving() as server:
-        yield server
 
 
 def test_it_serves_until_it_is_told_to_end_lets_a_request_finish_and_shows_nobody_what_it_keeps(

@@ -14,8 +14,10 @@ from serving.app import request_log
 from serving.app.request_log import DAY, Entry, RequestLog
 from serving.monitoring.facts import DIGIT, LINE, PICTURE
 from tests._disk import disk
+from tests.flows._processes import wait_for
 
 COLUMNS = "at, kind, route, status, digest, digit, confidence, accepted, version, latency, image"
+FACTS = "kind, low, high, ink, stroke"
 
 
 def entry(number=0, **facts):
@@ -25,14 +27,14 @@ def entry(number=0, **facts):
     return Entry(**{**request, **said, "kind": DIGIT, "image": bytes(784), **facts})
 
 
-def kept(folder):
+def kept(folder, columns=COLUMNS):
     """The rows of all files, those of the oldest file first."""
     full = sorted(folder.glob("requests-*.db"), key=lambda path: int(path.stem.partition("-")[2]))
     rows = []
     for path in [*full, *folder.glob("requests.db")]:
         database = sqlite3.connect(path)
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        rows += database.execute(f"SELECT {COLUMNS} FROM requests ORDER BY rowid").fetchall()
+        rows += database.execute(f"SELECT {columns} FROM requests ORDER BY rowid").fetchall()
         database.close()
     return rows
 
@@ -50,20 +52,14 @@ def numbers(rows):
     return [round(row[0] - 1_900_000_000.5) for row in rows]
 
 
-def test_an_entry_is_kept_as_it_was_without_the_image(tmp_path):
-    folder = tmp_path / "new" / "folder"
-    log = logged(folder, [entry(4), entry(5, digit=None, confidence=None, accepted=None)])
-    first, second = kept(folder)
+def test_an_entry_is_kept_as_it_was_with_its_image_only_where_that_is_wanted(tmp_path):
     digest = hashlib.sha256(b"4").hexdigest()
-    assert first == (1_900_000_004.5, DIGIT, "/api/predict", 200, digest, 4, 0.75, 1, 3, 0.002, None)
-    assert second[5:8] == (None, None, None) and log.dropped == 0
-    logged(tmp_path / "switched on", [entry()], images=True)
-    assert kept(tmp_path / "switched on")[0][-1] == bytes(784)
-
-
-def facts_of(folder, names="low, high, ink, stroke"):
-    with sqlite3.connect(folder / "requests.db") as database:
-        return database.execute(f"SELECT kind, {names} FROM requests ORDER BY rowid").fetchall()
+    for images, image in ((False, None), (True, bytes(784))):
+        folder = tmp_path / "new" / str(images)
+        log = logged(folder, [entry(4), entry(5, digit=None, confidence=None, accepted=None)], images=images)
+        first, second = kept(folder)
+        assert first == (1_900_000_004.5, DIGIT, "/api/predict", 200, digest, 4, 0.75, 1, 3, 0.002, image)
+        assert second[5:8] == (None, None, None) and log.dropped == 0
 
 
 def test_a_row_has_the_facts_of_its_image_whether_that_is_kept_or_not(tmp_path):
@@ -80,7 +76,7 @@ def test_a_row_has_the_facts_of_its_image_whether_that_is_kept_or_not(tmp_path):
     for images in (False, True):
         logged(tmp_path / str(images), entries, images=images)
         small, whole = 2 * 23 / 28**2, 60 / line.size
-        digit, first, picture, *others = facts_of(tmp_path / str(images))
+        digit, first, picture, *others = kept(tmp_path / str(images), FACTS)
         assert [row[0] for row in (digit, first, picture)] == [DIGIT, LINE, PICTURE]
         assert digit[1:3] == first[1:3] == (0, 200) and digit[3] == small and 1.5 < digit[4] < 2.5
         assert first[1:] == picture[1:] and first[3] == whole
@@ -95,7 +91,7 @@ def test_images_that_wait_take_a_bounded_part_of_the_memory(tmp_path, monkeypatc
     log.note(*(entry(n) for n in range(5)))
     log.start()
     log.close()
-    assert [row[1] for row in facts_of(tmp_path)] == [0, 0, None, None, None] and log.dropped == 0
+    assert kept(tmp_path, "low") == [(0,), (0,), (None,), (None,), (None,)] and log.dropped == 0
 
 
 def test_rows_go_when_they_are_too_old(tmp_path):
@@ -125,10 +121,7 @@ def test_rows_are_on_disk_soon_and_stay_when_it_is_started_again(tmp_path):
     log = RequestLog(tmp_path)
     log.start()
     log.note(entry(0), entry(1))
-    end = time.monotonic() + 60
-    while not (tmp_path / "requests.db").exists() or len(kept(tmp_path)) < 2:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: (tmp_path / "requests.db").exists() and len(kept(tmp_path)) == 2)
     log.close()
     log.note(entry(9))
     assert log.dropped == 1, "what comes after its end"
@@ -159,24 +152,17 @@ def test_files_turn_and_together_stay_within_the_bound_with_the_newest_rows(tmp_
 def test_a_disk_that_refuses_fails_no_request_is_told_once_and_is_tried_again(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(request_log, "AGAIN", 0.05)
     with disk(tmp_path / "small", "64k") as folder, caplog.at_level(logging.WARNING, "digits-app"):
-        log = RequestLog(folder)
+        log, hundred = RequestLog(folder), [entry(n) for n in range(100)]
         log.start()
-        end = time.monotonic() + 120
-        while not log.dropped:
-            log.note(*(entry(n) for n in range(100)))
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_for(lambda: log.note(*hundred) or log.dropped)
         for _ in range(10):
-            log.note(*(entry(n) for n in range(100)))
+            log.note(*hundred)
             time.sleep(0.05)
         told = [record.message for record in caplog.records]
         assert len(told) == 1 and "full" in told[0] and "requests are left out" in told[0]
         before = len(kept(folder))
         subprocess.run(["mount", "-o", "remount,size=8m", str(folder)], check=True)
-        while len(kept(folder)) <= before + 50:
-            log.note(*(entry(n) for n in range(100)))
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        wait_for(lambda: log.note(*hundred) or len(kept(folder)) > before + 50)
         log.close()
         assert f"it lacks {log.dropped} requests" in caplog.text
 
@@ -196,11 +182,7 @@ def test_a_damaged_file_is_put_away_and_the_log_goes_on(tmp_path, caplog):
     (tmp_path / "requests.db").write_bytes(b"no database at all, but long" * 300)
     log = RequestLog(tmp_path)
     log.start()
-    end = time.monotonic() + 60
-    while not (tmp_path / "requests.db.damaged").exists():
-        log.note(entry(1))
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_for(lambda: log.note(entry(1)) or (tmp_path / "requests.db.damaged").exists())
     log.close()
     logged(tmp_path, [entry(2)])
     assert numbers(kept(tmp_path))[-1] == 2 and "was damaged" in caplog.text

@@ -36,9 +36,8 @@ def test_behind_a_trusted_proxy_the_last_address_that_is_none_counts(forwarded, 
 def test_what_anybody_else_says_of_himself_is_not_believed():
     assert visitor("192.0.2.7", client="203.0.113.5") == "203.0.113.5"
     assert visitor("192.0.2.7", trusted=()) == "10.0.0.1"
-    assert visitor("::ffff:192.0.2.7", client="::ffff:10.0.0.1") == "192.0.2.7", (
-        "as a socket on :: shows them"
-    )
+    shown = visitor("::ffff:192.0.2.7", client="::ffff:10.0.0.1")
+    assert shown == "192.0.2.7", "as a socket on :: shows them"
     assert Proxies(networks(["10.0.0.1"])).visitor({"headers": []}) == ""
 
 

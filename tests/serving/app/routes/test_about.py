@@ -11,7 +11,6 @@ from serving.store import cards, publish
 from serving.store.store import Store
 from tests.serving._exports import export, make_formats
 from tests.serving.app._gateway import running
-from tests.serving.client import _fake
 
 FACTS = {"commit": "abc", "dirty": False, "at": "2026-11-21T10:00:00Z"}
 
@@ -29,19 +28,13 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fake():
-    with _fake.serving() as server:
-        server.versions = {1: "AVAILABLE"}
-        yield server
-
-
-@pytest.fixture(scope="module")
 def gateway(fake, store):
+    fake.versions = {1: "AVAILABLE"}
     with running(server=fake.grpc, store=store.root) as one:
         yield one
 
 
-def test_the_version_in_service_is_told_with_its_figures_and_formats(gateway, store):
+def test_the_version_in_service_is_told_with_its_figures_formats_and_card(gateway, store):
     status, _, told = gateway.ask("GET", "/api/about")
     assert status == 200
     assert told["model"] == {"ready": True, "version": 1, "message": ""}
@@ -50,6 +43,9 @@ def test_the_version_in_service_is_told_with_its_figures_and_formats(gateway, st
     assert facts.items() <= told["facts"].items()
     assert (told["feedback"], told["key"]) == (False, False)
     assert told["limits"]["bytes"] == 16 << 20
+    status, headers, card = gateway.ask("GET", told["card"])
+    assert (status, card.decode()) == (200, "# digits, version 1: 99.62 % ±\n")
+    assert headers["content-type"] == "text/plain; charset=utf-8" and headers["cache-control"] == "no-cache"
 
     status, _, told = gateway.ask("GET", "/api/versions/2")
     recorded = (store.folder / "2" / "assets.extra/provenance.json").read_text()
@@ -61,13 +57,8 @@ def test_the_version_in_service_is_told_with_its_figures_and_formats(gateway, st
 def test_a_version_that_the_store_does_not_have_is_told_by_its_number_alone(fake, tmp_path):
     with running(server=fake.grpc, store=tmp_path) as gateway:
         told = gateway.ask("GET", "/api/about")[2]
-        assert (told["model"]["version"], told["edge"], told["card"], told["facts"]) == (1, None, None, None)
-
-
-def test_the_version_in_service_has_its_card_at_hand(gateway):
-    status, headers, card = gateway.ask("GET", gateway.ask("GET", "/api/about")[2]["card"])
-    assert (status, card.decode()) == (200, "# digits, version 1: 99.62 % ±\n")
-    assert headers["content-type"] == "text/plain; charset=utf-8" and headers["cache-control"] == "no-cache"
+        assert told["model"]["version"] in fake.versions
+        assert (told["edge"], told["card"], told["facts"]) == (None, None, None)
 
 
 def test_the_formats_of_a_version_are_served_to_be_kept_and_nothing_beside_them(gateway):

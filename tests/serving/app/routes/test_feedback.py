@@ -26,26 +26,20 @@ def send(gateway, body):
     return gateway.ask("POST", ROUTE, json.dumps(body), JSON)
 
 
-def test_a_correction_is_kept_once_however_often_it_comes(gateway):
-    first, again, other = (send(gateway, tree(label=label)) for label in (1, 1, 2))
-    assert [each[0] for each in (first, again, other)] == [201, 200, 201]
-    assert [each[2]["state"] for each in (first, again, other)] == ["pending", "known", "pending"]
-    assert first[2]["id"] == again[2]["id"] != other[2]["id"]
-    assert first[1]["cache-control"] == "no-store"
-
-
-def test_lines_are_taken_beside_digits_and_the_same_picture_packed_otherwise_is_known(gateway):
+def test_a_digit_or_a_line_is_kept_once_however_often_it_comes_and_however_it_is_packed(gateway):
     pixels = np.random.default_rng(1).integers(0, 256, (32, 2048), np.uint8)  # the most that a line can have
-    first, again = (
+    packed, plain = (
         base64.b64encode(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, level])[1]).decode()
         for level in (9, 0)
     )
-    assert first != again
-    answers = [send(gateway, line_tree(line=each, text="1.5")) for each in (first, again)]
-    assert [(status, tree["state"]) for status, _, tree in answers] == [(201, "pending"), (200, "known")]
-    assert send(gateway, line_tree(line=first, text=""))[0] == 201
-    status, _, answer = send(gateway, line_tree(text="1O"))
-    assert (status, answer["error"]["code"]) == (400, "bad_request") and "'1O'" in answer["error"]["message"]
+    assert packed != plain
+    lines = [line_tree(line=line, text=text) for line, text in ((packed, "1.5"), (plain, "1.5"), (plain, ""))]
+    for bodies in ([tree(label=label) for label in (1, 1, 2)], lines):
+        first, again, other = (send(gateway, body) for body in bodies)
+        assert [each[0] for each in (first, again, other)] == [201, 200, 201]
+        assert [each[2]["state"] for each in (first, again, other)] == ["pending", "known", "pending"]
+        assert first[2]["id"] == again[2]["id"] != other[2]["id"]
+        assert first[1]["cache-control"] == "no-store"
 
 
 def test_what_is_no_correction_is_refused_in_words_and_what_is_too_long_unread(gateway):
@@ -53,6 +47,7 @@ def test_what_is_no_correction_is_refused_in_words_and_what_is_too_long_unread(g
     for body, kind, status, code, told in [
         (b"{", JSON, 400, "bad_request", "no JSON"),
         (json.dumps(tree(label=10)), JSON, 400, "bad_request", "label is 10"),
+        (json.dumps(line_tree(text="1O")), JSON, 400, "bad_request", "'1O'"),
         (whole, "text/plain", 415, "wrong_type", JSON),
         (whole.ljust(LARGEST + 1), JSON, 413, "too_large", "bytes"),
     ]:
