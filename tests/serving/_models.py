@@ -1,5 +1,6 @@
 """Small SavedModels of several kinds, none of them for digits."""
 
+import contextlib
 from pathlib import Path
 
 import tensorflow as tf
@@ -7,6 +8,14 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 v1 = tf.compat.v1
+build = v1.saved_model.predict_signature_def
+
+
+def build_as(given, answers, method=None):
+    """Return a signature for a call."""
+    info = v1.saved_model.build_tensor_info
+    both = ({alias: info(each) for alias, each in tensors.items()} for tensors in (given, answers))
+    return v1.saved_model.build_signature_def(*both, method)
 
 
 def write_all(folder: Path) -> None:
@@ -22,21 +31,32 @@ def write_all(folder: Path) -> None:
         make(folder / make.__name__ / "00000123")
 
 
+@contextlib.contextmanager
+def _graph(path: Path):
+    """A TF1 graph, with the signatures that it is saved with."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        signatures = {}
+        yield signatures
+        if v1.global_variables():
+            session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.builder.SavedModelBuilder(str(path))
+        builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
+        builder.save()
+
+
 def half_plus(path: Path, constant: float = 2.0) -> Path:
     """TF1 style: y = x / 2 + constant, x of [n, 1]."""
-    with v1.Graph().as_default(), v1.Session() as session:
+    with _graph(path) as signatures:
         x = v1.placeholder(tf.float32, [None, 1], name="x")
         half = v1.get_variable("half", initializer=0.5, use_resource=False)
         y = tf.add(tf.multiply(x, half), constant, name="y")
-        session.run(v1.global_variables_initializer())
-        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
-        _save(session, path, {"serving_default": signature})
+        signatures["serving_default"] = build({"x": x}, {"y": y})
     return path
 
 
 def many(path: Path) -> Path:
     """Several signatures: two inputs of different types, strings, numbers without rows, classes."""
-    with v1.Graph().as_default(), v1.Session() as session:
+    with _graph(path) as signatures:
         a = v1.placeholder(tf.float32, [None, 2], name="a")
         b = v1.placeholder(tf.int32, [None], name="b")
         s = v1.placeholder(tf.string, [None], name="s")
@@ -49,15 +69,13 @@ def many(path: Path) -> Path:
             lambda i, x: (i + 1, x * 1.0000001),
             [tf.constant(0, tf.int64), tf.reduce_sum(free)],
         )[1]
-        build = v1.saved_model.predict_signature_def
-        signatures = {
+        signatures |= {
             "serving_default": build({"a": a, "b": b}, {"total": total, "twice": 2 * total}),
             "strings": build({"s": s}, {"shouted": shouted, "raw_bytes": tf.identity(s)}),
             "scalar": build({"free": free}, {"sum": tf.reduce_sum(free)}),
             "endless": build({"free": free}, {"never": steps}),
             "classes": build({"inputs": s}, {"scores": scores}),
         }
-        _save(session, path, signatures)
     return path
 
 
@@ -94,19 +112,13 @@ def warm_up(path: Path, *requests) -> None:
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
-def _save(session, path: Path, signatures) -> None:
-    builder = v1.saved_model.builder.SavedModelBuilder(str(path))
-    builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
-    builder.save()
-
-
 def graded(path: Path, half: float = 0.5) -> Path:
     """TF1 style, as old exports serve Examples: y = x / 2 + 2 of the float feature `x`, with method names.
 
     `regress` and `regress_column` answer [n] and [n, 1]; `classify` labels and scores, `scores` and `labels`
     one of the two; the others are invalid in some way.
     """
-    with v1.Graph().as_default(), v1.Session() as session:
+    with _graph(path) as signatures:
         files = v1.placeholder(tf.string, [None], name="files")
         other = v1.placeholder(tf.string, [None], name="other")
         parse = v1.parse_example
@@ -119,11 +131,10 @@ def graded(path: Path, half: float = 0.5) -> Path:
         labels = tf.stack([tf.strings.as_string(flat, precision=1), tf.fill(tf.shape(flat), "other")], axis=1)
         count = v1.get_variable("count", initializer=0.0, use_resource=False)
         counted = tf.zeros_like(flat) + v1.assign_add(count, 1.0)  # how often the graph was run for it
-        session.run(v1.global_variables_initializer())
         classify, regress, plain = (
             f"tensorflow/serving/{word}" for word in ("classify", "regress", "predict")
         )
-        told = {
+        made = {
             "serving_default": (files, {"outputs": flat}, regress),
             "regress": (files, {"outputs": flat}, regress),
             "regress_column": (files, {"outputs": column}, regress),
@@ -149,20 +160,11 @@ def graded(path: Path, half: float = 0.5) -> Path:
             "classify_three": (files, {"classes": labels, "scores": scores, "more": flat}, classify),
             "odd": (files, {"outputs": flat}, "my/own"),
         }
-        info = v1.saved_model.build_tensor_info
-        signatures = {
-            name: v1.saved_model.build_signature_def(
-                {"inputs": info(given)}, {alias: info(each) for alias, each in answers.items()}, method
-            )
-            for name, (given, answers, method) in told.items()
-        }
-        signatures["elsewhere"] = v1.saved_model.build_signature_def(
-            {"input": info(files)}, {"outputs": info(flat)}, regress
-        )
-        signatures["two_inputs"] = v1.saved_model.build_signature_def(
-            {"inputs": info(files), "more": info(other)}, {"outputs": info(flat)}, regress
-        )
-        _save(session, path, signatures)
+        for name, (given, answers, method) in made.items():
+            signatures[name] = build_as({"inputs": given}, answers, method)
+        signatures["elsewhere"] = build_as({"input": files}, {"outputs": flat}, regress)
+        two = {"inputs": files, "more": other}
+        signatures["two_inputs"] = build_as(two, {"outputs": flat}, regress)
     return path
 
 
@@ -194,69 +196,58 @@ def oldest(path: Path) -> Path:
     """As TensorFlow 1.0 wrote it: y = x / 2 + 3. The signatures have no shapes; x is fed in the middle of the
     graph, and the strings that `regress` takes are declared as floats.
     """
-    with v1.Graph().as_default(), v1.Session() as session:
+    with _graph(path) as signatures:
         files = v1.placeholder(tf.string, name="tf_example")
         parsed = v1.parse_example(files, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
         x = tf.identity(parsed, name="x")
         half = v1.get_variable("a", initializer=0.5, use_resource=False)
         y = tf.add(half * x, 3.0, name="y")
-        session.run(v1.global_variables_initializer())
-        build = v1.saved_model.predict_signature_def
         regress = build({"inputs": files}, {"outputs": y})
         regress.inputs["inputs"].dtype = tf.float32.as_datatype_enum
         regress.method_name = "tensorflow/serving/regress"
-        signatures = {"serving_default": build({"x": x}, {"y": y}), "tensorflow/serving/regress": regress}
+        signatures |= {"serving_default": build({"x": x}, {"y": y}), "tensorflow/serving/regress": regress}
         for signature in signatures.values():
             for info in (*signature.inputs.values(), *signature.outputs.values()):
                 info.ClearField("tensor_shape")
-        _save(session, path, signatures)
     return path
 
 
 def counter(path: Path) -> Path:
     """TF1 style, a reference variable that requests change: some signatures have no inputs."""
-    with v1.Graph().as_default(), v1.Session() as session:
+    with _graph(path) as signatures:
         count = v1.get_variable("counter", initializer=0.0, use_resource=False)
         delta = v1.placeholder(tf.float32, name="delta")
-        session.run(v1.global_variables_initializer())
-        told = {
+        made = {
             "get_counter": ({}, tf.identity(count)),
             "incr_counter": ({}, v1.assign_add(count, 1.0)),
             "incr_counter_by": ({"delta": delta}, v1.assign_add(count, tf.reduce_sum(delta))),
             "reset_counter": ({}, v1.assign(count, 0.0)),
         }
-        info, build = v1.saved_model.build_tensor_info, v1.saved_model.build_signature_def
-        signatures = {
-            name: build({alias: info(each) for alias, each in given.items()}, {"output": info(answer)})
-            for name, (given, answer) in told.items()
-        }
-        _save(session, path, signatures)
+        for name, (given, answer) in made.items():
+            signatures[name] = build_as(given, {"output": answer})
     return path
 
 
 def pinned(path: Path, device: str = "/device:GPU:0") -> Path:
     """TF1 style, y = x / 2 + 2 on one device."""
-    with v1.Graph().as_default(), v1.Session() as session:
+    with _graph(path) as signatures:
         with v1.device(device):
             x = v1.placeholder(tf.float32, [None, 1], name="x")
             y = tf.add(x * 0.5, 2.0, name="y")
-        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
-        _save(session, path, {"serving_default": signature})
+        signatures["serving_default"] = build({"x": x}, {"y": y})
     return path
 
 
 def joinable(path: Path) -> Path:
     """A model that shows how requests are run together: each row's answer is the size of its run."""
-    with v1.Graph().as_default(), v1.Session() as session:
+    with _graph(path) as signatures:
         x = v1.placeholder(tf.float32, [None, None], name="x")
         s = v1.placeholder(tf.string, [None], name="s")
         rows = tf.fill([tf.shape(x)[0]], tf.shape(x)[0])
-        build = v1.saved_model.predict_signature_def
-        signatures = {
+        signatures |= {
             "serving_default": build({"x": x}, {"sum": tf.reduce_sum(x, axis=1), "rows": rows}),
             "numbers": build({"s": s}, {"number": tf.strings.to_number(s), "twin": tf.identity(s)}),
             "whole": build({"x": x}, {"all": tf.reduce_sum(x)}),
             "first": build({"x": x}, {"first": x[:1]}),
         }
-        _save(session, path, signatures)
     return path

@@ -1,9 +1,10 @@
 """A minimal gateway, so that its page can be tested against every behaviour of a server.
 
-`gateway.say` replaces a route's usual answer; `gateway.stop()` and `start()` close the port and open it
-again; `gateway.asked` holds the received bodies, by route.
+`gateway.say` replaces a route's usual answer; in `with gateway.away():` the port is closed; `gateway.asked`
+holds the received bodies, by route.
 """
 
+import contextlib
 import json
 import mimetypes
 import threading
@@ -16,21 +17,10 @@ from serving.app.middleware import ALL
 from serving.app.routes.pages import ROOT
 from tests._loopback import Listener
 
-FACTS = {
-    "accuracy": 0.9962,
-    "n_test": 10000,
-    "accuracy_interval": [0.9948, 0.9972],
-    "sample": False,
-    "dataset": "mnist",
-    "profile": "fast",
-    "commit": "4d4a05ea",
-    "dirty": False,
-    "ece": 0.0023,
-    "published": "2026-11-22T03:59:51Z",
-    "parameters": 116266,
-    "threshold": 0.99,
-    "passed": True,
-}
+MEASURED = {"accuracy": 0.9962, "n_test": 10000, "accuracy_interval": [0.9948, 0.9972], "ece": 0.0023}
+MADE = {"sample": False, "dataset": "mnist", "profile": "fast", "commit": "4d4a05ea", "dirty": False}
+AT = "2026-11-22T03:59:51Z"
+FACTS = {**MEASURED, **MADE, "published": AT, "parameters": 116266, "threshold": 0.99, "passed": True}
 CARD = "# digits, version 3\n\nRight on 99.62 % of the test images.\n"
 
 
@@ -71,6 +61,15 @@ class Gateway:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @contextlib.contextmanager
+    def away(self):
+        """Be stopped while the block runs."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def answer(self, route, body):
         """Return the tree that answers an API call. Raises Refused."""
