@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from serving.store import disk, edge, publish, version
+from serving.store import cards, disk, edge, publish, version
 from serving.store.store import Store
 from tests.serving._exports import change, export, make_formats, tree
 
@@ -89,11 +89,15 @@ def test_published_formats_that_were_damaged_are_laid_anew(store, source, made):
     assert (edge.find(store, 1) / "int8.tflite").read_text() == "one"
 
 
-def test_formats_go_with_the_version_that_is_pruned_or_else_with_the_next_command(store, tmp_path):
+def test_formats_and_card_go_with_the_version_that_is_pruned_or_formats_with_the_next_command(
+    store, tmp_path
+):
     for weights in "abc":
         new = export(tmp_path / weights, weights)
         publish.publish(store, new, FACTS, formats=make_formats(tmp_path / f"{weights}-edge", new))
-    assert publish.prune(store, keep=1) == [1, 2]
+    cards.write(store, 1, {cards.CARD: "one"})
+    assert cards.find(store, 1).is_relative_to(store.root / "cards")
+    assert publish.prune(store, keep=1) == [1, 2] and cards.find(store, 1) is None
     assert [path.name for path in store.edges.iterdir()] == ["3"]
     disk.delete(store.folder / "3")
     publish.publish(store, export(tmp_path / "d", "d"), FACTS)
