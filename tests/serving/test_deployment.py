@@ -15,12 +15,13 @@ from digits_model_server.batching import settings
 from digits_model_server.flags import Flags
 from tests.contract._graph import ROOT
 from tests.serving._deployment import GATEWAY, SERVERS, SERVING, container, manifest, manifests, pod, services
-from tests.serving.model_server.test_flags import MORE, UPSTREAM
+from tests.serving.model_server.test_flags import DEFAULTS, MORE
 
 METRICS = "/monitoring/prometheus/metrics"
 
 # The flags of tensorflow_model_server 2.20. It prints an unknown one and starts all the same: a typing error
 # would go unnoticed.
+UPSTREAM = {each.partition("=")[0].removeprefix("--") for each in DEFAULTS.split()}
 FLAGS = {*UPSTREAM, *MORE.split()}
 
 
