@@ -64,6 +64,7 @@ def trials(made):
 
 def start_and_wait(made):
     """Start the study and wait until a trial is complete and one runs; its children too."""
+    made.edit({"train": {"steps": 120}})  # a trial must last longer than a look at the study
     process = made.start(*RANDOM)
     children = set()
     deadline = time.monotonic() + 480
@@ -74,6 +75,7 @@ def start_and_wait(made):
         if running and any(state == "COMPLETE" for _, state, _ in seen):
             break
         time.sleep(0.2)
+    assert process.poll() is None, "it ended before a trial was seen at work"
     return process, children
 
 
