@@ -1,8 +1,8 @@
 """Starts and finds a project's own Prefect server: one at a time, on loopback, its database in the project.
 
 The server is a child that dies with the process that started it. Other processes find it by the file
-server.json beside the database, and may use it with the password beside that (`session`). With
-PREFECT_API_DATABASE_CONNECTION_URL it uses PostgreSQL instead of SQLite. Locks ensure that there is one
+server.json beside the database, and may use it with the password beside that (`session`).
+DIGITS_PREFECT_DATABASE names a PostgreSQL database in place of the SQLite one. Locks ensure that there is one
 scheduler, and one start of a server at a time; the kernel releases them however their holder ends.
 
     python -m flows.scheduling.server PORT
@@ -17,6 +17,8 @@ import contextlib
 import fcntl
 import http.client
 import json
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -224,15 +226,19 @@ def _await(server: Server, log: Path, patience: float) -> None:
     end = time.monotonic() + patience
     while not _healthy(port_of(server.url)):
         if server.has_ended():
-            raise DigitsError(f"Prefect's server ended at its start: {_last_line(log)}; {log} has more")
+            named = settings.DATABASE in os.environ
+            given = f" (its database is the one in {settings.DATABASE})" if named else ""
+            raise DigitsError(f"Prefect's server ended at its start{given}: {_reason(log)}; {log} has more")
         if time.monotonic() > end:
             raise DigitsError(f"Prefect's server did not answer within {patience:g} s: read {log}")
         time.sleep(0.1)
 
 
-def _last_line(log: Path) -> str:
+def _reason(log: Path) -> str:
+    """The last exception in a server's log; its last line if there is none."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "its log is empty"
+    raised = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)]
+    return (raised or lines or ["its log is empty"])[-1].strip()[:300]
 
 
 def _is_server(pid: int, started: float) -> bool:

@@ -1,8 +1,8 @@
 """Settings of the Prefect that a project uses, as environment variables: its own, inside its folder.
 
 Prefect reads its settings when it is imported, so this module does not import it, and `apply` comes first.
-A user's profile, cloud account and server, and settings that change how the project's server is reached, are
-left out unless DIGITS_PREFECT=own asks for them.
+What a shell sets for another Prefect, such as a profile, a cloud account or the database of a server, is left
+out unless DIGITS_PREFECT=own asks for it: of Prefect's variables only those in `DEFAULTS` keep their values.
 
 Prefect's API runs any shell command that it is sent, and a port on loopback is open to every user of the
 machine and to every web page that its browser opens. So the project's server wants a password, which is in
@@ -21,26 +21,13 @@ from digits.runtime.errors import DigitsError
 from digits.runtime.processes import die_with_parent
 
 OWN = "DIGITS_PREFECT"  # "own": the user's profile, server and PREFECT_HOME in place of the project's
+DATABASE = "DIGITS_PREFECT_DATABASE"  # where the project's server keeps its runs, else in its folder
 HERE = "DIGITS_PREFECT_URL"  # the project's own server, for the processes that belong to it
-RUN_ID = "PREFECT__FLOW_RUN_ID"  # Prefect's, in the environment of every flow run's process
+RUN = "PREFECT__"  # Prefect's, in the environment of every flow run's process
+RUN_ID = f"{RUN}FLOW_RUN_ID"
 LOOPBACK = "127.0.0.1"
 HEARTBEAT = 30  # seconds, the shortest that Prefect takes
 
-FOREIGN = (  # prefixes: a user's identity, where their runs go, and how a server is reached
-    "PREFECT_PROFILE",
-    "PREFECT_CLOUD_",
-    "PREFECT_API_",
-    "PREFECT_CLIENT_",
-    "PREFECT_UI_",
-    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
-    "PREFECT_SERVER_API_",
-    "PREFECT_SERVER_CORS_",
-    "PREFECT_SERVER_CSRF_",
-    "PREFECT_SERVER_UI_",
-    "PREFECT_TEST_MODE",
-    "PREFECT_UNIT_TEST_MODE",
-)
-KEPT = ("PREFECT_API_DATABASE_",)  # where the project's server keeps its runs
 PASSWORD_FILE = "password"  # below the folder of the project's Prefect
 ALWAYS = {  # no telemetry, no prompts
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -102,7 +89,11 @@ def environment(project: Path, variables: Mapping[str, str] | None = None) -> di
     if uses_own(base):
         return DEFAULTS | base | ALWAYS
     here = base.get(HERE)
-    kept = {k: v for k, v in base.items() if not k.startswith(FOREIGN) or k.startswith(KEPT)}
+    kept = {
+        name: value
+        for name, value in base.items()
+        if name in DEFAULTS or name.startswith(RUN) or not name.startswith("PREFECT_")
+    }
     secret = password(project)
     result = (
         DEFAULTS
@@ -117,6 +108,8 @@ def environment(project: Path, variables: Mapping[str, str] | None = None) -> di
             "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
         }
     )
+    if database := base.get(DATABASE):
+        result["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
     if here and base.get("PREFECT_API_URL") == here:
         result["PREFECT_API_URL"] = here
     direct = _with_loopback(base.get("no_proxy") or base.get("NO_PROXY") or "")

@@ -96,9 +96,17 @@ def test_a_server_that_is_silent_is_waited_for_and_then_told(running):
 
 
 @pytest.mark.slow
-def test_a_server_that_can_not_start_says_why(tmp_path, monkeypatch):
-    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "nonsense://nowhere")
-    with pytest.raises(DigitsError, match=r"ended at its start: .*server\.log has more"):
+@pytest.mark.parametrize(
+    ("database", "reason"),
+    [
+        ("nonsense://nowhere", "NoSuchModuleError: .*nonsense"),
+        ("sqlite+aiosqlite:////nonexistent/runs.db", "OperationalError: .*unable to open database file"),
+    ],
+)
+def test_a_server_that_can_not_start_says_why(tmp_path, monkeypatch, database, reason):
+    monkeypatch.setenv("DIGITS_PREFECT_DATABASE", database)
+    where = r"ended at its start \(its database is the one in DIGITS_PREFECT_DATABASE\)"
+    with pytest.raises(DigitsError, match=rf"{where}: .*{reason}.*server\.log has more"):
         server.ensure(tmp_path, free_port())
 
 
@@ -244,7 +252,7 @@ def test_the_password_is_in_no_command_line_and_no_log_and_only_the_owner_reads_
 def test_the_server_keeps_its_runs_in_postgresql_when_told_to(tmp_path, monkeypatch):
     with _postgres.running() as database:
         address = database.database().replace("postgresql:", "postgresql+asyncpg:")
-        monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", address)
+        monkeypatch.setenv("DIGITS_PREFECT_DATABASE", address)
         server.ensure(tmp_path, free_port()).stop()
         database.execute("SELECT count(*) FROM flow_run")
     assert not (tmp_path / ".prefect" / "prefect.db").exists()

@@ -26,8 +26,13 @@ def test_a_users_cloud_profile_is_used_when_asked_for_alone(tmp_path):
     assert {name: asked[name] for name in CLOUD} == CLOUD
 
 
-def test_settings_that_would_keep_the_clients_from_the_server_are_ignored(tmp_path):
+def test_settings_of_another_prefect_are_ignored(tmp_path):
     left = {
+        "PREFECT_API_DATABASE_CONNECTION_URL": "postgresql+asyncpg://work.example/prefect",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////work/prefect.db",
+        "PREFECT_SERVER_DATABASE_PASSWORD": "work",
+        "PREFECT_LOGGING_SETTINGS_PATH": "/work/logging.yml",
+        "PREFECT_MESSAGING_BROKER": "prefect_redis.messaging",
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "false",
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
         "PREFECT_SERVER_API_AUTH_STRING": "me:mine",
@@ -38,6 +43,11 @@ def test_settings_that_would_keep_the_clients_from_the_server_are_ignored(tmp_pa
         "PREFECT_TEST_MODE": "true",
     }
     assert settings.environment(tmp_path, left) == settings.environment(tmp_path, {})
+    ours = settings.environment(
+        tmp_path, left | {"DIGITS_PREFECT_DATABASE": "postgresql+asyncpg://ours/runs"}
+    )
+    assert ours["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == "postgresql+asyncpg://ours/runs"
+    assert "PREFECT_SERVER_DATABASE_PASSWORD" not in ours
 
 
 def test_the_password_is_the_projects_own_and_nobody_elses_to_read(tmp_path):
