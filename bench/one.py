@@ -29,17 +29,13 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         return canonicalisation(job)
     if job["kind"] == "peak":
         return {"gflops": peak()}
-    if job["kind"] == "line_reader":
-        from bench import train_lines
-
-        return train_lines.train_pair(job)
     if job["kind"] == "training" and job["model"] in REFERENCES:
         from bench import references
 
         return references.train(job)
     from bench import train_ours
 
-    return train_ours.train_profile(job)
+    return train_ours.train_pair(job) if job["kind"] == "line_reader" else train_ours.train_profile(job)
 
 
 def canonicalisation(job: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def release(tmp_path_factory):
 def copy(built, tmp_path):
     """A copy of it to change."""
     return built.copy(tmp_path / "project")
+
+
+def pytest_configure():
+    """Hear SIGINT, which a shell has what it starts in the background ignore, and tested commands inherit."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
