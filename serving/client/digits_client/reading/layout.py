@@ -25,6 +25,7 @@ UNSURE = 0.5  # confidence per character below which writing counts as unread
 SURE = 0.98  # confidence of a digit that counts as accepted in a field that is not
 MATCHED = 0.9  # confidence from which on a text of the caller's format is accepted
 POSTCODE = 5  # digits
+COVERED = 0.5  # of a field's place: of two fields of which one covers so much of the other one stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +198,31 @@ def kind_of(text: str) -> str:
 
 
 def rows(placed: Sequence[Placed]) -> list[Line]:
-    """Fields of one sheet as lines, from top to bottom."""
+    """Fields of one sheet as lines, from top to bottom. Of fields over the same writing the longest stays."""
     made: list[list[Placed]] = []
-    for each in sorted(placed, key=lambda one: (one.place[1] + one.place[3], one.place[0])):
+    for each in sorted(_distinct(placed), key=lambda one: (one.place[1] + one.place[3], one.place[0])):
         row = next((row for row in made if all(_beside(each, other) for other in row)), None)
         if row is None:
             made.append([each])
         else:
             row.append(each)
     return [_line(sorted(row, key=lambda one: one.place[0])) for row in made]
+
+
+def _distinct(placed: Sequence[Placed]) -> list[Placed]:
+    """Those that lie on no longer or surer one: a shadow's edge or a frame can make two lines of one."""
+    kept: list[Placed] = []
+    for each in sorted(placed, key=lambda one: (-len(one.field.digits), -one.field.confidence)):
+        if all(_covered(each.place, other.place) < COVERED for other in kept):
+            kept.append(each)
+    return kept
+
+
+def _covered(place: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    """The share of a place that another one covers."""
+    (left, top, right, foot), (x, y, end, bottom) = place, other
+    both = max(0.0, min(right, end) - max(left, x)) * max(0.0, min(foot, bottom) - max(top, y))
+    return both / ((right - left) * (foot - top))
 
 
 def _beside(a: Placed, b: Placed) -> bool:
