@@ -1,20 +1,16 @@
 """Sends a notice of each run that needs a person: refused, rolled back, not fit to serve, failed, crashed.
 
-The flow `retrain` calls `hook` when a run ends, and `refused` for batches that were set aside. Notices go to
+The flow `retrain` calls `hook` when a run ends, and `send_refusals` for batches that were set aside. Notices
+go to the addresses in DIGITS_WEBHOOK_URL, separated by spaces: to an http:// or https:// address as JSON, to
+any other by Apprise (slack://, mailto://, tgram://, json:// …).
 
-DIGITS_WEBHOOK_URL: addresses, separated by spaces. An http:// or https:// address is sent JSON; any other is
-an Apprise URL (slack://, mailto://, discord://, json:// …).
-DIGITS_EMAIL_BLOCK: a notification block of Prefect's, such as sendgrid-email/night-shift, for those who keep
-the secret in Prefect's store.
-
-With neither set, nothing is sent. A notice that can't be sent is a warning in the log; it never fails a run
+Without addresses nothing is sent. A notice that can't be sent is a warning in the log; it never fails a run
 and never delays its end by more than DEADLINE. Addresses contain secrets: neither they nor what Apprise logs
 about them reaches a log.
 """
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import os
 import re
@@ -32,12 +28,11 @@ from flows.clone.intake import Intake
 from flows.rollout import outcomes
 
 ADDRESSES = "DIGITS_WEBHOOK_URL"
-BLOCK = "DIGITS_EMAIL_BLOCK"
 # seconds that a run waits for all its notices; Apprise's own limits, 4 s each, are a socket's
 DEADLINE = 30.0
 RETRIES = 1
 # at some level each of these logs the address that it posts to
-LOGGERS = ("apprise", "urllib3.connectionpool", "httpx")
+LOGGERS = ("apprise", "urllib3.connectionpool")
 # of the runs that completed
 NEEDS_A_PERSON = frozenset({outcomes.REFUSED, outcomes.ROLLED_BACK, outcomes.NOT_FIT})
 
@@ -95,17 +90,12 @@ def send_refusals(project: Path, batches: Sequence[Intake]) -> None:
             send(Notice(project.name, f"batch {batch.batch}", "Batch refused", batch.why, None))
 
 
-def send(message: Notice, load: Callable[[str], Any] | None = None) -> list[str]:
-    """Send a notice to everything the environment names, in parallel; return and log a line for each failure.
-
-    load: gets a block by its name; default: from Prefect.
-    """
+def send(message: Notice) -> list[str]:
+    """Send a notice to every address, in parallel; return and log a line for each failure."""
     senders: dict[str, Callable[[], str]] = {
         f"address {number} in {ADDRESSES}": partial(_send_to_address, address, message)
         for number, address in enumerate(os.environ.get(ADDRESSES, "").split(), 1)
     }
-    if block := os.environ.get(BLOCK, ""):
-        senders[f"the block {block} ({BLOCK})"] = partial(_send_to_block, load or _load, block, message)
     for name in LOGGERS if senders else ():
         logging.getLogger(name).addFilter(_hold_back)
     failures = dict.fromkeys(senders, f"no end within {DEADLINE:g} s")
@@ -117,11 +107,8 @@ def send(message: Notice, load: Callable[[str], Any] | None = None) -> list[str]
         except Exception as error:  # its text may hold the address
             failures[name] = type(error).__name__
 
-    # daemon threads don't keep the process alive; the context holds the settings of Prefect that blocks need
-    threads = [
-        threading.Thread(target=contextvars.copy_context().run, args=(work, name), daemon=True)
-        for name in senders
-    ]
+    # daemon threads don't keep the process alive
+    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in senders]
     until = time.monotonic() + DEADLINE
     for thread in threads:
         thread.start()
@@ -166,19 +153,6 @@ def _json(address: str, message: Notice) -> dict[str, Any]:
         "fullpath": parts._replace(scheme="", netloc="", fragment="").geturl(),
         "payload": own | asdict(message) | {"message": "text"},  # "message", its body, is sent as "text"
     }
-
-
-def _send_to_block(load: Callable[[str], Any], name: str, message: Notice) -> str:
-    block = load(name)
-    with block.raise_on_failure():  # without, it ends as if all were well
-        block.notify(message.text, subject=f"digits: {message.project}: {message.state}")
-    return ""
-
-
-def _load(name: str) -> Any:
-    from prefect.blocks.core import Block
-
-    return Block.load(name)
 
 
 def _hold_back(record: logging.LogRecord) -> bool:

@@ -3,13 +3,11 @@
 import base64
 import contextlib
 import logging
-import os
 import socket
 import time
 from types import SimpleNamespace
 
 import pytest
-from prefect.blocks.notifications import SlackWebhook
 
 from flows import notify
 from flows.notify import Notice
@@ -34,7 +32,7 @@ def webhook(*statuses):
 @pytest.fixture(autouse=True)
 def logged(monkeypatch):
     """What is logged of notices, with none of the settings that this machine may have."""
-    for name in (notify.ADDRESSES, notify.BLOCK, "PREFECT_API_URL"):
+    for name in (notify.ADDRESSES, "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
     lines = []
     monkeypatch.setattr(notify, "_log", lines.append)
@@ -96,19 +94,11 @@ def to_apprise(url):
     return url.replace("http://", "json://")
 
 
-def test_an_apprise_url_and_a_notification_block_get_a_title_and_a_body(monkeypatch, addressed):
+def test_an_apprise_url_gets_a_title_and_a_body(addressed):
     requests = addressed(200, change=to_apprise)
     assert notify.send(NOTICE) == []
-    told = requests[0].json
-    assert (told["title"], told["message"], told["type"]) == (TITLE, BODY, "warning")
-    names = []
-    block = SlackWebhook(url=os.environ[notify.ADDRESSES])
-    monkeypatch.delenv(notify.ADDRESSES)
-    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/night-shift")
-    assert notify.send(NOTICE, lambda name: names.append(name) or block) == []
-    assert names == ["sendgrid-email/night-shift"]
-    told = requests[1].json
-    assert (told["title"], told["message"]) == ("digits: digits: Refused", NOTICE.text)
+    (request,) = requests
+    assert (request.json["title"], request.json["message"], request.json["type"]) == (TITLE, BODY, "warning")
 
 
 def test_each_address_gets_the_notice_though_another_fails_and_an_overloaded_one_once_more(
@@ -155,18 +145,3 @@ def test_a_receiver_that_never_answers_holds_no_run_up(monkeypatch):
         (problem,) = notify.send(NOTICE)
         assert time.monotonic() - begun < 10
     assert "no end within 0.2 s" in problem
-
-
-def missing(name):
-    raise ValueError(f"no block {name} at http://secret-token")
-
-
-def test_a_block_that_is_missing_or_cannot_send_is_logged_without_its_address(monkeypatch, caplog, logged):
-    caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv(notify.BLOCK, "sendgrid-email/night-shift")
-    with webhook(403) as (address, _):
-        url = to_apprise(address)
-        for load, kind in ((lambda _: SlackWebhook(url=url), "NotificationError"), (missing, "ValueError")):
-            (problem,) = notify.send(NOTICE, load)
-            assert "sendgrid-email/night-shift" in problem and kind in problem
-            assert logged.pop() == problem and "secret-token" not in problem + caplog.text
