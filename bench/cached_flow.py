@@ -1,10 +1,9 @@
-"""Measures the overhead of the retraining flow where nothing is stale, compared with empty tasks and `dvc
-repro`.
+"""Measures what Prefect and this project's own commands add where nothing is stale.
 
-Two ways, alternating, each in a process of its own: `retrain`, as `digits run` calls it when something is
-stale; and a flow of as many empty tasks, with one `dvc repro` in it. Both are measured twice: each process
-with a Prefect server of its own, and with one that is already running. Wall time from the start of the
-process to its end.
+Without Prefect: `digits run` and `dvc repro`. With it: `retrain`, as `digits run` calls it when something is
+stale, and a flow of as many empty tasks with one `dvc repro` in it; first each with a server of its own, then
+on one that is already running. The ways alternate, each in a process of its own; wall time from the start of
+the process to its end.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from flows.scheduling import server, settings
 
 TASKS = len(STAGES) + 1  # `publish` finds the export in service
 SERVERS = ("a server of its own", "a server that runs")
-WAYS = ("empty tasks and dvc repro", "retrain")
-RETRAIN = """
+EMPTY, RETRAIN, REPRO, RUN = "empty tasks and dvc repro", "retrain", "dvc repro", "digits run"
+RETRAIN_CODE = """
 import sys
 from pathlib import Path
 from flows.scheduling import supervisor
@@ -33,7 +32,7 @@ done = outcome.run
 print([stage.outcome for stage in done.stages], outcome.name)
 sys.exit(0 if outcome.name == "Nothing new" and {s.outcome for s in done.stages} == {"cached"} else 1)
 """
-EMPTY = """
+EMPTY_CODE = """
 import subprocess, sys
 from pathlib import Path
 from flows.scheduling import supervisor
@@ -55,21 +54,29 @@ empty(int(sys.argv[1]))
 """
 
 
+COMMANDS = {
+    EMPTY: ["-c", EMPTY_CODE, str(TASKS)],
+    RETRAIN: ["-c", RETRAIN_CODE],
+    REPRO: ["-m", "dvc", "repro"],
+    RUN: ["-m", "digits_cli", "run"],
+}
+
+
 def measure(rounds: int) -> list[Record]:
-    """Return a record for each way in each round. Every stage has to be up to date."""
-    records = _rounds(SERVERS[0], rounds)
+    """Return a record for each way in each round. Every stage has to be up to date, its model in service."""
+    records = _rounds("no server", rounds, REPRO, RUN) + _rounds(SERVERS[0], rounds, EMPTY, RETRAIN)
     settings.apply(ROOT)
     running = server.ensure(ROOT, server.PORT)
     try:
-        return records + _rounds(SERVERS[1], rounds)
+        return records + _rounds(SERVERS[1], rounds, EMPTY, RETRAIN)
     finally:
         running.stop()
 
 
-def _rounds(name: str, rounds: int) -> list[Record]:
+def _rounds(name: str, rounds: int, *ways: str) -> list[Record]:
     records: list[Record] = []
     for place in range(rounds + 1):
-        for way in WAYS:
+        for way in ways:
             seconds = _timed(way)
             print(f"{name}, {way}: {seconds:.1f} s", file=sys.stderr, flush=True)
             if place:  # the first one warms the disk
@@ -79,10 +86,9 @@ def _rounds(name: str, rounds: int) -> list[Record]:
 
 
 def _timed(way: str) -> float:
-    code = RETRAIN if way == "retrain" else EMPTY
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code, str(TASKS)],
+        [sys.executable, *COMMANDS[way]],
         cwd=ROOT,
         env=os.environ | {"DVC_NO_ANALYTICS": "1"},
         capture_output=True,
