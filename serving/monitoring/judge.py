@@ -355,7 +355,7 @@ def _finding(standing: _Standing, watch: _Watch) -> Finding:
     )
     if event.group == "accuracy":
         low, high = wilson(standing.hits, standing.rows)
-        text += f" (95 % interval {low:.1%} to {high:.1%})"
+        text += f" (95% interval {low:.1%} to {high:.1%})"
     return Finding(
         event.name, event.group, standing.since, standing.at, share, watch.bound, standing.rows, text
     )

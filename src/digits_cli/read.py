@@ -1,4 +1,4 @@
-"""`digits read`: reads all digits of photos, as `digits-read` with a bar, or of a pile into a table."""
+"""`digits read`: reads the numbers on photos, as `digits-read` with a bar, or of a pile into a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from collections.abc import Callable, Iterator
 
-HELP = "find and read all digits in photos, or in piles of scans; arguments as for digits-read, and --table"
+HELP = "find and read the numbers on photos, or in piles of scans; arguments as for digits-read, and --table"
 PASSES_ON = True  # every argument is the client's, or a pile's
 
 

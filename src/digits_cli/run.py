@@ -185,6 +185,7 @@ def _sum_up(root: Path, console: Console, result: Result, total: str) -> None:
     from digits.pipeline import repro, summary
     from digits_cli import project
     from flows.rollout import outcomes
+    from serving.store import cards
 
     outcome = result.outcome
     console.print()
@@ -201,6 +202,9 @@ def _sum_up(root: Path, console: Console, result: Result, total: str) -> None:
     facts = []
     if outcome and outcome.name not in (outcomes.REFUSED, outcomes.UNPUBLISHED):
         facts.append(("outcome", escape(outcome.reason)))
+    if outcome and outcome.version:
+        report = cards.find(project.store_of(root), outcome.version, cards.REPORT)
+        facts += [("card", f"{report.relative_to(root)}: its commit, data and comparison")] if report else []
     if result.exit_code:
         facts.append(("serving", _serving(root)))
     project.rows(console, [*facts, ("time", total), ("next", _next(result))])

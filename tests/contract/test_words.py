@@ -20,6 +20,12 @@ def test_graph_params_packages_and_tests_have_the_stages_by_name():
     assert {p.parent.name for p in (ROOT / "tests").glob("*/test_stage.py")} == set(STAGES)
 
 
+def test_each_stage_has_a_description_and_one_file_has_the_metrics():
+    stages = dvc_yaml()["stages"].values()
+    assert all(stage["desc"] for stage in stages)
+    assert [name for stage in stages for name in names(stage.get("metrics", []))] == ["reports/summary.json"]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_paths_in_cmd_are_the_deps_and_outs(stage):
     entry = dvc_yaml()["stages"][stage]

@@ -242,6 +242,16 @@ def test_refusing_no_picture_without_a_digit_is_reported_and_refuses_once_a_floo
     assert one.value == pytest.approx(1 / len(KINDS))
 
 
+def test_a_rule_of_lines_whose_floor_is_0_is_only_reported():
+    off = PARAMS.model_copy(update={rule: {"mnist": 0.0} for rule in LINE_RULES})
+    nothing = changed(changed(GOOD, "lines/accepted/n", 0), "lines/accepted/correct", 0)
+    for content in (GOOD, nothing):
+        found = [rule for rule in decide(content, off).rules if rule.rule in LINE_RULES]
+        assert {(rule.passed, rule.reason.rpartition(", ")[2]) for rule in found} == {
+            (True, "which is only reported")
+        }
+
+
 @pytest.mark.parametrize("content", [{}, {"dataset": None}, {"digits": [], "slices": 3, "corruptions": "x"}])
 def test_nonsense_is_refused_without_a_crash(content):
     assert "accuracy" in failing(content)

@@ -14,6 +14,7 @@ def test_a_run_puts_its_model_in_service_and_the_next_one_leaves_it(copy):
     first = copy.digits("run")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "published version 1, promoted" in first.stdout
+    assert "models/serving/cards/1/report.html" in first.stdout
     store = Store(copy.root / "models/serving")
     assert store.current().stable == 1
     published = store.intact(1).provenance["published"]

@@ -206,8 +206,7 @@ def _new_batches(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome
 def _non_digits(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
     table, floor = _part(metrics, "non_digits"), params.non_digits
     value = sum(_number(table, kind, "share") for kind in KINDS) / len(KINDS)
-    wanted = f"{floor:.1%} wanted" if floor else "which is only reported"
-    text = f"{value:.1%} of the pictures without a digit refused, {wanted}"
+    text = f"{value:.1%} of the pictures without a digit refused, {_wanted(floor)}"
     return value, floor, value >= floor, text
 
 
@@ -215,15 +214,15 @@ def _lines_of(metrics: Mapping[str, Any], params: EvaluateParams, *, kind: str, 
     """The share of a kind's lines that are read exactly."""
     floor = _of_dataset(metrics, params, key)
     value = wilson(*_right(metrics, "lines", "kinds", kind))[1]
-    return value, floor, value >= floor, f"{kind} lines at best {value:.1%} exact, {floor:.1%} wanted"
+    return value, floor, value >= floor, f"{kind} lines at best {value:.1%} exact, {_wanted(floor)}"
 
 
 def _lines_precision(metrics: Mapping[str, Any], params: EvaluateParams) -> _Outcome:
     floor = _of_dataset(metrics, params, "lines_precision")
     if not _count(metrics, "lines", "accepted", "n"):
-        return 0.0, floor, floor == 0, f"no line is accepted, {floor:.1%} of those accepted wanted right"
+        return 0.0, floor, floor == 0, f"no line is accepted; share right of those, {_wanted(floor)}"
     value = wilson(*_right(metrics, "lines", "accepted"))[1]
-    text = f"accepted lines at best {value:.2%} right with 95% confidence, {floor:.1%} wanted"
+    text = f"accepted lines at best {value:.2%} right with 95% confidence, {_wanted(floor)}"
     return value, floor, value >= floor, text
 
 
@@ -231,12 +230,12 @@ def _lines_without_digits(metrics: Mapping[str, Any], params: EvaluateParams) ->
     floor = _of_dataset(metrics, params, "lines_without_digits")
     shares = [_number(metrics, "lines", "without_digits", kind, "share") for kind in WITHOUT]
     value = sum(shares) / len(shares)
-    return (
-        value,
-        floor,
-        value >= floor,
-        f"{value:.1%} of the lines without a digit refused, {floor:.1%} wanted",
-    )
+    text = f"{value:.1%} of the lines without a digit refused, {_wanted(floor)}"
+    return value, floor, value >= floor, text
+
+
+def _wanted(floor: float) -> str:
+    return f"{floor:.1%} wanted" if floor else "which is only reported"
 
 
 RULES: dict[str, _Rule] = {

@@ -90,7 +90,7 @@ def test_a_missing_digit_refused_answers_errors_slow_answers_and_wrong_ones_are_
     few = rows(columns(10, 1))
     _, state = look(few, corrections=(97, 100))
     [alarm] = look(rows(columns(10, 2), start=1e5), state, corrections=(120, 160))[0].alarms
-    assert alarm.group == "accuracy" and "95 % interval" in alarm.text
+    assert alarm.group == "accuracy" and "95% interval" in alarm.text
     assert not look(rows(columns(10, 2), start=1e5), state, corrections=(157, 160))[0].alarms
     later = look(rows(columns(10, 2), start=1e5), state, corrections=(87, 100))[0]
     assert names(later) == ["corrected answers"], "of those that counted as right"
