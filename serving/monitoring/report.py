@@ -209,8 +209,8 @@ def percent(share: float | None) -> str:
         return "–"
     if share > 1:
         return f"{share:.3g}"
-    text = f"{100 * share:.{1 if share >= 0.001 or share == 0 else 2}f} %"
-    return "99.9 %" if text == "100.0 %" and share < 1 else text
+    text = f"{100 * share:.{1 if share >= 0.001 or share == 0 else 2}f}%"
+    return "99.9%" if text == "100.0%" and share < 1 else text
 
 
 def level(value: float | None) -> str:

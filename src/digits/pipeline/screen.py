@@ -2,9 +2,9 @@
 
     with Screen(Console(), log) as screen, screen.step("train") as step:
         step.move(Progress("training", 340, 2800, "steps"))
-        step.result = "99.4 % on validation"
+        step.result = "99.4% on validation"
 
-prints `✓ train  78 s  99.4 % on validation` at the end of the block. The times of the steps add up to the
+prints `✓ train  78 s  99.4% on validation` at the end of the block. The times of the steps add up to the
 time since the screen was made: what passes between two steps counts for the second. Elsewhere than on a
 terminal, and with `verbose`, what a step says comes as lines of its own, and its progress every half minute.
 """

@@ -266,12 +266,12 @@ def test_a_photo_shows_boxes_fields_and_details_and_its_digits_can_be_corrected(
     place = [left / stage["width"], top / stage["height"], box["width"] / stage["width"]]
     assert place == pytest.approx([140 / 400, 30 / 160, 100 / 400], abs=0.025)
     says(tab, "number", "#fields")
-    says(tab, "not sure, 60.0 %", "#fields")
+    says(tab, "not sure, 60.0%", "#fields")
     expect(tab.locator(".fields .why")).to_have_count(0)  # a digit is unsure: that says it
     says(tab, "One place not read: no digits", "#unread")
     expect(tab.locator(".stage .unread")).to_have_count(1)
     tab.locator(".box").nth(1).click()
-    says(tab, f"{text[1]}, not sure, 61.0 %", "#detail-title")
+    says(tab, f"{text[1]}, not sure, 61.0%", "#detail-title")
     digit = tree["lines"][0]["fields"][0]["digits"][1]
     seen = tab.locator("#detail-image").evaluate(
         "(canvas) => Array.from(canvas.getContext('2d').getImageData(0, 0, 28, 28).data)"
@@ -483,7 +483,7 @@ def test_a_server_with_a_key_asks_for_it_and_only_this_tab_keeps_it(opened, gate
     draw(tab, LINE)
     answers(tab, "on the server")
     tab.locator("#badge").click()
-    says(tab, "99.62 %", "#provenance-body")
+    says(tab, "99.62%", "#provenance-body")
     expect(in_browser(tab), "the model for the browser wants the key too").to_be_enabled()
     says(tab, "Works offline now.", "#offline")
     with tab.expect_popup() as card:
@@ -506,20 +506,20 @@ def test_once_loaded_the_page_opens_and_answers_without_a_server(opened, gateway
         answers(tab, "version 3, in this browser")
         tab.locator("#badge").click()
         says(tab, "not at hand", "#provenance-body")
-        says(tab, "99.62 %", "#provenance-body")
+        says(tab, "99.62%", "#provenance-body")
 
 
 def test_the_badge_leads_to_where_the_version_comes_from(opened):
     tab = opened()
-    says(tab, "99.62 % right", "#badge-text")
+    says(tab, "99.62% right", "#badge-text")
     tab.locator("#badge").click()
     says(tab, "not passed", "#provenance-body")
     for words in (
-        "99.62 % of 10,000 test images (99.48 % to 99.72 % with 95 % confidence)",
+        "99.62% of 10,000 test images (99.48% to 99.72% with 95% confidence)",
         "4d4a05ea",
         "with changes that were not committed",
         f"every digit: {EVIL}",
-        "95.97 %",
+        "95.97%",
     ):
         says(tab, words, "#provenance-body")
     shown = tab.locator("#provenance-body").inner_text()

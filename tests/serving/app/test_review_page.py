@@ -39,7 +39,7 @@ def test_a_reviewer_names_digits_by_keys_and_what_they_accept_reaches_a_batch(br
         tab.goto(f"http://localhost:{gateway.port}/review")
         tab.get_by_role("textbox", name="Key").fill(KEY)
         tab.get_by_role("button", name="Use it").click()
-        expect(tab.locator("#about")).to_have_text("The model: 3 (75.0 %). Version 3, chosen by the monitor.")
+        expect(tab.locator("#about")).to_have_text("The model: 3 (75.0%). Version 3, chosen by the monitor.")
         expect(tab.locator("#picture")).to_have_js_property("naturalWidth", 28)
         expect(tab.get_by_role("button", name="Accept (A)")).to_be_hidden()
         tab.keyboard.press("s")

@@ -13,11 +13,11 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** A share of 1 as people read it; never "100.0 %" for less than all. */
+/** A share of 1 as people read it; never "100.0%" for less than all. */
 export function percent(share, places = 1) {
   const text = (100 * share).toFixed(places);
   const shown = share < 1 && Number(text) === 100 ? (100 - 10 ** -places).toFixed(places) : text;
-  return `${shown} %`;
+  return `${shown}%`;
 }
 
 /** A dialog closes by its buttons and by a click beside it. */

@@ -35,7 +35,7 @@ function tree(dirty) {
 function summary(record, metrics, published) {
   const [low, high] = metrics.accuracy_interval ?? [];
   const right = metrics.accuracy === undefined ? known() : percent(metrics.accuracy, 2);
-  const between = low === undefined ? "" : ` (${percent(low, 2)} to ${percent(high, 2)} with 95 % confidence)`;
+  const between = low === undefined ? "" : ` (${percent(low, 2)} to ${percent(high, 2)} with 95% confidence)`;
   const set = known(record.dataset ?? metrics.dataset) + (record.sample ? ", a sample" : "");
   return [
     ["Accuracy", `${right} of ${count(metrics.n_test)} test images${between}`],
