@@ -88,8 +88,8 @@ def test_an_interrupted_training_says_at_which_step_the_next_run_goes_on(tmp_pat
 
 def test_what_a_library_logs_goes_to_the_log(tmp_path):
     def work(made):
-        with made.logs_of("prefect.flow_runs"):
-            logging.getLogger("prefect.flow_runs").error("Crash detected!")
+        with made.logs_of("a_library"):
+            logging.getLogger("a_library.runs").error("Crash detected!")
 
     assert shown(tmp_path, work)[0] == ""
     assert "Crash detected!" in (tmp_path / "run.log").read_text()
