@@ -71,6 +71,7 @@ function show(found, said) {
   pad.hidden = line;
   byId("line").hidden = !line;
   byId("text").value = label ?? "";
+  if (!line) byId("text").blur(); // hidden alone, it would still take the next key until the page is drawn anew
   byId("agree").hidden = line || label === null;
   byId("none").textContent = line ? "Not to be learnt (N)" : "No digit (N)";
 }
